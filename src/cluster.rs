@@ -1,0 +1,407 @@
+//! The one holder of a Kubernetes client: what is there, and the writes that were decided on.
+//!
+//! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
+
+mod refusal;
+mod rights;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Object, Patch, PatchParams, Preconditions,
+    ValidationDirective,
+};
+use kube::core::{DynamicResourceScope, GroupVersionKind};
+use kube::{Client, Config, ResourceExt};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::config::value::GatewayName;
+use crate::istio::Gateway;
+use crate::observed::{Identity, Observed};
+use crate::render::route_name;
+use crate::steps::{Apply, Delete, Kind};
+
+pub use refusal::Refusal;
+pub use rights::{RIGHTS, Right};
+
+/// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
+/// written after that may be another unit's to write.
+const BUDGET: Duration = Duration::from_secs(25);
+/// On one machine a connection comes about in milliseconds or not at all.
+const CONNECT: Duration = Duration::from_secs(3);
+/// The API server itself gives a webhook ten seconds by default.
+const READ: Duration = Duration::from_secs(10);
+/// Tries of a request that failed in passing, with these pauses between them.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+/// Between two looks at whether what was deleted is gone.
+const GONE_POLL: Duration = Duration::from_millis(250);
+
+/// The cluster, for the time of one hook.
+pub struct Cluster {
+    client: Client,
+    identity: Identity,
+    deadline: Instant,
+}
+
+impl Cluster {
+    /// Finds the cluster: `KUBECONFIG`, which Juju never sets and developers do, else the pod's service account. Juju
+    /// need not pass `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's own name serves then.
+    ///
+    /// # Errors
+    /// When there is neither, or it cannot be read.
+    pub async fn connect(identity: Identity) -> Result<Self, Refusal> {
+        let unusable = |error: &dyn std::error::Error| Refusal::Unreachable {
+            why: refusal::chain(error),
+        };
+        let mut config = if std::env::var_os("KUBECONFIG").is_some() {
+            Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
+                .await
+                .map_err(|error| unusable(&error))?
+        } else {
+            Config::incluster_env()
+                .or_else(|_| Config::incluster_dns())
+                .map_err(|error| unusable(&error))?
+        };
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(READ);
+        // It would go on for longer than the hook may take.
+        config.default_retry = false;
+        Ok(Self {
+            client: Client::try_from(config).map_err(|error| unusable(&error))?,
+            identity,
+            deadline: Instant::now() + BUDGET,
+        })
+    }
+
+    /// Looks at all that a plan and its verdict need. Four requests when nothing has to be found out: lists, so that
+    /// a hundred models cost as many as one.
+    ///
+    /// # Errors
+    /// When a list or the gateway cannot be read.
+    pub async fn observe(&self, gateways: &BTreeSet<GatewayName>) -> Result<Observed, Refusal> {
+        let seldon_deployments = self
+            .list::<DynamicObject>(
+                &Kind::SeldonDeployment.resource(),
+                Some(&self.identity.namespace),
+                &ListParams::default(),
+            )
+            .await?;
+        // Of all namespaces: whoever shares the gateway may be anywhere.
+        let virtual_services = self
+            .list::<DynamicObject>(&Kind::VirtualService.resource(), None, &ListParams::default())
+            .await?;
+        let mut observed = Observed {
+            owner: owner(&self.identity, &seldon_deployments),
+            seldon_deployments,
+            virtual_services,
+            catch_all_goes_last: true,
+            ..Observed::default()
+        };
+        for gateway in gateways {
+            if self.gateway_exists(gateway).await? {
+                observed.gateways.insert(gateway.clone());
+            }
+        }
+        observed.deployments = self.list_ours("apps", "Deployment").await?;
+        if self.ports_are_in_doubt(&observed) {
+            observed.services = self.ports().await?;
+        }
+        if observed.owner.is_none() {
+            observed.owner = self.stateful_set().await?;
+        }
+        Ok(observed)
+    }
+
+    /// Finds the pods of our models, for the reasons why one does not serve.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn observe_pods(&self, observed: &mut Observed) -> Result<(), Refusal> {
+        observed.pods = self.list_ours("", "Pod").await?;
+        Ok(())
+    }
+
+    /// Finds out whether this Istio is one that puts routes for every path behind all others: 1.15 brought that, and
+    /// with it the field `directResponse`. Where the definition may not be read, it is taken for one of those.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), Refusal> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+            "apiextensions.k8s.io",
+            "v1",
+            "CustomResourceDefinition",
+        ));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        match self.call(|| api.get("virtualservices.networking.istio.io")).await {
+            Ok(definition) => {
+                observed.catch_all_goes_last = definition.data.to_string().contains("directResponse");
+                Ok(())
+            }
+            Err(Refusal::Forbidden { .. } | Refusal::NotFound) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Applies an object.
+    ///
+    /// # Errors
+    /// When the API server refuses it, or cannot be asked within the time of a hook.
+    pub async fn apply(&self, apply: &Apply) -> Result<(), Refusal> {
+        let api = self.ours(&apply.kind.resource());
+        let mut parameters = PatchParams::apply(&self.identity.manager());
+        parameters.field_validation = Some(ValidationDirective::Strict);
+        let patch = Patch::Apply(&apply.object);
+        self.call(|| api.patch(&apply.name, &parameters, &patch))
+            .await
+            .map(drop)
+            .map_err(|refusal| refusal.of(apply.kind, &apply.name))
+    }
+
+    /// Deletes an object; one that is gone already, or replaced by somebody else's of that name, is as good as deleted.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn delete(&self, delete: &Delete) -> Result<(), Refusal> {
+        let api = self.ours(&delete.kind.resource());
+        let mut parameters = DeleteParams::background();
+        parameters.preconditions = delete.uid.clone().map(|uid| Preconditions {
+            uid: Some(uid),
+            resource_version: None,
+        });
+        match self.call(|| api.delete(&delete.name, &parameters)).await {
+            Ok(_) | Err(Refusal::NotFound | Refusal::Changed) => Ok(()),
+            Err(refusal) => Err(refusal.of(delete.kind, &delete.name)),
+        }
+    }
+
+    /// Our objects in our namespace, for their removal.
+    ///
+    /// # Errors
+    /// When they cannot be listed. A kind that the cluster does not know has none.
+    pub async fn observe_ours(&self) -> Result<Observed, Refusal> {
+        let mut found = Vec::new();
+        for kind in [Kind::VirtualService, Kind::SeldonDeployment] {
+            let parameters = ListParams::default().labels(&self.identity.selector());
+            let list = self
+                .list(&kind.resource(), Some(&self.identity.namespace), &parameters)
+                .await;
+            found.push(match list {
+                Err(Refusal::NoKind { .. }) => Vec::new(),
+                list => list?,
+            });
+        }
+        Ok(Observed {
+            seldon_deployments: found.pop().unwrap_or_default(),
+            virtual_services: found.pop().unwrap_or_default(),
+            ..Observed::default()
+        })
+    }
+
+    /// Waits until none of our objects is left, or the time of the hook is over. Gives the names of those left.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn wait_until_gone(&self) -> Result<Vec<String>, Refusal> {
+        loop {
+            let observed = self.observe_ours().await?;
+            let left: Vec<String> = observed
+                .virtual_services
+                .iter()
+                .chain(&observed.seldon_deployments)
+                .map(ResourceExt::name_any)
+                .collect();
+            if left.is_empty() || Instant::now() + GONE_POLL > self.deadline {
+                return Ok(left);
+            }
+            sleep(GONE_POLL).await;
+        }
+    }
+
+    async fn gateway_exists(&self, gateway: &GatewayName) -> Result<bool, Refusal> {
+        let api: Api<DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            &gateway.namespace,
+            &ApiResource::erase::<Gateway>(&()),
+        );
+        match self.call(|| api.get_metadata(&gateway.name)).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::NotFound) => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Whether Seldon's word for the port of a model's Service is missing or differs from our route.
+    fn ports_are_in_doubt(&self, observed: &Observed) -> bool {
+        observed
+            .seldon_deployments
+            .iter()
+            .filter(|object| self.identity.owns(object))
+            .any(|object| {
+                let name = object.name_any();
+                let state = observed.state(&name);
+                let routed = observed
+                    .virtual_service(&self.identity, &route_name(&name))
+                    .and_then(|route| {
+                        route
+                            .data
+                            .pointer("/spec/http/0/route/0/destination/port/number")?
+                            .as_u64()
+                    });
+                let said = state.address.port().map(u64::from);
+                !state.state.is_empty() && (said.is_none() || said != routed)
+            })
+    }
+
+    async fn ports(&self) -> Result<BTreeMap<String, u16>, Refusal> {
+        #[derive(Clone, Debug, Default, Deserialize)]
+        struct Spec {
+            #[serde(default)]
+            ports: Vec<ServicePort>,
+        }
+        #[derive(Clone, Debug, Deserialize)]
+        struct ServicePort {
+            #[serde(default)]
+            name: String,
+            port: u16,
+        }
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Service"));
+        let services: Vec<Object<Spec, Value>> = self
+            .list(
+                &resource,
+                Some(&self.identity.namespace),
+                &ListParams::default().labels("seldon-deployment-id"),
+            )
+            .await?;
+        let port = |service: &Object<Spec, Value>| {
+            let ports = &service.spec.ports;
+            let http = ports.iter().find(|port| port.name.starts_with("http"));
+            http.or(ports.first()).map(|port| port.port)
+        };
+        Ok(services
+            .iter()
+            .filter_map(|service| Some((service.name_any(), port(service)?)))
+            .collect())
+    }
+
+    async fn stateful_set(&self) -> Result<Option<OwnerReference>, Refusal> {
+        let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
+        let api = self.ours(&ApiResource::from_gvk(&gvk));
+        match self.call(|| api.get_metadata(&self.identity.application)).await {
+            Ok(found) => Ok(found.uid().map(|uid| OwnerReference {
+                api_version: "apps/v1".to_owned(),
+                kind: "StatefulSet".to_owned(),
+                name: self.identity.application.clone(),
+                uid,
+                controller: None,
+                block_owner_deletion: None,
+            })),
+            Err(Refusal::NotFound) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn list_ours<T>(&self, group: &str, kind: &str) -> Result<Vec<T>, Refusal>
+    where
+        T: Readable,
+    {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        let parameters = ListParams::default().labels(&self.identity.selector());
+        self.list(&resource, Some(&self.identity.namespace), &parameters).await
+    }
+
+    async fn list<T: Readable>(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+        parameters: &ListParams,
+    ) -> Result<Vec<T>, Refusal> {
+        let api: Api<T> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        };
+        match self.call(|| api.list(parameters)).await {
+            Ok(list) => Ok(list.items),
+            // A list of what is not there is empty; only a kind that is not there is not found.
+            Err(Refusal::NotFound) => Err(Refusal::NoKind {
+                kind: resource.kind.clone(),
+            }),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn ours(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.identity.namespace, resource)
+    }
+
+    /// Sends a request, again where it failed in passing, as long as the hook has time.
+    async fn call<T, F>(&self, request: impl Fn() -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = kube::Result<T>>,
+    {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let refusal = match timeout_at(self.deadline, request()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => Refusal::from(error),
+                Err(_) => return Err(Refusal::OutOfTime),
+            };
+            match pauses.next() {
+                Some(pause) if refusal.passes() && Instant::now() + *pause < self.deadline => {
+                    sleep_until(Instant::now() + *pause).await;
+                }
+                _ => return Err(refusal),
+            }
+        }
+    }
+}
+
+/// What a list can be read as.
+trait Readable:
+    kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+    + Clone
+    + serde::de::DeserializeOwned
+    + std::fmt::Debug
+{
+}
+impl<T> Readable for T where
+    T: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug
+{
+}
+
+/// The namespace of a Juju model. It has the model's name, but for the controller's own; in a pod the service account
+/// knows it in any case.
+#[must_use]
+pub fn namespace(model: &str) -> String {
+    let mounted = if std::env::var_os("KUBECONFIG").is_some() {
+        None
+    } else {
+        std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace").ok()
+    };
+    mounted
+        .map(|text| text.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| model.to_owned())
+}
+
+/// The StatefulSet that our objects are owned by already: were it another one by now, they would be gone.
+fn owner(identity: &Identity, objects: &[DynamicObject]) -> Option<OwnerReference> {
+    objects
+        .iter()
+        .filter(|object| identity.owns(object))
+        .flat_map(ResourceExt::owner_references)
+        .find(|owner| owner.kind == "StatefulSet" && owner.name == identity.application)
+        .cloned()
+}

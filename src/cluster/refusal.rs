@@ -1,0 +1,226 @@
+//! What the API server refuses, told apart by what a person would do about it.
+
+use std::error::Error;
+
+use super::Right;
+use crate::steps::Kind;
+
+/// Why a request got nowhere. [`crate::judge`] has the words for each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No connection, or none that can be trusted.
+    #[error("the Kubernetes API cannot be reached: {why}")]
+    Unreachable {
+        /// The innermost cause.
+        why: String,
+    },
+    /// The hook's time ended before an answer came.
+    #[error("the Kubernetes API did not answer within the hook's time")]
+    OutOfTime,
+    /// It answers that it cannot answer: overload, a fault of its own.
+    #[error("the Kubernetes API is not well: {why}")]
+    Unwell {
+        /// What it said.
+        why: String,
+    },
+    /// It does not know who we are.
+    #[error("the Kubernetes API does not accept the service account's token")]
+    Unauthorized,
+    /// The service account may not do it.
+    #[error("not allowed: {why}")]
+    Forbidden {
+        /// What the API server said.
+        why: String,
+        /// The rights that are missing, once they were asked for.
+        missing: Vec<Right>,
+    },
+    /// There is no such kind of object.
+    #[error("the cluster does not know the kind {kind}")]
+    NoKind {
+        /// The kind.
+        kind: String,
+    },
+    /// There is no such object.
+    #[error("not found")]
+    NotFound,
+    /// Another field manager owns what we want to set.
+    #[error("{} of {object} is managed by {manager}", fields.join(", "))]
+    Conflict {
+        /// Kind and name.
+        object: String,
+        /// Who owns it.
+        manager: String,
+        /// The fields.
+        fields: Vec<String>,
+    },
+    /// Somebody else changed or replaced it at that moment.
+    #[error("it was changed by somebody else at that moment")]
+    Changed,
+    /// A webhook that must be asked does not answer.
+    #[error("the webhook {name} does not answer: {why}")]
+    WebhookDown {
+        /// Its name.
+        name: String,
+        /// What happened.
+        why: String,
+    },
+    /// A webhook or the schema says no.
+    #[error("{object} is refused: {why}")]
+    Invalid {
+        /// Kind and name.
+        object: String,
+        /// Why.
+        why: String,
+    },
+    /// The namespace has used up a quota.
+    #[error("quota: {why}")]
+    Quota {
+        /// Which, and how much.
+        why: String,
+    },
+    /// The namespace is being deleted.
+    #[error("the namespace is being deleted")]
+    Terminating,
+}
+
+impl Refusal {
+    /// Whether the same request may get through a moment later.
+    pub(super) fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Unwell { .. } | Self::WebhookDown { .. } | Self::Changed
+        )
+    }
+
+    /// Whether every further request would meet the same.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::OutOfTime
+                | Self::Unauthorized
+                | Self::Forbidden { .. }
+                | Self::NoKind { .. }
+                | Self::Terminating
+        )
+    }
+
+    /// The same, said of that object.
+    pub(super) fn of(self, kind: Kind, name: &str) -> Self {
+        let object = format!("{} {name}", kind.word());
+        match self {
+            Self::Conflict { manager, fields, .. } => Self::Conflict {
+                object,
+                manager,
+                fields,
+            },
+            Self::Invalid { why, .. } => Self::Invalid { object, why },
+            Self::NotFound => Self::NoKind {
+                kind: kind.word().to_owned(),
+            },
+            other => other,
+        }
+    }
+}
+
+/// The innermost cause of an error: what lies around it says only that there was one.
+pub fn chain(error: &dyn Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+impl From<kube::Error> for Refusal {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => api(&status),
+            // The API answered, but not as one.
+            kube::Error::SerdeError(error) => Self::Unwell {
+                why: format!("its answer cannot be read ({error})"),
+            },
+            other => Self::Unreachable { why: chain(&other) },
+        }
+    }
+}
+
+fn api(status: &kube::core::Status) -> Refusal {
+    let message = status.message.trim().to_owned();
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    if causes.clone().any(|cause| cause.reason == "NamespaceTerminating") {
+        return Refusal::Terminating;
+    }
+    if let Some((_, rest)) = message.split_once("failed calling webhook ") {
+        let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
+        return Refusal::WebhookDown {
+            name: name.trim_matches('"').to_owned(),
+            why: why.rsplit(": ").next().unwrap_or(why).to_owned(),
+        };
+    }
+    if let Some((_, rest)) = message.split_once("denied the request: ") {
+        return Refusal::Invalid {
+            object: String::new(),
+            why: rest.to_owned(),
+        };
+    }
+    // The answer to an apply with a field that the definition lacks, though the code is 500.
+    if message.contains("field not declared in schema") {
+        return Refusal::Invalid {
+            object: String::new(),
+            why: message,
+        };
+    }
+    match status.code {
+        401 => Refusal::Unauthorized,
+        403 if message.contains("exceeded quota") => {
+            let why = message.find("exceeded quota").and_then(|at| message.get(at..));
+            Refusal::Quota {
+                why: why.unwrap_or(&message).to_owned(),
+            }
+        }
+        403 => Refusal::Forbidden {
+            why: message,
+            missing: Vec::new(),
+        },
+        404 => Refusal::NotFound,
+        409 => conflict(status),
+        400 | 413 | 415 | 422 => Refusal::Invalid {
+            object: String::new(),
+            why: message,
+        },
+        code => Refusal::Unwell {
+            why: if message.is_empty() {
+                format!("HTTP {code}")
+            } else {
+                format!("HTTP {code}, {message}")
+            },
+        },
+    }
+}
+
+/// The API server names a manager in each cause, as `conflict with "<manager>" using <version>`.
+fn conflict(status: &kube::core::Status) -> Refusal {
+    let causes = status
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .filter(|cause| cause.reason == "FieldManagerConflict");
+    let fields: Vec<String> = causes
+        .clone()
+        .map(|cause| cause.field.trim_start_matches('.').to_owned())
+        .collect();
+    if fields.is_empty() {
+        return Refusal::Changed;
+    }
+    let manager = causes
+        .clone()
+        .find_map(|cause| cause.message.split('"').nth(1))
+        .unwrap_or("another client");
+    Refusal::Conflict {
+        object: String::new(),
+        manager: manager.to_owned(),
+        fields,
+    }
+}

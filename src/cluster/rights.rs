@@ -1,0 +1,119 @@
+//! What the service account may do. Asked before the first write of a hook and when something was refused, so that
+//! the answer names all that is missing, and nothing is left half done.
+
+use std::fmt;
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::{Api, PostParams};
+
+use super::{Cluster, Refusal};
+
+/// A right: a verb on a kind of object, in our namespace or everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// The kind, as the API writes it.
+    pub resource: &'static str,
+    /// Its API group.
+    pub group: &'static str,
+    /// What to do with it.
+    pub verb: &'static str,
+    /// Whether it is needed in all namespaces.
+    pub everywhere: bool,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)
+    }
+}
+
+const SELDON: &str = "machinelearning.seldon.io";
+const ISTIO: &str = "networking.istio.io";
+
+const fn here(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right {
+        resource,
+        group,
+        verb,
+        everywhere: false,
+    }
+}
+
+const fn everywhere(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right {
+        resource,
+        group,
+        verb,
+        everywhere: true,
+    }
+}
+
+/// All that this charm does, as `rbac.yaml` grants it.
+pub const RIGHTS: [Right; 13] = [
+    here("list", SELDON, "seldondeployments"),
+    here("create", SELDON, "seldondeployments"),
+    here("patch", SELDON, "seldondeployments"),
+    here("delete", SELDON, "seldondeployments"),
+    everywhere("list", ISTIO, "virtualservices"),
+    here("create", ISTIO, "virtualservices"),
+    here("patch", ISTIO, "virtualservices"),
+    here("delete", ISTIO, "virtualservices"),
+    everywhere("get", ISTIO, "gateways"),
+    here("list", "apps", "deployments"),
+    here("get", "apps", "statefulsets"),
+    here("list", "", "pods"),
+    here("list", "", "services"),
+];
+
+impl Right {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        matches!(self.verb, "create" | "patch" | "delete")
+    }
+}
+
+impl Cluster {
+    /// Those of `rights` that the service account does not have.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn missing(&self, rights: impl Iterator<Item = Right>) -> Result<Vec<Right>, Refusal> {
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let mut missing = Vec::new();
+        let parameters = PostParams::default();
+        for right in rights {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(ResourceAttributes {
+                        namespace: (!right.everywhere).then(|| self.identity.namespace.clone()),
+                        verb: Some(right.verb.to_owned()),
+                        group: Some(right.group.to_owned()),
+                        resource: Some(right.resource.to_owned()),
+                        // Granted for this one name only.
+                        name: (right.resource == "statefulsets").then(|| self.identity.application.clone()),
+                        ..ResourceAttributes::default()
+                    }),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let answer = self.call(|| api.create(&parameters, &review)).await?;
+            if !answer.status.is_some_and(|status| status.allowed) {
+                missing.push(right);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Says what is missing where a request was forbidden.
+    pub async fn explain(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::Forbidden { why, .. } => Refusal::Forbidden {
+                missing: self.missing(RIGHTS.into_iter()).await.unwrap_or_default(),
+                why,
+            },
+            other => other,
+        }
+    }
+}

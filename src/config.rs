@@ -1,0 +1,204 @@
+//! Options in, models out. Every fault is collected, each naming option, value, rule and mend.
+//!
+//! One vocabulary: an entry of `models` uses the words of the options, parsed by the same code. With `models` set
+//! the options are the defaults of each entry; without it there is one model, named after the application.
+
+mod check;
+mod fault;
+mod layer;
+pub mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value as Json};
+use serde_yaml::{Mapping, Value};
+
+pub use fault::Fault;
+use fault::Place;
+use layer::Layers;
+use value::{
+    GatewayName, Image, Implementation, Milliseconds, Parameter, Prefix, Protocol, PullPolicy, Resources, Rule,
+};
+
+/// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
+const LONGEST_OPTION: usize = 256 * 1024;
+
+/// Most models of one application: as many as a hook can look after within its time.
+const MOST_MODELS: usize = 200;
+
+/// What a model is served from. At least one of image and implementation is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The image of the model server.
+    pub image: Option<Image>,
+    /// Seldon's name of a prepackaged server.
+    pub implementation: Option<Implementation>,
+    /// Where the model's files are, for Seldon's storage initializer.
+    pub model_uri: Option<String>,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.image, &self.implementation, &self.model_uri) {
+            (Some(image), _, _) => write!(f, "{image}"),
+            (None, Some(server), Some(uri)) => write!(f, "{uri} with {server}"),
+            (None, Some(server), None) => write!(f, "{server}"),
+            (None, None, _) => f.write_str("nothing"),
+        }
+    }
+}
+
+/// A model as it was asked for: sound, and complete but for the site it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Its name, and so the name of its objects.
+    pub name: String,
+    /// Whether it is an entry of `models`, so that what is to be changed is changed there.
+    pub is_entry: bool,
+    /// What is served.
+    pub source: Source,
+    /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
+    pub protocol: Option<Protocol>,
+    /// Parameters of the model server.
+    pub parameters: Vec<Parameter>,
+    /// Environment of the model's container.
+    pub env: BTreeMap<String, String>,
+    /// What the model's container asks for and may take.
+    pub resources: Option<Resources>,
+    /// The same for Seldon's executor beside it.
+    pub engine_resources: Option<Resources>,
+    /// How many pods; none when it is stopped on purpose.
+    pub replicas: u16,
+    /// When the node pulls the image.
+    pub image_pull_policy: PullPolicy,
+    /// The path that leads to it.
+    pub prefix: Prefix,
+    /// The host names it answers to.
+    pub hosts: Vec<String>,
+    /// How long the gateway waits for an answer.
+    pub timeout: Option<Milliseconds>,
+    /// How often the gateway tries again; `None` leaves it to Istio.
+    pub retries: Option<u8>,
+    /// The gateway that was named for it, instead of the related one.
+    pub gateway: Option<GatewayName>,
+    /// Labels for its objects and pods.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations for its pods.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Model {
+    /// What an operator types to set a word of this model.
+    #[must_use]
+    pub fn set(&self, application: &str, word: &str, value: &str) -> String {
+        if self.is_entry {
+            format!(
+                "set {word} of {} and juju config {application} models=@models.yaml",
+                self.name
+            )
+        } else {
+            format!("juju config {application} {word}={value}")
+        }
+    }
+}
+
+/// What the options ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// The sound models, by name.
+    pub models: Vec<Model>,
+    /// What is wrong, in the order of the options.
+    pub faults: Vec<Fault>,
+    /// Models that were named but are faulty: what they have in the cluster stays as it is.
+    pub held: BTreeSet<String>,
+}
+
+/// Reads what `config-get` answered. Total: whatever is in there, the result says it.
+#[must_use]
+pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
+    let mut config = Config::default();
+    let entries = match models(options) {
+        Ok(Some(entries)) => entries,
+        Ok(None) => vec![(application.to_owned(), Ok(None))],
+        Err(rule) => {
+            config
+                .faults
+                .push(Fault::new(application, &Place::Option("models"), "models", rule));
+            return config;
+        }
+    };
+    for (name, entry) in &entries {
+        let entry = match entry {
+            Ok(entry) => entry.as_ref(),
+            Err(rule) => {
+                let place = Place::Entry(name.clone());
+                config
+                    .faults
+                    .push(Fault::new(application, &place, "entry", rule.clone()));
+                config.held.insert(name.clone());
+                continue;
+            }
+        };
+        let mut layers = Layers::new(application, name, options, entry);
+        let model = layers.model();
+        let faults = layers.into_faults();
+        if let (Some(model), true) = (model, faults.is_empty()) {
+            config.models.push(model);
+        } else {
+            config.held.insert(name.clone());
+        }
+        for fault in faults {
+            // A faulty default is one fault, however many models share it.
+            if !config.faults.contains(&fault) {
+                config.faults.push(fault);
+            }
+        }
+    }
+    check::route_names(application, &mut config);
+    check::overlaps(application, &mut config);
+    config.models.sort_by(|a, b| a.name.cmp(&b.name));
+    config
+}
+
+/// The models by name, each with its entry in `models` if there is one, or what is wrong with that.
+type Entries = Vec<(String, Result<Option<Mapping>, Rule>)>;
+
+/// The entries of `models`; `None` when the option is not set.
+fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Rule> {
+    const EXAMPLE: &str = "@models.yaml";
+    let Some(text) = options.get("models").and_then(Json::as_str) else {
+        return Ok(None);
+    };
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let Value::Mapping(map) = layer::yaml(text)? else {
+        return Err(Rule::new(
+            "must be a YAML map of model name to entry, such as {iris: {image: seldonio/sklearn-iris:0.3}}",
+            EXAMPLE,
+        ));
+    };
+    if map.len() > MOST_MODELS {
+        let rule = format!(
+            "has {} models, at most {MOST_MODELS} are served by one application",
+            map.len()
+        );
+        return Err(Rule::new(rule, EXAMPLE));
+    }
+    let entry = |(name, entry)| match (name, entry) {
+        (Value::String(name), Value::Null) => (name, Ok(Some(Mapping::new()))),
+        (Value::String(name), Value::Mapping(entry)) => (name, Ok(Some(entry))),
+        (Value::String(name), _) => {
+            let rule = "must be a map, such as {image: seldonio/sklearn-iris:0.3}";
+            (name, Err(Rule::new(rule, "")))
+        }
+        (name, _) => {
+            let rule = "the name of a model must be text, such as iris";
+            (value::scalar(&name).unwrap_or_default(), Err(Rule::new(rule, "")))
+        }
+    };
+    Ok(Some(map.into_iter().map(entry).collect()))
+}
+
+#[cfg(test)]
+mod tests;

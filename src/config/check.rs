@@ -1,0 +1,143 @@
+//! Rules between values: a name and what Seldon makes of it, a server and its protocol, a prefix and the next one.
+
+use super::fault::{Fault, Place};
+use super::layer::Layers;
+use super::value::{Implementation, Protocol, Rule, hosts_meet};
+use super::{Config, Source};
+use crate::render::route_name;
+
+/// Longest name of a model, in characters. Seldon makes the label key `seldon-app-svc-<model>` of it (operator
+/// v1.17.1, `controllers/seldondeployment_controller.go`) and Kubernetes ends a key at 63.
+const LONGEST_NAME: usize = 48;
+
+/// The name becomes the name of Services: DNS-1035, or Seldon fails on it after having accepted it.
+pub fn name(layers: &mut Layers) {
+    let name = layers.name;
+    let letters = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let ends = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
+    let rule = if !letters || !ends {
+        "must be small letters, digits and -, beginning with a letter and ending with none of -"
+    } else if name.len() > LONGEST_NAME {
+        "has over 48 characters, and Seldon appends to it"
+    } else {
+        return;
+    };
+    let (rule, example) = if layers.is_entry() {
+        (format!("the name of the model {rule}"), "")
+    } else {
+        (
+            format!(
+                "the name of the application {rule}; give the model another one in this option, or deploy anew under one"
+            ),
+            "{iris: {}}",
+        )
+    };
+    layers.fault_of_model(
+        "models",
+        Rule {
+            value: Some(name.to_owned()),
+            rule,
+            example: example.to_owned(),
+        },
+    );
+}
+
+/// What is served must be named, and the server must speak the protocol.
+pub fn source(layers: &mut Layers, source: &Source, protocol: Option<Protocol>) {
+    const IMAGE: &str = "seldonio/sklearn-iris:0.3";
+    match (&source.image, &source.implementation, &source.model_uri) {
+        (None, None, None) => layers.fault_of_model(
+            "image",
+            Rule::new("is not set, nor is implementation: there is no model to serve", IMAGE),
+        ),
+        (None, None, Some(_)) => layers.fault_of_model(
+            "implementation",
+            Rule::new(
+                "is not set, so nothing can serve the files at model-uri",
+                "SKLEARN_SERVER",
+            ),
+        ),
+        (_, Some(server), None) if server.needs_files() => layers.fault_of_model(
+            "model-uri",
+            Rule::new(
+                format!("is not set, and {server} serves the files it names"),
+                "gs://bucket/model",
+            ),
+        ),
+        _ => {}
+    }
+    if let Some(server) = &source.implementation {
+        protocols(layers, server, protocol.unwrap_or(Protocol::Seldon));
+    }
+}
+
+fn protocols(layers: &mut Layers, server: &Implementation, protocol: Protocol) {
+    let Some(known) = server.protocols() else {
+        return;
+    };
+    if known.contains(&protocol) {
+        return;
+    }
+    let names: Vec<_> = known.iter().map(|protocol| protocol.word()).collect();
+    // The server is what asks for it, so the fault is where the model is described.
+    layers.fault_of_model(
+        "protocol",
+        Rule {
+            value: Some(protocol.word().to_owned()),
+            rule: format!("{server} speaks {} only", names.join(" and ")),
+            example: names.first().copied().unwrap_or_default().to_owned(),
+        },
+    );
+}
+
+/// Two models may not claim the same requests. Neither of the two is touched: which one is wrong, only a person
+/// knows.
+pub fn overlaps(application: &str, config: &mut Config) {
+    let mut clashes = Vec::new();
+    for (at, one) in config.models.iter().enumerate() {
+        for other in config.models.iter().skip(at + 1) {
+            // Which gateway is related is not known here: it may be the one that the other names.
+            let gateways_meet = one.gateway.is_none() || other.gateway.is_none() || one.gateway == other.gateway;
+            if gateways_meet && one.prefix.overlaps(&other.prefix) && hosts_meet(&one.hosts, &other.hosts) {
+                clashes.push((one.name.clone(), other.name.clone(), other.prefix.clone()));
+            }
+        }
+    }
+    for (one, other, prefix) in clashes {
+        // One fault for each model, however many it clashes with.
+        if config.held.insert(other.clone()) {
+            let broken = Rule {
+                value: Some(prefix.to_string()),
+                rule: format!("overlaps the prefix of {one}; each model needs its own"),
+                example: format!("/model/{other}/"),
+            };
+            config
+                .faults
+                .push(Fault::new(application, &Place::Entry(other), "prefix", broken));
+        }
+        config.held.insert(one);
+    }
+    let Config { models, held, .. } = config;
+    models.retain(|model| !held.contains(&model.name));
+}
+
+/// Seldon may make a VirtualService with a model's own name, and ours is named after the model with `-route`: one model
+/// must not be called as the route of another.
+pub fn route_names(application: &str, config: &mut Config) {
+    let routes: Vec<String> = config.models.iter().map(|model| route_name(&model.name)).collect();
+    for route in routes {
+        if config.models.iter().any(|model| model.name == route) {
+            let rule = Rule::new(
+                "the name of the model is that of another one's route; take another name",
+                "",
+            );
+            config
+                .faults
+                .push(Fault::new(application, &Place::Entry(route.clone()), "models", rule));
+            config.models.retain(|model| model.name != route);
+            config.held.insert(route);
+        }
+    }
+}

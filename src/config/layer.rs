@@ -1,0 +1,259 @@
+//! An entry of `models` over the options: where each word of a model comes from.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+use serde_yaml::{Mapping, Value};
+
+use super::fault::{Fault, Place};
+use super::value::{self, Rule};
+use super::{LONGEST_OPTION, Model, Source, check};
+
+/// The words of a model. The option `models` is not one of them.
+const WORDS: [&str; 17] = [
+    "image",
+    "implementation",
+    "model-uri",
+    "protocol",
+    "parameters",
+    "env",
+    "resources",
+    "engine-resources",
+    "replicas",
+    "image-pull-policy",
+    "prefix",
+    "hosts",
+    "timeout",
+    "retries",
+    "gateway",
+    "labels",
+    "annotations",
+];
+
+/// The values of one model, and the faults found in them so far.
+pub struct Layers<'a> {
+    pub application: &'a str,
+    pub name: &'a str,
+    options: &'a Map<String, Json>,
+    entry: Option<&'a Mapping>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Layers<'a> {
+    pub fn new(
+        application: &'a str,
+        name: &'a str,
+        options: &'a Map<String, Json>,
+        entry: Option<&'a Mapping>,
+    ) -> Self {
+        Self {
+            application,
+            name,
+            options,
+            entry,
+            faults: Vec::new(),
+        }
+    }
+
+    /// The faults found while reading.
+    pub fn into_faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
+    /// Reads every word. `None` when the model cannot be made; faults may be found in one that can.
+    pub fn model(&mut self) -> Option<Model> {
+        self.unknown_words();
+        check::name(self);
+        let source = Source {
+            image: self.text("image", value::image),
+            implementation: self.text("implementation", value::implementation),
+            model_uri: self.text("model-uri", value::model_uri),
+        };
+        let protocol = self.text("protocol", value::protocol);
+        if self.faults.is_empty() {
+            check::source(self, &source, protocol);
+        }
+        let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
+        let model = Model {
+            name: self.name.to_owned(),
+            is_entry: self.entry.is_some(),
+            source,
+            protocol,
+            parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
+            env: self.yaml("env", value::env).unwrap_or_default(),
+            resources: self.yaml("resources", value::resources),
+            engine_resources: self.yaml("engine-resources", value::resources),
+            replicas: self.number("replicas", 0..=100).unwrap_or(1),
+            image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
+            prefix: self.text("prefix", value::prefix).or(default_prefix)?,
+            hosts: self
+                .take("hosts", |value| match value {
+                    // `*` and `*.domain` are no YAML.
+                    Value::String(text) if !text.trim_start().starts_with('[') => value::hosts(value),
+                    Value::String(text) => value::hosts(&yaml(text)?),
+                    other => value::hosts(other),
+                })
+                .unwrap_or_else(|| vec!["*".to_owned()]),
+            timeout: self.text("timeout", value::duration),
+            retries: self
+                .number("retries", 0..=10)
+                .and_then(|attempts| attempts.try_into().ok()),
+            gateway: self.text("gateway", value::gateway),
+            labels: self.yaml("labels", value::labels).unwrap_or_default(),
+            annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
+        };
+        Some(model)
+    }
+
+    /// Records a fault in the word `key`, where it was written.
+    pub fn fault(&mut self, key: &'static str, broken: Rule) {
+        let place = if self.entry.is_some_and(|entry| entry.contains_key(key)) {
+            Place::Entry(self.name.to_owned())
+        } else {
+            Place::Option(key)
+        };
+        self.faults.push(Fault::new(self.application, &place, key, broken));
+    }
+
+    /// Records a fault in the model as a whole: in its entry if it has one, in `key` if not.
+    pub fn fault_of_model(&mut self, key: &'static str, broken: Rule) {
+        let place = if self.entry.is_some() {
+            Place::Entry(self.name.to_owned())
+        } else {
+            Place::Option(key)
+        };
+        self.faults.push(Fault::new(self.application, &place, key, broken));
+    }
+
+    /// Whether the model has an entry, and so a name that can be changed there.
+    pub fn is_entry(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    fn unknown_words(&mut self) {
+        let unknown: Vec<String> = self
+            .entry
+            .into_iter()
+            .flat_map(Mapping::keys)
+            .map(|key| match key {
+                Value::String(key) => value::name_in(key).to_owned(),
+                other => value::type_name(other).to_owned(),
+            })
+            .filter(|key| !WORDS.contains(&key.as_str()))
+            .collect();
+        for key in unknown {
+            let nearest =
+                value::nearest(&key, &WORDS).map_or_else(String::new, |word| format!("; the nearest known is {word}"));
+            let broken = Rule {
+                value: None,
+                rule: format!("is no word of a model{nearest}"),
+                example: String::new(),
+            };
+            let place = Place::Entry(self.name.to_owned());
+            self.faults.push(Fault::new(self.application, &place, &key, broken));
+        }
+    }
+
+    /// The value of a word: the entry's, or else the option's. Empty is unset, in an entry over the option too.
+    fn raw(&self, key: &str) -> Option<Value> {
+        let value = match self.entry.and_then(|entry| entry.get(key)) {
+            Some(value) => value.clone(),
+            None => match self.options.get(key)? {
+                Json::String(text) => Value::String(text.clone()),
+                Json::Number(number) => serde_yaml::to_value(number).ok()?,
+                Json::Bool(yes) => Value::Bool(*yes),
+                _ => return None,
+            },
+        };
+        match &value {
+            Value::Null => None,
+            Value::String(text) if text.trim().is_empty() => None,
+            _ => Some(value),
+        }
+    }
+
+    fn text<T>(&mut self, key: &'static str, parse: fn(&str) -> Result<T, Rule>) -> Option<T> {
+        self.take(key, |value| match value {
+            Value::String(text) => parse(text.trim()),
+            other => Err(Rule::new(
+                format!("must be text, not {}: put it in quotes", value::type_name(other)),
+                "",
+            )),
+        })
+    }
+
+    fn yaml<T>(&mut self, key: &'static str, parse: fn(&Value) -> Result<T, Rule>) -> Option<T> {
+        self.take(key, |value| match value {
+            Value::String(text) => parse(&yaml(text)?),
+            other => parse(other),
+        })
+    }
+
+    fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u16>) -> Option<u16> {
+        self.take(key, |value| value::number(value, range.clone()))
+    }
+
+    fn take<T>(&mut self, key: &'static str, parse: impl FnOnce(&Value) -> Result<T, Rule>) -> Option<T> {
+        match parse(&self.raw(key)?) {
+            Ok(parsed) => Some(parsed),
+            Err(broken) => {
+                self.fault(key, broken);
+                None
+            }
+        }
+    }
+}
+
+/// A YAML document of sane size. The library refuses duplicate keys and aliases that multiply.
+pub fn yaml(text: &str) -> Result<Value, Rule> {
+    if text.len() > LONGEST_OPTION {
+        return Err(Rule::new(
+            format!(
+                "is {} KiB long, at most {} KiB are read",
+                text.len() / 1024,
+                LONGEST_OPTION / 1024
+            ),
+            "",
+        ));
+    }
+    serde_yaml::from_str(text).map_err(|error| {
+        // The library's own text repeats what it read, which may be a secret.
+        let fault = error.to_string();
+        let kind = ["duplicate entry", "repetition limit", "recursion limit"]
+            .into_iter()
+            .find(|kind| fault.contains(kind))
+            .map_or_else(String::new, |kind| format!(" ({kind})"));
+        let place = error.location().map_or_else(String::new, |at| {
+            format!(" at line {}, column {}", at.line(), at.column())
+        });
+        Rule::new(format!("is not sound YAML{kind}{place}"), "")
+    })
+}
+
+/// A YAML map of text to scalars as text.
+pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule> {
+    let Value::Mapping(map) = value else {
+        return Err(Rule::new(
+            format!("must be a YAML map, not {}", value::type_name(value)),
+            example,
+        ));
+    };
+    map.iter()
+        .map(|(key, value)| {
+            let Value::String(key) = key else {
+                return Err(Rule::new("has a name that is not text", example));
+            };
+            let text = value::scalar(value).ok_or_else(|| {
+                Rule::new(
+                    format!(
+                        "{} must be one value, not {}",
+                        value::name_in(key),
+                        value::type_name(value)
+                    ),
+                    example,
+                )
+            })?;
+            Ok((key.clone(), text))
+        })
+        .collect()
+}

@@ -1,0 +1,437 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+mod entries;
+
+fn options(value: Json) -> Map<String, Json> {
+    match value {
+        Json::Object(map) => map,
+        other => panic!("{other} is no map of options"),
+    }
+}
+
+fn parsed(value: Json) -> Config {
+    parse("iris", &options(value))
+}
+
+/// The text of the one fault of an application `iris` that serves an image and has this option too.
+fn fault(option: &str, value: impl Into<Json>) -> String {
+    let mut all = options(json!({"image": "seldonio/sklearn-iris:0.3"}));
+    all.insert(option.to_owned(), value.into());
+    let config = parse("iris", &all);
+    assert_eq!(config.models, [], "a faulty model is not planned");
+    assert!(config.held.contains("iris"), "what it had is held");
+    match config.faults.as_slice() {
+        [one] => one.to_string(),
+        faults => panic!("{option}: {faults:#?}"),
+    }
+}
+
+/// The model of an application `iris` that serves an image and has this option too.
+fn model(option: &str, value: impl Into<Json>) -> Model {
+    let mut all = options(json!({"image": "seldonio/sklearn-iris:0.3"}));
+    all.insert(option.to_owned(), value.into());
+    let config = parse("iris", &all);
+    assert_eq!(config.faults, []);
+    config.models.into_iter().next().unwrap()
+}
+
+#[test]
+fn an_image_alone_makes_a_model_named_after_the_application() {
+    let config = parsed(json!({"image": "seldonio/sklearn-iris:0.3"}));
+    assert_eq!(config.faults, []);
+    let [model] = config.models.as_slice() else {
+        panic!("{config:#?}");
+    };
+    assert_eq!(model.name, "iris");
+    assert_eq!(model.source.to_string(), "seldonio/sklearn-iris:0.3");
+    assert_eq!(model.prefix.to_string(), "/model/iris/");
+    assert_eq!(model.hosts, ["*"]);
+    assert_eq!(model.replicas, 1);
+    assert_eq!(model.retries, None);
+}
+
+#[test]
+fn without_a_model_the_fault_says_what_to_type() {
+    let config = parsed(json!({"image": "", "replicas": 1}));
+    let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            "option image: is not set, nor is implementation: there is no model to serve; juju config iris image=seldonio/sklearn-iris:0.3"
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_image_reference_is_refused_with_its_rule() {
+    let long = format!("x/{}", "a".repeat(10_000));
+    let digest = format!("iris@sha256:{}", "a".repeat(63));
+    for (image, rule) in [
+        ("sklearn iris:0.3", "no spaces"),
+        ("seldonio/Iris:0.3", "no capital letters"),
+        ("seldonio/iris:", "the tag after :"),
+        ("seldonio/iris:-x", "the tag after :"),
+        ("seldonio//iris", "no image reference"),
+        ("-iris", "no image reference"),
+        ("a..b", "no image reference"),
+        ("my_registry.local/iris", "no host with port"),
+        ("localhost:99999/iris", "no host with port"),
+        (digest.as_str(), "64 hexadecimal digits"),
+        (long.as_str(), "at most 255 characters"),
+    ] {
+        let text = fault("image", image);
+        assert!(text.contains(rule), "{image}: {text}");
+        assert!(text.starts_with("option image="), "{text}");
+        assert!(text.contains("juju config iris image="), "{text}");
+        assert!(text.chars().count() < 240, "{text}");
+    }
+}
+
+#[test]
+fn every_usual_image_reference_is_taken() {
+    let digest = format!("iris@sha256:{}", "0a".repeat(32));
+    for image in [
+        "iris",
+        "seldonio/sklearn-iris:0.3",
+        "localhost:32000/iris:edge_1",
+        "10.1.2.3:5000/a/b-c/d__e:V1.0",
+        "ghcr.io/Org-less/x".to_lowercase().as_str(),
+        digest.as_str(),
+        "localhost/iris",
+    ] {
+        assert_eq!(model("image", image).source.to_string(), image);
+    }
+}
+
+#[test]
+fn a_prefix_is_one_that_every_gateway_reads_alike() {
+    for (prefix, rule) in [
+        ("model/iris/", "begin and end with /"),
+        ("/model/iris", "begin and end with /"),
+        ("/", "every path of the gateway"),
+        ("/model/../iris/", ". or .."),
+        ("/model//iris/", "//"),
+        ("/model/my iris/", "letters, digits"),
+        ("/model/iris?x=1/", "letters, digits"),
+        ("/model%2firis/", "letters, digits"),
+    ] {
+        let text = fault("prefix", prefix);
+        assert!(text.contains(rule), "{prefix}: {text}");
+        assert!(text.contains("juju config iris prefix=/model/iris/"), "{text}");
+    }
+    assert_eq!(model("prefix", "/ml/v1.0/").prefix.to_string(), "/ml/v1.0/");
+}
+
+#[test]
+fn numbers_have_bounds_and_say_them() {
+    for value in [json!(-1), json!(1_000_000_000), json!(1.5), json!("2")] {
+        let text = fault("replicas", value);
+        assert!(text.contains("from 0 to 100"), "{text}");
+    }
+    assert_eq!(model("replicas", 0).replicas, 0);
+    assert!(fault("retries", 11).contains("from 0 to 10"));
+    assert_eq!(model("retries", 0).retries, Some(0));
+}
+
+#[test]
+fn quantities_are_those_of_kubernetes() {
+    let text = fault("resources", "{limits: {memory: 1Gib}}");
+    assert!(
+        text.contains("limits.memory=\"1Gib\" is no quantity") && text.contains("such as 1Gi"),
+        "{text}"
+    );
+    let text = fault("resources", "{requests: {cpu: 2}, limits: {cpu: 500m}}");
+    assert!(text.contains("requests more cpu than its limit of 500m"), "{text}");
+    let text = fault("resources", "{request: {cpu: 1}}");
+    assert!(text.contains("nearest is requests"), "{text}");
+    assert!(fault("resources", "{limits: {nvidia.com/gpu: 500m}}").contains("whole numbers"));
+    assert_eq!(
+        model("resources", "{limits: {memory: '1e9'}}")
+            .resources
+            .unwrap()
+            .limits["memory"],
+        "1e9"
+    );
+    let text = fault("engine-resources", "{requests: {gpu: 1}}");
+    assert!(text.contains("requests.gpu is no resource"), "{text}");
+    let resources = model(
+        "resources",
+        "{requests: {cpu: 0.5, memory: 100Mi}, limits: {nvidia.com/gpu: 1}}",
+    )
+    .resources
+    .unwrap();
+    assert_eq!(resources.requests.get("cpu").unwrap(), "0.5");
+    assert_eq!(resources.limits.get("nvidia.com/gpu").unwrap(), "1");
+}
+
+#[test]
+fn a_server_and_its_protocol_go_together() {
+    let of = |server: &str, protocol: &str| {
+        parsed(json!({"implementation": server, "model-uri": "gs://b/m", "protocol": protocol}))
+    };
+    for (server, protocol) in [
+        ("SKLEARN_SERVER", "tensorflow"),
+        ("TENSORFLOW_SERVER", "v2"),
+        ("TRITON_SERVER", "seldon"),
+        ("TRITON_SERVER", ""),
+        ("HUGGINGFACE_SERVER", ""),
+    ] {
+        let config = of(server, protocol);
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains(&format!("{server} speaks")), "{text}");
+    }
+    for (server, protocol) in [
+        ("SKLEARN_SERVER", ""),
+        ("XGBOOST_SERVER", "v2"),
+        ("TENSORFLOW_SERVER", "tensorflow"),
+        ("OUR_OWN_SERVER", "v2"),
+    ] {
+        assert_eq!(of(server, protocol).faults, [], "{server} {protocol}");
+    }
+}
+
+#[test]
+fn a_server_is_known_or_named_by_the_site() {
+    let first = |value| {
+        let faults = parsed(value).faults;
+        faults.first().unwrap().to_string()
+    };
+    let text = first(json!({"implementation": "SKLEARN_SERVR", "model-uri": "gs://b/m"}));
+    assert!(text.contains("nearest known is SKLEARN_SERVER"), "{text}");
+    let text = first(json!({"implementation": "RANDOM_ABTEST", "model-uri": "gs://b/m"}));
+    assert!(text.contains("no server of models"), "{text}");
+    let text = first(json!({"implementation": "SKLEARN_SERVER"}));
+    assert!(text.starts_with("option model-uri: is not set"), "{text}");
+    let text = first(json!({"model-uri": "gs://b/m"}));
+    assert!(text.starts_with("option implementation: is not set"), "{text}");
+    let text = first(json!({"implementation": "SKLEARN_SERVER", "model-uri": "somewhere"}));
+    assert!(text.contains("must say where"), "{text}");
+}
+
+#[test]
+fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
+    let text = fault("env", "{1A: hunter2}");
+    assert!(text.contains("\"1A\" is no name"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let text = fault("env", "{A: [hunter2]}");
+    assert!(text.contains("A must be one value, not a list"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let env = model("env", "{THREADS: 2, DEBUG: true, NAME: iris}").env;
+    assert_eq!(env.get("THREADS").unwrap(), "2");
+    assert_eq!(env.get("DEBUG").unwrap(), "true");
+}
+
+#[test]
+fn yaml_that_is_none_is_told_with_its_place() {
+    assert!(fault("env", "{A: ").contains("is not sound YAML"));
+    assert!(fault("env", "A: 1\nA: 2").contains("duplicate"));
+    assert!(fault("parameters", "[1]").contains("must be a YAML map, not a list"));
+    let big = format!("{{A: {}}}", "x".repeat(1 << 20));
+    assert!(fault("env", big).contains("at most 256 KiB"));
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
+    let config = parsed(json!({"models": bomb}));
+    assert_eq!(config.faults.len(), 1, "{:#?}", config.faults);
+}
+
+#[test]
+fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
+    let parameters = model(
+        "parameters",
+        "{method: predict, n: 3, ratio: 0.5, flag: true, version: {type: STRING, value: 3}}",
+    )
+    .parameters;
+    let seen: Vec<_> = parameters
+        .iter()
+        .map(|p| (p.name.as_str(), p.value.as_str(), p.kind))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("flag", "true", "BOOL"),
+            ("method", "predict", "STRING"),
+            ("n", "3", "INT"),
+            ("ratio", "0.5", "FLOAT"),
+            ("version", "3", "STRING"),
+        ]
+    );
+    assert!(fault("parameters", "{x: {type: INTEGER, value: 1}}").contains("x must be"));
+}
+
+#[test]
+fn routes_take_hosts_times_and_gateways() {
+    assert_eq!(model("hosts", "*").hosts, ["*"]);
+    assert_eq!(
+        model("hosts", "a.example, *.b.example").hosts,
+        ["a.example", "*.b.example"]
+    );
+    assert_eq!(model("hosts", "[a.example]").hosts, ["a.example"]);
+    assert!(fault("hosts", "*.b.example,x.b.example").contains("covers another"));
+    assert!(fault("hosts", "under_score").contains("is no host name"));
+    for (text, seconds) in [
+        ("30s", "30s"),
+        ("500ms", "0.5s"),
+        ("2m", "120s"),
+        ("1.25s", "1.25s"),
+        ("2.01s", "2.01s"),
+        ("4.1m", "246s"),
+    ] {
+        assert_eq!(model("timeout", text).timeout.unwrap().to_string(), seconds);
+    }
+    for text in ["30", "0s", "0.5ms", "-1s", "25h", "1e3s", "s"] {
+        assert!(fault("timeout", text).contains("a time with its unit"), "{text}");
+    }
+    assert_eq!(
+        model("gateway", "kubeflow/kubeflow-gateway")
+            .gateway
+            .unwrap()
+            .to_string(),
+        "kubeflow/kubeflow-gateway"
+    );
+    assert!(fault("gateway", "kubeflow-gateway").contains("namespace/name"));
+}
+
+#[test]
+fn labels_and_annotations_keep_off_what_others_set() {
+    assert!(fault("labels", "{app: x}").contains("is set by Seldon"));
+    assert!(fault("labels", "{seldon-model/application: x}").contains("is set by Seldon"));
+    assert!(fault("labels", "{'a b': x}").contains("no key of Kubernetes"));
+    assert!(fault("labels", "{team: 'a b'}").contains("the value of team"));
+    assert!(fault("annotations", "{x: a=b}").contains("has a ="));
+    assert!(fault("annotations", "{seldon.io/svc-name: x}").contains("is not free"));
+    assert_eq!(
+        model("annotations", "{seldon.io/rest-timeout: 5000}").annotations["seldon.io/rest-timeout"],
+        "5000"
+    );
+}
+
+#[test]
+fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
+    for env in [
+        "{PASSWORD=hunter2}",
+        "{PASSWORD: [hunter2]}",
+        "{P: !!int hunter2}",
+        "{P: 12345678901234567890123}",
+        "PASSWORD: hunter2: x",
+        "{1PASSWORD=hunter2: x}",
+        "hunter2",
+    ] {
+        for options in [
+            json!({"image": "iris:1", "env": env}),
+            json!({"image": "iris:1", "models": format!("{{a: {{env: {env}}}}}")}),
+        ] {
+            let config = parsed(options.clone());
+            let all: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+            let all = all.join("\n");
+            assert!(
+                !all.is_empty() && !all.contains("hunter2") && !all.contains("1234567"),
+                "{options}: {all}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_fraction_is_text_only_in_quotes() {
+    assert!(fault("env", "{VERSION: 3.10}").contains("put it in quotes"));
+    assert_eq!(model("env", "{VERSION: '3.10'}").env["VERSION"], "3.10");
+    assert!(fault("labels", "{version-of: 1.10}").contains("put it in quotes"));
+}
+
+#[test]
+fn what_is_longer_than_anybody_needs_is_refused_at_once() {
+    let long = "X".repeat(1 << 20);
+    for option in [
+        "image",
+        "implementation",
+        "model-uri",
+        "protocol",
+        "prefix",
+        "timeout",
+        "gateway",
+        "hosts",
+        "labels",
+    ] {
+        let started = std::time::Instant::now();
+        let text = fault(option, long.clone());
+        assert!(text.chars().count() < 400, "{option}: {}", text.len());
+        assert!(started.elapsed().as_secs() < 2, "{option} took {:?}", started.elapsed());
+    }
+    let hosts: Vec<String> = (0..20_000).map(|n| format!("h{n}.example")).collect();
+    assert!(fault("hosts", hosts.join(",")).contains("at most 64"));
+    let models: Vec<String> = (0..10_000).map(|n| format!("m{n}: {{}}")).collect();
+    let config = parsed(json!({"image": "iris:1", "models": models.join("\n")}));
+    assert!(config.faults[0].to_string().contains("at most 200"));
+}
+
+#[test]
+fn a_site_may_name_servers_of_its_own() {
+    for server in ["MLFLOW_SERVER_V2", "TRITON_SERVER_24", "DEMO_SERVER", "custom-server"] {
+        let config = parsed(json!({"implementation": server, "model-uri": "gs://b/m"}));
+        assert_eq!(config.faults, [], "{server}");
+    }
+    let config = parsed(json!({"implementation": "sklearn_server", "model-uri": "gs://b/m"}));
+    assert!(config.faults[0].to_string().contains("nearest known is SKLEARN_SERVER"));
+}
+
+fn any_option() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        any::<String>().prop_map(Json::from),
+        "[-a-z0-9:/.{}*&,\\[\\]\"' \n]{0,40}".prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        any::<bool>().prop_map(Json::from),
+        Just(Json::Null),
+    ]
+}
+
+const ALL: [&str; 18] = [
+    "image",
+    "implementation",
+    "model-uri",
+    "protocol",
+    "parameters",
+    "env",
+    "resources",
+    "engine-resources",
+    "replicas",
+    "image-pull-policy",
+    "prefix",
+    "hosts",
+    "timeout",
+    "retries",
+    "gateway",
+    "labels",
+    "annotations",
+    "models",
+];
+
+proptest! {
+    #[test]
+    fn whatever_the_options_hold_every_model_is_sound_or_has_a_fault(
+        values in prop::collection::btree_map(prop::sample::select(&ALL[..]), any_option(), 0..6),
+        application in "[a-z0-9-]{1,60}",
+    ) {
+        let options: Map<String, Json> = values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let config = parse(&application, &options);
+        prop_assert!(config.held.is_empty() || !config.faults.is_empty());
+        for model in &config.models {
+            prop_assert!(!config.held.contains(&model.name));
+            prop_assert!(model.prefix.to_string().starts_with('/'));
+        }
+        for fault in &config.faults {
+            prop_assert!(fault.to_string().contains("juju config"), "{fault}");
+            prop_assert!(!fault.to_string().contains('\n'), "{fault}");
+        }
+        prop_assert_eq!(parse(&application, &options), config);
+    }
+
+    #[test]
+    fn two_prefixes_overlap_just_when_some_path_is_of_both(one in "(/[ab]{1,2}){1,3}/", other in "(/[ab]{1,2}){1,3}/") {
+        let (a, b) = (value::prefix(&one).unwrap(), value::prefix(&other).unwrap());
+        prop_assert_eq!(a.overlaps(&b), one.starts_with(&other) || other.starts_with(&one));
+        prop_assert_eq!(a.overlaps(&b), b.overlaps(&a));
+    }
+}

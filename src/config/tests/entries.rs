@@ -1,0 +1,128 @@
+//! Many models in one application: names, entries over options, and prefixes that meet.
+
+use serde_json::json;
+
+use super::{options, parse, parsed};
+
+#[test]
+fn the_name_must_survive_what_seldon_makes_of_it() {
+    let image = json!({"image": "iris:1"});
+    for name in ["1iris", "a".repeat(49).as_str(), "iris-", "Iris", "my.iris"] {
+        let config = parse(name, &options(image.clone()));
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains("the name of the application"), "{text}");
+        let config = parsed(json!({"models": format!("{{{name}: {{image: 'iris:1'}}}}")}));
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains("the name of the model"), "{text}");
+    }
+    assert_eq!(parse(&"a".repeat(48), &options(image)).faults, []);
+}
+
+#[test]
+fn entries_take_the_options_as_their_defaults() {
+    let config = parsed(json!({
+        "image": "iris:1", "replicas": 2, "timeout": "30s",
+        "models": "{a: {}, b: {image: 'iris:2', replicas: 0, timeout: ''}, c: null}",
+    }));
+    assert_eq!(config.faults, []);
+    let seen: Vec<_> = config
+        .models
+        .iter()
+        .map(|m| (m.name.as_str(), m.source.to_string(), m.replicas, m.timeout.is_some()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("a", "iris:1".to_owned(), 2, true),
+            ("b", "iris:2".to_owned(), 0, false),
+            ("c", "iris:1".to_owned(), 2, true),
+        ]
+    );
+}
+
+#[test]
+fn a_faulty_entry_is_held_and_stops_no_other() {
+    let config = parsed(json!({
+        "image": "iris:1",
+        "models": "{good: {}, bad: {replicas: -1, imge: x}, list: {env: [a]}}",
+    }));
+    let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["good"]);
+    assert_eq!(config.held.iter().collect::<Vec<_>>(), ["bad", "list"]);
+    let texts: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 3, "{texts:#?}");
+    assert!(texts[0].contains("bad: imge: is no word of a model; the nearest known is image"));
+    assert!(texts[1].contains("bad: replicas=-1"), "{texts:#?}");
+    assert!(texts[1].contains("juju config iris models=@models.yaml"), "{texts:#?}");
+    assert!(texts[2].contains("list: env"), "{texts:#?}");
+}
+
+#[test]
+fn a_faulty_default_is_told_once() {
+    let config = parsed(json!({"image": "iris:1", "timeout": "soon", "models": "{a: {}, b: {}, c: {timeout: 1s}}"}));
+    assert_eq!(config.faults.len(), 1, "{:#?}", config.faults);
+    assert_eq!(config.models.len(), 1);
+}
+
+#[test]
+fn models_that_are_no_map_of_entries_hold_everything() {
+    for (models, rule) in [
+        ("[a, b]", "must be a YAML map"),
+        ("a: {}\na: {}", "duplicate"),
+        ("{a", "not sound YAML"),
+    ] {
+        let config = parsed(json!({"image": "iris:1", "models": models}));
+        assert_eq!(config.models, []);
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains(rule), "{models}: {text}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_no_map_or_has_no_name_stops_no_other() {
+    for (models, rule) in [
+        ("{good: {}, bad: 'iris:1'}", "models: bad: entry: must be a map"),
+        (
+            "{good: {}, 2024: {}}",
+            "models: 2024: entry: the name of a model must be text",
+        ),
+    ] {
+        let config = parsed(json!({"image": "iris:1", "models": models}));
+        let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["good"], "{models}");
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains(rule), "{models}: {text}");
+    }
+}
+
+#[test]
+fn a_gateway_that_is_named_may_be_the_related_one() {
+    let config =
+        parsed(json!({"image": "iris:1", "models": "{a: {prefix: /p/, gateway: istio/gate}, b: {prefix: /p/}}"}));
+    assert_eq!(config.models, []);
+}
+
+#[test]
+fn no_model_is_called_as_the_route_of_another() {
+    let config = parsed(json!({"image": "iris:1", "models": "{iris: {}, iris-route: {}}"}));
+    assert_eq!(config.models.len(), 1);
+    assert!(config.faults[0].to_string().contains("that of another one's route"));
+}
+
+#[test]
+fn two_models_with_overlapping_prefixes_are_both_held() {
+    for (one, other) in [("/m/", "/m/"), ("/m/", "/m/x/"), ("/m/x/", "/m/")] {
+        let config = parsed(json!({
+            "image": "iris:1",
+            "models": format!("{{a: {{prefix: {one}}}, b: {{prefix: {other}}}, c: {{}}}}"),
+        }));
+        assert_eq!(config.held.iter().collect::<Vec<_>>(), ["a", "b"]);
+        let text = config.faults.first().unwrap().to_string();
+        assert!(text.contains("overlaps the prefix of a"), "{text}");
+    }
+    let apart = parsed(json!({
+        "image": "iris:1",
+        "models": "{a: {prefix: /m/, hosts: a.example}, b: {prefix: /m/, hosts: b.example}, c: {prefix: /mm/}}",
+    }));
+    assert_eq!(apart.faults, []);
+}

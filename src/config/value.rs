@@ -1,0 +1,102 @@
+//! The values of options: parsed here once, sound from then on.
+
+mod pod;
+mod route;
+mod server;
+
+use std::ops::RangeInclusive;
+
+use serde_yaml::Value;
+
+pub use pod::{Amounts, Parameter, PullPolicy, Resources};
+pub(crate) use pod::{annotations, env, labels, parameters, pull_policy, resources};
+pub use route::{GatewayName, Milliseconds, Prefix};
+pub(crate) use route::{duration, gateway, hosts, hosts_meet, prefix};
+pub use server::{Image, Implementation, Protocol};
+pub(crate) use server::{image, implementation, model_uri, protocol};
+
+/// The rule that a value breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The value as written; left out where it is long or may be a secret.
+    pub value: Option<String>,
+    /// What is wrong, to be read behind the name of the option.
+    pub rule: String,
+    /// A value that would do, or nothing.
+    pub example: String,
+}
+
+impl Rule {
+    pub(super) fn new(rule: impl Into<String>, example: impl Into<String>) -> Self {
+        Self {
+            value: None,
+            rule: rule.into(),
+            example: example.into(),
+        }
+    }
+
+    fn of(value: impl Into<String>, rule: impl Into<String>, example: impl Into<String>) -> Self {
+        Self {
+            value: Some(value.into()),
+            ..Self::new(rule, example)
+        }
+    }
+}
+
+/// A whole number within a range.
+pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, Rule> {
+    let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
+    let example = "1";
+    match value {
+        Value::Number(number) => number
+            .as_u64()
+            .and_then(|n| u16::try_from(n).ok())
+            .filter(|n| range.contains(n))
+            .ok_or_else(|| Rule::of(number.to_string(), rule, example)),
+        other => Err(Rule::new(format!("{rule}, not {}", type_name(other)), example)),
+    }
+}
+
+/// A scalar as text; `None` for a list, a map or nothing.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        _ => None,
+    }
+}
+
+/// The part of a key that is safe to repeat: `PASSWORD=secret` is a slip for `PASSWORD: secret`.
+pub(super) fn name_in(key: &str) -> &str {
+    key.split(['=', ':', ' ']).next().unwrap_or_default()
+}
+
+/// What a value is, as YAML's users call it.
+pub(super) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a map",
+        Value::Tagged(_) => "a tagged value",
+    }
+}
+
+/// The known word nearest to one that is not known, if any is near.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    const FAR: usize = 3;
+    // What is much longer than any word is near to none, and costly to compare.
+    const LONGEST: usize = 64;
+    if word.len() > LONGEST {
+        return None;
+    }
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= FAR && *distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}

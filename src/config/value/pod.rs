@@ -1,0 +1,381 @@
+//! What a model's container is given: parameters, environment, resources, labels.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_yaml::Value;
+
+use super::{Rule, name_in, nearest, scalar, type_name};
+use crate::config::layer::scalars;
+
+/// When a node pulls an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PullPolicy {
+    /// When it has none of that name.
+    #[default]
+    IfNotPresent,
+    /// At every start.
+    Always,
+    /// It must be there.
+    Never,
+}
+
+impl PullPolicy {
+    /// Kubernetes' word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Always => "Always",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// One of Kubernetes' three policies.
+pub(crate) fn pull_policy(text: &str) -> Result<PullPolicy, Rule> {
+    [PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never]
+        .into_iter()
+        .find(|policy| policy.word() == text)
+        .ok_or_else(|| Rule::of(text, "must be IfNotPresent, Always or Never", "IfNotPresent"))
+}
+
+/// A parameter of a model server, as Seldon takes it: the value is text, the type says how to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// INT, FLOAT, DOUBLE, STRING or BOOL.
+    pub kind: &'static str,
+}
+
+const KINDS: [&str; 5] = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"];
+
+/// A map of name to value, or to `{type, value}` where the type is not what the value looks like.
+pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Rule> {
+    const EXAMPLE: &str = "{method: predict}";
+    let Value::Mapping(map) = value else {
+        return Err(Rule::new(
+            format!("must be a YAML map, not {}", type_name(value)),
+            EXAMPLE,
+        ));
+    };
+    let mut parameters: Vec<Parameter> = map
+        .iter()
+        .map(|(name, value)| {
+            let name = name
+                .as_str()
+                .filter(|name| !name.is_empty())
+                .ok_or_else(|| Rule::new("has a name that is not text", EXAMPLE))?;
+            parameter(name, value)
+        })
+        .collect::<Result<_, _>>()?;
+    parameters.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(parameters)
+}
+
+fn parameter(name: &str, value: &Value) -> Result<Parameter, Rule> {
+    let make = |kind, value| Parameter {
+        name: name.to_owned(),
+        value,
+        kind,
+    };
+    if let Some(text) = scalar(value) {
+        let kind = match value {
+            Value::Number(number) if number.is_f64() => "FLOAT",
+            Value::Number(_) => "INT",
+            Value::Bool(_) => "BOOL",
+            _ => "STRING",
+        };
+        return Ok(make(kind, text));
+    }
+    let refuse = || {
+        Rule::new(
+            format!(
+                "{name} must be one value, or a map of type ({}) and value",
+                KINDS.join(", ")
+            ),
+            format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}"),
+        )
+    };
+    let map = value.as_mapping().filter(|map| map.len() == 2);
+    let kind = map
+        .and_then(|map| map.get("type"))
+        .and_then(Value::as_str)
+        .and_then(|kind| KINDS.into_iter().find(|known| *known == kind))
+        .ok_or_else(refuse)?;
+    let text = map
+        .and_then(|map| map.get("value"))
+        .and_then(scalar)
+        .ok_or_else(refuse)?;
+    Ok(make(kind, text))
+}
+
+/// A map of text to text. A fraction must be quoted: YAML reads `3.10` as 3.1, which is another version.
+fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule> {
+    let map = scalars(value, example)?;
+    let is_fraction = |value: &Value| matches!(value, Value::Number(number) if number.is_f64());
+    let fraction = value
+        .as_mapping()
+        .into_iter()
+        .flatten()
+        .find(|(_, value)| is_fraction(value));
+    match fraction {
+        Some((key, _)) => {
+            let key = name_in(key.as_str().unwrap_or_default());
+            Err(Rule::new(
+                format!("{key} has a number with a fraction: put it in quotes"),
+                example,
+            ))
+        }
+        None => Ok(map),
+    }
+}
+
+/// Environment variables. A message never repeats a value: it may be a secret.
+pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+    const EXAMPLE: &str = "{LOG_LEVEL: INFO}";
+    let env = texts(value, EXAMPLE)?;
+    let sound = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name != "."
+            && !name.starts_with("..")
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+    };
+    match env.keys().find(|name| !sound(name)) {
+        Some(bad) => Err(Rule::new(
+            format!(
+                "{:?} is no name of a variable: letters, digits and - . _, not a digit first",
+                name_in(bad)
+            ),
+            EXAMPLE,
+        )),
+        None => Ok(env),
+    }
+}
+
+/// Amounts by resource name, such as `cpu` to `50m`.
+pub type Amounts = BTreeMap<String, String>;
+
+/// What a container asks for, and what it may take at most.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resources {
+    /// What the scheduler must find free.
+    pub requests: Amounts,
+    /// What it is held to.
+    pub limits: Amounts,
+}
+
+/// Kubernetes' own form: `{requests: {cpu, memory}, limits: {...}}`.
+pub(crate) fn resources(value: &Value) -> Result<Resources, Rule> {
+    const EXAMPLE: &str = "{requests: {cpu: 100m, memory: 128Mi}}";
+    let Value::Mapping(map) = value else {
+        return Err(Rule::new(
+            format!("must be a YAML map of requests and limits, not {}", type_name(value)),
+            EXAMPLE,
+        ));
+    };
+    let mut resources = Resources::default();
+    for (part, amounts) in map {
+        let part = part.as_str().unwrap_or_default();
+        let amounts = || amounts_of(part, amounts);
+        match part {
+            "requests" => resources.requests = amounts()?,
+            "limits" => resources.limits = amounts()?,
+            other => {
+                let near = nearest(other, &["requests", "limits"]).unwrap_or("requests");
+                return Err(Rule::new(
+                    format!("has {other:?}; it takes requests and limits, the nearest is {near}"),
+                    EXAMPLE,
+                ));
+            }
+        }
+    }
+    for (name, limit) in &resources.limits {
+        let request = resources.requests.get(name).and_then(|r| quantity(r));
+        if request > quantity(limit) {
+            return Err(Rule::new(
+                format!("requests more {name} than its limit of {limit}"),
+                EXAMPLE,
+            ));
+        }
+    }
+    Ok(resources)
+}
+
+fn amounts_of(part: &str, value: &Value) -> Result<Amounts, Rule> {
+    let amounts = scalars(value, "{requests: {cpu: 100m, memory: 128Mi}}")?;
+    for (name, amount) in &amounts {
+        let known = ["cpu", "memory", "ephemeral-storage"].contains(&name.as_str())
+            || name.contains('/')
+            || name.starts_with("hugepages-");
+        if !known {
+            return Err(Rule::new(
+                format!(
+                    "{part}.{name} is no resource: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"
+                ),
+                "{requests: {cpu: 100m, memory: 128Mi}}",
+            ));
+        }
+        if name.contains('/') && !(is_key(name) && amount.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(Rule::new(
+                format!("{part}.{name}={amount:?}: such a resource is counted in whole numbers"),
+                "{limits: {nvidia.com/gpu: 1}}",
+            ));
+        }
+        if quantity(amount).is_none() {
+            let mend = amount
+                .strip_suffix('b')
+                .or_else(|| amount.strip_suffix('B'))
+                .filter(|shorter| quantity(shorter).is_some())
+                .unwrap_or(if name == "cpu" { "100m" } else { "128Mi" });
+            return Err(Rule::new(
+                format!(
+                    "{part}.{name}={amount:?} is no quantity: a number with one of m k M G T Ki Mi Gi Ti, such as {mend}"
+                ),
+                format!("{{{part}: {{{name}: {mend}}}}}"),
+            ));
+        }
+    }
+    Ok(amounts)
+}
+
+/// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` for what is none. Good enough
+/// to compare two of them.
+fn quantity(text: &str) -> Option<f64> {
+    const SUFFIXES: [(&str, f64); 15] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("Ei", 1_152_921_504_606_846_976.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+        ("E", 1e18),
+    ];
+    let (number, factor) = SUFFIXES
+        .iter()
+        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))
+        .unwrap_or((text, 1.0));
+    // With an exponent instead of a suffix, as `1e3`.
+    let digits = number.replacen(['e', 'E'], "", usize::from(number.len() == text.len()));
+    let plain = number.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && number.len() <= 20
+        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let number: f64 = Some(number).filter(|_| plain)?.parse().ok()?;
+    Some(number * factor)
+}
+
+impl fmt::Display for PullPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Keys that Seldon sets itself on the pods (operator v1.17.1, `controllers/labels.go`), or Juju rewrites.
+const TAKEN: [&str; 5] = ["app", "fluentd", "version", "seldon-app", "seldon-deployment-id"];
+const TAKEN_BEGINNINGS: [&str; 4] = [
+    "seldon-model/",
+    "seldon.io/",
+    "seldon-app-svc",
+    "app.kubernetes.io/managed-by",
+];
+
+/// Annotations that change which Services and Deployments Seldon makes of a model.
+const CHARMS_OWN: [&str; 2] = ["seldon.io/svc-name", "seldon.io/engine-separate-pod"];
+
+/// Labels for the objects and pods of a model.
+pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+    const EXAMPLE: &str = "{team: vision}";
+    let labels = texts(value, EXAMPLE)?;
+    for (key, value) in &labels {
+        if !is_key(key) {
+            return Err(bad_key(key, EXAMPLE));
+        }
+        let taken =
+            TAKEN.contains(&key.as_str()) || TAKEN_BEGINNINGS.iter().any(|beginning| key.starts_with(beginning));
+        if taken {
+            return Err(Rule::new(
+                format!("{key} is set by Seldon, Juju or this charm; take another key"),
+                EXAMPLE,
+            ));
+        }
+        if !(value.is_empty() || is_name(value)) {
+            return Err(Rule::new(
+                format!(
+                    "the value of {key} must be at most 63 letters, digits and - . _, with a letter or digit at both ends"
+                ),
+                EXAMPLE,
+            ));
+        }
+    }
+    Ok(labels)
+}
+
+/// Annotations for the pods of a model.
+pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+    const EXAMPLE: &str = "{seldon.io/rest-timeout: '5000'}";
+    let annotations = texts(value, EXAMPLE)?;
+    for (key, value) in &annotations {
+        if !is_key(key) {
+            return Err(bad_key(key, EXAMPLE));
+        }
+        if key.starts_with("seldon-model/") || CHARMS_OWN.contains(&key.as_str()) {
+            return Err(Rule::new(
+                format!("{key} is not free: how this charm finds a model's pods and Service rests on it"),
+                EXAMPLE,
+            ));
+        }
+        // Operator v1.17.1, executor/k8s/annotation.go: it splits the pod's annotations at every "=".
+        if value.contains('=') {
+            return Err(Rule::new(
+                format!("the value of {key} has a =, and Seldon's executor then loses all its settings"),
+                EXAMPLE,
+            ));
+        }
+    }
+    Ok(annotations)
+}
+
+fn bad_key(key: &str, example: &str) -> Rule {
+    Rule::new(
+        format!("{key:?} is no key of Kubernetes: a name of at most 63 characters, perhaps behind a domain and /"),
+        example,
+    )
+}
+
+/// A key of labels and annotations: `name` or `domain/name`.
+fn is_key(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((domain, name)) => {
+            let part = |part: &str| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    && !part.starts_with('-')
+                    && !part.ends_with('-')
+            };
+            domain.len() <= 253 && domain.split('.').all(part) && is_name(name)
+        }
+        None => is_name(key),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        && end(name.chars().next())
+        && end(name.chars().next_back())
+}

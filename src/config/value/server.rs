@@ -1,0 +1,241 @@
+//! What serves a model: an image, a prepackaged server, the protocol it speaks, the files it reads.
+
+use std::fmt;
+
+use super::Rule;
+
+/// A container image reference, as a container runtime takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image(String);
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Checks an image reference (`distribution/reference`, `regexp.go`): `[registry[:port]/]path[:tag][@digest]`.
+pub(crate) fn image(text: &str) -> Result<Image, Rule> {
+    const EXAMPLE: &str = "seldonio/sklearn-iris:0.3";
+    const LONGEST: usize = 255;
+    let refuse = |rule: &str| Err(Rule::of(text, rule, EXAMPLE));
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return refuse("an image reference has no spaces");
+    }
+    let (rest, digest) = match text.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (text, None),
+    };
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        return refuse("the digest after @ must be sha256: and 64 hexadecimal digits");
+    }
+    let last = rest.rsplit('/').next().unwrap_or_default();
+    let (name, tag) = match last.split_once(':') {
+        Some((_, tag)) => (
+            rest.strip_suffix(tag).and_then(|r| r.strip_suffix(':')).unwrap_or(rest),
+            Some(tag),
+        ),
+        None => (rest, None),
+    };
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        return refuse("the tag after : must be 1 to 128 letters, digits, _ . or -");
+    }
+    let (registry, path) = match name.split_once('/') {
+        Some((first, path)) if is_registry(first) => (Some(first), path),
+        _ => (None, name),
+    };
+    if registry.is_some_and(|registry| !is_host_and_port(registry)) {
+        return refuse("the registry before the first / is no host with port");
+    }
+    if path.chars().any(|c| c.is_ascii_uppercase()) {
+        return refuse("an image name has no capital letters");
+    }
+    if !path.split('/').all(is_path_part) {
+        return refuse("is no image reference");
+    }
+    if name.len() > LONGEST {
+        return refuse("an image name has at most 255 characters");
+    }
+    Ok(Image(text.to_owned()))
+}
+
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+fn is_path_part(part: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let mut run = String::new();
+    for c in part.chars() {
+        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+            run.clear();
+        } else if matches!(c, '.' | '_' | '-') {
+            run.push(c);
+            // Between two letters stand one dot, one or two underscores, or any number of hyphens.
+            let sound = run == "." || run == "_" || run == "__" || run.chars().all(|c| c == '-');
+            if !sound {
+                return false;
+            }
+        } else {
+            return false;
+        }
+    }
+    edge(part.chars().next()) && edge(part.chars().next_back())
+}
+
+fn is_tag(tag: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (1..=128).contains(&tag.len())
+        && tag.bytes().next().is_some_and(word)
+        && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
+}
+
+fn is_digest(digest: &str) -> bool {
+    digest
+        .strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+}
+
+/// The protocols of Seldon Core v1 that clients can speak over a path prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Seldon's own, `/api/v1.0/predictions`.
+    Seldon,
+    /// The open inference protocol, `/v2/models/<model>/infer`.
+    V2,
+    /// TensorFlow Serving's, `/v1/models/<model>:predict`.
+    Tensorflow,
+}
+
+impl Protocol {
+    /// Seldon's word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seldon => "seldon",
+            Self::V2 => "v2",
+            Self::Tensorflow => "tensorflow",
+        }
+    }
+}
+
+/// One of the three protocols, by Seldon's word.
+pub(crate) fn protocol(text: &str) -> Result<Protocol, Rule> {
+    [Protocol::Seldon, Protocol::V2, Protocol::Tensorflow]
+        .into_iter()
+        .find(|protocol| protocol.word() == text)
+        .ok_or_else(|| Rule::of(text, "must be seldon, v2 or tensorflow", "seldon"))
+}
+
+/// The servers that Seldon brings and the protocols it has an image for, an empty list standing for a name that
+/// is no server (operator v1.17.1, `config/manager/configmap.yaml`, `apis/.../v1/prepack.go`).
+const SERVERS: [(&str, &[Protocol]); 12] = [
+    ("SKLEARN_SERVER", &[Protocol::Seldon, Protocol::V2]),
+    ("XGBOOST_SERVER", &[Protocol::Seldon, Protocol::V2]),
+    ("MLFLOW_SERVER", &[Protocol::Seldon, Protocol::V2]),
+    ("TENSORFLOW_SERVER", &[Protocol::Seldon, Protocol::Tensorflow]),
+    ("TRITON_SERVER", &[Protocol::V2]),
+    ("HUGGINGFACE_SERVER", &[Protocol::V2]),
+    ("TEMPO_SERVER", &[Protocol::V2]),
+    ("UNKNOWN_IMPLEMENTATION", &[]),
+    ("SIMPLE_MODEL", &[]),
+    ("SIMPLE_ROUTER", &[]),
+    ("RANDOM_ABTEST", &[]),
+    ("AVERAGE_COMBINER", &[]),
+];
+
+/// The name of a prepackaged server: one of Seldon's, or one that the site defined in Seldon's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Implementation(String);
+
+impl Implementation {
+    /// The protocols it speaks; `None` for a server of the site's own.
+    #[must_use]
+    pub fn protocols(&self) -> Option<&'static [Protocol]> {
+        SERVERS
+            .iter()
+            .find(|(name, _)| *name == self.0)
+            .map(|(_, protocols)| *protocols)
+    }
+
+    /// Whether Seldon refuses it without `modelUri`.
+    #[must_use]
+    pub fn needs_files(&self) -> bool {
+        self.0 != "HUGGINGFACE_SERVER"
+    }
+}
+
+impl fmt::Display for Implementation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One of Seldon's servers, or a name that a site may have given one of its own.
+pub(crate) fn implementation(text: &str) -> Result<Implementation, Rule> {
+    const EXAMPLE: &str = "SKLEARN_SERVER";
+    match SERVERS.iter().find(|(name, _)| *name == text) {
+        Some((_, [])) => {
+            return Err(Rule::of(text, "names no server of models", EXAMPLE));
+        }
+        Some(_) => return Ok(Implementation(text.to_owned())),
+        None => {}
+    }
+    let sound = (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
+    let names: Vec<&str> = SERVERS
+        .iter()
+        .filter(|(_, protocols)| !protocols.is_empty())
+        .map(|(name, _)| *name)
+        .collect();
+    // A site may name servers of its own, but hardly one that is a slip of the pen away from Seldon's.
+    let slip = names
+        .iter()
+        .find(|name| text.len() <= name.len() && strsim::damerau_levenshtein(&text.to_ascii_uppercase(), name) <= 1);
+    match (slip, sound) {
+        (Some(near), _) => Err(Rule::of(
+            text,
+            format!("is no server of Seldon's; the nearest known is {near}"),
+            *near,
+        )),
+        (None, true) => Ok(Implementation(text.to_owned())),
+        (None, false) => Err(Rule::of(
+            text,
+            format!("must be one of {}, or a server your site defined", names.join(", ")),
+            EXAMPLE,
+        )),
+    }
+}
+
+/// Where a model's files are. The schemes are rclone's remotes, of which a site may define more.
+pub(crate) fn model_uri(text: &str) -> Result<String, Rule> {
+    const EXAMPLE: &str = "gs://bucket/model";
+    const LONGEST: usize = 2048;
+    let refuse = |rule: &str| Err(Rule::of(text, rule, EXAMPLE));
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return refuse("a place of files has no spaces");
+    }
+    if text.len() > LONGEST {
+        return refuse("has over 2048 characters");
+    }
+    if !text.starts_with('/') && !text.contains(':') {
+        return refuse("must say where, such as gs://bucket/model or pvc://claim/model");
+    }
+    Ok(text.to_owned())
+}

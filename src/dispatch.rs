@@ -1,0 +1,37 @@
+//! Which way a hook goes: all go through [`reconcile`](crate::reconcile), but for removal and actions.
+
+use std::process::ExitCode;
+
+use crate::cluster;
+use crate::juju::{HookTools, Invocation, Occasion, ToolError};
+use crate::observed::Identity;
+use crate::{action, reconcile, remove};
+
+/// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
+/// when a status could not be told, or a removal not be asked for.
+pub async fn run(invocation: &Invocation) -> ExitCode {
+    let tools = HookTools;
+    let outcome: Result<(), ToolError> = match &invocation.occasion {
+        // It fires at every restart of the pod. What serves, serves on.
+        Occasion::Stop => Ok(()),
+        Occasion::Remove => return remove::run(tools, invocation).await,
+        Occasion::Action(name) => action::run(tools, invocation, name).await,
+        Occasion::Hook(_) | Occasion::RelationBroken(_) => reconcile::run(tools, invocation).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whose objects are ours.
+pub(crate) fn identity(invocation: &Invocation) -> Identity {
+    Identity {
+        application: invocation.application.clone(),
+        model_uuid: invocation.model_uuid.clone(),
+        namespace: cluster::namespace(&invocation.model_name),
+    }
+}

@@ -1,0 +1,114 @@
+//! Istio's VirtualService and Gateway: the fields this charm writes and reads, and no more.
+//!
+//! `networking.istio.io/v1beta1` is the one version that Istio 1.11 to 1.28 all serve (`istio/istio`,
+//! `manifests/charts/base`).
+
+pub mod rival;
+
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+/// Routes for the requests that come in at a gateway.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "networking.istio.io",
+    version = "v1beta1",
+    kind = "VirtualService",
+    plural = "virtualservices",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct VirtualServiceSpec {
+    /// The host names it is for.
+    pub hosts: Vec<String>,
+    /// The gateways it binds to, as `namespace/name`.
+    pub gateways: Vec<String>,
+    /// The routes; the first that matches is taken.
+    pub http: Vec<HttpRoute>,
+}
+
+/// A gateway; only whether it is there is asked.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "networking.istio.io",
+    version = "v1beta1",
+    kind = "Gateway",
+    plural = "gateways",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct GatewaySpec {}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpRoute {
+    /// Which requests it is for: any of these.
+    #[serde(rename = "match")]
+    pub matches: Vec<HttpMatch>,
+    /// What becomes of the path.
+    pub rewrite: Rewrite,
+    /// Where requests go.
+    pub route: Vec<Destination>,
+    /// How long the gateway waits for an answer, in seconds with an `s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Whether the gateway tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+}
+
+/// A condition on a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpMatch {
+    /// The path.
+    pub uri: Uri,
+}
+
+/// A condition on a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Uri {
+    /// It begins with this, as plain text: `/a` is a prefix of `/ab`.
+    Prefix(String),
+    /// It is this.
+    Exact(String),
+}
+
+/// Replaces what matched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rewrite {
+    /// The replacement.
+    pub uri: String,
+}
+
+/// A place for requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    /// The Service.
+    pub destination: Service,
+}
+
+/// A Service and its port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its full name: a short one would be looked up in the VirtualService's namespace.
+    pub host: String,
+    /// Its port, which must be named when there are several.
+    pub port: Port,
+}
+
+/// A port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+}
+
+/// How often the gateway tries again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retries {
+    /// Attempts after the first; none switches Istio's own policy off.
+    pub attempts: u8,
+}

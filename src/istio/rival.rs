@@ -1,0 +1,280 @@
+//! Who else wants the requests of a prefix.
+//!
+//! Istio puts the routes of all VirtualServices of one gateway and host in one list, the oldest first, and the first
+//! match wins (`istio/istio` 1.28, `pilot/pkg/networking/core/gateway.go`). Nothing reports two that overlap, so an
+//! older one takes a younger one's requests for ever and in silence.
+
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use crate::config::value::{GatewayName, Prefix, hosts_meet};
+
+/// What somebody's VirtualService claims on a gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    hosts: Vec<String>,
+    gateways: Vec<String>,
+    paths: Vec<Path>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Path {
+    /// Whatever begins with this, in whatever case if so.
+    Prefix(String, bool),
+    Exact(String, bool),
+    Everything,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Spec {
+    hosts: Vec<String>,
+    gateways: Vec<String>,
+    http: Vec<Http>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Http {
+    #[serde(rename = "match")]
+    matches: Vec<Match>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Match {
+    uri: Option<UriMatch>,
+    ignore_uri_case: bool,
+    /// These three narrow nothing down for one gateway with one port: they are named to keep them from being conditions.
+    #[serde(rename = "name")]
+    _name: IgnoredAny,
+    #[serde(rename = "port")]
+    _port: IgnoredAny,
+    #[serde(rename = "gateways")]
+    _gateways: IgnoredAny,
+    #[serde(flatten)]
+    conditions: Map<String, Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct UriMatch {
+    prefix: Option<String>,
+    exact: Option<String>,
+    regex: Option<String>,
+}
+
+impl Claim {
+    /// Reads the spec of a VirtualService. Matches that ask for more than a path, such as a header, are left out:
+    /// they take only some requests, and on purpose. So are regular expressions, but for plain text before `.*`.
+    #[must_use]
+    pub fn read(namespace: &str, name: &str, created: Option<Timestamp>, spec: &Value) -> Self {
+        let spec = Spec::deserialize(spec).unwrap_or_default();
+        let mut paths = Vec::new();
+        for http in spec.http {
+            if http.matches.is_empty() {
+                paths.push(Path::Everything);
+            }
+            for one in http.matches {
+                paths.extend(path(one));
+            }
+        }
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            created,
+            hosts: spec.hosts,
+            gateways: spec.gateways,
+            paths,
+        }
+    }
+
+    fn is_bound_to(&self, gateway: &GatewayName) -> bool {
+        self.gateways.iter().any(|bound| {
+            let (namespace, name) = match bound.split_once('/') {
+                Some((".", name)) => (self.namespace.as_str(), name),
+                Some(parts) => parts,
+                // A bare name is a gateway of its own namespace; the old form has that behind a dot.
+                None => match bound.split_once('.') {
+                    Some((name, rest)) => (rest.split('.').next().unwrap_or_default(), name),
+                    None => (self.namespace.as_str(), bound.as_str()),
+                },
+            };
+            namespace == gateway.namespace && name == gateway.name
+        })
+    }
+
+    fn competes(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
+        self.is_bound_to(gateway) && hosts_meet(hosts, &self.hosts)
+    }
+
+    /// Whether it wants requests of `prefix` on that gateway and those hosts: all, some, or more than those. One
+    /// that takes every path is not meant; see [`Claim::takes_everything`].
+    #[must_use]
+    pub fn overlaps(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
+        self.competes(gateway, hosts)
+            && self.paths.iter().any(|path| match path {
+                Path::Prefix(theirs, false) => prefix.meets(theirs),
+                Path::Exact(theirs, false) => prefix.covers(theirs),
+                Path::Prefix(theirs, true) => prefix.in_lower_case().meets(&theirs.to_lowercase()),
+                Path::Exact(theirs, true) => prefix.in_lower_case().covers(&theirs.to_lowercase()),
+                Path::Everything => false,
+            })
+    }
+
+    /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
+    /// 1.15 on, and leaves it where it is before that.
+    #[must_use]
+    pub fn takes_everything(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
+        self.competes(gateway, hosts) && self.paths.contains(&Path::Everything)
+    }
+
+    /// Whether Istio puts its routes before those of `other`.
+    #[must_use]
+    pub fn goes_before(&self, other: &Self) -> bool {
+        let key = |claim: &Self| (claim.created, claim.name.clone(), claim.namespace.clone());
+        key(self) < key(other)
+    }
+}
+
+fn path(one: Match) -> Option<Path> {
+    if !one.conditions.is_empty() {
+        return None;
+    }
+    let Some(uri) = one.uri else {
+        return Some(Path::Everything);
+    };
+    let literal = uri.regex.as_deref().and_then(|regex| regex.strip_suffix(".*"));
+    match (uri.prefix, uri.exact, literal) {
+        (Some(prefix), _, _) => Some(of_prefix(prefix, one.ignore_uri_case)),
+        (None, Some(exact), _) => Some(Path::Exact(exact, one.ignore_uri_case)),
+        (None, None, Some(literal)) if !literal.contains(|c: char| "\\.+*?()|[]{}^$".contains(c)) => {
+            Some(of_prefix(literal.to_owned(), one.ignore_uri_case))
+        }
+        (None, None, _) => None,
+    }
+}
+
+fn of_prefix(prefix: String, ignore_case: bool) -> Path {
+    if prefix.is_empty() || prefix == "/" {
+        Path::Everything
+    } else {
+        Path::Prefix(prefix, ignore_case)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "data is taken as it is written")]
+mod tests {
+    use super::*;
+    use crate::config::value::{gateway, prefix};
+    use serde_json::json;
+
+    fn claim(http: Value) -> Claim {
+        let spec = json!({"hosts": ["*"], "gateways": ["istio/gate"], "http": http});
+        Claim::read("other", "theirs", None, &spec)
+    }
+
+    fn overlaps(theirs: &Claim) -> bool {
+        let hosts = ["*".to_owned()];
+        theirs.overlaps(
+            &gateway("istio/gate").unwrap(),
+            &hosts,
+            &prefix("/model/iris/").unwrap(),
+        )
+    }
+
+    #[test]
+    fn equal_above_and_below_overlap_and_neighbours_do_not() {
+        for (uri, expected) in [
+            (json!({"prefix": "/model/iris/"}), true),
+            (json!({"prefix": "/model/iris"}), true),
+            (json!({"prefix": "/model/"}), true),
+            (json!({"prefix": "/mod"}), true),
+            (json!({"prefix": "/model/iris/api/"}), true),
+            (json!({"exact": "/model/iris"}), true),
+            (json!({"exact": "/model/iris/api"}), true),
+            (json!({"prefix": "/model/irisx/"}), false),
+            (json!({"prefix": "/model/fraud/"}), false),
+            (json!({"exact": "/model"}), false),
+            (json!({"regex": "/model/[a-z]+"}), false),
+            (json!({"regex": "/model/.*"}), true),
+            (json!({"regex": "/other/.*"}), false),
+        ] {
+            let theirs = claim(json!([{"match": [{"uri": uri}]}]));
+            assert_eq!(overlaps(&theirs), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_match_that_asks_for_more_than_a_path_takes_only_some_requests() {
+        let uri = json!({"prefix": "/model/iris/"});
+        let theirs = claim(json!([{"match": [{"uri": uri, "headers": {"x": {"exact": "y"}}}]}]));
+        assert!(!overlaps(&theirs));
+        for one in [
+            json!({"uri": uri, "name": "mine"}),
+            json!({"uri": uri, "port": 80}),
+            json!({"uri": uri, "gateways": ["istio/gate"]}),
+            json!({"uri": {"prefix": "/MODEL/"}, "ignoreUriCase": true}),
+        ] {
+            assert!(overlaps(&claim(json!([{"match": [one]}]))), "{one}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_gateway_and_host_are_shared() {
+        let http = json!([{"match": [{"uri": {"prefix": "/model/iris/"}}]}]);
+        for (namespace, gateways, hosts, expected) in [
+            ("other", json!(["istio/gate"]), json!(["*"]), true),
+            ("istio", json!(["gate"]), json!(["*"]), true),
+            ("other", json!(["gate"]), json!(["*"]), false),
+            ("istio", json!(["./gate"]), json!(["*"]), true),
+            ("other", json!(["./gate"]), json!(["*"]), false),
+            ("other", json!(["gate.istio.svc.cluster.local"]), json!(["*"]), true),
+            ("other", json!(["istio/door"]), json!(["*"]), false),
+            ("other", json!(["mesh", "istio/gate"]), json!(["a.example"]), true),
+            ("other", json!([]), json!(["*"]), false),
+        ] {
+            let spec = json!({"hosts": hosts, "gateways": gateways, "http": http});
+            let theirs = Claim::read(namespace, "theirs", None, &spec);
+            assert_eq!(overlaps(&theirs), expected, "{namespace} {gateways} {hosts}");
+        }
+        let spec = json!({"hosts": ["a.example"], "gateways": ["istio/gate"], "http": http});
+        let theirs = Claim::read("other", "theirs", None, &spec);
+        let ours = ["b.example".to_owned()];
+        assert!(!theirs.overlaps(&gateway("istio/gate").unwrap(), &ours, &prefix("/model/iris/").unwrap()));
+    }
+
+    #[test]
+    fn every_path_is_a_case_of_its_own() {
+        for http in [
+            json!([{"route": []}]),
+            json!([{"match": [{"uri": {"prefix": "/"}}]}]),
+            json!([{"match": [{}]}]),
+            json!([{"match": [{"uri": {"regex": ".*"}}]}]),
+            json!([{"match": [{"uri": {"regex": "/.*"}}]}]),
+        ] {
+            let theirs = claim(http.clone());
+            assert!(!overlaps(&theirs), "{http}");
+            assert!(
+                theirs.takes_everything(&gateway("istio/gate").unwrap(), &["*".to_owned()]),
+                "{http}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_spec_that_nobody_foresaw_claims_nothing() {
+        for spec in [json!(null), json!([]), json!({"http": 1}), json!({"hosts": {}})] {
+            assert!(!overlaps(&Claim::read("other", "theirs", None, &spec)), "{spec}");
+        }
+    }
+}

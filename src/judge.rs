@@ -1,0 +1,303 @@
+//! Plan and observation to a status. Pure; the whole catalogue of messages lives here and below.
+//!
+//! Active means that every model serves what was asked for. Blocked means that a person must act, and the message says
+//! what to type. Waiting heals by itself.
+
+mod reason;
+mod words;
+
+use std::collections::BTreeMap;
+
+use crate::cluster::Refusal;
+use crate::config::Fault;
+use crate::juju::{State, Status};
+use crate::observed::{Deployment, Observed};
+use crate::ready;
+use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
+use crate::steps::Steps;
+
+pub use words::{not_asked, refused, removal_incomplete, seldon_is_coming};
+
+/// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
+const LONGEST_MESSAGE: usize = 240;
+
+/// All that a verdict is drawn from.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The Juju application, for what to type.
+    pub application: &'a str,
+    /// The namespace, likewise.
+    pub namespace: &'a str,
+    /// What is wrong with the options.
+    pub faults: &'a [Fault],
+    /// What the gateway relation says.
+    pub gateway: &'a RelatedGateway,
+    /// What should be.
+    pub plan: &'a Plan,
+    /// What is.
+    pub observed: &'a Observed,
+    /// What is still to be done, and what stands in the way of it.
+    pub steps: &'a Steps,
+    /// What the API server refused, by model.
+    pub refused: &'a BTreeMap<String, Refusal>,
+    /// Whether this hook wrote anything, so that what Seldon says may be of an older spec.
+    pub wrote: bool,
+    /// Whether this unit leads, and so whether what is still to be done was its to do.
+    pub leads: bool,
+}
+
+/// How one model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The model.
+    pub model: String,
+    /// How it is.
+    pub state: State,
+    /// Whether requests are answered by what was asked for.
+    pub serves: bool,
+    /// The same in words, the model's name among them.
+    pub message: String,
+    /// The path that leads to it, once its options are sound.
+    pub path: Option<String>,
+    /// What it serves, likewise.
+    pub source: Option<String>,
+}
+
+/// What was found of all models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// For `juju status`, cut to its line.
+    pub status: Status,
+    /// Every model by name.
+    pub models: Vec<Standing>,
+    /// All that keeps the status from being active, the worst first, uncut.
+    pub troubles: Vec<String>,
+}
+
+/// Draws the verdict.
+#[must_use]
+pub fn judge(case: &Case) -> Verdict {
+    let mut models: Vec<Standing> = case
+        .plan
+        .models
+        .iter()
+        .map(|planned| standing(case, planned))
+        .chain(case.plan.held.iter().map(|name| held(case, name)))
+        .collect();
+    models.sort_by(|a, b| a.model.cmp(&b.model));
+    let mut troubles: Vec<(State, String)> = case
+        .faults
+        .iter()
+        .map(|fault| (State::Blocked, fault.to_string()))
+        .collect();
+    troubles.extend(
+        models
+            .iter()
+            .filter(|model| model.state != State::Active)
+            .filter(|model| !case.plan.held.contains(&model.model))
+            .map(|model| (model.state, model.message.clone())),
+    );
+    troubles.extend(words::retired(case));
+    // Blocked before waiting; among equals the order stays.
+    troubles.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
+    // One trouble of several models, such as a missing gateway, is told once.
+    troubles.dedup();
+    Verdict {
+        status: status(&models, &troubles),
+        troubles: troubles.into_iter().map(|(_, text)| text).collect(),
+        models,
+    }
+}
+
+fn status(models: &[Standing], troubles: &[(State, String)]) -> Status {
+    let serving = models.iter().filter(|model| model.serves).count();
+    let (state, worst) = match troubles.first() {
+        Some((state, worst)) => (*state, Some(worst)),
+        None => (State::Active, None),
+    };
+    let message = match (models, worst) {
+        ([] | [_], Some(worst)) => worst.clone(),
+        ([one], None) => one.message.clone(),
+        ([], None) => "no models: juju config says what to serve".to_owned(),
+        (many, worst) => {
+            let count = many.len();
+            let idle = many.iter().find(|model| !model.serves);
+            match (worst, idle) {
+                (Some(worst), _) => {
+                    let more = match troubles.len() - 1 {
+                        0 => String::new(),
+                        more => format!(" (+{more} more in juju debug-log)"),
+                    };
+                    return Status::new(state, join(&format!("{serving} of {count} serve; "), worst, &more));
+                }
+                (None, Some(idle)) => format!("{serving} of {count} serve; {}", idle.message),
+                (None, None) => {
+                    let names: Vec<&str> = many.iter().map(|m| m.model.as_str()).collect();
+                    format!("{count} models serve: {}", names.join(", "))
+                }
+            }
+        }
+    };
+    Status::new(state, cut(&message))
+}
+
+/// Head and tail whole, what is between them cut.
+fn join(head: &str, text: &str, tail: &str) -> String {
+    let room = LONGEST_MESSAGE.saturating_sub(head.chars().count() + tail.chars().count());
+    format!("{head}{}{tail}", cut_to(text, room))
+}
+
+/// A message as a status takes it: one line, and no longer than such a line.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    cut_to(text, LONGEST_MESSAGE)
+}
+
+/// Taken from the middle: a message begins with what it is of and ends with what to type.
+fn cut_to(text: &str, limit: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let length = line.chars().count();
+    if length <= limit {
+        return line;
+    }
+    let tail = limit * 2 / 5;
+    let head = limit.saturating_sub(tail + 1);
+    let start: String = line.chars().take(head).collect();
+    let end: String = line.chars().skip(length - tail).collect();
+    format!("{start}…{end}")
+}
+
+/// A model whose options are faulty: what it had goes on. The fault itself is told once, by the options.
+fn held(case: &Case, name: &str) -> Standing {
+    let before = if case.observed.seldon_deployment(name).is_some() {
+        "what served before goes on"
+    } else {
+        "nothing of it is there yet"
+    };
+    Standing {
+        model: name.to_owned(),
+        state: State::Blocked,
+        serves: false,
+        message: format!("{name} is faulty; {before}"),
+        path: None,
+        source: None,
+    }
+}
+
+fn standing(case: &Case, planned: &PlannedModel) -> Standing {
+    let model = &planned.model;
+    let (state, serves, message) = match trouble(case, planned) {
+        Some((state, text)) => (state, false, text),
+        None if model.replicas == 0 => (
+            State::Active,
+            false,
+            format!("{} is stopped on purpose (replicas=0)", model.name),
+        ),
+        None => (
+            State::Active,
+            true,
+            format!("{} serves {} at {}", model.name, model.source, model.prefix),
+        ),
+    };
+    Standing {
+        model: model.name.clone(),
+        state,
+        serves,
+        message,
+        path: Some(model.prefix.to_string()),
+        source: Some(model.source.to_string()),
+    }
+}
+
+/// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
+fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+    let name = &planned.model.name;
+    if let Some(obstacle) = case.steps.obstacles.get(name) {
+        return Some((State::Blocked, words::obstacle(case, &planned.model, obstacle)));
+    }
+    if let Some(refusal) = case.refused.get(name) {
+        let (state, text) = words::refused(case.application, case.namespace, refusal);
+        return Some((state, format!("{name}: {text}")));
+    }
+    let pods = not_ready(case, planned);
+    let route = no_route(case, planned);
+    let due = case.steps.concern(name).then(|| {
+        let who = if case.leads { "this unit" } else { "the leader" };
+        (
+            State::Waiting,
+            format!("{name} is not yet as asked: {who} has still to apply it"),
+        )
+    });
+    // Among equals what lies nearer to the operator comes first.
+    [due, route, pods]
+        .into_iter()
+        .flatten()
+        .reduce(|one, other| if other.0 > one.0 { other } else { one })
+}
+
+/// Why no request gets to the model, its pods aside.
+fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+    let name = &planned.model.name;
+    match (&planned.gateway, &planned.route) {
+        (Some(gateway), _) if !case.observed.gateways.contains(gateway) => {
+            Some(words::no_gateway(case, &planned.model, gateway))
+        }
+        (Some(_), _) if planned.model.gateway.is_none() => match case.gateway {
+            RelatedGateway::Named {
+                up: false,
+                gateway,
+                application,
+            } => Some(words::gateway_down(gateway, application)),
+            _ => None,
+        },
+        (Some(_), _) => None,
+        (None, Route::Set(_) | Route::Gone | Route::Kept) => Some(words::unknown_gateway(case, name)),
+    }
+}
+
+/// Why the pods do not serve what was asked.
+fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+    let model = &planned.model;
+    let name = &model.name;
+    match case.observed.seldon_deployment(name) {
+        None => return Some((State::Waiting, format!("{name} is not there yet"))),
+        Some(object) if object.metadata.deletion_timestamp.is_some() => {
+            let text = format!("somebody is deleting {name}; it is made anew once it is gone");
+            return Some((State::Waiting, text));
+        }
+        Some(_) => {}
+    }
+    if ready::is_ready(planned, case.observed) {
+        return None;
+    }
+    let deployments: Vec<&Deployment> = case.observed.deployments_of(name).collect();
+    let old_serves = deployments.iter().any(|deployment| {
+        deployment
+            .status
+            .as_ref()
+            .is_some_and(|status| status.available_replicas > 0)
+    });
+    if let Some(cause) = reason::find(case, planned, &deployments) {
+        let meanwhile = if old_serves { "; what served before goes on" } else { "" };
+        return Some((State::Blocked, format!("{cause}{meanwhile}")));
+    }
+    let text = if deployments.is_empty() && case.observed.state(name).state.is_empty() {
+        format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
+    } else if model.replicas == 0 {
+        format!("{name} is being stopped (replicas=0)")
+    } else if old_serves {
+        format!("{name} is changing over to {}", model.source)
+    } else {
+        format!("{name} is starting {}", model.source)
+    };
+    Some((State::Waiting, text))
+}
+
+/// Whether a model does not serve for a reason that its pods may know.
+#[must_use]
+pub fn needs_pods(plan: &Plan, observed: &Observed) -> bool {
+    !observed.deployments.is_empty() && plan.models.iter().any(|planned| !ready::is_ready(planned, observed))
+}
+
+#[cfg(test)]
+mod tests;

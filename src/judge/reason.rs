@@ -1,0 +1,202 @@
+//! Why a model's pods do not serve, looked for where Kubernetes says it: pods first, for they know best.
+
+use kube::ResourceExt as _;
+
+use super::Case;
+use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
+use crate::ready::carries;
+use crate::render::PlannedModel;
+
+/// Seldon's container beside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).
+const EXECUTOR: &str = "seldon-container-engine";
+
+/// The cause and what to type, for a model that a person must help; `None` while it may just take its time.
+pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+    let name = &planned.model.name;
+    let pods: Vec<&Pod> = case.observed.pods_of(name, &planned.hash).collect();
+    pods.iter()
+        .find_map(|pod| of_pod(case, planned, pod))
+        .or_else(|| {
+            deployments
+                .iter()
+                .find_map(|deployment| of_deployment(case, planned, deployment))
+        })
+        .or_else(|| of_seldon(case, planned, deployments))
+}
+
+fn of_pod(case: &Case, planned: &PlannedModel, pod: &Pod) -> Option<String> {
+    let name = &planned.model.name;
+    let status = pod.status.as_ref()?;
+    let unscheduled = status
+        .conditions
+        .iter()
+        .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
+    if let Some(condition) = unscheduled {
+        let mend = if condition.message.contains("Insufficient") {
+            planned
+                .model
+                .set(case.application, "resources", "… for less, or engine-resources")
+        } else {
+            format!("kubectl -n {} describe pod {}", case.namespace, pod.name_any())
+        };
+        return Some(format!(
+            "{name} fits on no node ({}): {mend}",
+            first_sentence(&condition.message)
+        ));
+    }
+    let init = status.init_container_statuses.iter();
+    init.map(|container| (true, container))
+        .chain(status.container_statuses.iter().map(|c| (false, c)))
+        .find_map(|(init, container)| of_container(case, planned, pod, container, init))
+}
+
+fn of_container(
+    case: &Case,
+    planned: &PlannedModel,
+    pod: &Pod,
+    container: &ContainerStatus,
+    init: bool,
+) -> Option<String> {
+    let name = &planned.model.name;
+    let set = |word: &str, value: &str| planned.model.set(case.application, word, value);
+    let waiting = container.state.waiting.as_ref();
+    let reason = waiting.map(|w| w.reason.as_str()).unwrap_or_default();
+    match reason {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "InvalidImageName"
+        | "ErrImageNeverPull"
+        | "RegistryUnavailable"
+        | "ImageInspectError" => {
+            let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
+            return Some(format!(
+                "{name}: image {} cannot be pulled ({reason}{why}): {}",
+                container.image,
+                set("image", "…")
+            ));
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            let message = waiting.map(|w| w.message.as_str()).unwrap_or_default();
+            return Some(format!(
+                "{name}: container {} cannot be started ({reason}: {})",
+                container.name,
+                first_sentence(message)
+            ));
+        }
+        _ => {}
+    }
+    // How it ended before counts only while it keeps ending: a node that came back restarts what is well.
+    let before = container
+        .last_state
+        .terminated
+        .as_ref()
+        .filter(|before| reason == "CrashLoopBackOff" || (before.reason == "OOMKilled" && !container.ready));
+    let now = container.state.terminated.as_ref();
+    let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
+    let logs = format!(
+        "kubectl -n {} logs {} -c {}{}",
+        case.namespace,
+        pod.name_any(),
+        container.name,
+        if now.is_some() { "" } else { " --previous" }
+    );
+    // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
+    if let (true, Some(uri)) = (init, planned.model.source.model_uri.as_deref()) {
+        return Some(format!(
+            "{name}: the files at {uri} cannot be fetched (exit {}{}): {}; {logs}",
+            ended.exit_code,
+            last_words(ended),
+            set("model-uri", "…")
+        ));
+    }
+    if ended.reason == "OOMKilled" {
+        let limit = pod
+            .spec
+            .containers
+            .iter()
+            .find(|of| of.name == container.name)
+            .and_then(|of| of.resources.limits.get("memory"))
+            .map(|limit| format!(" of {limit}"))
+            .unwrap_or_default();
+        let option = if container.name == EXECUTOR {
+            "engine-resources"
+        } else {
+            "resources"
+        };
+        return Some(format!(
+            "{name}: container {} needs more memory than its limit{limit} (OOMKilled): {}",
+            container.name,
+            set(option, "'{limits: {memory: …}}'")
+        ));
+    }
+    Some(format!(
+        "{name}: container {} crashes (exit {}{}): {logs}",
+        container.name,
+        ended.exit_code,
+        last_words(ended)
+    ))
+}
+
+/// Quotas and the like: what keeps a Deployment from making pods at all.
+fn of_deployment(case: &Case, planned: &PlannedModel, deployment: &Deployment) -> Option<String> {
+    let name = &planned.model.name;
+    let conditions = &deployment.status.as_ref()?.conditions;
+    let failure = conditions
+        .iter()
+        .find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
+    Some(format!(
+        "{name}: Kubernetes makes no pod for it ({}): {} or replicas, or raise the quota",
+        from_quota(&failure.message),
+        planned.model.set(case.application, "resources", "…")
+    ))
+}
+
+/// Seldon names no spec with its state, so it is believed only where it can be of this one.
+fn of_seldon(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+    let state = case.observed.state(&planned.model.name);
+    let of_this_spec = if deployments.is_empty() {
+        !case.wrote
+    } else {
+        deployments.iter().any(|d| carries(d, &planned.hash))
+    };
+    (state.state == "Failed" && of_this_spec).then(|| {
+        let why = if state.description.is_empty() {
+            "without a reason".to_owned()
+        } else {
+            state.description
+        };
+        format!("{}: Seldon Core gives up on it: {why}", planned.model.name)
+    })
+}
+
+/// What a container said last, if it said it to Kubernetes.
+fn last_words(ended: &Terminated) -> String {
+    let last = ended.message.trim().lines().last().unwrap_or_default();
+    match (last.is_empty(), ended.reason.as_str()) {
+        (false, _) => format!(", {last}"),
+        (true, "" | "Error") => String::new(),
+        (true, reason) => format!(", {reason}"),
+    }
+}
+
+/// The end of a runtime's chain of errors is its cause.
+fn pull_error(message: &str) -> String {
+    let cause = message.rsplit(": ").next().unwrap_or_default().trim();
+    if cause.is_empty() || cause.starts_with("Back-off") {
+        String::new()
+    } else {
+        format!(": {cause}")
+    }
+}
+
+fn first_sentence(message: &str) -> &str {
+    let line = message.trim().lines().next().unwrap_or_default();
+    line.split(". ").next().unwrap_or(line).trim_end_matches('.')
+}
+
+fn from_quota(message: &str) -> &str {
+    message
+        .find("exceeded quota")
+        .and_then(|at| message.get(at..))
+        .unwrap_or_else(|| first_sentence(message))
+}

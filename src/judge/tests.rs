@@ -1,0 +1,459 @@
+#![allow(clippy::needless_pass_by_value, reason = "data is taken as it is written")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::value::GatewayName;
+use crate::config::{self, Config};
+use crate::observed::Identity;
+use crate::render::{Site, label, plan};
+use crate::steps;
+
+mod reasons;
+
+/// A site as the cluster shows it, and what is asked of it: each test changes one thing.
+struct Scene {
+    config: Config,
+    gateway: RelatedGateway,
+    observed: Observed,
+    refused: BTreeMap<String, Refusal>,
+    leads: bool,
+}
+
+fn gateway_name() -> GatewayName {
+    GatewayName {
+        namespace: "istio".into(),
+        name: "gate".into(),
+    }
+}
+
+fn identity() -> Identity {
+    Identity {
+        application: "iris".into(),
+        model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
+        namespace: "edge".into(),
+    }
+}
+
+impl Scene {
+    /// Everything that is asked for is there and serves.
+    fn serving(options: Value) -> Self {
+        let mut scene = Self {
+            config: config::parse("iris", options.as_object().unwrap()),
+            gateway: RelatedGateway::Named {
+                gateway: gateway_name(),
+                up: true,
+                application: "istio-pilot".into(),
+            },
+            observed: Observed::default(),
+            refused: BTreeMap::new(),
+            leads: true,
+        };
+        scene.observed.gateways.insert(gateway_name());
+        for planned in scene.plan().models {
+            scene.add(&planned, planned.model.replicas);
+        }
+        scene
+    }
+
+    fn iris() -> Self {
+        Self::serving(json!({"image": "iris:1"}))
+    }
+
+    fn plan(&self) -> Plan {
+        let owner: Option<OwnerReference> = None;
+        plan(
+            &self.config,
+            &Site {
+                namespace: "edge".into(),
+                application: "iris".into(),
+                model_uuid: identity().model_uuid,
+                gateway: self.gateway.clone(),
+                ports: BTreeMap::new(),
+                owner,
+            },
+        )
+    }
+
+    fn add(&mut self, planned: &PlannedModel, replicas: u16) {
+        let applied = |object: Value, status: Value| -> DynamicObject {
+            let mut object = object;
+            object["metadata"]["managedFields"] = json!([
+                {"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}
+            ]);
+            object["status"] = status;
+            serde_json::from_value(object).unwrap()
+        };
+        let name = &planned.model.name;
+        let state = if replicas == 0 { "Creating" } else { "Available" };
+        self.observed.seldon_deployments.push(applied(
+            serde_json::to_value(&planned.deployment).unwrap(),
+            json!({"state": state}),
+        ));
+        if let Route::Set(route) = &planned.route {
+            self.observed
+                .virtual_services
+                .push(applied(serde_json::to_value(route).unwrap(), json!({})));
+        }
+        self.observed.deployments.push(
+            serde_json::from_value(json!({
+                "metadata": {
+                    "name": format!("{name}-default-0-{name}"),
+                    "generation": 3,
+                    "labels": {label::MODEL: name},
+                    "annotations": {label::SPEC_HASH: planned.hash},
+                },
+                "spec": {"replicas": replicas},
+                "status": {
+                    "observedGeneration": 3, "replicas": replicas,
+                    "updatedReplicas": replicas, "availableReplicas": replicas,
+                },
+            }))
+            .unwrap(),
+        );
+    }
+
+    /// The one pod of iris, of the spec that is asked for, with this status; Seldon says that it is being made.
+    fn pod(&mut self, status: Value) -> &mut Self {
+        let hash = self.plan().models[0].hash.clone();
+        self.observed.pods.push(
+            serde_json::from_value(json!({
+                "metadata": {
+                    "name": "iris-default-0-iris-7d9f-x2x",
+                    "labels": {label::MODEL: "iris"},
+                    "annotations": {label::SPEC_HASH: hash},
+                },
+                "spec": {"containers": [{"name": "iris", "resources": {"limits": {"memory": "64Mi"}}}]},
+                "status": status,
+            }))
+            .unwrap(),
+        );
+        self.deployment(json!({"availableReplicas": 0}))
+    }
+
+    /// Changes the status of the one Deployment.
+    fn deployment(&mut self, change: Value) -> &mut Self {
+        let mut deployment = serde_json::to_value(&self.observed.deployments[0]).unwrap();
+        for (key, value) in change.as_object().unwrap() {
+            deployment["status"][key] = value.clone();
+        }
+        self.observed.deployments[0] = serde_json::from_value(deployment).unwrap();
+        self
+    }
+
+    fn seldon_says(&mut self, status: Value) -> &mut Self {
+        self.observed.seldon_deployments[0].data["status"] = status;
+        self
+    }
+
+    fn verdict(&self) -> Verdict {
+        let plan = self.plan();
+        let steps = steps::steps(&plan, &self.observed, &identity());
+        judge(&Case {
+            application: "iris",
+            namespace: "edge",
+            faults: &self.config.faults,
+            gateway: &self.gateway,
+            plan: &plan,
+            observed: &self.observed,
+            steps: &steps,
+            refused: &self.refused,
+            wrote: false,
+            leads: self.leads,
+        })
+    }
+
+    fn says(&self) -> String {
+        self.verdict().status.to_string()
+    }
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn a_model_that_serves_what_was_asked_is_active() {
+    assert_eq!(Scene::iris().says(), "active: iris serves iris:1 at /model/iris/");
+}
+
+#[test]
+fn every_sign_that_a_rollout_is_not_over_keeps_it_from_active() {
+    for change in [
+        json!({"observedGeneration": 2}),
+        json!({"updatedReplicas": 0}),
+        json!({"availableReplicas": 0}),
+        json!({"replicas": 2}),
+    ] {
+        let mut scene = Scene::iris();
+        has(&scene.deployment(change.clone()).says(), &["waiting: iris"]);
+    }
+    for state in ["", "Creating", "Failed"] {
+        let mut scene = Scene::iris();
+        let says = scene.seldon_says(json!({"state": state})).says();
+        assert!(!says.starts_with("active"), "{state}: {says}");
+    }
+    let mut scene = Scene::iris();
+    scene.observed.deployments.clear();
+    has(&scene.says(), &["waiting: iris is starting"]);
+}
+
+#[test]
+fn a_model_that_somebody_deletes_is_not_active_to_the_end() {
+    let mut scene = Scene::iris();
+    let object = &mut scene.observed.seldon_deployments[0];
+    object.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    assert_eq!(
+        scene.says(),
+        "waiting: somebody is deleting iris; it is made anew once it is gone"
+    );
+}
+
+#[test]
+fn available_of_an_older_spec_is_not_active() {
+    let mut scene = Scene::iris();
+    scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
+    // The new spec has been applied, and Seldon has not looked since.
+    let plan = scene.plan();
+    scene.observed.seldon_deployments[0].data["spec"] = serde_json::to_value(&plan.models[0].deployment.spec).unwrap();
+    assert_eq!(scene.says(), "waiting: iris is changing over to iris:2");
+}
+
+#[test]
+fn a_model_stopped_on_purpose_says_so() {
+    let mut scene = Scene::serving(json!({"image": "iris:1", "replicas": 0}));
+    assert_eq!(scene.says(), "active: iris is stopped on purpose (replicas=0)");
+    let says = scene.deployment(json!({"replicas": 1, "availableReplicas": 1})).says();
+    assert_eq!(says, "waiting: iris is being stopped (replicas=0)");
+}
+
+#[test]
+fn each_state_of_the_gateway_has_its_words() {
+    let mut scene = Scene::iris();
+    scene.gateway = RelatedGateway::Missing;
+    let says = scene.says();
+    has(
+        &says,
+        &[
+            "blocked: iris has no gateway",
+            "juju relate iris:gateway-info istio-pilot",
+        ],
+    );
+
+    scene.gateway = RelatedGateway::Silent("istio-pilot".into());
+    assert!(scene.says().starts_with("waiting: istio-pilot has not said"));
+
+    scene.gateway = RelatedGateway::Several(vec!["a".into(), "b".into()]);
+    has(
+        &scene.says(),
+        &["blocked: gateway-info is related to a and b", "juju remove-relation"],
+    );
+
+    let mut scene = Scene::iris();
+    scene.gateway = RelatedGateway::Named {
+        gateway: gateway_name(),
+        up: false,
+        application: "istio-pilot".into(),
+    };
+    assert!(scene.says().starts_with("waiting: the gateway istio/gate is not up"));
+
+    let mut scene = Scene::iris();
+    scene.observed.gateways.clear();
+    assert!(
+        scene
+            .says()
+            .starts_with("waiting: the gateway istio/gate does not exist yet")
+    );
+
+    let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
+    scene.gateway = RelatedGateway::Missing;
+    has(
+        &scene.says(),
+        &[
+            "blocked: there is no Istio Gateway istio/gaet",
+            "juju config iris gateway=",
+        ],
+    );
+}
+
+#[test]
+fn every_refusal_says_whether_a_person_must_act_and_how() {
+    let refused = |refusal: Refusal| {
+        let mut scene = Scene::iris();
+        scene.refused.insert("iris".into(), refusal);
+        scene.says()
+    };
+    let why = || "why".to_owned();
+    for refusal in [
+        Refusal::Unreachable { why: why() },
+        Refusal::OutOfTime,
+        Refusal::Unwell { why: why() },
+        Refusal::Unauthorized,
+        Refusal::Terminating,
+        Refusal::WebhookDown {
+            name: "v1".into(),
+            why: why(),
+        },
+    ] {
+        assert!(refused(refusal.clone()).starts_with("waiting: iris: "), "{refusal:?}");
+    }
+    for (refusal, parts) in [
+        (
+            Refusal::Forbidden {
+                why: why(),
+                missing: crate::cluster::RIGHTS.to_vec(),
+            },
+            vec![
+                "juju trust iris --scope=cluster",
+                "rbac.yaml",
+                "list/create/patch/delete seldondeployments",
+            ],
+        ),
+        (
+            Refusal::Conflict {
+                object: "VirtualService iris-route".into(),
+                manager: "kubectl-edit".into(),
+                fields: vec!["spec.http".into()],
+            },
+            vec![
+                "kubectl-edit has set spec.http of VirtualService iris-route",
+                "kubectl -n edge delete virtualservice iris-route",
+            ],
+        ),
+        (
+            Refusal::NoKind {
+                kind: "SeldonDeployment".into(),
+            },
+            vec!["juju deploy seldon-core --trust"],
+        ),
+        (
+            Refusal::NoKind {
+                kind: "VirtualService".into(),
+            },
+            vec!["juju deploy istio-pilot --trust"],
+        ),
+        (
+            Refusal::Invalid {
+                object: "SeldonDeployment iris".into(),
+                why: why(),
+            },
+            vec!["SeldonDeployment iris is refused: why"],
+        ),
+        (
+            Refusal::Quota {
+                why: "exceeded quota: x".into(),
+            },
+            vec!["exceeded quota: x", "raise the quota"],
+        ),
+    ] {
+        let says = refused(refusal);
+        assert!(says.starts_with("blocked: iris: "), "{says}");
+        has(&says, &parts);
+    }
+}
+
+#[test]
+fn faults_block_while_what_served_goes_on() {
+    let mut scene = Scene::iris();
+    scene.config = config::parse("iris", json!({"image": "iris:1", "replicas": -1}).as_object().unwrap());
+    let verdict = scene.verdict();
+    has(
+        &verdict.status.to_string(),
+        &["blocked: option replicas=-1: must be a whole number from 0 to 100; juju config iris replicas=1"],
+    );
+    has(&verdict.models[0].message, &["what served before goes on"]);
+}
+
+const FLEET: &str = "{a: {}, b: {}, c: {}}";
+
+#[test]
+fn many_models_are_counted_and_the_worst_is_named() {
+    let scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
+    assert_eq!(scene.says(), "active: 3 models serve: a, b, c");
+
+    let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{a: {}, b: {replicas: 0}, c: {}}"}));
+    assert_eq!(
+        scene.says(),
+        "active: 2 of 3 serve; b is stopped on purpose (replicas=0)"
+    );
+
+    scene.deployment(json!({"availableReplicas": 0}));
+    assert_eq!(scene.says(), "waiting: 1 of 3 serve; a is starting iris:1");
+
+    scene.refused.insert(
+        "c".into(),
+        Refusal::Quota {
+            why: "exceeded quota: x".into(),
+        },
+    );
+    let says = scene.says();
+    has(
+        &says,
+        &[
+            "blocked: 0 of 3 serve; c: exceeded quota",
+            "(+1 more in juju debug-log)",
+        ],
+    );
+}
+
+#[test]
+fn one_trouble_of_all_is_told_once() {
+    let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
+    scene.gateway = RelatedGateway::Silent("istio-pilot".into());
+    let verdict = scene.verdict();
+    assert_eq!(verdict.troubles.len(), 1, "{:#?}", verdict.troubles);
+}
+
+#[test]
+fn a_long_message_is_cut_and_kept_whole_for_the_log() {
+    let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
+    let long = format!("first line\n{}", "ü".repeat(2000));
+    for model in ["a", "b"] {
+        scene.refused.insert(
+            model.into(),
+            Refusal::Invalid {
+                object: String::new(),
+                why: long.clone(),
+            },
+        );
+    }
+    let verdict = scene.verdict();
+    let message = verdict.status.message;
+    assert_eq!(message.chars().count(), 240);
+    assert!(
+        message.ends_with("ü (+1 more in juju debug-log)") && !message.contains('\n'),
+        "{message}"
+    );
+    has(&verdict.troubles[0], &[&long]);
+}
+
+#[test]
+fn what_to_type_survives_the_cut() {
+    let mut scene = Scene::iris();
+    let why = format!("exceeded quota: {}", "x".repeat(2000));
+    scene.refused.insert("iris".into(), Refusal::Quota { why });
+    has(
+        &scene.says(),
+        &[
+            "blocked: iris: exceeded quota",
+            "…",
+            "juju config iris for less, or raise the quota",
+        ],
+    );
+}
+
+#[test]
+fn a_unit_that_does_not_lead_says_what_the_leader_has_to_do() {
+    let mut scene = Scene::iris();
+    scene.leads = false;
+    scene.observed.virtual_services.clear();
+    assert_eq!(
+        scene.says(),
+        "waiting: iris is not yet as asked: the leader has still to apply it"
+    );
+}

@@ -1,0 +1,195 @@
+//! Why a model does not serve: the cause that Kubernetes knows, and what to type.
+
+use serde_json::json;
+
+use super::{Scene, has};
+use crate::config;
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {
+            "reason": "ErrImagePull",
+            "message": "rpc error: code = NotFound desc = failed to pull and unpack image: docker.io/library/iris:1: not found",
+        }}}]}))
+        .says();
+    has(
+        &says,
+        &[
+            "blocked: iris: image iris:1 cannot be pulled (ErrImagePull: not found)",
+            "juju config iris image=",
+        ],
+    );
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(
+            json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {
+                "reason": "ImagePullBackOff", "message": "Back-off pulling image \"iris:1\"",
+            }}}]}),
+        )
+        .deployment(json!({"availableReplicas": 1, "replicas": 2}))
+        .says();
+    has(&says, &["(ImagePullBackOff)", "what served before goes on"]);
+}
+
+#[test]
+fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{
+            "name": "iris",
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 3, "message": "Traceback\nModuleNotFoundError: sklearn"}},
+        }]}))
+        .says();
+    has(
+        &says,
+        &[
+            "blocked: iris: container iris crashes (exit 3, ModuleNotFoundError: sklearn)",
+            "kubectl -n edge logs iris-default-0-iris-7d9f-x2x -c iris --previous",
+        ],
+    );
+}
+
+#[test]
+fn running_out_of_memory_names_the_limit_and_the_option() {
+    let mut scene = Scene::iris();
+    let ended = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137}});
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "iris", "lastState": ended}]}))
+        .says();
+    has(&says, &["limit of 64Mi", "juju config iris resources="]);
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "seldon-container-engine", "state": ended}]}))
+        .says();
+    has(&says, &["juju config iris engine-resources="]);
+}
+
+#[test]
+fn a_container_that_recovered_is_no_trouble() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{
+            "name": "iris", "ready": true,
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 1}},
+        }]}))
+        .says();
+    assert_eq!(says, "waiting: iris is starting iris:1");
+}
+
+#[test]
+fn files_that_cannot_be_fetched_are_named() {
+    let mut scene = Scene::serving(json!({"implementation": "SKLEARN_SERVER", "model-uri": "gs://bucket/none"}));
+    let says = scene
+        .pod(json!({"initContainerStatuses": [{
+            "name": "iris-model-initializer",
+            "state": {"terminated": {"reason": "Error", "exitCode": 1, "message": "directory not found"}},
+        }]}))
+        .says();
+    has(
+        &says,
+        &[
+            "the files at gs://bucket/none cannot be fetched (exit 1, directory not found)",
+            "model-uri=",
+        ],
+    );
+}
+
+#[test]
+fn a_pod_that_fits_nowhere_says_what_does_not_fit() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available.",
+        }]}))
+        .says();
+    has(
+        &says,
+        &[
+            "blocked: iris fits on no node (0/1 nodes are available: 1 Insufficient memory)",
+            "resources=",
+        ],
+    );
+}
+
+#[test]
+fn a_quota_is_told_from_the_deployment() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .deployment(json!({"availableReplicas": 0, "conditions": [{
+            "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods \"iris-x\" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi",
+        }]}))
+        .says();
+    has(&says, &["exceeded quota: small, requested: memory=1Gi", "blocked"]);
+}
+
+#[test]
+fn what_seldon_says_is_told_where_nothing_knows_better() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .seldon_says(json!({"state": "Failed", "description": "no image compatible with kfserving protocol"}))
+        .says();
+    assert_eq!(
+        says,
+        "blocked: iris: Seldon Core gives up on it: no image compatible with kfserving protocol; what served before goes on"
+    );
+}
+
+#[test]
+fn pods_of_an_older_spec_are_not_blamed() {
+    let mut scene = Scene::iris();
+    scene.pod(json!({"containerStatuses": [{"name": "iris", "state": {"waiting": {"reason": "ErrImagePull"}}}]}));
+    scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
+    assert!(scene.says().starts_with("waiting"), "{}", scene.says());
+}
+
+#[test]
+fn a_node_that_came_back_is_no_crash() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{
+            "name": "iris", "ready": false, "state": {"running": {}},
+            "lastState": {"terminated": {"reason": "Unknown", "exitCode": 255}},
+        }]}))
+        .says();
+    assert_eq!(says, "waiting: iris is starting iris:1");
+}
+
+#[test]
+fn what_to_type_is_where_the_model_is_described() {
+    let mut scene = Scene::serving(json!({"models": "{iris: {image: 'iris:1'}}"}));
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {"reason": "ErrImagePull"}}}]}))
+        .says();
+    has(&says, &["set image of iris and juju config iris models=@models.yaml"]);
+}
+
+#[test]
+fn a_pod_that_waits_for_something_else_than_room_is_not_told_to_ask_for_less() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(
+            json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "persistentvolumeclaim \"models\" not found"}]}),
+        )
+        .says();
+    has(
+        &says,
+        &[
+            "persistentvolumeclaim \"models\" not found",
+            "kubectl -n edge describe pod iris-default-0-iris-7d9f-x2x",
+        ],
+    );
+}
+
+#[test]
+fn what_seldon_said_of_an_older_spec_is_not_believed() {
+    let mut scene = Scene::iris();
+    scene.seldon_says(json!({"state": "Failed", "description": "of the old one"}));
+    scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
+    assert!(!scene.says().contains("of the old one"), "{}", scene.says());
+}

@@ -1,0 +1,177 @@
+//! What Juju tells the charm and is told by it: the environment of a hook, and the hook tools.
+//!
+//! Nothing here knows of Kubernetes or of models. Facts about Juju name the file of `juju/juju` they were
+//! read from.
+
+pub mod log;
+pub mod status;
+pub mod tool;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+pub use status::{State, Status};
+pub use tool::{HookTools, ToolError};
+
+/// Why Juju started this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occasion {
+    /// A hook that changes nothing about how the charm works: it looks at everything and reconciles. Hooks
+    /// this charm never heard of are among them.
+    Hook(String),
+    /// The pod is going away, perhaps to come back: it fires at every restart.
+    Stop,
+    /// The unit is being removed for good. The last hook of its life.
+    Remove,
+    /// The relation of this id (`gateway-info:3`) is over, although `relation-ids` may list it still.
+    RelationBroken(String),
+    /// An action of this name, from `juju run`.
+    Action(String),
+}
+
+/// What the environment of a hook says (`internal/worker/uniter/runner/context/context.go`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// Why this process runs.
+    pub occasion: Occasion,
+    /// The unit, such as `iris/0`.
+    pub unit: String,
+    /// The application the unit belongs to, such as `iris`.
+    pub application: String,
+    /// The name of the Juju model; on Kubernetes the namespace has the same name.
+    pub model_name: String,
+    /// The UUID of the Juju model.
+    pub model_uuid: String,
+}
+
+/// A variable that Juju sets in every hook is not there: this is no hook.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not set")]
+pub struct NotAHook(pub &'static str);
+
+impl Invocation {
+    /// Reads the environment through `variable`. An empty variable counts as absent, as it does for Juju.
+    ///
+    /// # Errors
+    /// When a variable that every hook has is missing: the program was started by hand.
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, NotAHook> {
+        let get = |name: &'static str| {
+            variable(name)
+                .map(|value| value.to_string_lossy().into_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let need = |name| get(name).ok_or(NotAHook(name));
+        let path = need("JUJU_DISPATCH_PATH")?;
+        let unit = need("JUJU_UNIT_NAME")?;
+        need("JUJU_CONTEXT_ID")?;
+        let occasion = match path.rsplit_once('/') {
+            Some(("actions", action)) => Occasion::Action(action.to_owned()),
+            Some((_, hook)) => Self::hook(hook, get("JUJU_RELATION_ID")),
+            None => Self::hook(&path, get("JUJU_RELATION_ID")),
+        };
+        Ok(Self {
+            occasion,
+            application: unit.split('/').next().unwrap_or_default().to_owned(),
+            unit,
+            model_name: need("JUJU_MODEL_NAME")?,
+            model_uuid: need("JUJU_MODEL_UUID")?,
+        })
+    }
+
+    fn hook(name: &str, relation: Option<String>) -> Occasion {
+        match (name, relation) {
+            ("stop", _) => Occasion::Stop,
+            ("remove", _) => Occasion::Remove,
+            (name, Some(id)) if name.ends_with("-relation-broken") => Occasion::RelationBroken(id),
+            (name, _) => Occasion::Hook(name.to_owned()),
+        }
+    }
+}
+
+/// One relation as this unit sees it: the other application and what it wrote for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// The other side's application.
+    pub application: String,
+    /// Its application data bag.
+    pub bag: BTreeMap<String, String>,
+}
+
+/// The ids of an endpoint's relations that are not being broken by this very hook.
+///
+/// # Errors
+/// When `relation-ids` cannot be run or its answer not be read.
+pub fn relation_ids(tools: HookTools, invocation: &Invocation, endpoint: &str) -> Result<Vec<String>, ToolError> {
+    let mut ids = tools.relation_ids(endpoint)?;
+    if let Occasion::RelationBroken(broken) = &invocation.occasion {
+        ids.retain(|id| id != broken);
+    }
+    Ok(ids)
+}
+
+/// The relations of an endpoint that are not being broken by this very hook.
+///
+/// # Errors
+/// When a hook tool cannot be run or its answer not be read.
+pub fn relations(tools: HookTools, invocation: &Invocation, endpoint: &str) -> Result<Vec<Relation>, ToolError> {
+    relation_ids(tools, invocation, endpoint)?
+        .iter()
+        .map(|id| {
+            let application = tools.remote_application(id)?;
+            let bag = tools.application_bag(id, &application)?;
+            Ok(Relation { application, bag })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook(pairs: &[(&str, &str)]) -> Result<Invocation, NotAHook> {
+        let base = [
+            ("JUJU_UNIT_NAME", "iris/0"),
+            ("JUJU_MODEL_NAME", "edge"),
+            ("JUJU_MODEL_UUID", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"),
+            ("JUJU_CONTEXT_ID", "iris/0-x"),
+        ];
+        let all: BTreeMap<_, _> = base.iter().chain(pairs).copied().collect();
+        Invocation::read(|name| all.get(name).map(OsString::from))
+    }
+
+    #[test]
+    fn the_dispatch_path_says_what_is_asked() {
+        let occasion = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.occasion);
+        assert_eq!(occasion("hooks/stop"), Ok(Occasion::Stop));
+        assert_eq!(occasion("hooks/remove"), Ok(Occasion::Remove));
+        assert_eq!(
+            occasion("actions/list-models"),
+            Ok(Occasion::Action("list-models".into()))
+        );
+        assert_eq!(
+            occasion("hooks/made-up-hook"),
+            Ok(Occasion::Hook("made-up-hook".into()))
+        );
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        assert_eq!(hook(&[("JUJU_DISPATCH_PATH", "")]), Err(NotAHook("JUJU_DISPATCH_PATH")));
+        assert_eq!(
+            hook(&[("JUJU_DISPATCH_PATH", "hooks/start"), ("JUJU_UNIT_NAME", "")]),
+            Err(NotAHook("JUJU_UNIT_NAME"))
+        );
+    }
+
+    #[test]
+    fn a_broken_relation_is_known_by_its_id() {
+        let broken = hook(&[
+            ("JUJU_DISPATCH_PATH", "hooks/gateway-info-relation-broken"),
+            ("JUJU_RELATION_ID", "gateway-info:3"),
+        ]);
+        assert_eq!(
+            broken.map(|i| i.occasion),
+            Ok(Occasion::RelationBroken("gateway-info:3".into()))
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! The hook tools: programs on `PATH` that talk to the unit agent. One call is one process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{State, Status};
+
+/// A hook tool did not do what it is there for.
+#[derive(Debug, thiserror::Error)]
+#[error("Juju's {tool} {problem}")]
+pub struct ToolError {
+    tool: &'static str,
+    problem: Problem,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("could not be started: {0}")]
+    Start(io::Error),
+    #[error("failed: {0}")]
+    Failed(String),
+    #[error("gave an answer that cannot be read: {0}")]
+    Garbled(serde_json::Error),
+}
+
+/// The tools of the hook that runs. Each method is one call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HookTools;
+
+/// Longest text handed to a tool as one argument, in bytes: Linux takes 128 KiB.
+const LONGEST_ARGUMENT: usize = 120 * 1024;
+
+impl HookTools {
+    /// The application's configuration; options without a value are left out.
+    ///
+    /// # Errors
+    /// When `config-get` fails.
+    pub fn config(self) -> Result<Map<String, Value>, ToolError> {
+        ask("config-get", &["--format", "json"])
+    }
+
+    /// Whether this unit leads, which Juju then guarantees for 30 s (`worker/uniter/runner/context/leader.go`).
+    ///
+    /// # Errors
+    /// When `is-leader` fails, as it does while the controller cannot be asked.
+    pub fn is_leader(self) -> Result<bool, ToolError> {
+        ask("is-leader", &["--format", "json"])
+    }
+
+    /// The ids of an endpoint's relations, also of one that is being broken.
+    ///
+    /// # Errors
+    /// When `relation-ids` fails.
+    pub fn relation_ids(self, endpoint: &str) -> Result<Vec<String>, ToolError> {
+        ask("relation-ids", &[endpoint, "--format", "json"])
+    }
+
+    /// The application on the other side of a relation.
+    ///
+    /// # Errors
+    /// When `relation-list` fails.
+    pub fn remote_application(self, id: &str) -> Result<String, ToolError> {
+        ask("relation-list", &["-r", id, "--app", "--format", "json"])
+    }
+
+    /// The application data bag that `application` wrote.
+    ///
+    /// # Errors
+    /// When `relation-get` fails.
+    pub fn application_bag(self, id: &str, application: &str) -> Result<BTreeMap<String, String>, ToolError> {
+        let bag: Option<_> = ask(
+            "relation-get",
+            &["-r", id, "--app", "-", application, "--format", "json"],
+        )?;
+        Ok(bag.unwrap_or_default())
+    }
+
+    /// How many units of this application are meant to stay, this one included if it is.
+    ///
+    /// # Errors
+    /// When `goal-state` fails.
+    pub fn planned_units(self) -> Result<usize, ToolError> {
+        #[derive(Deserialize)]
+        struct GoalState {
+            #[serde(default)]
+            units: BTreeMap<String, Goal>,
+        }
+        #[derive(Deserialize)]
+        struct Goal {
+            #[serde(default)]
+            status: String,
+        }
+        let goal: GoalState = ask("goal-state", &["--format", "json"])?;
+        Ok(goal.units.values().filter(|unit| unit.status != "dying").count())
+    }
+
+    /// The unit's status as Juju has it; `None` for one that no charm sets, such as `unknown`.
+    ///
+    /// # Errors
+    /// When `status-get` fails.
+    pub fn status(self) -> Result<Option<Status>, ToolError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: String,
+            #[serde(default)]
+            message: String,
+        }
+        let answer: Answer = ask("status-get", &["--include-data", "--format", "json"])?;
+        let state = [State::Active, State::Waiting, State::Blocked]
+            .into_iter()
+            .find(|state| state.word() == answer.status);
+        Ok(state.map(|state| Status::new(state, answer.message)))
+    }
+
+    /// Sets the unit's status, at once and whatever becomes of the hook.
+    ///
+    /// # Errors
+    /// When `status-set` fails.
+    pub fn set_status(self, status: &Status) -> Result<(), ToolError> {
+        tell("status-set", &[status.state.word(), "--", &status.message])
+    }
+
+    /// Writes a line to the model's log, `level` being one of Juju's: `INFO`, `WARNING`, `ERROR`.
+    ///
+    /// # Errors
+    /// When `juju-log` fails.
+    pub fn log(self, level: &str, line: &str) -> Result<(), ToolError> {
+        let line = cut(line, LONGEST_ARGUMENT);
+        tell("juju-log", &["--log-level", level, "--", line])
+    }
+
+    /// Adds to an action's results. A key is lower-case words joined by `-` and `.`.
+    ///
+    /// # Errors
+    /// When `action-set` fails, as it does outside an action.
+    pub fn set_results(self, results: &[(String, String)]) -> Result<(), ToolError> {
+        let pairs: Vec<String> = results
+            .iter()
+            .map(|(key, value)| format!("{key}={}", cut(value, LONGEST_ARGUMENT / 2)))
+            .collect();
+        let arguments: Vec<&str> = pairs.iter().map(String::as_str).collect();
+        tell("action-set", &arguments)
+    }
+
+    /// Ends an action as failed, saying why.
+    ///
+    /// # Errors
+    /// When `action-fail` fails, as it does outside an action.
+    pub fn fail_action(self, why: &str) -> Result<(), ToolError> {
+        tell("action-fail", &["--", why])
+    }
+}
+
+/// At most `limit` bytes of a text, whole characters only.
+fn cut(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// Runs a tool that answers in JSON.
+fn ask<T: DeserializeOwned>(tool: &'static str, arguments: &[&str]) -> Result<T, ToolError> {
+    let answer = run(tool, arguments)?;
+    serde_json::from_slice(&answer).map_err(|error| ToolError {
+        tool,
+        problem: Problem::Garbled(error),
+    })
+}
+
+/// Runs a tool that has nothing to say.
+fn tell(tool: &'static str, arguments: &[&str]) -> Result<(), ToolError> {
+    run(tool, arguments).map(drop)
+}
+
+fn run(tool: &'static str, arguments: &[&str]) -> Result<Vec<u8>, ToolError> {
+    let failed = |problem| ToolError { tool, problem };
+    let output = Command::new(tool)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(Problem::Start(error)))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    // Usage text may come before the line that says what is wrong.
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.trim_end().lines().last().unwrap_or_default();
+    let why = last.strip_prefix("ERROR ").unwrap_or(last);
+    Err(failed(Problem::Failed(if why.is_empty() {
+        output.status.to_string()
+    } else {
+        why.to_owned()
+    })))
+}

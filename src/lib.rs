@@ -1,0 +1,19 @@
+//! The charm that puts a machine-learning model on an edge site: what `dispatch` does, as a library.
+//!
+//! Every hook goes the same way: environment and hook tools ([`juju`], [`config`]) to a plan ([`render`]), the plan to
+//! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
+
+pub mod action;
+pub mod cluster;
+pub mod config;
+pub mod dispatch;
+pub mod istio;
+pub mod judge;
+pub mod juju;
+pub mod observed;
+pub mod ready;
+pub mod reconcile;
+pub mod remove;
+pub mod render;
+pub mod seldon;
+pub mod steps;

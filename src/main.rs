@@ -1,0 +1,29 @@
+//! The entry: what Juju starts for every hook and action.
+
+use std::process::ExitCode;
+
+use seldon_model::dispatch;
+use seldon_model::juju::{Invocation, log};
+
+fn main() -> ExitCode {
+    let invocation = match Invocation::read(|name| std::env::var_os(name)) {
+        Ok(invocation) => invocation,
+        Err(missing) => {
+            println!(
+                "This is the dispatch of seldon-model, a Juju charm that serves machine-learning models.\n\
+                 Juju starts it for every hook; by hand it does nothing ({missing}).\n\
+                 To use it: juju deploy ./seldon-model_amd64.charm iris --trust --config image=seldonio/sklearn-iris:0.3"
+            );
+            return ExitCode::SUCCESS;
+        }
+    };
+    log::install();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("this process cannot wait for anything: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(dispatch::run(&invocation))
+}

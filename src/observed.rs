@@ -1,0 +1,267 @@
+//! What one look at the cluster found. Plain data: [`crate::cluster`] fills it in, steps and verdicts are drawn from it.
+//!
+//! Of Deployments and pods only the fields that a verdict rests on are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, Object};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::value::GatewayName;
+use crate::istio::rival::Claim;
+use crate::render::{label, service_name};
+use crate::seldon::DeploymentState;
+
+/// A Deployment, as far as it is read.
+pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
+/// A pod, as far as it is read.
+pub type Pod = Object<PodSpec, PodStatus>;
+
+/// Who asks: the application whose objects are ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The Juju application.
+    pub application: String,
+    /// The UUID of the Juju model.
+    pub model_uuid: String,
+    /// The namespace of the Juju model.
+    pub namespace: String,
+}
+
+impl Identity {
+    /// The field manager of our writes: one application of one Juju model.
+    #[must_use]
+    pub fn manager(&self) -> String {
+        let short: String = self.model_uuid.chars().take(8).collect();
+        format!("seldon-model-{}-{short}", self.application)
+    }
+
+    /// Selects what carries our labels.
+    #[must_use]
+    pub fn selector(&self) -> String {
+        format!(
+            "{}={},{}={}",
+            label::APPLICATION,
+            self.application,
+            label::MODEL_UUID,
+            self.model_uuid
+        )
+    }
+
+    /// Whether an object is ours by its labels.
+    #[must_use]
+    pub fn owns(&self, object: &DynamicObject) -> bool {
+        let labels = object.labels();
+        labels.get(label::APPLICATION) == Some(&self.application)
+            && labels.get(label::MODEL_UUID) == Some(&self.model_uuid)
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The SeldonDeployments of our namespace, whoever's.
+    pub seldon_deployments: Vec<DynamicObject>,
+    /// The VirtualServices of all namespaces, whoever's.
+    pub virtual_services: Vec<DynamicObject>,
+    /// The gateways that were asked for and are there.
+    pub gateways: BTreeSet<GatewayName>,
+    /// The Deployments that Seldon made for us.
+    pub deployments: Vec<Deployment>,
+    /// The pods of those; looked for only when something is not as it should be.
+    pub pods: Vec<Pod>,
+    /// The HTTP ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
+    pub services: BTreeMap<String, u16>,
+    /// Our application's StatefulSet.
+    pub owner: Option<OwnerReference>,
+    /// Whether this Istio puts routes for every path behind all others, as it does from 1.15 on.
+    pub catch_all_goes_last: bool,
+}
+
+impl Observed {
+    /// The SeldonDeployment of that name in our namespace.
+    #[must_use]
+    pub fn seldon_deployment(&self, name: &str) -> Option<&DynamicObject> {
+        self.seldon_deployments.iter().find(|object| object.name_any() == name)
+    }
+
+    /// The VirtualService of that name in our namespace.
+    #[must_use]
+    pub fn virtual_service(&self, identity: &Identity, name: &str) -> Option<&DynamicObject> {
+        self.virtual_services.iter().find(|object| {
+            object.name_any() == name && object.namespace().as_deref() == Some(identity.namespace.as_str())
+        })
+    }
+
+    /// What Seldon says of a model.
+    #[must_use]
+    pub fn state(&self, model: &str) -> DeploymentState {
+        self.seldon_deployment(model)
+            .and_then(|object| object.data.get("status"))
+            .and_then(|status| DeploymentState::deserialize(status).ok())
+            .unwrap_or_default()
+    }
+
+    /// The port of a model's predictor Service: the Service's own where it was looked up, else as Seldon reports it.
+    #[must_use]
+    pub fn port(&self, model: &str) -> Option<u16> {
+        self.services
+            .get(&service_name(model))
+            .copied()
+            .or_else(|| self.state(model).address.port())
+    }
+
+    /// The Deployments of a model.
+    pub fn deployments_of(&self, model: &str) -> impl Iterator<Item = &Deployment> {
+        self.deployments
+            .iter()
+            .filter(move |d| d.labels().get(label::MODEL).is_some_and(|m| m == model))
+    }
+
+    /// The pods of a model that are of the spec with this digest.
+    pub fn pods_of(&self, model: &str, hash: &str) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(move |pod| {
+            pod.labels().get(label::MODEL).is_some_and(|m| m == model)
+                && pod.annotations().get(label::SPEC_HASH).is_some_and(|h| h == hash)
+        })
+    }
+}
+
+/// What a VirtualService claims.
+#[must_use]
+pub fn claim(object: &DynamicObject) -> Claim {
+    Claim::read(
+        &object.namespace().unwrap_or_default(),
+        &object.name_any(),
+        object.creation_timestamp().map(|time| time.0),
+        object.data.get("spec").unwrap_or(&Value::Null),
+    )
+}
+
+/// `spec` of a Deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeploymentSpec {
+    /// How many pods it is to have; Kubernetes always fills it in.
+    pub replicas: i64,
+}
+
+/// `status` of a Deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentStatus {
+    /// The generation that the rest speaks of.
+    pub observed_generation: i64,
+    /// Pods of any spec.
+    pub replicas: i64,
+    /// Pods of the newest spec.
+    pub updated_replicas: i64,
+    /// Pods that have been ready for long enough.
+    pub available_replicas: i64,
+    /// `Available`, `Progressing`, `ReplicaFailure`.
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition of a Deployment or a pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// A word for programs.
+    pub reason: String,
+    /// A line for people.
+    pub message: String,
+}
+
+/// `spec` of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodSpec {
+    /// Its containers.
+    pub containers: Vec<PodContainer>,
+}
+
+/// A container of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodContainer {
+    /// Its name.
+    pub name: String,
+    /// What it may take at most, by resource.
+    pub resources: Limits,
+}
+
+/// The limits of a container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Amounts by resource.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// `status` of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodStatus {
+    /// `PodScheduled` is the one that is read.
+    pub conditions: Vec<Condition>,
+    /// The containers that run first and end.
+    pub init_container_statuses: Vec<ContainerStatus>,
+    /// The containers.
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+/// How a container is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub image: String,
+    /// Whether its probe answers.
+    pub ready: bool,
+    /// Now.
+    pub state: ContainerState,
+    /// Before its last restart.
+    pub last_state: ContainerState,
+}
+
+/// One of these is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// It does not run yet.
+    pub waiting: Option<Waiting>,
+    /// It has ended.
+    pub terminated: Option<Terminated>,
+}
+
+/// Why a container does not run yet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    /// A word for programs, such as `ErrImagePull`.
+    pub reason: String,
+    /// A line for people.
+    pub message: String,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Terminated {
+    /// A word for programs, such as `OOMKilled`.
+    pub reason: String,
+    /// What it left in its termination log.
+    pub message: String,
+    /// Its exit code.
+    pub exit_code: i32,
+}

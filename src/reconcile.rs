@@ -1,0 +1,279 @@
+//! One hook: look, decide, write, look again, say. And nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::{debug, info, warn};
+
+use crate::cluster::{Cluster, RIGHTS, Refusal, Right};
+use crate::config::{self, Config};
+use crate::dispatch::identity;
+use crate::judge::{self, Case, Standing, Verdict};
+use crate::juju::{self, HookTools, Invocation, State, Status, ToolError};
+use crate::observed::{Identity, Observed};
+use crate::render::{self, Plan, RelatedGateway, Site};
+use crate::steps::{self, Steps};
+
+/// The endpoint that names the gateway.
+const GATEWAY_INFO: &str = "gateway-info";
+/// The endpoint that says that Juju deployed Seldon. Only its presence counts.
+const SELDON_CORE: &str = "seldon-core";
+
+/// Reconciles and tells Juju the outcome.
+///
+/// # Errors
+/// When the status cannot be told.
+pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
+    let verdict = match reconcile(tools, invocation, Writes::Due).await {
+        Ok(verdict) => verdict,
+        Err(error) => from_tool(&error),
+    };
+    tell(tools, &verdict)
+}
+
+/// Sets the status if it is a new one, and logs what led to it.
+fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
+    // Where it cannot be asked for, it is set once more rather than not at all.
+    let before = tools.status().unwrap_or_default();
+    if before.as_ref() == Some(&verdict.status) {
+        return Ok(());
+    }
+    if !verdict.troubles.is_empty() {
+        warn!("{}", verdict.troubles.join("\n"));
+    }
+    tools.set_status(&verdict.status)
+}
+
+fn from_tool(error: &ToolError) -> Verdict {
+    whole(judge::not_asked(error))
+}
+
+/// A verdict on all of the application at once, for nothing could be seen of its models.
+fn whole((state, text): (State, String)) -> Verdict {
+    Verdict {
+        status: Status::new(state, judge::cut(&text)),
+        models: Vec::new(),
+        troubles: vec![text],
+    }
+}
+
+/// Whether a look may end in writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Do what has to be done.
+    Due,
+    /// Only look.
+    None,
+}
+
+/// What Juju asks for.
+struct Asked {
+    config: Config,
+    gateway: RelatedGateway,
+}
+
+impl Asked {
+    fn read(tools: HookTools, invocation: &Invocation) -> Result<Self, ToolError> {
+        let options = tools.config()?;
+        let relations = juju::relations(tools, invocation, GATEWAY_INFO)?;
+        Ok(Self {
+            config: config::parse(&invocation.application, &options),
+            gateway: RelatedGateway::read(&relations),
+        })
+    }
+}
+
+/// Looks, writes what has to be written if this unit leads, and draws the verdict.
+///
+/// # Errors
+/// When a hook tool fails, so that it is not known what is asked for. What the cluster refuses is in the verdict.
+pub async fn reconcile(tools: HookTools, invocation: &Invocation, writes: Writes) -> Result<Verdict, ToolError> {
+    let asked = Asked::read(tools, invocation)?;
+    let mut look = match Look::first(invocation, &asked).await {
+        Ok(look) => look,
+        Err(refusal) => return whole_refusal(tools, invocation, &asked, &refusal),
+    };
+    let mut refused = BTreeMap::new();
+    let mut leads = false;
+    if writes == Writes::Due && !look.steps.is_empty() {
+        leads = tools.is_leader()?;
+        if leads {
+            refused = look.write().await;
+            if let Err(refusal) = look.again(invocation, &asked).await {
+                return whole_refusal(tools, invocation, &asked, &refusal);
+            }
+        }
+    }
+    if let Err(refusal) = look.deeper().await {
+        // The verdict is then without the reason that pods might have given.
+        debug!("pods cannot be read: {refusal}");
+    }
+    Ok(judge::judge(&Case {
+        application: &invocation.application,
+        namespace: &look.identity.namespace,
+        faults: &asked.config.faults,
+        gateway: &asked.gateway,
+        plan: &look.plan,
+        observed: &look.observed,
+        steps: &look.steps,
+        refused: &refused,
+        wrote: leads,
+        leads,
+    }))
+}
+
+/// A refusal of the first look: nothing is known of any model. Faulty options are told all the same.
+fn whole_refusal(
+    tools: HookTools,
+    invocation: &Invocation,
+    asked: &Asked,
+    refusal: &Refusal,
+) -> Result<Verdict, ToolError> {
+    let (mut state, mut text) = judge::refused(&invocation.application, &identity(invocation).namespace, refusal);
+    let seldon_is_coming = matches!(refusal, Refusal::NoKind { kind } if kind == "SeldonDeployment")
+        && !juju::relation_ids(tools, invocation, SELDON_CORE)?.is_empty();
+    if seldon_is_coming {
+        (state, text) = judge::seldon_is_coming();
+    }
+    let mut verdict = whole((state, text));
+    if let Some(fault) = asked.config.faults.first() {
+        verdict.status = Status::new(State::Blocked, judge::cut(&fault.to_string()));
+        let faults = asked.config.faults.iter().map(ToString::to_string);
+        verdict.troubles.splice(0..0, faults);
+    }
+    Ok(verdict)
+}
+
+/// One look at the cluster and what follows from it.
+struct Look {
+    cluster: Cluster,
+    identity: Identity,
+    observed: Observed,
+    plan: Plan,
+    steps: Steps,
+}
+
+impl Look {
+    async fn first(invocation: &Invocation, asked: &Asked) -> Result<Self, Refusal> {
+        let identity = identity(invocation);
+        let cluster = Cluster::connect(identity.clone()).await?;
+        let mut look = Self {
+            cluster,
+            identity,
+            observed: Observed::default(),
+            plan: Plan::default(),
+            steps: Steps::default(),
+        };
+        match look.again(invocation, asked).await {
+            Ok(()) => Ok(look),
+            Err(refusal) => Err(look.cluster.explain(refusal).await),
+        }
+    }
+
+    async fn again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
+        let related = match &asked.gateway {
+            RelatedGateway::Named { gateway, .. } => Some(gateway),
+            _ => None,
+        };
+        let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
+        self.observed = self.cluster.observe(&gateways).await?;
+        self.plan = render::plan(&asked.config, &self.site(invocation, asked));
+        self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
+        if steps::has_catch_all(&self.plan, &self.observed, &self.identity) {
+            self.cluster.observe_istio(&mut self.observed).await?;
+            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        }
+        Ok(())
+    }
+
+    fn site(&self, invocation: &Invocation, asked: &Asked) -> Site {
+        Site {
+            namespace: self.identity.namespace.clone(),
+            application: self.identity.application.clone(),
+            model_uuid: invocation.model_uuid.clone(),
+            gateway: asked.gateway.clone(),
+            ports: asked
+                .config
+                .models
+                .iter()
+                .filter_map(|m| Some((m.name.clone(), self.observed.port(&m.name)?)))
+                .collect(),
+            owner: self.observed.owner.clone(),
+        }
+    }
+
+    /// Finds the pods if a model does not serve: they know why.
+    async fn deeper(&mut self) -> Result<(), Refusal> {
+        if judge::needs_pods(&self.plan, &self.observed) {
+            self.cluster.observe_pods(&mut self.observed).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
+    /// unless all went well. Gives the refusals by model.
+    async fn write(&self) -> BTreeMap<String, Refusal> {
+        let mut refused = BTreeMap::new();
+        // Asked before the first write, so that nothing is left half done.
+        if let Err(refusal) = self.may_write().await {
+            return self.for_all(&refusal);
+        }
+        for apply in &self.steps.applies {
+            if refused.contains_key(&apply.model) {
+                continue;
+            }
+            match self.cluster.apply(apply).await {
+                Ok(()) => info!("applied {} {}: {}", apply.kind.word(), apply.name, apply.because),
+                Err(refusal) if refusal.concerns_all() => {
+                    return self.for_all(&self.cluster.explain(refusal).await);
+                }
+                Err(refusal) => {
+                    refused.insert(apply.model.clone(), refusal);
+                }
+            }
+        }
+        if refused.is_empty() {
+            self.delete().await;
+        }
+        refused
+    }
+
+    async fn may_write(&self) -> Result<(), Refusal> {
+        let writes = RIGHTS.into_iter().filter(Right::writes);
+        let missing = self.cluster.missing(writes).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden {
+            why: String::new(),
+            missing,
+        })
+    }
+
+    fn for_all(&self, refusal: &Refusal) -> BTreeMap<String, Refusal> {
+        let models = self.plan.models.iter();
+        models
+            .map(|planned| (planned.model.name.clone(), refusal.clone()))
+            .collect()
+    }
+
+    async fn delete(&self) {
+        for delete in &self.steps.deletes {
+            let (kind, name) = (delete.kind.word(), &delete.name);
+            match self.cluster.delete(delete).await {
+                Ok(()) => info!("deleted {kind} {name}: it is no longer asked for"),
+                // It is looked for again at every hook.
+                Err(refusal) => warn!("{kind} {name} cannot be deleted: {refusal}"),
+            }
+        }
+    }
+}
+
+/// How every model stands, without changing anything.
+///
+/// # Errors
+/// When a hook tool fails.
+pub async fn standings(tools: HookTools, invocation: &Invocation) -> Result<(Vec<Standing>, Status), ToolError> {
+    let verdict = reconcile(tools, invocation, Writes::None).await?;
+    Ok((verdict.models, verdict.status))
+}

@@ -1,0 +1,58 @@
+//! The last hook of a unit: when no other unit is to stay, nothing of ours does.
+
+use std::process::ExitCode;
+
+use tracing::{error, info, warn};
+
+use crate::cluster::{Cluster, Refusal};
+use crate::dispatch::identity;
+use crate::juju::{HookTools, Invocation, State};
+use crate::{judge, steps};
+
+/// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
+pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
+    match tools.planned_units() {
+        Ok(0) => {}
+        Ok(units) => {
+            info!("{units} units stay, so the models do");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            // The StatefulSet owns them: if it goes, they go.
+            error!("{error}; the models are left to Kubernetes");
+            return ExitCode::SUCCESS;
+        }
+    }
+    match delete_all(invocation).await {
+        Ok(left) if left.is_empty() => ExitCode::SUCCESS,
+        Ok(left) => {
+            warn!("{}", judge::removal_incomplete(&left));
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => {
+            let (state, text) = judge::refused(&invocation.application, &identity(invocation).namespace, &refusal);
+            error!("the models are not removed: {text}");
+            match state {
+                // It heals by itself, so Juju should run this hook again.
+                State::Waiting => ExitCode::FAILURE,
+                // It does not, and a hook that fails for ever keeps the application from going at all.
+                _ => ExitCode::SUCCESS,
+            }
+        }
+    }
+}
+
+async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
+    let identity = identity(invocation);
+    let cluster = Cluster::connect(identity.clone()).await?;
+    let deletes = steps::removal(&cluster.observe_ours().await?, &identity);
+    for delete in &deletes {
+        cluster.delete(delete).await?;
+    }
+    if deletes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let left = cluster.wait_until_gone().await?;
+    info!("deleted {} objects", deletes.len() - left.len().min(deletes.len()));
+    Ok(left)
+}

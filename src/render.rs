@@ -1,0 +1,181 @@
+//! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
+
+mod objects;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::config::value::GatewayName;
+use crate::config::{Config, Model};
+use crate::istio::VirtualService;
+use crate::seldon::SeldonDeployment;
+
+/// Keys of the labels and annotations that mark what is ours.
+pub mod label {
+    /// The Juju application that an object is of.
+    pub const APPLICATION: &str = "seldon-model/application";
+    /// The UUID of the Juju model, since two models may share a namespace on two controllers.
+    pub const MODEL_UUID: &str = "seldon-model/model-uuid";
+    /// The machine-learning model that an object serves; also on its pods.
+    pub const MODEL: &str = "seldon-model/model";
+    /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
+    /// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
+    pub const SPEC_HASH: &str = "seldon-model/spec-hash";
+}
+
+/// What the `gateway-info` relation says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelatedGateway {
+    /// There is no such relation.
+    Missing,
+    /// There is one, but the other side, named here, has not said which gateway.
+    Silent(String),
+    /// There are several, of these applications, and no way to choose.
+    Several(Vec<String>),
+    /// This one.
+    Named {
+        /// Its name.
+        gateway: GatewayName,
+        /// Whether the other side says that it takes requests.
+        up: bool,
+        /// The application that says so.
+        application: String,
+    },
+}
+
+impl RelatedGateway {
+    /// Reads the application bag of an istio-gateway-info relation. A missing `gateway_up` means that it is up
+    /// (`canonical/istio-operators`, `lib/charms/istio_pilot/v0/istio_gateway_info.py`).
+    #[must_use]
+    pub fn read(relations: &[crate::juju::Relation]) -> Self {
+        match relations {
+            [] => Self::Missing,
+            [one] => {
+                let get = |key: &str| one.bag.get(key).map(String::as_str).unwrap_or_default();
+                let text = format!("{}/{}", get("gateway_namespace"), get("gateway_name"));
+                crate::config::value::gateway(&text).map_or_else(
+                    |_| Self::Silent(one.application.clone()),
+                    |gateway| Self::Named {
+                        gateway,
+                        up: get("gateway_up") != "false",
+                        application: one.application.clone(),
+                    },
+                )
+            }
+            several => Self::Several(several.iter().map(|r| r.application.clone()).collect()),
+        }
+    }
+}
+
+/// The site that the models go to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// The namespace of the Juju model.
+    pub namespace: String,
+    /// The Juju application.
+    pub application: String,
+    /// The UUID of the Juju model.
+    pub model_uuid: String,
+    /// The gateway of the relation.
+    pub gateway: RelatedGateway,
+    /// The HTTP port of each model's predictor Service, where the Service is there.
+    pub ports: BTreeMap<String, u16>,
+    /// The application's own StatefulSet: with it Kubernetes removes our objects after a forced removal.
+    pub owner: Option<OwnerReference>,
+}
+
+/// What the site should have of ours.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// The models, by name.
+    pub models: Vec<PlannedModel>,
+    /// Models whose objects stay as they are, faulty as their options may be.
+    pub held: BTreeSet<String>,
+    /// Whether what is ours and not in the plan goes. Never while an option is faulty.
+    pub prune: bool,
+}
+
+/// The objects of one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedModel {
+    /// The model as it was asked for.
+    pub model: Model,
+    /// Its SeldonDeployment.
+    pub deployment: SeldonDeployment,
+    /// Its digest, as [`label::SPEC_HASH`].
+    pub hash: String,
+    /// The gateway it is to be reached by, if one is known.
+    pub gateway: Option<GatewayName>,
+    /// Its VirtualService.
+    pub route: Route,
+}
+
+/// What becomes of a model's route.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Route {
+    /// It is to be this.
+    Set(Box<VirtualService>),
+    /// It goes: there is no gateway any more.
+    Gone,
+    /// It stays as it is: there is a gateway, but which one is not known at the moment.
+    Kept,
+}
+
+impl Plan {
+    /// The planned model of that name.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&PlannedModel> {
+        self.models.iter().find(|planned| planned.model.name == name)
+    }
+}
+
+/// The gateways of those models, `related` being the one for a model that names none.
+pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: Option<&GatewayName>) -> BTreeSet<GatewayName> {
+    models
+        .filter_map(|model| model.gateway.as_ref().or(related).cloned())
+        .collect()
+}
+
+/// The plan for a configuration on a site.
+#[must_use]
+pub fn plan(config: &Config, site: &Site) -> Plan {
+    Plan {
+        models: config.models.iter().map(|model| planned(model, site)).collect(),
+        held: config.held.clone(),
+        prune: config.faults.is_empty(),
+    }
+}
+
+fn planned(model: &Model, site: &Site) -> PlannedModel {
+    let (deployment, hash) = objects::seldon_deployment(model, site);
+    let gateway = match (&model.gateway, &site.gateway) {
+        (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
+        (None, _) => None,
+    };
+    let route = match (&gateway, &site.gateway) {
+        (Some(gateway), _) => Route::Set(Box::new(objects::virtual_service(model, site, gateway))),
+        (None, RelatedGateway::Missing) => Route::Gone,
+        (None, _) => Route::Kept,
+    };
+    PlannedModel {
+        model: model.clone(),
+        deployment,
+        hash,
+        gateway,
+        route,
+    }
+}
+
+/// The name of a model's VirtualService. Not the model's own: Seldon takes that for a route of its own, and deletes
+/// what it did not make (operator v1.17.1, `controllers/cleaners.go`).
+#[must_use]
+pub fn route_name(model: &str) -> String {
+    format!("{model}-route")
+}
+
+/// The name of a model's predictor Service.
+#[must_use]
+pub fn service_name(model: &str) -> String {
+    format!("{model}-{}", crate::seldon::PREDICTOR)
+}

@@ -1,0 +1,192 @@
+//! Seldon Core's SeldonDeployment: the fields this charm writes and reads, and no more.
+//!
+//! Read from `SeldonIO/seldon-core` at v1.17.1, `operator/apis/machinelearning.seldon.io/v1/`.
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+/// The port of a predictor's Service while the Service is not there to be asked: Seldon's default.
+pub const DEFAULT_HTTP_PORT: u16 = 8000;
+
+/// The one predictor of a model.
+pub const PREDICTOR: &str = "default";
+
+/// What a model is made of.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "machinelearning.seldon.io",
+    version = "v1",
+    kind = "SeldonDeployment",
+    plural = "seldondeployments",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SeldonDeploymentSpec {
+    /// The operator copies these to Deployments and pods, where the executor reads its settings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Left out for Seldon's default, `seldon`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The pods and their graphs.
+    pub predictors: Vec<Predictor>,
+}
+
+/// Pods that serve one graph behind one Service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Predictor {
+    /// Its name; the Service is `<SeldonDeployment>-<name>`.
+    pub name: String,
+    /// Copied to the Deployment, its pods and the Service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Copied to the Deployment and its pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How many pods.
+    pub replicas: u16,
+    /// What a request goes through.
+    pub graph: PredictiveUnit,
+    /// The pods' containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub component_specs: Vec<ComponentSpec>,
+    /// The executor's container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub svc_orch_spec: Option<SvcOrchSpec>,
+}
+
+/// A node of the graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PredictiveUnit {
+    /// Its name, its container's too, and the model's in the URLs of protocol v2.
+    pub name: String,
+    /// What it does; this charm makes `MODEL` only.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How it is called.
+    pub endpoint: Endpoint,
+    /// The prepackaged server, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<String>,
+    /// Files for the storage initializer to fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_uri: Option<String>,
+    /// Parameters of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+}
+
+/// How a node is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// `REST` or `GRPC`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A parameter: its value is text whatever its type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// `INT`, `FLOAT`, `DOUBLE`, `STRING` or `BOOL`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentSpec {
+    /// What is in it.
+    pub spec: PodSpec,
+}
+
+/// The part of a pod that is the model's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PodSpec {
+    /// One container, named as its node.
+    pub containers: Vec<Container>,
+}
+
+/// A container. The image of a prepackaged server is filled in by Seldon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// When the node pulls that.
+    pub image_pull_policy: String,
+    /// Its environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// What it asks for and may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// An environment variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Amounts by resource name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ResourceRequirements {
+    /// What must be free.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, String>,
+    /// What it is held to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, String>,
+}
+
+/// Seldon's executor, which takes the requests of a predictor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SvcOrchSpec {
+    /// Its resources.
+    pub resources: ResourceRequirements,
+}
+
+/// What the operator says of a SeldonDeployment. It names no generation, so `state` may be that of an older spec.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeploymentState {
+    /// `Available`, `Creating`, `Failed`, or empty before the operator first saw it.
+    pub state: String,
+    /// Why it failed.
+    pub description: String,
+    /// Where the first predictor answers, with the port of its Service; renewed at every pass of the operator.
+    pub address: Address,
+}
+
+/// A place inside the cluster.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    /// `http://<service>.<namespace>.svc.cluster.local:<port>/…`
+    pub url: String,
+}
+
+impl Address {
+    /// The port in the URL.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let authority = self.url.split_once("://")?.1.split('/').next()?;
+        authority.rsplit_once(':')?.1.parse().ok()
+    }
+}

@@ -1,0 +1,345 @@
+//! From what should be and what is to what has to be done: the writes of this hook, and what stands in their way.
+
+mod drift;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+use kube::api::{ApiResource, DynamicObject};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::value::GatewayName;
+use crate::istio::VirtualService;
+use crate::istio::rival::Claim;
+use crate::observed::{Identity, Observed, claim};
+use crate::ready::is_ready;
+use crate::render::{Plan, PlannedModel, Route, label, route_name};
+use crate::seldon::SeldonDeployment;
+
+/// The two kinds of object that this charm writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `virtualservices.networking.istio.io`
+    VirtualService,
+    /// `seldondeployments.machinelearning.seldon.io`
+    SeldonDeployment,
+}
+
+impl Kind {
+    /// Its name in the singular, as users write it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::VirtualService => "VirtualService",
+            Self::SeldonDeployment => "SeldonDeployment",
+        }
+    }
+
+    /// How the API serves it.
+    #[must_use]
+    pub fn resource(self) -> ApiResource {
+        match self {
+            Self::VirtualService => ApiResource::erase::<VirtualService>(&()),
+            Self::SeldonDeployment => ApiResource::erase::<SeldonDeployment>(&()),
+        }
+    }
+}
+
+/// Server-side apply of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apply {
+    /// The model it is of.
+    pub model: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// All that we say of it.
+    pub object: Value,
+    /// What differs from what is there, for the log.
+    pub because: String,
+}
+
+/// Removal of an object of ours that is no longer asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    /// The model it was of.
+    pub model: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another object that took the name meanwhile is not meant.
+    pub uid: Option<String>,
+}
+
+/// Why nothing of a model is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The name is taken by an object that is not ours.
+    Foreign {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The application that made it, if it is one of this charm.
+        application: Option<String>,
+    },
+    /// Its requests are claimed by a VirtualService that is not ours.
+    Rival {
+        /// The prefix that was asked for.
+        prefix: String,
+        /// The VirtualService, as `namespace/name`.
+        route: String,
+    },
+    /// An older route takes every path, and this Istio asks it first.
+    Hidden {
+        /// The VirtualService, as `namespace/name`.
+        route: String,
+    },
+}
+
+/// The writes in their order, and the models that none is for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Steps {
+    /// Objects to apply: a model before its route.
+    pub applies: Vec<Apply>,
+    /// Objects to remove, to be done only once everything was applied: routes first.
+    pub deletes: Vec<Delete>,
+    /// Objects to remove later, once the model that takes over their prefix is ready.
+    pub inherited: Vec<Delete>,
+    /// What stands in the way, by model.
+    pub obstacles: BTreeMap<String, Obstacle>,
+}
+
+impl Steps {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.applies.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Whether a write is due for that model.
+    #[must_use]
+    pub fn concern(&self, model: &str) -> bool {
+        self.applies.iter().any(|apply| apply.model == model)
+    }
+}
+
+/// What has to be done.
+#[must_use]
+pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
+    let mut steps = Steps::default();
+    let claims = others(plan, observed, identity);
+    for planned in &plan.models {
+        let name = planned.model.name.clone();
+        match obstacle(planned, observed, identity, &claims) {
+            Some(obstacle) => {
+                steps.obstacles.insert(name, obstacle);
+            }
+            None => steps.applies.extend(applies(planned, observed, identity)),
+        }
+    }
+    if plan.prune && steps.obstacles.is_empty() {
+        let inherited = inherited(plan, observed, identity);
+        (steps.inherited, steps.deletes) = deletes(plan, observed, identity)
+            .into_iter()
+            .partition(|delete| inherited.contains(&delete.model));
+    }
+    steps
+}
+
+/// What VirtualServices claim that stay beside the planned ones: those that are not ours, and ours of models that are
+/// held or not removed yet.
+fn others(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Claim> {
+    let stays = |object: &DynamicObject| {
+        let model = model_of(object);
+        plan.held.contains(&model) || (!plan.prune && plan.model(&model).is_none())
+    };
+    observed
+        .virtual_services
+        .iter()
+        .filter(|object| !identity.owns(object) || stays(object))
+        .map(claim)
+        .collect()
+}
+
+/// The model that an object of ours is of.
+fn model_of(object: &DynamicObject) -> String {
+    object.labels().get(label::MODEL).cloned().unwrap_or_default()
+}
+
+/// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on
+/// until it is.
+fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
+    let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
+    observed
+        .virtual_services
+        .iter()
+        .filter(|object| identity.owns(object) && plan.model(&model_of(object)).is_none())
+        .filter(|object| {
+            let claim = claim(object);
+            heirs.iter().any(|heir| {
+                let (hosts, prefix) = (&heir.model.hosts, &heir.model.prefix);
+                heir.gateway
+                    .as_ref()
+                    .is_some_and(|gateway| claim.overlaps(gateway, hosts, prefix))
+            })
+        })
+        .map(model_of)
+        .collect()
+}
+
+/// Whether somebody's route takes every path of a gateway that a planned model is to be reached by.
+#[must_use]
+pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
+    let claims = others(plan, observed, identity);
+    plan.models.iter().any(|planned| {
+        planned.gateway.as_ref().is_some_and(|gateway| {
+            claims
+                .iter()
+                .any(|claim| claim.takes_everything(gateway, &planned.model.hosts))
+        })
+    })
+}
+
+fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
+    let name = &planned.model.name;
+    let mut steps = Vec::new();
+    steps.extend(apply(
+        name,
+        Kind::SeldonDeployment,
+        &planned.deployment,
+        observed.seldon_deployment(name),
+        identity,
+    ));
+    if let Route::Set(route) = &planned.route {
+        steps.extend(apply(
+            name,
+            Kind::VirtualService,
+            route.as_ref(),
+            observed.virtual_service(identity, &route_name(name)),
+            identity,
+        ));
+    }
+    steps
+}
+
+fn apply(
+    model: &str,
+    kind: Kind,
+    wanted: &impl Serialize,
+    live: Option<&DynamicObject>,
+    identity: &Identity,
+) -> Option<Apply> {
+    let object = serde_json::to_value(wanted).ok()?;
+    let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
+    let because = match live {
+        None => "it is not there".to_owned(),
+        Some(live) => drift::drift(&object, live, &identity.manager())?,
+    };
+    Some(Apply {
+        model: model.to_owned(),
+        kind,
+        name,
+        object,
+        because,
+    })
+}
+
+fn obstacle(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &[Claim]) -> Option<Obstacle> {
+    let name = &planned.model.name;
+    let route = observed.virtual_service(identity, &route_name(name));
+    let foreign = |kind, object: Option<&DynamicObject>| {
+        object
+            .filter(|object| !identity.owns(object))
+            .map(|object| Obstacle::Foreign {
+                kind,
+                name: object.name_any(),
+                application: object.labels().get(label::APPLICATION).cloned(),
+            })
+    };
+    foreign(Kind::SeldonDeployment, observed.seldon_deployment(name))
+        .or_else(|| foreign(Kind::VirtualService, route))
+        .or_else(|| {
+            let gateway = planned.gateway.as_ref()?;
+            rival(planned, gateway, route.map(claim).as_ref(), observed, claims)
+        })
+}
+
+fn rival(
+    planned: &PlannedModel,
+    gateway: &GatewayName,
+    ours: Option<&Claim>,
+    observed: &Observed,
+    claims: &[Claim],
+) -> Option<Obstacle> {
+    let model = &planned.model;
+    // Ours counts as the older one only for the prefix it has already.
+    let ours = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
+    let goes_before_us = |claim: &&Claim| ours.is_none_or(|ours| claim.goes_before(ours));
+    let place = |claim: &Claim| format!("{}/{}", claim.namespace, claim.name);
+    let rival = claims
+        .iter()
+        .filter(|claim| claim.overlaps(gateway, &model.hosts, &model.prefix))
+        .find(goes_before_us)
+        .map(|claim| Obstacle::Rival {
+            prefix: model.prefix.to_string(),
+            route: place(claim),
+        });
+    let hidden = || {
+        claims
+            .iter()
+            .filter(|claim| claim.takes_everything(gateway, &model.hosts))
+            .find(goes_before_us)
+            .filter(|_| !observed.catch_all_goes_last)
+            .map(|claim| Obstacle::Hidden { route: place(claim) })
+    };
+    rival.or_else(hidden)
+}
+
+fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
+    let stays = |kind, name: &str| {
+        let of_plan = plan.models.iter().any(|planned| {
+            let model = &planned.model.name;
+            match kind {
+                Kind::SeldonDeployment => name == model,
+                Kind::VirtualService => planned.route != Route::Gone && name == route_name(model),
+            }
+        });
+        let held = plan.held.iter().any(|model| match kind {
+            Kind::SeldonDeployment => name == model,
+            Kind::VirtualService => name == route_name(model),
+        });
+        of_plan || held
+    };
+    let of = |kind, objects: &[DynamicObject]| {
+        objects
+            .iter()
+            .filter(|object| identity.owns(object))
+            .filter(|object| object.namespace().as_deref() == Some(identity.namespace.as_str()))
+            .filter(|object| object.metadata.deletion_timestamp.is_none())
+            .filter(|object| !stays(kind, &object.name_any()))
+            .map(|object| Delete {
+                model: model_of(object),
+                kind,
+                name: object.name_any(),
+                uid: object.uid(),
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut deletes = of(Kind::VirtualService, &observed.virtual_services);
+    deletes.extend(of(Kind::SeldonDeployment, &observed.seldon_deployments));
+    deletes
+}
+
+/// Everything of ours, for removal: routes first, so that no request finds a route to nothing.
+#[must_use]
+pub fn removal(observed: &Observed, identity: &Identity) -> Vec<Delete> {
+    let nothing = Plan {
+        prune: true,
+        ..Plan::default()
+    };
+    deletes(&nothing, observed, identity)
+}

@@ -1,0 +1,174 @@
+//! Whether an object in the cluster is what we say it should be.
+//!
+//! Server-side apply would find out, but it is a write. Instead the live object is compared with ours, and what the
+//! API server keeps of field ownership (`metadata.managedFields`) with what we would own.
+
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+/// The first difference, as a path for the log; `None` when an apply would change nothing.
+pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
+    let live = serde_json::to_value(live).unwrap_or_default();
+    for part in ["metadata", "spec"] {
+        let (Some(wanted), Some(live)) = (wanted.get(part), live.get(part)) else {
+            return Some(part.to_owned());
+        };
+        if let Some(path) = missing(wanted, live, part) {
+            return Some(format!("{path} is not as asked"));
+        }
+    }
+    let owned = live
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|entry| {
+            entry.get("manager").and_then(Value::as_str) == Some(manager)
+                && entry.get("operation").and_then(Value::as_str) == Some("Apply")
+                && entry.get("subresource").is_none()
+        })
+        .and_then(|entry| entry.get("fieldsV1"));
+    match owned {
+        None => Some("it was not applied by this application".to_owned()),
+        Some(owned) => {
+            surplus(owned, wanted, "").map(|path| format!("{} is no longer asked for", path.trim_start_matches('.')))
+        }
+    }
+}
+
+/// The path of the first part of `wanted` that `live` does not have so. Maps may hold more; lists may not, for the
+/// lists of these objects are atomic, but for owner references, which go by their UID.
+fn missing(wanted: &Value, live: &Value, path: &str) -> Option<String> {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(key, value)| {
+            let path = format!("{path}.{key}");
+            match live.get(key) {
+                Some(live) => missing(value, live, &path),
+                None => Some(path),
+            }
+        }),
+        (Value::Array(wanted), Value::Array(live)) if path == "metadata.ownerReferences" => wanted
+            .iter()
+            .any(|one| !live.iter().any(|l| missing(one, l, "").is_none()))
+            .then(|| path.to_owned()),
+        (Value::Number(wanted), Value::Number(live)) => (wanted.as_f64() != live.as_f64()).then(|| path.to_owned()),
+        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
+            wanted.iter().zip(live).enumerate().find_map(|(at, (wanted, live))| {
+                let path = format!("{path}[{at}]");
+                missing(wanted, live, &path).or_else(|| more(live, wanted, &path))
+            })
+        }
+        (wanted, live) => (wanted != live).then(|| path.to_owned()),
+    }
+}
+
+/// The path of the first part of an item of a list that nobody asked for.
+fn more(live: &Value, wanted: &Value, path: &str) -> Option<String> {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => live.iter().find_map(|(key, value)| {
+            let path = format!("{path}.{key}");
+            match wanted.get(key) {
+                Some(wanted) => more(value, wanted, &path),
+                None => Some(path),
+            }
+        }),
+        // Items of lists within were compared by `missing` already.
+        _ => None,
+    }
+}
+
+/// The path of the first field that we own (`fieldsV1`) but would not apply any more.
+fn surplus(owned: &Value, wanted: &Value, path: &str) -> Option<String> {
+    owned.as_object()?.iter().find_map(|(key, below)| {
+        if let Some(field) = key.strip_prefix("f:") {
+            let path = format!("{path}.{field}");
+            return match wanted.get(field) {
+                None => Some(path),
+                Some(wanted) => surplus(below, wanted, &path),
+            };
+        }
+        if let Some(item) = key.strip_prefix("k:") {
+            // An item of a list with keys: is there still one with these?
+            let keys: Value = serde_json::from_str(item).ok()?;
+            let still = wanted
+                .as_array()
+                .is_some_and(|items| items.iter().any(|i| missing(&keys, i, "").is_none()));
+            return (!still).then(|| format!("{path}{item}"));
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const MANAGER: &str = "seldon-model-iris-aaaaaaaa";
+
+    fn wanted() -> Value {
+        json!({
+            "metadata": {"name": "iris", "labels": {"a": "1"}, "ownerReferences": [{"uid": "u1", "name": "iris"}]},
+            "spec": {"list": [{"x": 1}], "map": {"k": "v"}},
+        })
+    }
+
+    fn live(change: impl FnOnce(&mut Value)) -> DynamicObject {
+        let mut value = wanted();
+        value["metadata"]["managedFields"] = json!([{
+            "manager": MANAGER, "operation": "Apply",
+            "fieldsV1": {
+                "f:metadata": {"f:labels": {"f:a": {}}, "f:ownerReferences": {"k:{\"uid\":\"u1\"}": {}}},
+                "f:spec": {"f:list": {}, "f:map": {"f:k": {}}},
+            },
+        }]);
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn drift_of(change: impl FnOnce(&mut Value)) -> Option<String> {
+        drift(&wanted(), &live(change), MANAGER)
+    }
+
+    #[test]
+    fn what_others_add_to_maps_is_theirs() {
+        assert_eq!(drift_of(|_| ()), None);
+        assert_eq!(
+            drift_of(|v| {
+                v["metadata"]["labels"]["b"] = json!("2");
+                v["spec"]["map"]["l"] = json!("w");
+                v["metadata"]["ownerReferences"] = json!([{"uid": "u0"}, {"uid": "u1", "name": "iris"}]);
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn every_difference_in_what_is_ours_is_seen() {
+        let changes: [fn(&mut Value); 5] = [
+            |v| v["spec"]["list"] = json!([]),
+            |v| v["spec"]["list"][0]["y"] = json!(2),
+            |v| v["spec"]["list"][0]["x"] = json!(2),
+            |v| v["spec"]["map"]["k"] = json!("w"),
+            |v| v["metadata"]["ownerReferences"] = json!([]),
+        ];
+        for change in changes {
+            assert!(drift_of(change).is_some());
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_ours_and_not_asked_for_any_more_is_seen() {
+        let path = drift_of(|v| {
+            v["metadata"]["labels"]["old"] = json!("1");
+            v["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"]["f:old"] = json!({});
+        });
+        assert_eq!(path.as_deref(), Some("metadata.labels.old is no longer asked for"));
+    }
+
+    #[test]
+    fn an_object_that_others_applied_is_not_taken_for_ours() {
+        assert!(drift_of(|v| v["metadata"]["managedFields"][0]["manager"] = json!("x")).is_some());
+        assert!(drift_of(|v| v["metadata"]["managedFields"][0]["operation"] = json!("Update")).is_some());
+    }
+}

@@ -1,0 +1,215 @@
+//! Rung 1: what is rendered, as snapshots to read, and laws that hold for whatever is asked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and takes its data as it is written"
+)]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use proptest::prelude::*;
+use seldon_model::config::{self, Config};
+use seldon_model::juju::Relation;
+use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, plan};
+use serde_json::{Value, json};
+
+fn configured(options: &Value) -> Config {
+    let config = config::parse("iris", options.as_object().unwrap());
+    assert_eq!(config.faults, []);
+    config
+}
+
+fn relation(bag: &[(&str, &str)]) -> Relation {
+    Relation {
+        application: "istio-pilot".into(),
+        bag: bag.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+    }
+}
+
+fn site() -> Site {
+    Site {
+        namespace: "edge".into(),
+        application: "iris".into(),
+        model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
+        gateway: RelatedGateway::read(&[relation(&[
+            ("gateway_name", "kubeflow-gateway"),
+            ("gateway_namespace", "kubeflow"),
+        ])]),
+        ports: BTreeMap::new(),
+        owner: None,
+    }
+}
+
+fn objects(planned: &PlannedModel) -> Value {
+    let route = match &planned.route {
+        Route::Set(route) => serde_json::to_value(route).unwrap(),
+        other => json!(format!("{other:?}")),
+    };
+    json!({"model": planned.deployment, "route": route})
+}
+
+fn rendered(options: &Value, site: &Site) -> Vec<Value> {
+    plan(&configured(options), site).models.iter().map(objects).collect()
+}
+
+#[test]
+fn the_blogs_model_is_the_blogs_two_objects() {
+    let options = json!({"image": "seldonio/sklearn-iris:0.3", "image-pull-policy": "IfNotPresent"});
+    insta::assert_yaml_snapshot!("blog", rendered(&options, &site()));
+}
+
+#[test]
+fn every_option_has_its_place() {
+    let mut site = site();
+    site.ports.insert("fraud".into(), 9000);
+    site.owner = Some(OwnerReference {
+        api_version: "apps/v1".into(),
+        kind: "StatefulSet".into(),
+        name: "iris".into(),
+        uid: "0000".into(),
+        ..OwnerReference::default()
+    });
+    let options = json!({
+        "engine-resources": "{requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}",
+        "models": "
+fraud:
+  implementation: SKLEARN_SERVER
+  model-uri: pvc://models/fraud
+  protocol: v2
+  parameters: {method: predict, n: 3}
+  env: {B: 2, A: 1}
+  resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}
+  replicas: 2
+  image-pull-policy: Always
+  prefix: /fraud/
+  hosts: [fraud.example]
+  timeout: 1500ms
+  retries: 0
+  gateway: istio-system/other
+  labels: {team: risk}
+  annotations: {seldon.io/rest-timeout: 5000, seldon.io/no-engine: true}
+",
+    });
+    insta::assert_yaml_snapshot!("every_option", rendered(&options, &site));
+}
+
+#[test]
+fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
+    let hash = |options: Value| plan(&configured(&options), &site()).models[0].hash.clone();
+    let base = hash(json!({"image": "iris:1"}));
+    for same in [
+        json!({"image": "iris:1", "replicas": 3}),
+        json!({"image": "iris:1", "prefix": "/other/"}),
+        json!({"image": "iris:1", "timeout": "3s", "hosts": "a.example", "retries": 2}),
+    ] {
+        assert_eq!(hash(same.clone()), base, "{same}");
+    }
+    for other in [
+        json!({"image": "iris:2"}),
+        json!({"image": "iris:1", "env": "{A: 1}"}),
+        json!({"image": "iris:1", "protocol": "v2"}),
+        json!({"image": "iris:1", "labels": "{a: b}"}),
+        json!({"image": "iris:1", "annotations": "{a: b}"}),
+        json!({"image": "iris:1", "engine-resources": "{limits: {cpu: 1}}"}),
+    ] {
+        assert_ne!(hash(other.clone()), base, "{other}");
+    }
+    assert!(base.len() == 16 && base.bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+#[test]
+fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
+    let route = |gateway| {
+        let site = Site { gateway, ..site() };
+        plan(&configured(&json!({"image": "iris:1"})), &site).models[0]
+            .route
+            .clone()
+    };
+    assert_eq!(route(RelatedGateway::Missing), Route::Gone);
+    assert_eq!(route(RelatedGateway::read(&[relation(&[])])), Route::Kept);
+    let two = [relation(&[]), relation(&[])];
+    assert_eq!(route(RelatedGateway::read(&two)), Route::Kept);
+}
+
+#[test]
+fn a_gateway_is_up_unless_it_says_no() {
+    let read = |up: &[(&str, &str)]| {
+        let mut bag = vec![("gateway_name", "gate"), ("gateway_namespace", "istio")];
+        bag.extend(up);
+        RelatedGateway::read(&[relation(&bag)])
+    };
+    let up = |gateway| matches!(gateway, RelatedGateway::Named { up: true, .. });
+    assert!(up(read(&[])));
+    assert!(up(read(&[("gateway_up", "true")])));
+    assert!(!up(read(&[("gateway_up", "false")])));
+    // What a databag holds is another charm's: a name that is none must not get into an object.
+    let odd = RelatedGateway::read(&[relation(&[("gateway_name", "../x"), ("gateway_namespace", "istio")])]);
+    assert_eq!(odd, RelatedGateway::Silent("istio-pilot".into()));
+}
+
+/// The options of this charm's application in a bundle.
+fn options_in(bundle: &str) -> Value {
+    let path = format!("{}/{bundle}", env!("CARGO_MANIFEST_DIR"));
+    let bundle: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let ours = |application: &&Value| {
+        application["charm"]
+            .as_str()
+            .unwrap()
+            .ends_with("seldon-model_amd64.charm")
+    };
+    let applications = bundle["applications"].as_object().unwrap();
+    applications.values().find(ours).unwrap()["options"].clone()
+}
+
+#[test]
+fn the_bundles_ask_for_sound_models() {
+    let names = |bundle| -> Vec<String> {
+        let models = configured(&options_in(bundle)).models;
+        models.into_iter().map(|model| model.name).collect()
+    };
+    assert_eq!(names("bundle.yaml"), ["iris"]);
+    assert_eq!(names("examples/bundle-juju-2.9.yaml"), ["iris"]);
+    assert_eq!(
+        names("examples/bundle-several-models.yaml"),
+        ["half-plus-two", "iris", "iris-boosted", "iris-v2"]
+    );
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_what_is_asked_changes_nothing(
+        names in prop::collection::btree_set("[a-z]{1,8}", 1..6),
+        env in prop::collection::btree_map("[A-Z]{1,5}", "[ -~]{0,9}", 0..5),
+    ) {
+        let entry = json!({"env": env});
+        let there: Vec<String> = names.iter().map(|n| format!("{n}: {entry}")).collect();
+        let back: Vec<String> = there.iter().rev().cloned().collect();
+        let bytes = |entries: Vec<String>| {
+            let options = json!({"image": "iris:1", "models": entries.join("\n")});
+            serde_json::to_string(&rendered(&options, &site())).unwrap()
+        };
+        prop_assert_eq!(bytes(there), bytes(back));
+    }
+
+    #[test]
+    fn every_name_is_one_that_kubernetes_takes(name in "[a-z]([a-z0-9-]{0,46}[a-z0-9])?") {
+        let options = json!({"image": "iris:1", "models": format!("{{{name}: {{}}}}")});
+        let objects = rendered(&options, &site());
+        for (pointer, longest) in [
+            ("/model/metadata/name", 63),
+            ("/route/metadata/name", 63),
+            ("/route/spec/http/0/route/0/destination/host", 253),
+            ("/model/spec/predictors/0/graph/name", 48),
+        ] {
+            let text = objects[0].pointer(pointer).and_then(Value::as_str).unwrap();
+            prop_assert!(text.len() <= longest, "{pointer} {text}");
+        }
+        let service = objects[0].pointer("/route/spec/http/0/route/0/destination/host").and_then(Value::as_str).unwrap();
+        prop_assert!(service.split('.').next().unwrap().len() <= 63);
+    }
+}
