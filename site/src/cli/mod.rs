@@ -1,0 +1,274 @@
+//! The command line: Juju's verbs, on the site.
+
+mod cluster;
+mod config;
+mod demo;
+mod diff;
+mod objects;
+mod site;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::site::bundle::Bundle;
+use ::site::hooktool::{PROTOCOL, PROTOCOL_QUESTION};
+use ::site::juju::{Life, Version};
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use self::site::Site;
+
+/// The edge site in a box: a real Kubernetes API and a stand-in for Juju that runs the real charm.
+#[derive(Debug, Parser)]
+#[command(name = "site", version)]
+struct Arguments {
+    /// Where the site keeps its state [default: $XDG_STATE_HOME/seldon-model-site]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+    /// The charm's binary [default: the one beside this program, built when its sources are there]
+    #[arg(long, global = true, value_name = "PATH")]
+    dispatch: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the site. With KUBECONFIG set it is that cluster, else a small one of its own.
+    Up {
+        /// The model, which is also the namespace
+        #[arg(long, default_value = site::MODEL)]
+        model: String,
+        /// The Juju version to play
+        #[arg(long, default_value_t)]
+        juju: Version,
+    },
+    /// Stop the site and forget it
+    Down,
+    /// Deploy a bundle
+    Deploy {
+        bundle: PathBuf,
+        /// Consent to the rights that the bundle's applications need
+        #[arg(long)]
+        trust: bool,
+    },
+    /// Show or set options
+    Config {
+        application: String,
+        /// `name` shows one, `name=value` or `name=@file` sets it
+        values: Vec<String>,
+        /// Give options their default back
+        #[arg(long, value_delimiter = ',', value_name = "NAME")]
+        reset: Vec<String>,
+    },
+    /// Show the model
+    Status {
+        #[arg(long, value_enum, default_value_t = StatusFormat::Tabular)]
+        format: StatusFormat,
+    },
+    /// Run an action
+    Run {
+        unit: String,
+        action: String,
+        /// `name=value`, the value as YAML
+        params: Vec<String>,
+    },
+    /// Relate two applications
+    Integrate { first: String, second: String },
+    /// Remove a relation
+    RemoveRelation { first: String, second: String },
+    /// Give an application the rights of the whole cluster, or take them
+    Trust {
+        application: String,
+        #[arg(long)]
+        scope: Option<String>,
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Change the number of units
+    ScaleApplication { application: String, units: usize },
+    /// Upgrade an application to the charm as it is now
+    Refresh { application: String },
+    /// Replace a unit's pod
+    Churn { unit: String },
+    /// Run a failed hook again
+    Resolved {
+        unit: String,
+        /// Skip it instead
+        #[arg(long)]
+        no_retry: bool,
+    },
+    /// Remove an application
+    RemoveApplication { application: String },
+    /// Run update-status, as Juju does every five minutes
+    UpdateStatus { unit: String },
+    /// Show the log
+    DebugLog,
+    /// Show the objects the charm made, as YAML
+    Objects {
+        /// Only of this kind
+        kind: Option<String>,
+    },
+    /// Show the whole thing: up, deploy, change the model, remove, down
+    Demo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StatusFormat {
+    Tabular,
+    Json,
+    Yaml,
+}
+
+/// Reads the command line and does what it says; 1 when that fails, 2 when it cannot be read.
+pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == PROTOCOL_QUESTION) {
+        print!("{PROTOCOL}");
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ERROR {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Tells what goes on, beside what a command prints.
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let home = site::Home::new(arguments.dir, arguments.dispatch)?;
+    match arguments.command {
+        Command::Demo => demo::demo(home)?,
+        Command::Up { model, juju } => {
+            let site = Site::up(home, &model, juju)?;
+            say(&format!("the site is up; its model is {}", site.world.model.name));
+        }
+        Command::Deploy { bundle, trust } => {
+            let read = consented(&bundle, trust)?;
+            let mut site = Site::up(home, site::MODEL, Version::default())?;
+            site.deploy(&read, &bundle)?;
+        }
+        Command::Down => Site::existing(home)?.down()?,
+        command => return on_site(&mut Site::existing(home)?, command),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a bundle whose rights the operator consents to.
+fn consented(path: &std::path::Path, trust: bool) -> Result<Bundle> {
+    let bundle = Bundle::read(path)?;
+    let needing = bundle.needing_trust();
+    if !trust && !needing.is_empty() {
+        bail!(
+            "bundle cannot be deployed without trusting applications with your cloud credentials; repeat the command with --trust if you consent to trust: {}",
+            needing.join(", ")
+        );
+    }
+    Ok(bundle)
+}
+
+/// The commands that need a site and leave it up.
+fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Config {
+            application,
+            values,
+            reset,
+        } => config::config(site, &application, &values, &reset)?,
+        Command::Status { format } => match format {
+            StatusFormat::Tabular => print!("{}", status::table(&site.world)),
+            StatusFormat::Json => println!("{}", status::tree(&site.world)),
+            StatusFormat::Yaml => print!("{}", serde_yaml::to_string(&status::tree(&site.world))?),
+        },
+        Command::Run { unit, action, params } => return action_command(site, &unit, &action, &params),
+        Command::Integrate { first, second } => {
+            site.world.integrate(&first, &second)?;
+            site.settle()?;
+        }
+        Command::RemoveRelation { first, second } => {
+            site.world.remove_relation(&first, &second)?;
+            site.settle()?;
+        }
+        Command::Trust {
+            application,
+            scope,
+            remove,
+        } => {
+            if scope.as_deref() != Some("cluster") {
+                bail!("on Kubernetes trust is for the whole cluster; type: site trust {application} --scope=cluster");
+            }
+            site.world.application_mut(&application)?.trust = !remove;
+            site.settle()?;
+        }
+        Command::ScaleApplication { application, units } => {
+            site.hooks(|agent, world| agent.scale(world, &application, units))?;
+        }
+        Command::Refresh { application } => site.hooks(|agent, world| agent.refresh(world, &application))?,
+        Command::Churn { unit } => site.hooks(|agent, world| agent.churn(world, &unit))?,
+        Command::Resolved { unit, no_retry } => {
+            site.hooks(|agent, world| agent.resolved(world, &unit, !no_retry))?;
+        }
+        Command::UpdateStatus { unit } => site.hooks(|agent, world| agent.update_status(world, &unit))?,
+        Command::RemoveApplication { application } => site.remove_application(&application)?,
+        Command::DebugLog => {
+            for line in &site.world.log {
+                println!("{} {} {} {}", line.time, line.module, line.level, line.message);
+            }
+        }
+        Command::Objects { kind } => {
+            let objects = site.objects(kind.as_deref())?;
+            if objects.is_empty() {
+                say(&format!(
+                    "No objects of the charm found in namespace {}.",
+                    site.world.model.name
+                ));
+            }
+            print!("{}", objects::yaml(&objects)?);
+        }
+        Command::Up { .. } | Command::Down | Command::Deploy { .. } | Command::Demo => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn action_command(site: &mut Site, unit: &str, action: &str, params: &[String]) -> Result<ExitCode> {
+    let params = params
+        .iter()
+        .map(|pair| {
+            let (name, text) = pair
+                .split_once('=')
+                .with_context(|| format!("argument {pair:?} must be of the form key=value"))?;
+            let value: Value =
+                serde_yaml::from_str(text).with_context(|| format!("the value of {name:?} is no YAML"))?;
+            Ok((name.to_owned(), value))
+        })
+        .collect::<Result<_>>()?;
+    let mut ended = None;
+    site.hooks(|agent, world| {
+        let run = agent.run_action(world, unit, action, params)?;
+        ended.clone_from(&run.action);
+        Ok(vec![run])
+    })?;
+    let ended = ended.context("the action has no result, a fault of the site")?;
+    for line in &ended.log {
+        say(line);
+    }
+    print!("{}", serde_yaml::to_string(&ended.results)?);
+    if ended.status == "failed" {
+        say(&format!("ERROR action failed: {}", ended.message));
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an application is still meant to be there.
+fn is_alive(life: Life) -> bool {
+    life == Life::Alive
+}

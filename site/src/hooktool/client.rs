@@ -1,0 +1,67 @@
+//! The program behind every tool's name: it carries a call to the agent and its answer back (juju/juju,
+//! cmd/jujuc/main.go). A hook makes dozens of calls, so nothing is done here that need not be.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use super::wire::{Request, Response};
+
+/// The one argument at which the `site` executable prints its tool protocol and exits.
+pub const PROTOCOL_QUESTION: &str = "--tool-protocol";
+
+/// Carries a call of `tool` with `args` to the agent that `JUJU_AGENT_SOCKET_ADDRESS` names.
+pub fn client(tool: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let words = std::iter::once(tool.as_bytes().to_vec())
+        .chain(args.map(OsString::into_vec))
+        .collect();
+    match call(words) {
+        Ok(response) => {
+            // A reader that has gone away is no failure of the tool.
+            let _ = io::stdout().write_all(&response.stdout);
+            let _ = io::stderr().write_all(&response.stderr);
+            ExitCode::from(u8::try_from(response.exit).unwrap_or(1))
+        }
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "ERROR {why}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn call(argv: Vec<Vec<u8>>) -> Result<Response, String> {
+    let variable = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("{name} not set"))
+    };
+    let context = variable("JUJU_CONTEXT_ID")?.into_vec();
+    let address = variable("JUJU_AGENT_SOCKET_ADDRESS")?;
+    let cwd = env::current_dir().map_err(|error| error.to_string())?;
+    let mut request = Request {
+        context,
+        cwd: cwd.into_os_string().into_vec(),
+        stdin: None,
+        argv,
+    };
+    let exchange = |request: &Request| -> io::Result<Response> {
+        let mut stream = UnixStream::connect(&address)?;
+        request.send(&mut stream)?;
+        Response::receive(&mut stream)
+    };
+    let shown = address.to_string_lossy();
+    let failed = |error: io::Error| format!("dial unix {shown}: {error}");
+    let response = exchange(&request).map_err(failed)?;
+    if !response.wants_stdin {
+        return Ok(response);
+    }
+    let mut stdin = Vec::new();
+    io::stdin()
+        .read_to_end(&mut stdin)
+        .map_err(|error| format!("cannot read stdin: {error}"))?;
+    request.stdin = Some(stdin);
+    exchange(&request).map_err(failed)
+}
