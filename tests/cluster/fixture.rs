@@ -1,0 +1,313 @@
+//! One API server for all tests, and a namespace, an application and a gateway for each.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
+
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+use site::agent::{Cluster, HookRun};
+use site::apiserver::{self, ApiServer};
+use site::assets;
+use tokio::runtime::Runtime;
+
+use crate::support::{Edge, status};
+
+/// Made once, by a thread that stays: the servers end with this process.
+pub fn api_server() -> &'static ApiServer {
+    static SERVER: OnceLock<ApiServer> = OnceLock::new();
+    SERVER.get_or_init(|| start("cluster", true))
+}
+
+/// A server of a test's own, for what would disturb the others.
+pub fn start(name: &str, with_definitions: bool) -> ApiServer {
+    let name = name.to_owned();
+    thread::spawn(move || {
+        let say = |line: &str| eprintln!("{line}");
+        let folder = folder(&name);
+        runtime().block_on(async {
+            let server = ApiServer::start(&folder, &assets::find(&say).unwrap()).await.unwrap();
+            if with_definitions {
+                let files = assets::crds(&say).unwrap();
+                let client = server.client().unwrap();
+                apiserver::install_crds(client, &files, &say).await.unwrap();
+            }
+            server
+        })
+    })
+    .join()
+    .unwrap()
+}
+
+/// A folder of this process; those of processes that are no more go.
+fn folder(name: &str) -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let of = entry.file_name().to_string_lossy().into_owned();
+        let pid = of.rsplit('-').next().unwrap_or_default().to_owned();
+        if !Path::new("/proc").join(&pid).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    all.join(format!("{name}-{}", std::process::id()))
+}
+
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The charm in a namespace of its own.
+pub struct Live {
+    edge: Edge,
+    runtime: Runtime,
+    pub client: Client,
+    pub cluster: Cluster,
+}
+
+impl Deref for Live {
+    type Target = Edge;
+    fn deref(&self) -> &Edge {
+        &self.edge
+    }
+}
+
+impl DerefMut for Live {
+    fn deref_mut(&mut self) -> &mut Edge {
+        &mut self.edge
+    }
+}
+
+impl Live {
+    /// With `juju trust`, and a gateway.
+    pub fn new(model: &str) -> Self {
+        let live = Self::untrusted(model);
+        live.trust(true);
+        live.wait(live.cluster.apply_gateway(model, "gate")).unwrap();
+        live
+    }
+
+    /// Without any right of its own.
+    pub fn untrusted(model: &str) -> Self {
+        Self::on(api_server(), model)
+    }
+
+    /// On that server.
+    pub fn on(server: &ApiServer, model: &str) -> Self {
+        let runtime = runtime();
+        let client = runtime.block_on(async { server.client().unwrap() });
+        let mut live = Self {
+            edge: Edge::new(model),
+            cluster: Cluster::new(client.clone()),
+            client,
+            runtime,
+        };
+        live.wait(live.cluster.add_model(&live.world.model)).unwrap();
+        live.trust(false);
+        let text = live.wait(server.service_account_kubeconfig(model, "iris")).unwrap();
+        let path = folder("kubeconfigs").join(model);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        live.agent.kubeconfig = Some(path);
+        live
+    }
+
+    pub fn trust(&self, trust: bool) {
+        let model = &self.world.model;
+        self.wait(self.cluster.apply_application(model, "iris", trust, 1))
+            .unwrap();
+    }
+
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.model(), resource)
+    }
+
+    pub fn get(&self, resource: &ApiResource, name: &str) -> Option<Value> {
+        let found = self.wait(self.api(resource).get_opt(name)).unwrap();
+        found.map(|object| serde_json::to_value(object).unwrap())
+    }
+
+    pub fn sdep(&self, name: &str) -> Option<Value> {
+        self.get(&sdep(), name)
+    }
+
+    pub fn route(&self, model: &str) -> Option<Value> {
+        self.get(&vs(), &format!("{model}-route"))
+    }
+
+    /// Makes or changes an object as somebody else.
+    pub fn apply_as(&self, manager: &str, resource: &ApiResource, name: &str, object: &Value) {
+        let patch = Patch::Apply(with_type(resource, name, object));
+        let parameters = PatchParams::apply(manager).force();
+        self.wait(self.api(resource).patch(name, &parameters, &patch)).unwrap();
+    }
+
+    /// Makes an object and leaves no field manager that applies.
+    pub fn create(&self, resource: &ApiResource, name: &str, object: &Value) {
+        let object = serde_json::from_value(with_type(resource, name, object)).unwrap();
+        self.wait(self.api(resource).create(&PostParams::default(), &object))
+            .unwrap();
+    }
+
+    pub fn merge(&self, resource: &ApiResource, name: &str, change: &Value) {
+        let patch = Patch::Merge(change);
+        self.wait(self.api(resource).patch(name, &PatchParams::default(), &patch))
+            .unwrap();
+    }
+
+    pub fn merge_status(&self, resource: &ApiResource, name: &str, change: &Value) {
+        let patch = Patch::Merge(json!({"status": change}));
+        self.wait(self.api(resource).patch_status(name, &PatchParams::default(), &patch))
+            .unwrap();
+    }
+
+    pub fn delete(&self, resource: &ApiResource, name: &str) {
+        self.wait(self.api(resource).delete(name, &kube::api::DeleteParams::default()))
+            .unwrap();
+    }
+
+    /// All that Seldon's operator and Kubernetes' controllers would do until a model serves what its SeldonDeployment
+    /// says: a Deployment with the predictor's labels and annotations, its pods available, and the state.
+    pub fn seldon_serves(&self, model: &str) {
+        let sdep_object = self.sdep(model).unwrap();
+        let predictor = &sdep_object["spec"]["predictors"][0];
+        let name = format!("{model}-default-0-{model}");
+        let replicas = predictor["replicas"].clone();
+        let metadata = json!({"labels": predictor["labels"], "annotations": predictor["annotations"]});
+        let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": model, "image": "x"}]}});
+        let spec = json!({
+            "replicas": replicas,
+            "selector": {"matchLabels": {"seldon-model/model": model}},
+            "template": pod,
+        });
+        let object = json!({"metadata": metadata, "spec": spec});
+        self.apply_as("seldon", &deployment(), &name, &object);
+        let generation = self.get(&deployment(), &name).unwrap()["metadata"]["generation"].clone();
+        self.merge_status(
+            &deployment(),
+            &name,
+            &json!({
+                "observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas,
+                "updatedReplicas": replicas, "availableReplicas": replicas,
+            }),
+        );
+        let url = format!(
+            "http://{model}-default.{}.svc.cluster.local:8000/api/v1.0/predictions",
+            self.model()
+        );
+        self.merge_status(&sdep(), model, &json!({"state": "Available", "address": {"url": url}}));
+    }
+
+    /// A config-changed, Seldon's and Kubernetes' part, and another hook: what the status is in the end.
+    #[track_caller]
+    pub fn serves(&mut self) -> String {
+        self.hook("config-changed");
+        let models: Vec<String> = self
+            .wait(self.api(&sdep()).list(&kube::api::ListParams::default()))
+            .unwrap()
+            .iter()
+            .map(kube::ResourceExt::name_any)
+            .collect();
+        for model in models {
+            self.seldon_serves(&model);
+        }
+        status(&self.hook("update-status"))
+    }
+
+    /// What the charm asked the API server in a hook, as `verb resource`, from the audit log.
+    pub fn audited(&mut self, hook: &str) -> (HookRun, Vec<String>) {
+        let before = audit(&self.user()).len();
+        let run = self.hook(hook);
+        let requests = audit(&self.user()).split_off(before);
+        (run, requests)
+    }
+
+    /// The user that the charm is to the API server.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:iris", self.model())
+    }
+
+    /// The resource version of every object of ours: the same as long as nothing was written.
+    pub fn versions(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for resource in [sdep(), vs()] {
+            let list = self
+                .wait(self.api(&resource).list(&kube::api::ListParams::default()))
+                .unwrap();
+            all.extend(list.iter().map(|o| (o.name_any(), o.resource_version().unwrap())));
+        }
+        all
+    }
+}
+
+/// What a user asked the shared API server so far, as `verb resource`.
+pub fn audit(user: &str) -> Vec<String> {
+    fs::read_to_string(api_server().audit_log())
+        .unwrap()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["user"]["username"] == user)
+        .map(|event| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text(&event["verb"]), text(&event["objectRef"]["resource"]))
+        })
+        .collect()
+}
+
+fn with_type(resource: &ApiResource, name: &str, object: &Value) -> Value {
+    let mut object = object.clone();
+    object["apiVersion"] = json!(resource.api_version);
+    object["kind"] = json!(resource.kind);
+    object["metadata"]["name"] = json!(name);
+    object
+}
+
+fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+pub fn sdep() -> ApiResource {
+    resource("machinelearning.seldon.io", "v1", "SeldonDeployment")
+}
+
+pub fn vs() -> ApiResource {
+    resource("networking.istio.io", "v1beta1", "VirtualService")
+}
+
+pub fn stateful_set() -> ApiResource {
+    resource("apps", "v1", "StatefulSet")
+}
+
+pub fn deployment() -> ApiResource {
+    resource("apps", "v1", "Deployment")
+}
+
+pub fn pod() -> ApiResource {
+    resource("", "v1", "Pod")
+}
+
+pub fn service() -> ApiResource {
+    resource("", "v1", "Service")
+}
+
+/// The spec of somebody's VirtualService that takes a prefix on a gateway.
+pub fn takes(gateway: &str, prefix: &str) -> Value {
+    json!({"spec": {
+        "hosts": ["*"],
+        "gateways": [gateway],
+        "http": [{
+            "match": [{"uri": {"prefix": prefix}}],
+            "route": [{"destination": {"host": "theirs", "port": {"number": 80}}}],
+        }],
+    }})
+}

@@ -1,0 +1,23 @@
+//! Rung 3: the real binary against a real kube-apiserver with the real definitions of Seldon and Istio. What their
+//! controllers would do is done by the test, as data; Juju is the site's stand-in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and takes its data as it is written"
+)]
+
+mod applies;
+mod fixture;
+mod gateways;
+mod judges;
+mod owns;
+mod removes;
+mod rights;
+mod trouble;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,149 @@
+//! What is not ours is never touched, and what others claim is found before anything is written.
+
+use serde_json::json;
+
+use crate::fixture::{Live, sdep, takes, vs};
+use crate::support::has;
+
+fn foreign_model() -> serde_json::Value {
+    json!({"spec": {"predictors": [{"name": "theirs", "graph": {"name": "x", "type": "MODEL"},
+        "componentSpecs": [{"spec": {"containers": [{"name": "x", "image": "theirs:1"}]}}]}]}})
+}
+
+#[test]
+fn a_model_of_that_name_that_is_not_ours_is_left_alone() {
+    let mut live = Live::new("foreign");
+    live.create(&sdep(), "iris", &foreign_model());
+    let before = live.sdep("iris").unwrap();
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone",
+            "take another name",
+        ],
+    );
+    assert_eq!(live.sdep("iris").unwrap(), before);
+    assert!(live.route("iris").is_none(), "no half of a model");
+}
+
+#[test]
+fn a_route_of_that_name_that_is_not_ours_is_left_alone_and_its_owner_named() {
+    let mut live = Live::new("foreign-route");
+    let mut theirs = takes("foreign-route/gate", "/theirs/");
+    theirs["metadata"]["labels"]["seldon-model/application"] = json!("other");
+    live.create(&vs(), "iris-route", &theirs);
+    has(
+        &live.says(),
+        &["there is a VirtualService iris-route of application other"],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+}
+
+#[test]
+fn a_prefix_that_another_route_takes_is_blocked_naming_it() {
+    for (name, prefix) in [
+        ("equal", "/model/iris/"),
+        ("above", "/model/"),
+        ("below", "/model/iris/v1/"),
+    ] {
+        let mut live = Live::new(name);
+        let theirs = takes(&format!("{name}/gate"), prefix);
+        live.create(&vs(), "theirs", &theirs);
+        let before = live.get(&vs(), "theirs").unwrap();
+        let says = live.says();
+        has(
+            &says,
+            &[
+                &format!("blocked: iris: prefix /model/iris/ is taken by VirtualService {name}/theirs"),
+                "juju config iris prefix=",
+            ],
+        );
+        assert!(live.sdep("iris").is_none() && live.route("iris").is_none());
+        assert_eq!(live.get(&vs(), "theirs").unwrap(), before);
+        live.config(&[("prefix", "/ours/")]);
+        has(&live.serves(), &["active", "at /ours/"]);
+    }
+}
+
+#[test]
+fn a_rival_that_came_later_harms_nobody() {
+    let mut live = Live::new("later");
+    assert!(live.serves().starts_with("active"));
+    // Istio asks the older route first; creation times have whole seconds, and names decide among equals.
+    live.create(&vs(), "zz-later", &takes("later/gate", "/model/iris/"));
+    assert!(live.says().starts_with("active"), "{}", live.says());
+    // A model that now wants what the rival has would take its requests, being older.
+    live.create(&vs(), "zz-other", &takes("later/gate", "/other/"));
+    live.config(&[("prefix", "/other/")]);
+    has(
+        &live.says(),
+        &["blocked", "prefix /other/ is taken by VirtualService later/zz-other"],
+    );
+    let route = live.route("iris").unwrap();
+    assert_eq!(
+        route["spec"]["http"][0]["match"][0]["uri"]["prefix"], "/model/iris/",
+        "it serves where it served"
+    );
+}
+
+#[test]
+fn routes_of_other_gateways_and_for_every_path_are_no_rivals() {
+    let mut live = Live::new("neighbours");
+    live.create(&vs(), "elsewhere", &takes("neighbours/other", "/model/iris/"));
+    live.create(&vs(), "dashboard", &takes("neighbours/gate", "/"));
+    assert!(live.serves().starts_with("active"));
+}
+
+#[test]
+fn a_field_that_another_manager_took_is_named_and_not_taken_back() {
+    let mut live = Live::new("conflict");
+    live.serves();
+    live.apply_as("kubectl-edit", &vs(), "iris-route", &takes("conflict/gate", "/mine/"));
+    let says = live.says();
+    has(
+        &says,
+        &[
+            "blocked: iris: kubectl-edit has set",
+            "spec.http",
+            "VirtualService iris-route",
+            "kubectl -n conflict delete virtualservice iris-route",
+        ],
+    );
+    let route = live.route("iris").unwrap();
+    assert_eq!(route["spec"]["http"][0]["match"][0]["uri"]["prefix"], "/mine/");
+    live.delete(&vs(), "iris-route");
+    assert!(live.says().starts_with("active"));
+}
+
+#[test]
+fn what_others_add_is_left_where_it_is() {
+    let mut live = Live::new("added");
+    live.serves();
+    live.merge(
+        &sdep(),
+        "iris",
+        &json!({"metadata": {"labels": {"theirs": "1"}, "annotations": {"a": "b"}}}),
+    );
+    let before = live.versions();
+    assert!(live.says().starts_with("active"));
+    assert_eq!(live.versions(), before);
+    live.config(&[("image", "iris:2")]);
+    live.hook("config-changed");
+    assert_eq!(live.sdep("iris").unwrap()["metadata"]["labels"]["theirs"], "1");
+}
+
+#[test]
+fn two_applications_share_a_gateway_until_they_want_one_prefix() {
+    let mut one = Live::new("site-one");
+    assert!(one.serves().starts_with("active"));
+    let mut two = Live::new("site-two");
+    two.config(&[("gateway", "site-one/gate")]);
+    has(
+        &two.says(),
+        &["blocked: iris: prefix /model/iris/ is taken by VirtualService site-one/iris-route"],
+    );
+    assert!(one.says().starts_with("active"));
+    two.config(&[("prefix", "/model/second/")]);
+    assert!(two.serves().starts_with("active"));
+    assert!(one.says().starts_with("active"));
+}

@@ -1,0 +1,100 @@
+//! What the service account may do, and what is said when it may not.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::Live;
+use crate::support::has;
+
+#[test]
+fn without_trust_it_says_what_is_missing_and_both_remedies() {
+    let mut live = Live::untrusted("untrusted");
+    live.wait(live.cluster.apply_gateway("untrusted", "gate")).unwrap();
+    let run = live.hook("config-changed");
+    has(
+        &run.status.message,
+        &[
+            "juju trust iris --scope=cluster",
+            "rbac.yaml",
+            "list/create/patch/delete seldondeployments",
+        ],
+    );
+    assert_eq!(run.status.status, "blocked");
+    let log = run.logged("WARNING").collect::<Vec<_>>().join("\n");
+    has(
+        &log,
+        &[
+            "list virtualservices of all namespaces",
+            "create/patch/delete virtualservices",
+            "get gateways of all namespaces",
+            "list deployments",
+            "get statefulsets",
+        ],
+    );
+    // Juju grants these even without trust.
+    assert!(!log.contains("pods") && !log.contains(" services"), "{log}");
+    live.trust(true);
+    assert!(live.serves().starts_with("active"));
+}
+
+/// Applies `rbac.yaml` for an application `iris` in this namespace, leaving out rules that `keep` refuses.
+fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
+    let text = text
+        .replace("namespace: edge", &format!("namespace: {}", live.model()))
+        .replace("edge-iris", &format!("{}-iris", live.model()));
+    for document in text.split("\n---") {
+        let Ok(Value::Object(mut object)) = serde_yaml::from_str::<Value>(document) else {
+            continue;
+        };
+        if let Some(Value::Array(rules)) = object.get_mut("rules") {
+            rules.retain(&keep);
+        }
+        let kind = object["kind"].as_str().unwrap().to_owned();
+        let namespaced = object["metadata"].get("namespace").is_some();
+        let gvk = kube::core::GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", &kind);
+        let resource = kube::api::ApiResource::from_gvk(&gvk);
+        let api: kube::Api<kube::api::DynamicObject> = if namespaced {
+            live.api(&resource)
+        } else {
+            kube::Api::all_with(live.client.clone(), &resource)
+        };
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let parameters = kube::api::PatchParams::apply("admin").force();
+        live.wait(api.patch(&name, &parameters, &kube::api::Patch::Apply(&object)))
+            .unwrap();
+    }
+}
+
+#[test]
+fn the_rights_of_rbac_yaml_are_enough_from_first_hook_to_last() {
+    let mut live = Live::untrusted("granted");
+    live.wait(live.cluster.apply_gateway("granted", "gate")).unwrap();
+    grant(&live, |_| true);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    live.config(&[("models", "{iris: {image: 'iris:2'}, b: {}}")]);
+    live.serves();
+    live.config(&[("models", "{b: {}}")]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    assert!(live.sdep("iris").is_none());
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+    assert!(live.sdep("b").is_none());
+}
+
+#[test]
+fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written() {
+    let mut live = Live::untrusted("half");
+    live.wait(live.cluster.apply_gateway("half", "gate")).unwrap();
+    grant(&live, |rule| {
+        let text = rule.to_string();
+        !(text.contains("virtualservices") && text.contains("patch"))
+    });
+    let says = live.says();
+    has(
+        &says,
+        &["blocked: iris: juju trust iris", "create/patch/delete virtualservices"],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+}

@@ -1,0 +1,101 @@
+//! What the tests of hooks share: a Juju model with the charm in it, and the real binary run over it.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::Path;
+
+use site::agent::{Agent, Fault, Hook, HookRun};
+use site::juju::{Charm, World};
+
+/// The charm as application `iris` with one unit, related to an istio-pilot that has named its gateway.
+pub struct Edge {
+    pub world: World,
+    pub agent: Agent,
+    /// The id of the gateway-info relation.
+    pub gateway_info: u32,
+}
+
+impl Edge {
+    /// A Juju model of that name, without a cluster.
+    pub fn new(model: &str) -> Self {
+        let mut world = World::new(model);
+        let charm = Charm::read(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        world.add_application("iris", charm, 1).unwrap();
+        world
+            .add_application("istio-pilot", Charm::stand_in("istio-pilot", "1.28/stable"), 1)
+            .unwrap();
+        world
+            .add_application("seldon-core", Charm::stand_in("seldon-core", "1.17/stable"), 1)
+            .unwrap();
+        let gateway_info = world
+            .integrate("iris:gateway-info", "istio-pilot:gateway-info")
+            .unwrap();
+        let mut edge = Self {
+            world,
+            agent: Agent::new(env!("CARGO_BIN_EXE_dispatch")).unwrap(),
+            gateway_info,
+        };
+        edge.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", model)]);
+        edge.config(&[("image", "seldonio/sklearn-iris:0.3")]);
+        edge
+    }
+
+    /// The name of the Juju model, and of its namespace.
+    pub fn model(&self) -> String {
+        self.world.model.name.clone()
+    }
+
+    pub fn config(&mut self, pairs: &[(&str, &str)]) -> &mut Self {
+        let application = self.world.application_mut("iris").unwrap();
+        application.set_config(pairs.iter().copied()).unwrap();
+        self
+    }
+
+    /// What istio-pilot writes in its bag. An empty value takes the key out.
+    pub fn says_gateway(&mut self, pairs: &[(&str, &str)]) -> &mut Self {
+        self.world.write_bag(self.gateway_info, "istio-pilot", pairs).unwrap();
+        self
+    }
+
+    pub fn fault(&mut self, tool: &str, fault: Fault) -> &mut Self {
+        self.agent.faults.insert(tool.to_owned(), fault);
+        self
+    }
+
+    /// Runs one hook on `iris/0` and returns what it did, whatever that was.
+    pub fn run(&mut self, hook: impl Into<Hook>) -> HookRun {
+        self.run_on("iris/0", hook)
+    }
+
+    /// The same on any unit.
+    pub fn run_on(&mut self, unit: &str, hook: impl Into<Hook>) -> HookRun {
+        self.agent.run_hook(&mut self.world, unit, hook).unwrap()
+    }
+
+    /// The same for a hook that Juju must not have to repeat.
+    #[track_caller]
+    pub fn hook(&mut self, hook: impl Into<Hook>) -> HookRun {
+        let run = self.run(hook);
+        assert_eq!(run.exit, 0, "{run:#?}");
+        run
+    }
+
+    /// The status after a config-changed.
+    #[track_caller]
+    pub fn says(&mut self) -> String {
+        status(&self.hook("config-changed"))
+    }
+}
+
+/// A status as `word: message`.
+pub fn status(run: &HookRun) -> String {
+    format!("{}: {}", run.status.status, run.status.message)
+}
+
+/// All parts are in a text.
+#[track_caller]
+pub fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
