@@ -1,0 +1,30 @@
+# What there is to do. .ci/run calls the same commands, with what a machine without anything needs first.
+
+# List the recipes.
+default:
+    @just --list
+
+# Deploy bundle.yaml on an embedded site, change an image, show what became of it.
+run *args="demo":
+    cargo run -p site -- {{args}}
+
+# Every rung of tests, on a real Kubernetes API.
+test:
+    cargo test --workspace
+
+# Formatting and lints; a warning is an error.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Licences, bans and sources of what the binary is made of. Needs cargo-deny, but no network.
+deny:
+    cargo deny check licenses bans sources
+
+# All that a change must pass.
+ci:
+    .ci/run
+
+# Pack the charm: seldon-model_<arch>.charm. charmcraft builds it on 22.04, whose C library the charm meets at the site.
+pack:
+    charmcraft pack
