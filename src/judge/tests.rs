@@ -11,6 +11,7 @@ use crate::observed::Identity;
 use crate::render::{Site, label, plan};
 use crate::steps;
 
+mod fleet;
 mod reasons;
 
 /// A site as the cluster shows it, and what is asked of it: each test changes one thing.
@@ -367,84 +368,6 @@ fn faults_block_while_what_served_goes_on() {
         &["blocked: option replicas=-1: must be a whole number from 0 to 100; juju config iris replicas=1"],
     );
     has(&verdict.models[0].message, &["what served before goes on"]);
-}
-
-const FLEET: &str = "{a: {}, b: {}, c: {}}";
-
-#[test]
-fn many_models_are_counted_and_the_worst_is_named() {
-    let scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
-    assert_eq!(scene.says(), "active: 3 models serve: a, b, c");
-
-    let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{a: {}, b: {replicas: 0}, c: {}}"}));
-    assert_eq!(
-        scene.says(),
-        "active: 2 of 3 serve; b is stopped on purpose (replicas=0)"
-    );
-
-    scene.deployment(json!({"availableReplicas": 0}));
-    assert_eq!(scene.says(), "waiting: 1 of 3 serve; a is starting iris:1");
-
-    scene.refused.insert(
-        "c".into(),
-        Refusal::Quota {
-            why: "exceeded quota: x".into(),
-        },
-    );
-    let says = scene.says();
-    has(
-        &says,
-        &[
-            "blocked: 0 of 3 serve; c: exceeded quota",
-            "(+1 more in juju debug-log)",
-        ],
-    );
-}
-
-#[test]
-fn one_trouble_of_all_is_told_once() {
-    let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
-    scene.gateway = RelatedGateway::Silent("istio-pilot".into());
-    let verdict = scene.verdict();
-    assert_eq!(verdict.troubles.len(), 1, "{:#?}", verdict.troubles);
-}
-
-#[test]
-fn a_long_message_is_cut_and_kept_whole_for_the_log() {
-    let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
-    let long = format!("first line\n{}", "ü".repeat(2000));
-    for model in ["a", "b"] {
-        scene.refused.insert(
-            model.into(),
-            Refusal::Invalid {
-                object: String::new(),
-                why: long.clone(),
-            },
-        );
-    }
-    let verdict = scene.verdict();
-    let message = verdict.status.message;
-    assert_eq!(message.chars().count(), 240);
-    assert!(
-        message.ends_with("ü (+1 more in juju debug-log)") && !message.contains('\n'),
-        "{message}"
-    );
-    has(&verdict.troubles[0], &[&long]);
-}
-
-#[test]
-fn what_to_type_survives_the_cut() {
-    let mut scene = Scene::iris();
-    let why = format!("exceeded quota: {}", "x".repeat(2000));
-    scene.refused.insert("iris".into(), Refusal::Quota { why });
-    has(
-        &scene.says(),
-        &[
-            "blocked: iris: exceeded quota",
-            "…",
-            "juju config iris for less, or raise the quota",
-        ],
-    );
 }
 
 #[test]
