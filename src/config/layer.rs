@@ -10,7 +10,7 @@ use super::value::{self, Rule};
 use super::{LONGEST_OPTION, Model, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-const WORDS: [&str; 17] = [
+pub const WORDS: [&str; 17] = [
     "image",
     "implementation",
     "model-uri",

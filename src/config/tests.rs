@@ -387,31 +387,27 @@ fn any_option() -> impl Strategy<Value = Json> {
     ]
 }
 
-const ALL: [&str; 18] = [
-    "image",
-    "implementation",
-    "model-uri",
-    "protocol",
-    "parameters",
-    "env",
-    "resources",
-    "engine-resources",
-    "replicas",
-    "image-pull-policy",
-    "prefix",
-    "hosts",
-    "timeout",
-    "retries",
-    "gateway",
-    "labels",
-    "annotations",
-    "models",
-];
+fn all_options() -> Vec<&'static str> {
+    layer::WORDS.iter().copied().chain(["models"]).collect()
+}
+
+#[test]
+fn the_options_that_juju_knows_are_those_that_are_read() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml")).unwrap();
+    let config: Json = serde_yaml::from_str(&text).unwrap();
+    let declared: BTreeSet<&str> = config["options"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(declared, all_options().into_iter().collect());
+}
 
 proptest! {
     #[test]
     fn whatever_the_options_hold_every_model_is_sound_or_has_a_fault(
-        values in prop::collection::btree_map(prop::sample::select(&ALL[..]), any_option(), 0..6),
+        values in prop::collection::btree_map(prop::sample::select(all_options()), any_option(), 0..6),
         application in "[a-z0-9-]{1,60}",
     ) {
         let options: Map<String, Json> = values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
