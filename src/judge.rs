@@ -13,7 +13,7 @@ use crate::config::Fault;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
-use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
+use crate::render::{Plan, PlannedModel, RelatedGateway};
 use crate::steps::Steps;
 
 pub use words::{not_asked, refused, removal_incomplete, seldon_is_coming};
@@ -40,10 +40,8 @@ pub struct Case<'a> {
     pub steps: &'a Steps,
     /// What the API server refused, by model.
     pub refused: &'a BTreeMap<String, Refusal>,
-    /// Whether this hook wrote anything, so that what Seldon says may be of an older spec.
+    /// Whether this unit leads and wrote in this hook, so that what Seldon says may be of an older spec.
     pub wrote: bool,
-    /// Whether this unit leads, and so whether what is still to be done was its to do.
-    pub leads: bool,
 }
 
 /// How one model is.
@@ -222,7 +220,7 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let pods = not_ready(case, planned);
     let route = no_route(case, planned);
     let due = case.steps.concern(name).then(|| {
-        let who = if case.leads { "this unit" } else { "the leader" };
+        let who = if case.wrote { "this unit" } else { "the leader" };
         (
             State::Waiting,
             format!("{name} is not yet as asked: {who} has still to apply it"),
@@ -238,11 +236,11 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
 /// Why no request gets to the model, its pods aside.
 fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
-    match (&planned.gateway, &planned.route) {
-        (Some(gateway), _) if !case.observed.gateways.contains(gateway) => {
+    match &planned.gateway {
+        Some(gateway) if !case.observed.gateways.contains(gateway) => {
             Some(words::no_gateway(case, &planned.model, gateway))
         }
-        (Some(_), _) if planned.model.gateway.is_none() => match case.gateway {
+        Some(_) if planned.model.gateway.is_none() => match case.gateway {
             RelatedGateway::Named {
                 up: false,
                 gateway,
@@ -250,8 +248,8 @@ fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
             } => Some(words::gateway_down(gateway, application)),
             _ => None,
         },
-        (Some(_), _) => None,
-        (None, Route::Set(_) | Route::Gone | Route::Kept) => Some(words::unknown_gateway(case, name)),
+        Some(_) => None,
+        None => Some(words::unknown_gateway(case, name)),
     }
 }
 

@@ -93,10 +93,10 @@ pub async fn reconcile(tools: HookTools, invocation: &Invocation, writes: Writes
         Err(refusal) => return whole_refusal(tools, invocation, &asked, &refusal),
     };
     let mut refused = BTreeMap::new();
-    let mut leads = false;
+    let mut wrote = false;
     if writes == Writes::Due && !look.steps.is_empty() {
-        leads = tools.is_leader()?;
-        if leads {
+        wrote = tools.is_leader()?;
+        if wrote {
             refused = look.write().await;
             if let Err(refusal) = look.again(invocation, &asked).await {
                 return whole_refusal(tools, invocation, &asked, &refusal);
@@ -116,8 +116,7 @@ pub async fn reconcile(tools: HookTools, invocation: &Invocation, writes: Writes
         observed: &look.observed,
         steps: &look.steps,
         refused: &refused,
-        wrote: leads,
-        leads,
+        wrote,
     }))
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::value::GatewayName;
 use crate::config::{self, Config};
 use crate::observed::Identity;
-use crate::render::{Site, label, plan};
+use crate::render::{Route, Site, label, plan};
 use crate::steps;
 
 mod fleet;
@@ -20,7 +20,7 @@ struct Scene {
     gateway: RelatedGateway,
     observed: Observed,
     refused: BTreeMap<String, Refusal>,
-    leads: bool,
+    wrote: bool,
 }
 
 fn gateway_name() -> GatewayName {
@@ -50,7 +50,7 @@ impl Scene {
             },
             observed: Observed::default(),
             refused: BTreeMap::new(),
-            leads: true,
+            wrote: false,
         };
         scene.observed.gateways.insert(gateway_name());
         for planned in scene.plan().models {
@@ -161,8 +161,7 @@ impl Scene {
             observed: &self.observed,
             steps: &steps,
             refused: &self.refused,
-            wrote: false,
-            leads: self.leads,
+            wrote: self.wrote,
         })
     }
 
@@ -373,7 +372,6 @@ fn faults_block_while_what_served_goes_on() {
 #[test]
 fn a_unit_that_does_not_lead_says_what_the_leader_has_to_do() {
     let mut scene = Scene::iris();
-    scene.leads = false;
     scene.observed.virtual_services.clear();
     assert_eq!(
         scene.says(),

@@ -193,3 +193,16 @@ fn what_seldon_said_of_an_older_spec_is_not_believed() {
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
     assert!(!scene.says().contains("of the old one"), "{}", scene.says());
 }
+
+#[test]
+fn what_seldon_said_before_this_hook_wrote_is_not_believed() {
+    let mut scene = Scene::iris();
+    scene.observed.deployments.clear();
+    scene.seldon_says(json!({"state": "Failed", "description": "of the old one"}));
+    has(
+        &scene.says(),
+        &["blocked: iris: Seldon Core gives up on it: of the old one"],
+    );
+    scene.wrote = true;
+    assert_eq!(scene.says(), "waiting: iris is starting iris:1");
+}
