@@ -87,7 +87,12 @@ impl DerefMut for Live {
 impl Live {
     /// With `juju trust`, and a gateway.
     pub fn new(model: &str) -> Self {
-        let live = Self::untrusted(model);
+        Self::trusted_on(api_server(), model)
+    }
+
+    /// The same on that server.
+    pub fn trusted_on(server: &ApiServer, model: &str) -> Self {
+        let live = Self::on(server, model);
         live.trust(true);
         live.wait(live.cluster.apply_gateway(model, "gate")).unwrap();
         live
@@ -98,7 +103,7 @@ impl Live {
         Self::on(api_server(), model)
     }
 
-    /// On that server.
+    /// Without any right of its own, on that server.
     pub fn on(server: &ApiServer, model: &str) -> Self {
         let runtime = runtime();
         let client = runtime.block_on(async { server.client().unwrap() });
@@ -252,16 +257,30 @@ impl Live {
 
 /// What a user asked the shared API server so far, as `verb resource`.
 pub fn audit(user: &str) -> Vec<String> {
+    audited(user, |event| {
+        format!("{} {}", text(&event["verb"]), text(&event["objectRef"]["resource"]))
+    })
+}
+
+/// The same as `verb address`.
+pub fn audit_addresses(user: &str) -> Vec<String> {
+    audited(user, |event| {
+        format!("{} {}", text(&event["verb"]), text(&event["requestURI"]))
+    })
+}
+
+fn audited(user: &str, shown: impl Fn(&Value) -> String) -> Vec<String> {
     fs::read_to_string(api_server().audit_log())
         .unwrap()
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|event| event["user"]["username"] == user)
-        .map(|event| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            format!("{} {}", text(&event["verb"]), text(&event["objectRef"]["resource"]))
-        })
+        .map(|event| shown(&event))
         .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn with_type(resource: &ApiResource, name: &str, object: &Value) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixture::{Live, sdep, takes, vs};
+use crate::fixture::{Live, audit_addresses, sdep, takes, vs};
 use crate::support::has;
 
 fn foreign_model() -> serde_json::Value {
@@ -113,6 +113,23 @@ fn a_field_that_another_manager_took_is_named_and_not_taken_back() {
     assert_eq!(route["spec"]["http"][0]["match"][0]["uri"]["prefix"], "/mine/");
     live.delete(&vs(), "iris-route");
     assert!(live.says().starts_with("active"));
+}
+
+#[test]
+fn every_write_is_a_strict_apply_under_our_own_name_and_never_by_force() {
+    let mut live = Live::new("strict");
+    live.hook("config-changed");
+    let manager = format!("fieldManager=seldon-model-iris-{}", &live.world.model.uuid[..8]);
+    let writes: Vec<String> = audit_addresses(&live.user())
+        .into_iter()
+        .filter(|request| !["list", "get"].iter().any(|verb| request.starts_with(verb)))
+        .filter(|request| !request.contains("selfsubjectaccessreviews"))
+        .collect();
+    assert_eq!(writes.len(), 2, "{writes:#?}");
+    for write in writes {
+        has(&write, &["patch /apis/", "fieldValidation=Strict", &manager]);
+        assert!(!write.contains("force=true"), "{write}");
+    }
 }
 
 #[test]

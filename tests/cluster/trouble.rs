@@ -33,9 +33,7 @@ fn without_seldon_it_says_what_to_deploy_or_to_wait_for() {
 #[test]
 fn a_cluster_that_goes_away_is_waited_for_and_found_again() {
     let mut server = start("away", true);
-    let mut live = Live::on(&server, "away");
-    live.trust(true);
-    live.wait(live.cluster.apply_gateway("away", "gate")).unwrap();
+    let mut live = Live::trusted_on(&server, "away");
     assert!(live.serves().starts_with("active"));
     server.stop_apiserver().unwrap();
     let run = live.hook("update-status");
@@ -184,9 +182,7 @@ fn a_quota_of_the_namespace_is_told_with_its_numbers() {
 #[test]
 fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
     let server = start("older", true);
-    let mut live = Live::on(&server, "older");
-    live.trust(true);
-    live.wait(live.cluster.apply_gateway("older", "gate")).unwrap();
+    let mut live = Live::trusted_on(&server, "older");
     edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
         let path = "/schema/openAPIV3Schema/properties/spec/properties";
         let spec = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
@@ -230,9 +226,7 @@ fn edit_definition(live: &Live, name: &str, edit: impl Fn(&mut Value)) {
 #[test]
 fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
     let server = start("old-istio", true);
-    let mut live = Live::on(&server, "old");
-    live.trust(true);
-    live.wait(live.cluster.apply_gateway("old", "gate")).unwrap();
+    let mut live = Live::trusted_on(&server, "old");
     // The definition of such an Istio: it has no directResponse.
     edit_definition(&live, "virtualservices.networking.istio.io", |version| {
         let path = "/schema/openAPIV3Schema/properties/spec/properties/http/items/properties";
