@@ -108,7 +108,24 @@ pub struct Port {
 
 /// How often the gateway tries again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Retries {
     /// Attempts after the first; none switches Istio's own policy off.
     pub attempts: u8,
+    /// When, in Envoy's words; Istio's own choice where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_on: Option<String>,
+}
+
+impl Retries {
+    /// Tries again what no model has seen: Seldon's executor closes its port the moment its pod is told to end (v1.17.1,
+    /// executor/cmd/executor/main.go, `shutdown_delay` 0), and the gateway hears of that some hundred milliseconds later.
+    /// Envoy pauses longer from one attempt to the next, so that ten of them outlast it.
+    #[must_use]
+    pub fn of_lost_connections() -> Self {
+        Self {
+            attempts: 10,
+            retry_on: Some("connect-failure,refused-stream".to_owned()),
+        }
+    }
 }

@@ -133,7 +133,14 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName) -> Vir
             },
         }],
         timeout: model.timeout.map(|timeout| timeout.to_string()),
-        retries: model.retries.map(|attempts| Retries { attempts }),
+        retries: Some(
+            model
+                .retries
+                .map_or_else(Retries::of_lost_connections, |attempts| Retries {
+                    attempts,
+                    retry_on: None,
+                }),
+        ),
     };
     VirtualService {
         metadata: metadata(&route_name(&model.name), model, site),
