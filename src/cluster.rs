@@ -160,6 +160,7 @@ impl Cluster {
         let api = self.ours(&apply.kind.resource());
         let mut parameters = PatchParams::apply(&self.identity.manager());
         parameters.field_validation = Some(ValidationDirective::Strict);
+        parameters.force = apply.force;
         let patch = Patch::Apply(&apply.object);
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await

@@ -59,6 +59,9 @@ pub struct Apply {
     pub object: Value,
     /// What differs from what is there, for the log.
     pub because: String,
+    /// Whether fields are taken back from a person who changed them by hand. From a program they never are: the two would
+    /// take them from each other for ever.
+    pub force: bool,
 }
 
 /// Removal of an object of ours that is no longer asked for.
@@ -235,17 +238,31 @@ fn apply(
 ) -> Option<Apply> {
     let object = serde_json::to_value(wanted).ok()?;
     let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-    let because = match live {
-        None => "it is not there".to_owned(),
-        Some(live) => drift::drift(&object, live, &identity.manager())?,
-    };
-    Some(Apply {
+    let mut step = Apply {
         model: model.to_owned(),
         kind,
         name,
+        because: "it is not there".to_owned(),
+        force: false,
         object,
-        because,
-    })
+    };
+    if let Some(live) = live {
+        let manager = identity.manager();
+        step.because = drift::drift(&step.object, live, &manager)?;
+        let rivals = drift::rivals(&step.object, live, &manager);
+        if !rivals.is_empty() && rivals.iter().all(|rival| is_a_persons(rival)) {
+            let by: Vec<String> = rivals.into_iter().collect();
+            step.because = format!("{}: it was changed by {}, and is put back", step.because, by.join(", "));
+            step.force = true;
+        }
+    }
+    Some(step)
+}
+
+/// Whether a field manager is what a person types with: kubectl calls itself by its commands, as in kubectl-edit
+/// (kubernetes/kubectl, pkg/cmd/*, fieldManager).
+fn is_a_persons(manager: &str) -> bool {
+    manager == "kubectl" || manager.starts_with("kubectl-")
 }
 
 fn obstacle(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &[Claim]) -> Option<Obstacle> {

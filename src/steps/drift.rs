@@ -3,6 +3,8 @@
 //! Server-side apply would find out, but it is a write. Instead the live object is compared with ours, and what the
 //! API server keeps of field ownership (`metadata.managedFields`) with what we would own.
 
+use std::collections::BTreeSet;
+
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -34,6 +36,34 @@ pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<Stri
             surplus(owned, wanted, "").map(|path| format!("{} is no longer asked for", path.trim_start_matches('.')))
         }
     }
+}
+
+/// The field managers that have set something of what is wanted to something else.
+pub fn rivals(wanted: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<String> {
+    let live = serde_json::to_value(live).unwrap_or_default();
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let rivals = entries.into_iter().flatten().filter_map(|entry| {
+        let name = entry.get("manager")?.as_str()?;
+        let of_us = name == manager && entry.get("operation")?.as_str()? == "Apply";
+        (!of_us && contests(entry.get("fieldsV1")?, wanted, &live)).then(|| name.to_owned())
+    });
+    rivals.collect()
+}
+
+/// Whether one of the fields is wanted otherwise than it is.
+fn contests(fields: &Value, wanted: &Value, live: &Value) -> bool {
+    fields.as_object().into_iter().flatten().any(|(key, below)| {
+        let field = key.strip_prefix("f:");
+        let Some((wanted, live)) = field.and_then(|field| Some((wanted.get(field)?, live.get(field)?))) else {
+            return false;
+        };
+        let is_leaf = below.as_object().is_none_or(serde_json::Map::is_empty);
+        if is_leaf {
+            missing(wanted, live, "").is_some()
+        } else {
+            contests(below, wanted, live)
+        }
+    })
 }
 
 /// The path of the first part of `wanted` that `live` does not have so. Maps may hold more; lists may not, for the
@@ -164,6 +194,31 @@ mod tests {
             v["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"]["f:old"] = json!({});
         });
         assert_eq!(path.as_deref(), Some("metadata.labels.old is no longer asked for"));
+    }
+
+    #[test]
+    fn who_has_set_a_field_to_something_else_is_found_and_nobody_else() {
+        let entry =
+            |manager: &str, fields: Value| json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
+        let found = |manager: &str, fields: Value, change: fn(&mut Value)| {
+            let live = live(|v| {
+                change(v);
+                let entries = v["metadata"]["managedFields"].as_array_mut().unwrap();
+                entries.push(entry(manager, fields));
+            });
+            rivals(&wanted(), &live, MANAGER).into_iter().collect::<Vec<_>>()
+        };
+        let list = json!({"f:spec": {"f:list": {}}});
+        assert_eq!(
+            found("kubectl-edit", list.clone(), |v| v["spec"]["list"] = json!([])),
+            ["kubectl-edit"]
+        );
+        // Set to what is wanted, or what is not wanted at all.
+        assert!(found("kubectl-edit", list, |_| ()).is_empty());
+        let other = json!({"f:status": {}, "f:spec": {"f:map": {"f:l": {}}}});
+        assert!(found("manager", other, |v| v["spec"]["map"]["l"] = json!(1)).is_empty());
+        let key = json!({"f:spec": {"f:map": {"f:k": {}}}});
+        assert_eq!(found("helm", key, |v| v["spec"]["map"]["k"] = json!("w")), ["helm"]);
     }
 
     #[test]

@@ -170,6 +170,16 @@ impl Live {
             .unwrap();
     }
 
+    /// Changes an object as a program of that name would.
+    pub fn merge_as(&self, manager: &str, resource: &ApiResource, name: &str, change: &Value) {
+        let parameters = PatchParams {
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        self.wait(self.api(resource).patch(name, &parameters, &Patch::Merge(change)))
+            .unwrap();
+    }
+
     pub fn merge_status(&self, resource: &ApiResource, name: &str, change: &Value) {
         let patch = Patch::Merge(json!({"status": change}));
         self.wait(self.api(resource).patch_status(name, &PatchParams::default(), &patch))

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fixture::{Live, audit_addresses, sdep, takes, vs};
-use crate::support::has;
+use crate::support::{has, status};
 
 fn foreign_model() -> serde_json::Value {
     json!({"spec": {"predictors": [{"name": "theirs", "graph": {"name": "x", "type": "MODEL"},
@@ -95,15 +95,20 @@ fn routes_of_other_gateways_and_for_every_path_are_no_rivals() {
 }
 
 #[test]
-fn a_field_that_another_manager_took_is_named_and_not_taken_back() {
+fn a_field_that_another_program_took_is_named_and_not_taken_back() {
     let mut live = Live::new("conflict");
     live.serves();
-    live.apply_as("kubectl-edit", &vs(), "iris-route", &takes("conflict/gate", "/mine/"));
+    live.apply_as(
+        "argocd-controller",
+        &vs(),
+        "iris-route",
+        &takes("conflict/gate", "/mine/"),
+    );
     let says = live.says();
     has(
         &says,
         &[
-            "blocked: iris: kubectl-edit has set",
+            "blocked: iris: argocd-controller has set",
             "spec.http",
             "VirtualService iris-route",
             "kubectl -n conflict delete virtualservice iris-route",
@@ -115,8 +120,86 @@ fn a_field_that_another_manager_took_is_named_and_not_taken_back() {
     assert!(live.says().starts_with("active"));
 }
 
+/// What a hook said in the log.
+fn log(run: &site::agent::HookRun) -> String {
+    run.log
+        .iter()
+        .map(|line| line.message.clone())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 #[test]
-fn every_write_is_a_strict_apply_under_our_own_name_and_never_by_force() {
+fn what_a_person_changed_by_hand_is_put_back_and_said() {
+    let mut live = Live::new("edited");
+    live.serves();
+    for (manager, kind, name, change) in [
+        ("kubectl-edit", vs(), "iris-route", takes("edited/gate", "/mine/")),
+        (
+            "kubectl-patch",
+            vs(),
+            "iris-route",
+            json!({"spec": {"hosts": ["mine.example"]}}),
+        ),
+        ("kubectl-patch", sdep(), "iris", json!({"spec": {"predictors": []}})),
+        (
+            "kubectl-label",
+            sdep(),
+            "iris",
+            json!({"metadata": {"labels": {"seldon-model/model": "mine"}}}),
+        ),
+    ] {
+        let before = live.get(&kind, name).unwrap()["spec"].clone();
+        live.merge_as(manager, &kind, name, &change);
+        let run = live.hook("update-status");
+        assert!(!run.status.status.contains("blocked"), "{}", status(&run));
+        has(
+            &log(&run),
+            &[
+                &format!("{} {name}", kind.kind),
+                &format!("changed by {manager}, and is put back"),
+            ],
+        );
+        assert_eq!(live.get(&kind, name).unwrap()["spec"], before);
+        let versions = live.versions();
+        live.hook("update-status");
+        assert_eq!(live.versions(), versions, "one hook was enough");
+    }
+}
+
+#[test]
+fn what_a_person_and_a_program_changed_is_left_to_them() {
+    let mut live = Live::new("both-changed");
+    live.serves();
+    live.merge_as(
+        "kubectl-patch",
+        &vs(),
+        "iris-route",
+        &json!({"spec": {"hosts": ["mine.example"]}}),
+    );
+    live.apply_as(
+        "argocd-controller",
+        &vs(),
+        "iris-route",
+        &takes("both-changed/gate", "/theirs/"),
+    );
+    has(&live.says(), &["blocked: ", "argocd-controller"]);
+}
+
+#[test]
+fn what_was_deleted_by_hand_is_made_again_and_said() {
+    let mut live = Live::new("deleted");
+    live.serves();
+    for (kind, name) in [(vs(), "iris-route"), (sdep(), "iris")] {
+        live.delete(&kind, name);
+        let run = live.hook("update-status");
+        has(&log(&run), &[&format!("applied {} {name}: it is not there", kind.kind)]);
+        assert!(live.get(&kind, name).is_some());
+    }
+}
+
+#[test]
+fn every_write_is_a_strict_apply_under_our_own_name_and_not_by_force() {
     let mut live = Live::new("strict");
     live.hook("config-changed");
     let manager = format!("fieldManager=seldon-model-iris-{}", &live.world.model.uuid[..8]);
