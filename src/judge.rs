@@ -8,6 +8,8 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::cluster::Refusal;
 use crate::config::Fault;
 use crate::juju::{State, Status};
@@ -70,6 +72,10 @@ pub struct Verdict {
     pub models: Vec<Standing>,
     /// All that keeps the status from being active, the worst first, uncut.
     pub troubles: Vec<String>,
+    /// Whether it was brought about in this hook.
+    pub wrote: bool,
+    /// When what serves last changed, by the cluster's clock.
+    pub changed: Option<Timestamp>,
 }
 
 /// Draws the verdict.
@@ -104,6 +110,8 @@ pub fn judge(case: &Case) -> Verdict {
         status: status(&models, &troubles),
         troubles: troubles.into_iter().map(|(_, text)| text).collect(),
         models,
+        wrote: case.wrote,
+        changed: ready::last_change(case.observed),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, Object};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,9 @@ pub struct Condition {
     pub reason: String,
     /// A line for people.
     pub message: String,
+    /// When a Deployment's controller last touched it; a pod's conditions do not have it.
+    #[serde(rename = "lastUpdateTime", skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Time>,
 }
 
 /// `spec` of a pod.

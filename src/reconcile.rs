@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::cluster::{Cluster, RIGHTS, Refusal, Right};
@@ -10,6 +11,7 @@ use crate::dispatch::identity;
 use crate::judge::{self, Case, Standing, Verdict};
 use crate::juju::{self, HookTools, Invocation, State, Status, ToolError};
 use crate::observed::{Identity, Observed};
+use crate::ready;
 use crate::render::{self, Plan, RelatedGateway, Site};
 use crate::steps::{self, Steps};
 
@@ -27,15 +29,19 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolEr
         Ok(verdict) => verdict,
         Err(error) => from_tool(&error),
     };
-    tell(tools, &verdict)
+    tell(tools, &verdict).await
 }
 
 /// Sets the status if it is a new one, and logs what led to it.
-fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
+async fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
     // Where it cannot be asked for, it is set once more rather than not at all.
     let before = tools.status().unwrap_or_default();
     if before.as_ref() == Some(&verdict.status) {
         return Ok(());
+    }
+    if verdict.status.state == State::Active {
+        // Whoever reads that a model serves may ask it at once.
+        tokio::time::sleep(ready::unheard(verdict.wrote, verdict.changed, Timestamp::now())).await;
     }
     if !verdict.troubles.is_empty() {
         warn!("{}", verdict.troubles.join("\n"));
@@ -53,6 +59,8 @@ fn whole((state, text): (State, String)) -> Verdict {
         status: Status::new(state, judge::cut(&text)),
         models: Vec::new(),
         troubles: vec![text],
+        wrote: false,
+        changed: None,
     }
 }
 
