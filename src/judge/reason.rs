@@ -85,12 +85,12 @@ fn of_container(
         }
         _ => {}
     }
-    // How it ended before counts only while it keeps ending: a node that came back restarts what is well.
+    // Between two crashes it runs. How it ended before still counts until it is ready, but not where somebody else ended it.
     let before = container
         .last_state
         .terminated
         .as_ref()
-        .filter(|before| reason == "CrashLoopBackOff" || (before.reason == "OOMKilled" && !container.ready));
+        .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || ended_by_itself(before)));
     let now = container.state.terminated.as_ref();
     let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
     let logs = format!(
@@ -167,6 +167,18 @@ fn of_seldon(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -
         };
         format!("{}: Seldon Core gives up on it: {why}", planned.model.name)
     })
+}
+
+/// Whether it was the container's own end, and not that of its node or its pod: the kubelet ends containers with SIGTERM and
+/// then SIGKILL, and of one that it finds ended after a restart of the node it says `Unknown`.
+fn ended_by_itself(ended: &Terminated) -> bool {
+    const SIGKILL: i32 = 128 + 9;
+    const SIGTERM: i32 = 128 + 15;
+    match ended.reason.as_str() {
+        "OOMKilled" => true,
+        "Unknown" | "ContainerStatusUnknown" => false,
+        _ => ![SIGKILL, SIGTERM].contains(&ended.exit_code),
+    }
 }
 
 /// What a container said last, if it said it to Kubernetes.

@@ -53,6 +53,24 @@ fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
 }
 
 #[test]
+fn a_container_that_runs_between_two_crashes_still_crashes() {
+    let with = |ended| {
+        let mut scene = Scene::iris();
+        let status = json!({"containerStatuses": [{
+            "name": "iris", "ready": false, "state": {"running": {}}, "lastState": {"terminated": ended},
+        }]});
+        scene.pod(status).says()
+    };
+    let says = with(json!({"reason": "Error", "exitCode": 3}));
+    has(&says, &["blocked: iris: container iris crashes (exit 3)"]);
+    // Ended from outside: by a probe, or with its node.
+    for code in [137, 143] {
+        let says = with(json!({"reason": "Error", "exitCode": code}));
+        assert_eq!(says, "waiting: iris is starting iris:1");
+    }
+}
+
+#[test]
 fn running_out_of_memory_names_the_limit_and_the_option() {
     let mut scene = Scene::iris();
     let ended = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137}});
