@@ -1,0 +1,233 @@
+// A stand-in for Seldon Core's executor, the container that stands before a model in each of its pods, for graphs of one
+// node. It leads the executor's paths to the model's, answers probes and counts requests under the executor's names; it
+// knows no routers, combiners or transformers, writes no payload logs and no traces. What it does is held to what the
+// real one of v1.17.1 was seen to do, in recorded.json.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"os/signal"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// The header that names a request, from the client to the model and back.
+const puidHeader = "Seldon-Puid"
+
+// How long requests may take that are under way when the pod ends.
+const farewell = 10 * time.Second
+
+// predictor is what the operator says in ENGINE_PREDICTOR, as far as one node needs it.
+type predictor struct {
+	Name        string            `json:"name"`
+	Annotations map[string]string `json:"annotations"`
+	Graph       struct {
+		Name     string `json:"name"`
+		Endpoint struct {
+			Host     string `json:"service_host"`
+			HTTPPort int    `json:"httpPort"`
+			GRPCPort int    `json:"grpcPort"`
+		} `json:"endpoint"`
+		Children []json.RawMessage `json:"children"`
+	} `json:"graph"`
+}
+
+func main() {
+	options := read(os.Args[1:])
+	served, err := decode(os.Getenv("ENGINE_PREDICTOR"))
+	if err != nil {
+		log.Fatalf("ENGINE_PREDICTOR: %v", err)
+	}
+	if len(served.Graph.Children) > 0 {
+		log.Fatal("this stand-in serves graphs of one node; give the site a real executor: SELDON_EXECUTOR=<path>")
+	}
+	web := &http.Server{Addr: ":" + options["http_port"], Handler: handler(options, served)}
+	// What speaks gRPC goes through as it is, without TLS as in Seldon's pods.
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	calls := &http.Server{
+		Addr:      ":" + options["grpc_port"],
+		Handler:   through(served.Graph.Endpoint.Host, served.Graph.Endpoint.GRPCPort, &http.Transport{Protocols: protocols}),
+		Protocols: protocols,
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	for _, server := range []*http.Server{web, calls} {
+		go func() {
+			if err := server.ListenAndServe(); err != http.ErrServerClosed {
+				log.Fatal(err)
+			}
+		}()
+	}
+	<-ended
+	patience, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	_ = web.Shutdown(patience)
+	_ = calls.Shutdown(patience)
+}
+
+// read takes the operator's flags, known or not, in both of the forms it uses.
+func read(arguments []string) map[string]string {
+	options := map[string]string{
+		"http_port": "8000", "grpc_port": "5001", "protocol": "seldon", "prometheus_path": "/metrics",
+	}
+	name := ""
+	for _, word := range arguments {
+		if flag, is := strings.CutPrefix(word, "--"); is {
+			var value string
+			name, value, is = strings.Cut(flag, "=")
+			if is {
+				options[name] = value
+			}
+		} else if name != "" {
+			options[name] = word
+		}
+	}
+	return options
+}
+
+func decode(text string) (*predictor, error) {
+	plain, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	served := new(predictor)
+	return served, json.Unmarshal(plain, served)
+}
+
+// through hands requests on to the model.
+func through(host string, port int, transport http.RoundTripper) http.Handler {
+	return &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(request *httputil.ProxyRequest) {
+			request.Out.URL.Scheme = "http"
+			request.Out.URL.Host = address(host, port)
+		},
+		// Each part of a stream as it comes.
+		FlushInterval: -1,
+		// The executor hands a failure's text on, but not what kind of text it is.
+		ModifyResponse: func(answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				answer.Header.Set("Content-Type", "text/plain; charset=utf-8")
+			}
+			return nil
+		},
+		ErrorHandler: func(answer http.ResponseWriter, _ *http.Request, err error) {
+			answer.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			answer.WriteHeader(http.StatusInternalServerError)
+			_ = json.NewEncoder(answer).Encode(map[string]any{
+				"status": map[string]any{"code": 500, "info": err.Error(), "status": "FAILURE"},
+			})
+		},
+	}
+}
+
+func address(host string, port int) string {
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func handler(options map[string]string, served *predictor) http.Handler {
+	counts := prometheus.NewRegistry()
+	count := counter(counts, options["sdep"], served)
+	model := through(served.Graph.Endpoint.Host, served.Graph.Endpoint.HTTPPort, http.DefaultTransport)
+	at := func(to string) http.Handler {
+		return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+			request.URL.Path, request.URL.RawPath = to, ""
+			model.ServeHTTP(answer, request)
+		})
+	}
+	ready := func(answer http.ResponseWriter, _ *http.Request) {
+		connection, err := net.DialTimeout("tcp", address(served.Graph.Endpoint.Host, served.Graph.Endpoint.HTTPPort), time.Second)
+		if err != nil {
+			answer.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_ = connection.Close()
+	}
+	routes := http.NewServeMux()
+	// A path that is known answers every method: browsers ask with OPTIONS first what they may do.
+	route := func(method, pattern string, next http.Handler) {
+		routes.HandleFunc(pattern, func(answer http.ResponseWriter, request *http.Request) {
+			if request.Method != method && request.Method != http.MethodOptions {
+				answer.WriteHeader(http.StatusMethodNotAllowed)
+				return
+			}
+			if request.Header.Get(puidHeader) == "" {
+				request.Header.Set(puidHeader, strings.ToLower(rand.Text()))
+			}
+			answer.Header().Set(puidHeader, request.Header.Get(puidHeader))
+			answer.Header().Set("Access-Control-Allow-Origin", "*")
+			if request.Method == method {
+				next.ServeHTTP(answer, request)
+			}
+		})
+	}
+	route("GET", "/ready", http.HandlerFunc(ready))
+	route("GET", "/live", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	route("GET", options["prometheus_path"], promhttp.HandlerFor(counts, promhttp.HandlerOpts{}))
+	switch options["protocol"] {
+	case "seldon":
+		for _, version := range []string{"v0.1", "v1.0"} {
+			route("POST", "/api/"+version+"/predictions", count("predictions", at("/predict")))
+			route("POST", "/api/"+version+"/feedback", count("feedback", at("/send-feedback")))
+		}
+		route("GET", "/api/v1.0/health/status", count("status", http.HandlerFunc(ready)))
+	case "tensorflow":
+		route("POST", "/v1/models/{model}/:predict", count("predictions",
+			http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+				at("/v1/models/"+request.PathValue("model")+":predict").ServeHTTP(answer, request)
+			})))
+		route("GET", "/v1/models/{model}/metadata", count("metadata", model))
+		// The method tells the two apart: a model's name may not hold a colon.
+		route("GET", "/v1/models/{model}", count("status", model))
+		route("POST", "POST /v1/models/{model}", count("predictions", model))
+	default:
+		route("POST", "/v2/models/{model}/infer", count("predictions", model))
+		route("POST", "/v2/models/infer", count("predictions", at("/v2/models/"+served.Graph.Name+"/infer")))
+		route("GET", "/v2/models/{model}/ready", count("status", model))
+		route("GET", "/v2/models/{model}", count("metadata", model))
+		route("GET", "/v2/health/ready", count("status", http.HandlerFunc(ready)))
+	}
+	return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		// A path that is not clean is led to the clean one: without the prefix that the gateway took off.
+		if clean := path.Clean(request.URL.Path); clean != strings.TrimSuffix(request.URL.Path, "/") && clean != "/" {
+			answer.Header().Set("Location", clean)
+			answer.WriteHeader(http.StatusMovedPermanently)
+			return
+		}
+		routes.ServeHTTP(answer, request)
+	})
+}
+
+// counter counts requests as the executor does: those it answers, under the names of v1.17.1.
+func counter(counts prometheus.Registerer, deployment string, served *predictor) func(string, http.Handler) http.Handler {
+	buckets := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "seldon_api_executor_server_requests_seconds",
+		Help:    "How long the requests took that a model's clients made.",
+		Buckets: buckets,
+	}, []string{"deployment_name", "predictor_name", "predictor_version", "service", "method", "code"})
+	counts.MustRegister(histogram)
+	return func(service string, next http.Handler) http.Handler {
+		return promhttp.InstrumentHandlerDuration(histogram.MustCurryWith(prometheus.Labels{
+			"deployment_name":   deployment,
+			"predictor_name":    served.Name,
+			"predictor_version": served.Annotations["version"],
+			"service":           service,
+		}), next)
+	}
+}
