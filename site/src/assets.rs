@@ -4,18 +4,30 @@
 
 mod go;
 
+pub(crate) use go::{goarch, lock};
+
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 /// The Kubernetes that is built: one that sites run today.
 pub const KUBERNETES: &str = "1.34.4";
 /// The etcd that is built: the last 3.6 that the Go that Kubernetes asks for builds as well.
 pub const ETCD: &str = "3.6.8";
+
+/// The Seldon Core whose operator is built: the last that the module proxies hand out of the line under the Apache
+/// licence. Its definitions are those of 1.17.1.
+pub const SELDON_CORE: &str = "1.16.0";
+/// The Istio that is built: its releases have no version that Go can name, so this is a commit, between 1.21 and 1.22.
+pub const ISTIO: &str = "0.0.0-20240218163812-d80ef7b19049";
+
+/// The packages of the programs that a node is made of.
+const KUBELET: &str = "k8s.io/kubernetes/cmd/kubelet";
+const PILOT_AGENT: &str = "istio.io/istio/pilot/cmd/pilot-agent";
 
 /// The two programs of a Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +36,77 @@ pub struct Assets {
     pub etcd: PathBuf,
     /// kube-apiserver.
     pub kube_apiserver: PathBuf,
+}
+
+/// The programs of Kubernetes that a node is made of, beside those of [`Assets`].
+#[derive(Debug, Clone)]
+pub(crate) struct NodePrograms {
+    pub(crate) controller_manager: PathBuf,
+    pub(crate) scheduler: PathBuf,
+    pub(crate) proxy: PathBuf,
+    pub(crate) kubelet: PathBuf,
+}
+
+/// The programs that run in pods.
+#[derive(Debug, Clone)]
+pub struct PodPrograms {
+    /// Istio's control plane.
+    pub istiod: PathBuf,
+    /// What runs Envoy for Istio.
+    pub pilot_agent: PathBuf,
+    /// Seldon Core's controller.
+    pub operator: PathBuf,
+}
+
+/// The programs of a node, built first where the cache has none.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn node_programs(say: &dyn Fn(&str)) -> Result<NodePrograms> {
+    let cache = cache()?;
+    let build = |package| go::kubernetes(package).build(&cache, say);
+    Ok(NodePrograms {
+        controller_manager: build("k8s.io/kubernetes/cmd/kube-controller-manager")?,
+        scheduler: build("k8s.io/kubernetes/cmd/kube-scheduler")?,
+        proxy: build("k8s.io/kubernetes/cmd/kube-proxy")?,
+        kubelet: build(KUBELET)?,
+    })
+}
+
+/// The programs that run in pods, built first where the cache has none.
+///
+/// # Errors
+/// As [`find`].
+pub fn pod_programs(say: &dyn Fn(&str)) -> Result<PodPrograms> {
+    let cache = cache()?;
+    Ok(PodPrograms {
+        istiod: go::istio("istio.io/istio/pilot/cmd/pilot-discovery").build(&cache, say)?,
+        pilot_agent: go::istio(PILOT_AGENT).build(&cache, say)?,
+        operator: go::seldon_operator().build(&cache, say)?,
+    })
+}
+
+/// What plays the part of Seldon's executor, built where the cache does not have it.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn executor_stand_in(say: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::executor_stand_in().build(&cache()?, say)
+}
+
+/// Whose module a file is read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sources {
+    Kubernetes,
+    Istio,
+}
+
+/// A file of a Go module, as it was pinned.
+///
+/// # Errors
+/// When the module cannot be had.
+pub(crate) fn module_file(of: Sources, file: &str) -> Result<Vec<u8>> {
+    go::module_file(&cache()?, of, file)
 }
 
 /// Finds both programs: in `KUBEBUILDER_ASSETS`, on `PATH`, through `setup-envtest`, in the cache, or by building them
@@ -51,7 +134,7 @@ pub fn find(say: &dyn Fn(&str)) -> Result<Assets> {
     let cache = cache()?;
     Ok(Assets {
         etcd: go::etcd().build(&cache, say)?,
-        kube_apiserver: go::kube_apiserver().build(&cache, say)?,
+        kube_apiserver: go::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver").build(&cache, say)?,
     })
 }
 
@@ -71,7 +154,8 @@ fn in_folder(folder: &Path) -> Option<Assets> {
     (is_program(&assets.etcd) && is_program(&assets.kube_apiserver)).then_some(assets)
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// Where a program is on `PATH`.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         // The servers run in a folder of their own, where a relative entry of PATH means something else.
@@ -95,8 +179,42 @@ fn from_setup_envtest(say: &dyn Fn(&str)) -> Option<Assets> {
     found
 }
 
+/// Installs packages of Debian or Ubuntu, as root.
+///
+/// # Errors
+/// When they cannot be installed; the text says what to type.
+pub(crate) fn install(packages: &[&str], say: &dyn Fn(&str)) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    say(&format!("installing what this machine lacks: {}", packages.join(" ")));
+    let apt = |arguments: &[&str]| {
+        Command::new("apt-get")
+            .args(["--yes", "--quiet"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("there is no apt-get on this machine; install what this would: {line}"))
+    };
+    let mut arguments = vec!["install", "--no-install-recommends"];
+    arguments.extend(packages);
+    // A new machine has no lists of packages yet, and an old one may have lists of packages that are gone.
+    if !apt(&arguments)?.status.success() {
+        apt(&["update"])?;
+        let output = apt(&arguments)?;
+        ensure!(
+            output.status.success(),
+            "these packages cannot be installed; type, as root: apt-get update && {line}\n{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
 /// Where built programs are kept, outside the repository so that every clone shares them.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         // The XDG specification: a relative path there is to be ignored.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::{ETCD, KUBERNETES};
+use super::{ETCD, ISTIO, KUBERNETES, SELDON_CORE, Sources};
 
 /// The oldest Go that builds what is pinned here: the go.mod of Kubernetes says so.
 const OLDEST_GO: (u32, u32) = (1, 24);
@@ -25,6 +25,7 @@ const LAST_LINES: usize = 12;
 pub(super) struct Program {
     name: &'static str,
     version: &'static str,
+    /// `.` where the source is ours and among `files`.
     package: &'static str,
     /// What the linker is told.
     link: String,
@@ -33,37 +34,84 @@ pub(super) struct Program {
     files: &'static [(&'static str, &'static str)],
 }
 
+/// The two files of a folder of `go`.
+macro_rules! module {
+    ($folder:literal) => {
+        &[
+            ("go.mod", include_str!(concat!("../../go/", $folder, "/go.mod"))),
+            ("go.sum", include_str!(concat!("../../go/", $folder, "/go.sum"))),
+        ]
+    };
+}
+
+/// No table of symbols and no debugging information.
+const SMALL: &str = "-s -w";
+
 pub(super) fn etcd() -> Program {
     Program {
         name: "etcd",
         version: ETCD,
         package: "go.etcd.io/etcd/server/v3",
-        link: "-s -w".to_owned(),
+        link: SMALL.to_owned(),
         takes: "one to two minutes",
+        files: module!("etcd"),
+    }
+}
+
+/// One of the programs of Kubernetes, which learn their version from the linker.
+pub(super) fn kubernetes(package: &'static str) -> Program {
+    let version = "k8s.io/component-base/version";
+    let mut numbers = KUBERNETES.split('.');
+    let (major, minor) = (numbers.next().unwrap_or(""), numbers.next().unwrap_or(""));
+    Program {
+        name: package.rsplit('/').next().unwrap_or(package),
+        version: KUBERNETES,
+        package,
+        link: format!(
+            "{SMALL} -X {version}.gitVersion=v{KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} -X {version}.gitTreeState=clean"
+        ),
+        takes: "up to five minutes on two cores",
+        files: module!("kubernetes"),
+    }
+}
+
+/// Seldon Core's operator.
+pub(super) fn seldon_operator() -> Program {
+    Program {
+        name: "seldon-operator",
+        version: SELDON_CORE,
+        package: "github.com/seldonio/seldon-core/operator",
+        link: SMALL.to_owned(),
+        takes: "about a minute",
+        files: module!("seldon-core"),
+    }
+}
+
+/// What plays the part of Seldon's executor, which is ours: a change of its source is a version.
+pub(super) fn executor_stand_in() -> Program {
+    Program {
+        name: "executor-stand-in",
+        version: "1",
+        package: ".",
+        link: SMALL.to_owned(),
+        takes: "some seconds",
         files: &[
-            ("go.mod", include_str!("../../go/etcd/go.mod")),
-            ("go.sum", include_str!("../../go/etcd/go.sum")),
+            ("go.mod", include_str!("../../images/executor/go.mod")),
+            ("go.sum", include_str!("../../images/executor/go.sum")),
+            ("main.go", include_str!("../../images/executor/main.go")),
         ],
     }
 }
 
-/// kube-apiserver, which learns its version from the linker.
-pub(super) fn kube_apiserver() -> Program {
-    let package = "k8s.io/component-base/version";
-    let mut numbers = KUBERNETES.split('.');
-    let (major, minor) = (numbers.next().unwrap_or(""), numbers.next().unwrap_or(""));
+/// One of the programs of Istio.
+pub(super) fn istio(package: &'static str) -> Program {
     Program {
-        name: "kube-apiserver",
-        version: KUBERNETES,
-        package: "k8s.io/kubernetes/cmd/kube-apiserver",
-        link: format!(
-            "-s -w -X {package}.gitVersion=v{KUBERNETES} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
-        ),
-        takes: "about five minutes on two cores",
-        files: &[
-            ("go.mod", include_str!("../../go/kube-apiserver/go.mod")),
-            ("go.sum", include_str!("../../go/kube-apiserver/go.sum")),
-        ],
+        name: package.rsplit('/').next().unwrap_or(package),
+        version: ISTIO,
+        package,
+        link: SMALL.to_owned(),
+        takes: "about three minutes on two cores",
+        files: module!("istio"),
     }
 }
 
@@ -77,6 +125,11 @@ impl Program {
         let title = format!("{} v{}", self.name, self.version);
         let folder = cache.join(format!("{}-{}-{}", self.name, self.version, goarch()));
         let built = folder.join(self.name);
+        let same =
+            |(name, text): &(&str, &str)| fs::read_to_string(folder.join(name)).is_ok_and(|there| there == *text);
+        if self.package == "." && built.is_file() && !self.files.iter().all(same) {
+            fs::remove_file(&built).with_context(|| format!("{} cannot be removed", built.display()))?;
+        }
         if built.is_file() {
             return Ok(built);
         }
@@ -128,10 +181,7 @@ const DEFINITIONS: [Definitions; 2] = [
 ];
 
 /// The module that requires both.
-const DEFINITIONS_MODULE: &[(&str, &str)] = &[
-    ("go.mod", include_str!("../../go/crds/go.mod")),
-    ("go.sum", include_str!("../../go/crds/go.sum")),
-];
+const DEFINITIONS_MODULE: &[(&str, &str)] = module!("crds");
 
 /// What `go mod download -json` says of a module.
 #[derive(Deserialize)]
@@ -189,9 +239,51 @@ pub(super) fn definitions(cache: &Path, say: &dyn Fn(&str)) -> Result<Vec<PathBu
     Ok(paths.to_vec())
 }
 
+/// The text of a file that lies in a module which one of the folders in `go` requires.
+///
+/// # Errors
+/// When the module cannot be downloaded, or is not the one that was pinned.
+pub(super) fn module_file(cache: &Path, of: Sources, file: &str) -> Result<Vec<u8>> {
+    let (files, module) = match of {
+        Sources::Kubernetes => (module!("kubernetes"), "k8s.io/kubernetes"),
+        Sources::Istio => (module!("istio"), "istio.io/istio"),
+    };
+    let folder = cache.join("modules").join(module.replace('/', "-"));
+    let mut go = go(cache)?;
+    let _lock = prepare(&folder, files, module, &|_| ())?;
+    let output = go
+        .args(["mod", "download", "-json", module])
+        .current_dir(&folder)
+        .output()
+        .context("go cannot be started")?;
+    let found: Downloaded = serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "Go cannot download {module}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
+    })?;
+    let Some(dir) = found.dir else {
+        bail!("Go cannot download {module}: {}", found.error.unwrap_or_default());
+    };
+    let file = dir.join(file);
+    fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
 /// Makes a folder with a module in it, and keeps others out until the lock is dropped.
 fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, say: &dyn Fn(&str)) -> Result<File> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let lock = lock(folder, what, say)?;
+    for (name, text) in files {
+        fs::write(folder.join(name), text)?;
+    }
+    Ok(lock)
+}
+
+/// Keeps others out of a folder until the lock is dropped.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub(crate) fn lock(folder: &Path, what: &str, say: &dyn Fn(&str)) -> Result<File> {
     let lock = File::create(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => {}
@@ -202,9 +294,6 @@ fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, say: &dyn Fn(&str)
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("{} cannot be locked", folder.display()));
         }
-    }
-    for (name, text) in files {
-        fs::write(folder.join(name), text)?;
     }
     Ok(lock)
 }
@@ -249,7 +338,7 @@ fn version(said: &str) -> Option<(u32, u32)> {
 }
 
 /// What Go calls this machine's architecture.
-fn goarch() -> &'static str {
+pub(crate) fn goarch() -> &'static str {
     match ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -292,8 +381,13 @@ mod tests {
 
     #[test]
     fn the_versions_named_here_are_the_ones_the_modules_require() {
-        for program in [etcd(), kube_apiserver()] {
-            let module = program.package.trim_end_matches("/cmd/kube-apiserver");
+        for (program, module) in [
+            (etcd(), "go.etcd.io/etcd/server/v3"),
+            (kubernetes(super::super::KUBELET), "k8s.io/kubernetes"),
+            (seldon_operator(), "github.com/seldonio/seldon-core/operator"),
+            (istio(super::super::PILOT_AGENT), "istio.io/istio"),
+        ] {
+            assert!(program.package.starts_with(module));
             assert_requires(program.files, module, &format!("v{}", program.version));
         }
         for of in &DEFINITIONS {
