@@ -5,4 +5,5 @@ pub mod apiserver;
 pub mod assets;
 pub mod bundle;
 pub mod hooktool;
+pub mod images;
 pub mod juju;
