@@ -1,17 +1,17 @@
 //! A Kubernetes API of one's own: etcd and kube-apiserver on loopback, for tests and for a site in a box.
 //!
-//! They are the real programs, with roles, tokens and TLS as at a site, and without what acts on objects: no
-//! controller, no scheduler, no kubelet. A Deployment stays what was written, a deleted namespace stays Terminating,
-//! and no service account is made by itself.
+//! They are the real programs, with roles, tokens and TLS as at a site. By themselves they have nothing that acts on
+//! objects: no controller, no scheduler, no kubelet. A Deployment stays what was written, a deleted namespace stays
+//! Terminating, and no service account is made. A node ([`crate::full`]) has all of that, and then both programs run in
+//! its network, and the port on loopback leads there.
 
 mod certificates;
 mod definitions;
 mod kubeconfig;
-mod port;
-mod process;
 mod programs;
 
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,22 @@ use kube::{Api, Client, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::assets::Assets;
-use certificates::{Certificates, private_file, private_folder};
-use kubeconfig::Credentials;
-use process::{Lifetime, Process};
+use crate::node::{API_PORT, Space};
+use crate::port;
+use crate::process::{Lifetime, Process};
+use certificates::{Certificates, private_folder};
 use programs::{API, ETCD};
 
+pub(crate) use certificates::private_file;
+pub(crate) use kubeconfig::{Credentials, text as kubeconfig};
+pub(crate) use programs::arguments;
+
 pub use definitions::install_crds;
+
+/// The addresses of Services: as in `MicroK8s`.
+pub(crate) const SERVICES: &str = "10.152.183.0/24";
+/// The first of them, which is the API server's own.
+pub(crate) const SERVICE: &str = "10.152.183.1";
 
 /// How long the server may take until it answers. Two cores take three seconds.
 const READY: Duration = Duration::from_secs(60);
@@ -43,6 +53,13 @@ const PORTS: usize = 5;
 const TOKEN: i64 = 24 * 60 * 60;
 /// What a later command must know of a server, in its folder.
 const RECORD: &str = "server.json";
+/// What leads into the node: the name of its log and of its pid file.
+const WAY_IN: &str = "kube-apiserver-port";
+
+/// Somebody else listens on a port.
+#[derive(Debug, thiserror::Error)]
+#[error("the port is taken: {0}")]
+struct Taken(std::io::Error);
 
 /// A running etcd and kube-apiserver.
 #[derive(Debug)]
@@ -50,6 +67,9 @@ pub struct ApiServer {
     // In this order they are dropped: the server before what it stores in.
     api: Option<Process>,
     etcd: Process,
+    /// What leads from the port on loopback into the node.
+    way_in: Option<Process>,
+    space: Option<Space>,
     lifetime: Lifetime,
     folder: PathBuf,
     certificates: Certificates,
@@ -75,7 +95,7 @@ impl ApiServer {
     /// # Errors
     /// When a program cannot be started or ends, or the server is not ready within a minute; the text names the log.
     pub async fn start(dir: &Path, assets: &Assets) -> Result<Self> {
-        Self::begin(dir, assets, Lifetime::Bound).await
+        Self::begin(dir, assets, Lifetime::Bound, None).await
     }
 
     /// The same, but both programs outlive this value and this process, until [`ApiServer::stop`].
@@ -83,15 +103,23 @@ impl ApiServer {
     /// # Errors
     /// As [`ApiServer::start`], and when a server runs in `dir` already.
     pub async fn start_detached(dir: &Path, assets: &Assets) -> Result<Self> {
-        Self::begin(dir, assets, Lifetime::Detached).await
+        Self::begin(dir, assets, Lifetime::Detached, None).await
     }
 
-    async fn begin(dir: &Path, assets: &Assets, lifetime: Lifetime) -> Result<Self> {
+    /// The same in the network of a node, with a port on loopback that leads there. It ends with the node.
+    ///
+    /// # Errors
+    /// As [`ApiServer::start_detached`].
+    pub(crate) async fn start_in(dir: &Path, assets: &Assets, space: Space) -> Result<Self> {
+        Self::begin(dir, assets, Lifetime::Detached, Some(space)).await
+    }
+
+    async fn begin(dir: &Path, assets: &Assets, lifetime: Lifetime, space: Option<Space>) -> Result<Self> {
         private_folder(&dir.join(ETCD))?;
         let folder = dir
             .canonicalize()
             .with_context(|| format!("{} cannot be opened", dir.display()))?;
-        if let Some(running) = Self::attach(&folder)? {
+        if let Some(running) = Self::attach_in(&folder, space)? {
             bail!(
                 "a server runs in {} already, at {}; stop it first, or take another folder",
                 folder.display(),
@@ -109,10 +137,12 @@ impl ApiServer {
         // The port of an earlier server in this folder, so that its kubeconfigs stay good.
         let earlier = read_record(&folder).ok().map(|record| record.port);
         let port = port::free(earlier)?;
-        let etcd = programs::etcd(&assets.etcd, &folder, lifetime)?;
+        let etcd = programs::etcd(&assets.etcd, &folder, lifetime, space.as_ref())?;
         let mut server = Self {
             api: None,
             etcd,
+            way_in: None,
+            space,
             lifetime,
             kubeconfig: folder.join("admin.kubeconfig"),
             folder,
@@ -145,7 +175,8 @@ impl ApiServer {
             let api = self.api.take();
             let clash = api
                 .as_ref()
-                .is_some_and(|api| api.last_lines().contains("address already in use"));
+                .is_some_and(|api| api.last_lines().contains("address already in use"))
+                || error.downcast_ref::<Taken>().is_some();
             if let Some(api) = api {
                 api.stop()?;
             }
@@ -162,7 +193,7 @@ impl ApiServer {
         self.url = format!("https://127.0.0.1:{}", self.record.port);
         let record = serde_json::to_vec(&self.record)?;
         private_file(&self.folder.join(RECORD), &record)?;
-        let text = kubeconfig::text(
+        let text = kubeconfig(
             &self.url,
             &self.certificates.ca_pem,
             "admin",
@@ -186,8 +217,15 @@ impl ApiServer {
             self.record.port,
             &self.certificates,
             self.lifetime,
+            self.space.as_ref(),
         )?;
         self.api = Some(api);
+        if let Some(space) = self.space
+            && self.way_in.as_ref().is_none_or(|way_in| way_in.check().is_err())
+        {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.record.port)).map_err(Taken)?;
+            self.way_in = Some(space.lead(WAY_IN, &self.folder, listener, API_PORT)?);
+        }
         self.wait().await
     }
 
@@ -223,6 +261,11 @@ impl ApiServer {
     /// # Errors
     /// When a server runs but the files of its folder cannot be read.
     pub fn attach(dir: &Path) -> Result<Option<Self>> {
+        Self::attach_in(dir, None)
+    }
+
+    /// The same of [`ApiServer::start_in`].
+    pub(crate) fn attach_in(dir: &Path, space: Option<Space>) -> Result<Option<Self>> {
         let Ok(folder) = dir.canonicalize() else {
             return Ok(None);
         };
@@ -237,6 +280,8 @@ impl ApiServer {
         Ok(Some(Self {
             api,
             etcd,
+            way_in: space.and_then(|_| Process::attach(&folder, WAY_IN)),
+            space,
             lifetime: Lifetime::Detached,
             certificates: Certificates::of(&folder.join("pki"))?,
             kubeconfig: folder.join("admin.kubeconfig"),
@@ -253,8 +298,9 @@ impl ApiServer {
     /// When one of them does not end.
     pub fn stop(mut self) -> Result<()> {
         let api = self.stop_apiserver();
-        // Whatever became of the one, the other must not stay behind.
-        self.etcd.stop().and(api)
+        let way_in = self.way_in.take().map_or(Ok(()), Process::stop);
+        // Whatever became of the one, the others must not stay behind.
+        self.etcd.stop().and(way_in).and(api)
     }
 
     /// Ends the API server alone, as an outage would: connections break, and what was stored stays.
@@ -299,6 +345,11 @@ impl ApiServer {
         self.folder.join(programs::AUDIT_LOG)
     }
 
+    /// The file of one of the certificates or keys, as in `apiserver/certificates.rs`.
+    pub(crate) fn certificate(&self, name: &str) -> PathBuf {
+        self.certificates.path(name)
+    }
+
     /// The numbers of the processes: etcd's, and the API server's if it runs.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
@@ -335,7 +386,7 @@ impl ApiServer {
         token: &str,
         default_namespace: &str,
     ) -> Result<String> {
-        kubeconfig::text(
+        kubeconfig(
             &self.url,
             &self.certificates.ca_pem,
             &format!("system:serviceaccount:{service_account_namespace}:{name}"),

@@ -30,6 +30,11 @@ const CLUSTER_ROLE_BINDING: Kind = Kind(
 );
 const GATEWAY: Kind = Kind("networking.istio.io", "v1beta1", "Gateway", "gateways");
 
+/// What Juju runs for a unit.
+const CHARM: &str = "ghcr.io/juju/charm-base:ubuntu-22.04";
+/// What stands for it on a full site.
+const IDLE: &str = crate::images::PAUSE;
+
 /// Who writes these objects.
 const MANAGER: &str = "juju";
 
@@ -40,13 +45,19 @@ const MODEL_ID: &str = "model.juju.is/id";
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    /// Whether the cluster has nodes that would run a unit's pod. What Juju runs there is not to be had, and the agent
+    /// plays it outside; a pod that does nothing then stands for the unit.
+    pub units_run: bool,
 }
 
 impl Cluster {
     /// On a client with an administrator's rights.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            units_run: false,
+        }
     }
 
     /// Makes the model's namespace.
@@ -105,7 +116,7 @@ impl Cluster {
         self.apply(CLUSTER_ROLE, None, &wide, role).await?;
         self.apply(CLUSTER_ROLE_BINDING, None, &wide, binding("ClusterRole", &wide))
             .await?;
-        let set = stateful_set(name, &labels, scale);
+        let set = stateful_set(name, &labels, scale, self.units_run);
         self.apply(STATEFUL_SET, namespace, name, set).await
     }
 
@@ -246,7 +257,8 @@ fn everything() -> Value {
     json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
 }
 
-fn stateful_set(name: &str, labels: &Value, scale: usize) -> Value {
+fn stateful_set(name: &str, labels: &Value, scale: usize, run: bool) -> Value {
+    let image = if run { IDLE } else { CHARM };
     let selector = json!({"app.kubernetes.io/name": name});
     json!({
         "metadata": {"labels": labels},
@@ -259,7 +271,7 @@ fn stateful_set(name: &str, labels: &Value, scale: usize) -> Value {
                 "spec": {
                     "serviceAccountName": name,
                     "terminationGracePeriodSeconds": 30,
-                    "containers": [{"name": "charm", "image": "ghcr.io/juju/charm-base:ubuntu-22.04"}],
+                    "containers": [{"name": "charm", "image": image}],
                 },
             },
         },

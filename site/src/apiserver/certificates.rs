@@ -11,20 +11,35 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// By which names the server is called: as clients of this machine do, and as pods would.
-const NAMES: [&str; 5] = [
+/// By which names the server is called: as clients of this machine do, as those of a node do, and as pods.
+const NAMES: [&str; 7] = [
     "127.0.0.1",
     "localhost",
+    crate::node::ADDRESS,
+    super::SERVICE,
     "kubernetes",
     "kubernetes.default",
     "kubernetes.default.svc",
 ];
 
+/// Who has a certificate: the file, the user and its group. The users are those that Kubernetes' own roles are for (its
+/// documentation, reference/access-authn-authz/rbac); the group of the first may do everything.
+const CLIENTS: [(&str, &str, Option<&str>); 5] = [
+    ("admin", "admin", Some("system:masters")),
+    ("kubelet", "system:node:edge", Some("system:nodes")),
+    ("kube-controller-manager", "system:kube-controller-manager", None),
+    ("kube-scheduler", "system:kube-scheduler", None),
+    ("kube-proxy", "system:kube-proxy", None),
+];
+
+/// By which name the API server calls the webhook of Seldon's operator.
+const WEBHOOK: &str = "seldon-webhook-service.seldon-system.svc";
+
 /// The files of a folder's certificates.
 #[derive(Debug, Clone)]
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     folder: PathBuf,
-    pub(super) ca_pem: String,
+    pub(crate) ca_pem: String,
 }
 
 impl Certificates {
@@ -32,7 +47,7 @@ impl Certificates {
     ///
     /// # Errors
     /// When the folder cannot be written or read.
-    pub(super) fn of(folder: &Path) -> Result<Self> {
+    pub(crate) fn of(folder: &Path) -> Result<Self> {
         if !folder.exists() {
             // Made aside and then named, so that a folder of that name is a whole one.
             let partial = folder.with_extension(format!("partial.{}", std::process::id()));
@@ -49,7 +64,7 @@ impl Certificates {
     }
 
     /// The path of one of the files.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -57,7 +72,7 @@ impl Certificates {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn read(&self, name: &str) -> Result<String> {
+    pub(crate) fn read(&self, name: &str) -> Result<String> {
         let file = self.path(name);
         fs::read_to_string(&file).with_context(|| {
             format!(
@@ -73,7 +88,7 @@ impl Certificates {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn private_folder(folder: &Path) -> Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -85,7 +100,7 @@ pub(super) fn private_folder(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn private_file(file: &Path, text: &[u8]) -> Result<()> {
+pub(crate) fn private_file(file: &Path, text: &[u8]) -> Result<()> {
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -110,13 +125,19 @@ fn make(folder: &Path) -> Result<()> {
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     sign(folder, "apiserver", server, &issuer)?;
 
-    let mut admin = named("admin");
-    // The one group that may do everything, whatever roles there are.
-    admin
-        .distinguished_name
-        .push(DnType::OrganizationName, "system:masters");
-    admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    sign(folder, "admin", admin, &issuer)?;
+    for (file, name, group) in CLIENTS {
+        let mut client = named(name);
+        if let Some(group) = group {
+            client.distinguished_name.push(DnType::OrganizationName, group);
+        }
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        sign(folder, file, client, &issuer)?;
+    }
+
+    let mut webhook = named("seldon-webhook-service");
+    webhook.subject_alt_names = CertificateParams::new(vec![WEBHOOK.to_owned()])?.subject_alt_names;
+    webhook.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    sign(folder, "webhook", webhook, &issuer)?;
 
     // No certificate: what signs the tokens of service accounts, and what verifies them.
     let tokens = KeyPair::generate()?;

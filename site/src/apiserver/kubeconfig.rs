@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const CLUSTER: &str = "site";
 
 /// What one user shows to the server.
-pub(super) enum Credentials {
+pub(crate) enum Credentials {
     /// A client certificate and its key, both PEM.
     Certificate { certificate: String, key: String },
     /// A service account's token.
@@ -19,7 +19,7 @@ pub(super) enum Credentials {
 ///
 /// # Errors
 /// When it cannot be written as YAML.
-pub(super) fn text(url: &str, ca_pem: &str, user: &str, namespace: &str, credentials: Credentials) -> Result<String> {
+pub(crate) fn text(url: &str, ca_pem: &str, user: &str, namespace: &str, credentials: Credentials) -> Result<String> {
     let shown = match credentials {
         Credentials::Certificate { certificate, key } => json!({
             "client-certificate-data": base64(certificate)?,

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::certificates::Certificates;
-use super::process::{Launch, Lifetime, Process};
 use crate::assets::Assets;
+use crate::node::{self, Space};
+use crate::process::{Launch, Lifetime, Process};
 
 /// etcd's name, of its log and of its pid file.
 pub(super) const ETCD: &str = "etcd";
@@ -18,8 +19,6 @@ pub(super) const API: &str = "kube-apiserver";
 const ETCD_CLIENTS: &str = "unix://localhost:2379";
 const ETCD_PEERS: &str = "unix://localhost:2380";
 
-/// The addresses of Services: as in `MicroK8s`.
-const SERVICES: &str = "10.152.183.0/24";
 /// Where every request is written down once it was answered: who asked for what.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 /// What of each request.
@@ -28,7 +27,7 @@ const AUDIT: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omit
 /// Who signs the tokens of service accounts.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
-pub(super) fn etcd(program: &Path, folder: &Path, lifetime: Lifetime) -> Result<Process> {
+pub(super) fn etcd(program: &Path, folder: &Path, lifetime: Lifetime, space: Option<&Space>) -> Result<Process> {
     let flags = [
         ("name", "site"),
         ("data-dir", "data"),
@@ -48,6 +47,8 @@ pub(super) fn etcd(program: &Path, folder: &Path, lifetime: Lifetime) -> Result<
         arguments: arguments(&flags),
         folder,
         inside: &inside,
+        namespaces: space.map(|space| space.init()),
+        listener: None,
     }
     .start(lifetime)
 }
@@ -58,28 +59,45 @@ pub(super) fn api(
     port: u16,
     certificates: &Certificates,
     lifetime: Lifetime,
+    space: Option<&Space>,
 ) -> Result<Process> {
     let policy = folder.join("audit-policy.json");
     std::fs::write(&policy, AUDIT)?;
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let file = |name: &str| certificates.path(name).to_string_lossy().into_owned();
+    let port = port.to_string();
+    let (admin, key) = (file("admin.crt"), file("admin.key"));
+    let place: &[(&str, &str)] = match space {
+        None => &[
+            ("bind-address", "127.0.0.1"),
+            ("advertise-address", "127.0.0.1"),
+            ("secure-port", &port),
+            // A loopback address may not stand in the endpoints of the Service "kubernetes".
+            ("endpoint-reconciler-type", "none"),
+            // It waits for a service account that a controller would make; there are no controllers.
+            ("disable-admission-plugins", "ServiceAccount"),
+        ],
+        Some(_) => &[
+            ("bind-address", "0.0.0.0"),
+            ("advertise-address", node::ADDRESS),
+            ("secure-port", node::API_PORT),
+            ("allow-privileged", "true"),
+            ("kubelet-client-certificate", &admin),
+            ("kubelet-client-key", &key),
+            // The node's name is in no DNS.
+            ("kubelet-preferred-address-types", "InternalIP"),
+        ],
+    };
     let flags = [
         ("etcd-servers", ETCD_CLIENTS),
-        ("bind-address", "127.0.0.1"),
-        ("advertise-address", "127.0.0.1"),
-        ("secure-port", &port.to_string()),
-        // A loopback address may not stand in the endpoints of the Service "kubernetes".
-        ("endpoint-reconciler-type", "none"),
         ("tls-cert-file", &file("apiserver.crt")),
         ("tls-private-key-file", &file("apiserver.key")),
         ("client-ca-file", &file("ca.crt")),
-        ("authorization-mode", "RBAC"),
+        ("authorization-mode", "Node,RBAC"),
         ("service-account-issuer", ISSUER),
         ("service-account-signing-key-file", &file("tokens.key")),
         ("service-account-key-file", &file("tokens.pub")),
-        ("service-cluster-ip-range", SERVICES),
-        // It waits for a service account that a controller would make; there are no controllers.
-        ("disable-admission-plugins", "ServiceAccount"),
+        ("service-cluster-ip-range", super::SERVICES),
         // Shares a busy server out among many clients: here there is one.
         ("enable-priority-and-fairness", "false"),
         ("profiling", "false"),
@@ -90,13 +108,15 @@ pub(super) fn api(
     Launch {
         name: API,
         program: &assets.kube_apiserver,
-        arguments: arguments(&flags),
+        arguments: [arguments(place), arguments(&flags)].concat(),
         folder,
         inside: &inside,
+        namespaces: space.map(|space| space.init()),
+        listener: None,
     }
     .start(lifetime)
 }
 
-fn arguments(flags: &[(&str, &str)]) -> Vec<String> {
+pub(crate) fn arguments(flags: &[(&str, &str)]) -> Vec<String> {
     flags.iter().map(|(name, value)| format!("--{name}={value}")).collect()
 }

@@ -1,4 +1,4 @@
-//! The Kubernetes a site stands on: a small one of its own, or one that is there.
+//! The Kubernetes a site stands on: a small one of its own, a full one of its own, or one that is there.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ::site::apiserver::{self, ApiServer};
 use ::site::assets;
-use anyhow::{Context as _, Result};
+use ::site::full::Full;
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
@@ -17,19 +18,25 @@ use serde_json::json;
 
 use super::say;
 
+/// The folder of a cluster of the site's own, in the site's directory.
+pub const KUBERNETES: &str = "kubernetes";
+
 /// How long a service account's token is good, in seconds. Each command asks for a new one.
 const TOKEN_SECONDS: i64 = 3_600;
 
-/// Which of the two, as a file of the site says.
+/// Which of the three, as a file of the site says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Choice {
     /// The kubeconfig of a cluster that was there; none for the site's own.
     pub kubeconfig: Option<PathBuf>,
+    /// Whether the site's own has a node, Seldon Core and Istio.
+    #[serde(default)]
+    pub full: bool,
 }
 
 impl Choice {
-    /// What the environment asks for: with `KUBECONFIG` set, that cluster.
-    pub fn from_environment() -> Result<Self> {
+    /// What the environment and the command line ask for: with `KUBECONFIG` set, that cluster.
+    pub fn new(full: bool) -> Result<Self> {
         let named = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty());
         let kubeconfig = named
             .map(|path| {
@@ -42,7 +49,11 @@ impl Choice {
                 })
             })
             .transpose()?;
-        Ok(Self { kubeconfig })
+        ensure!(
+            !full || kubeconfig.is_none(),
+            "KUBECONFIG is set, and a site on that cluster uses the Seldon Core and the Istio that are there; for a full site of its own, unset it"
+        );
+        Ok(Self { kubeconfig, full })
     }
 }
 
@@ -50,6 +61,8 @@ impl Choice {
 pub enum Platform {
     /// etcd and kube-apiserver, started by the site.
     Own(Box<ApiServer>),
+    /// With a node, Seldon Core and Istio.
+    Full(Box<Full>),
     /// A cluster that was there.
     Existing(Box<Kubeconfig>),
 }
@@ -65,7 +78,15 @@ impl Platform {
             let client = Client::try_from(config)?;
             return Ok((Self::Existing(Box::new(kubeconfig)), client));
         }
-        let directory = directory.join("kubernetes");
+        let directory = directory.join(KUBERNETES);
+        if choice.full {
+            let full = match Full::attach(&directory, &say).await? {
+                Some(running) => running,
+                None => Full::start_detached(&directory, &say).await?,
+            };
+            let client = full.server().client()?;
+            return Ok((Self::Full(Box::new(full)), client));
+        }
         if let Some(mut running) = ApiServer::attach(&directory)? {
             // etcd first, then the API server: with one alone, the other has crashed or was killed.
             if running.pids().len() < 2 {
@@ -96,13 +117,22 @@ impl Platform {
 
     /// Whether the site runs it.
     pub fn is_own(&self) -> bool {
-        matches!(self, Self::Own(_))
+        !matches!(self, Self::Existing(_))
+    }
+
+    /// The full one.
+    pub fn full(&self) -> Option<&Full> {
+        match self {
+            Self::Full(full) => Some(full),
+            Self::Own(_) | Self::Existing(_) => None,
+        }
     }
 
     /// Writes a kubeconfig with a new token of a service account, for its owner only, since the token is a secret.
     pub async fn write_kubeconfig(&self, client: &Client, namespace: &str, name: &str, file: &Path) -> Result<()> {
         let text = match self {
             Self::Own(server) => server.service_account_kubeconfig(namespace, name).await?,
+            Self::Full(full) => full.server().service_account_kubeconfig(namespace, name).await?,
             Self::Existing(kubeconfig) => with_token(kubeconfig, client, namespace, name).await?,
         };
         let write = || -> std::io::Result<()> {
@@ -115,10 +145,20 @@ impl Platform {
         write().with_context(|| format!("cannot write {}", file.display()))
     }
 
+    /// Ends what runs of a cluster of the site's own, and removes what is left on the machine of what was killed.
+    pub fn stop_own(choice: &Choice, directory: &Path) -> Result<()> {
+        let directory = directory.join(KUBERNETES);
+        if choice.full {
+            return Full::end(&directory);
+        }
+        ApiServer::attach(&directory)?.map_or(Ok(()), ApiServer::stop)
+    }
+
     /// Ends the site's own cluster.
     pub fn stop(self) -> Result<()> {
         match self {
             Self::Own(server) => server.stop(),
+            Self::Full(full) => full.stop(),
             Self::Existing(_) => Ok(()),
         }
     }

@@ -1,8 +1,12 @@
 //! `site demo`: what a user would type, one command after the other.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use ::site::agent::workspace;
+use ::site::full::Full;
+use ::site::images;
 use ::site::juju::Version;
 use anyhow::{Context as _, Result, ensure};
 
@@ -10,10 +14,14 @@ use super::site::{Home, MODEL, Site};
 use super::{consented, diff, objects, status};
 
 const APPLICATION: &str = "iris";
+/// How long a model may take until it serves: its probes begin after 20 s.
+const READY: Duration = Duration::from_secs(180);
+/// One iris: the lengths and widths of its sepals and petals, in centimetres.
+const FLOWER: &str = r#"{"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}"#;
 const OPTION: (&str, &str) = ("image", "seldonio/sklearn-iris:0.4");
 
 /// Runs the demonstration in a site of its own, and takes it down again also when a step fails.
-pub fn demo(mut home: Home) -> Result<()> {
+pub fn demo(mut home: Home, full: bool) -> Result<()> {
     if !home.named {
         // Beside the usual one, which may hold the user's own work.
         home.directory.set_file_name("seldon-model-site-demo");
@@ -31,8 +39,8 @@ pub fn demo(mut home: Home) -> Result<()> {
     };
     let read = consented(&bundle, true)?;
 
-    step("site up");
-    let mut site = Site::up(home.clone(), MODEL, Version::default())?;
+    step(if full { "site up --full" } else { "site up" });
+    let mut site = Site::up(home.clone(), MODEL, Version::default(), full)?;
     let shown = show(&mut site, |site| {
         step("site deploy ./bundle.yaml --trust");
         site.deploy(&read, &bundle)?;
@@ -51,6 +59,9 @@ fn show(site: &mut Site, steps: impl FnOnce(&mut Site) -> Result<()>) -> Result<
 }
 
 fn tour(site: &mut Site) -> Result<()> {
+    if let Some(gateway) = site.full().map(Full::gateway) {
+        return answers(site, &format!("http://{gateway}/model/{APPLICATION}"));
+    }
     print_status(site);
     if site.is_small() {
         note(
@@ -63,13 +74,35 @@ fn tour(site: &mut Site) -> Result<()> {
     print!("{before}");
 
     let (name, value) = OPTION;
-    step(&format!("site config {APPLICATION} {name}={value}"));
-    site.world.set_config(APPLICATION, name, value)?;
-    site.settle()?;
+    configure(site, name, value)?;
     note("What that changed in the objects:");
     print!("{}", diff::diff(&before, &objects::yaml(&site.objects(None)?)?));
     print_status(site);
+    remove(site)
+}
 
+/// With pods, the model answers, and so does its next version.
+fn answers(site: &mut Site, address: &str) -> Result<()> {
+    let versions = [images::IRIS_1, images::IRIS_2];
+    let predict = format!("{address}/api/v0.1/predictions");
+    for image in versions {
+        configure(site, "image", image)?;
+        step(&format!("site wait-for application {APPLICATION}"));
+        site.wait_for(APPLICATION, READY)?;
+        print_status(site);
+        curl(&predict)?;
+    }
+    remove(site)?;
+    curl(&predict)
+}
+
+fn configure(site: &mut Site, name: &str, value: &str) -> Result<()> {
+    step(&format!("site config {APPLICATION} {name}={value}"));
+    site.world.set_config(APPLICATION, name, value)?;
+    site.settle()
+}
+
+fn remove(site: &mut Site) -> Result<()> {
     step(&format!("site remove-application {APPLICATION}"));
     site.remove_application(APPLICATION)?;
     step("site objects");
@@ -80,6 +113,21 @@ fn tour(site: &mut Site) -> Result<()> {
         objects::yaml(&left)?
     );
     println!("No objects of the charm found in namespace {}.", site.world.model.name);
+    Ok(())
+}
+
+/// The request that the model is there for, as a user would make it.
+fn curl(address: &str) -> Result<()> {
+    step(&format!(
+        "curl -s -w '%{{http_code}}' {address} -H 'Content-Type: application/json' -d '{FLOWER}'"
+    ));
+    let output = Command::new("curl")
+        .args(["-s", "-w", "%{http_code}\n", address])
+        .args(["-H", "Content-Type: application/json", "-d", FLOWER])
+        .output()
+        .context("there is no curl on this machine; type: apt-get install curl")?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    ensure!(output.status.success(), "curl got no answer from {address}");
     Ok(())
 }
 

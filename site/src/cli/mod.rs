@@ -10,10 +10,12 @@ mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ::site::bundle::Bundle;
 use ::site::hooktool::{PROTOCOL, PROTOCOL_QUESTION};
 use ::site::juju::{Life, Version};
+use ::site::node::{LEAD, lead};
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
@@ -38,6 +40,9 @@ struct Arguments {
 enum Command {
     /// Start the site. With KUBECONFIG set it is that cluster, else a small one of its own.
     Up {
+        /// With a node that runs pods, Seldon Core and Istio, all real; needs root
+        #[arg(long)]
+        full: bool,
         /// The model, which is also the namespace
         #[arg(long, default_value = site::MODEL)]
         model: String,
@@ -104,6 +109,15 @@ enum Command {
     RemoveApplication { application: String },
     /// Run update-status, as Juju does every five minutes
     UpdateStatus { unit: String },
+    /// Run update-status until an application is active, and say what its status is meanwhile
+    WaitFor {
+        #[arg(value_enum)]
+        what: Waited,
+        name: String,
+        /// In seconds
+        #[arg(long, default_value_t = 300)]
+        timeout: u64,
+    },
     /// Show the log
     DebugLog,
     /// Show the objects the charm made, as YAML
@@ -112,7 +126,19 @@ enum Command {
         kind: Option<String>,
     },
     /// Show the whole thing: up, deploy, change the model, remove, down
-    Demo,
+    Demo {
+        /// On a full site, with a model that answers; needs root
+        #[arg(long)]
+        full: bool,
+    },
+    #[command(name = LEAD, hide = true)]
+    Lead { to: String },
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Waited {
+    Application,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -146,17 +172,21 @@ fn say(line: &str) {
 fn run(arguments: Arguments) -> Result<ExitCode> {
     let home = site::Home::new(arguments.dir, arguments.dispatch)?;
     match arguments.command {
-        Command::Demo => demo::demo(home)?,
-        Command::Up { model, juju } => {
-            let site = Site::up(home, &model, juju)?;
+        Command::Lead { to } => lead(&to)?,
+        Command::Demo { full } => demo::demo(home, full)?,
+        Command::Up { full, model, juju } => {
+            let site = Site::up(home, &model, juju, full)?;
             say(&format!("the site is up; its model is {}", site.world.model.name));
+            if let Some(full) = site.full() {
+                say(&format!("its models will be at http://{}/model/…/", full.gateway()));
+            }
         }
         Command::Deploy { bundle, trust } => {
             let read = consented(&bundle, trust)?;
-            let mut site = Site::up(home, site::MODEL, Version::default())?;
+            let mut site = Site::up(home, site::MODEL, Version::default(), false)?;
             site.deploy(&read, &bundle)?;
         }
-        Command::Down => Site::existing(home)?.down()?,
+        Command::Down => Site::end(home)?,
         command => return on_site(&mut Site::existing(home)?, command),
     }
     Ok(ExitCode::SUCCESS)
@@ -217,6 +247,11 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             site.hooks(|agent, world| agent.resolved(world, &unit, !no_retry))?;
         }
         Command::UpdateStatus { unit } => site.hooks(|agent, world| agent.update_status(world, &unit))?,
+        Command::WaitFor {
+            what: Waited::Application,
+            name,
+            timeout,
+        } => site.wait_for(&name, Duration::from_secs(timeout))?,
         Command::RemoveApplication { application } => site.remove_application(&application)?,
         Command::DebugLog => {
             for line in &site.world.log {
@@ -233,7 +268,7 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             }
             print!("{}", objects::yaml(&objects)?);
         }
-        Command::Up { .. } | Command::Down | Command::Deploy { .. } | Command::Demo => {}
+        Command::Up { .. } | Command::Down | Command::Deploy { .. } | Command::Demo { .. } | Command::Lead { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

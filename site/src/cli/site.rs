@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ::site::agent::{Agent, Cluster, HookRun, dispatch_binary, provide_gateways, tool_client, workspace};
 use ::site::bundle::Bundle;
+use ::site::full::Full;
 use ::site::juju::{Store, Version, World};
 use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use super::cluster::{Choice, Platform};
-use super::{is_alive, objects, say};
+use super::cluster::{Choice, KUBERNETES, Platform};
+use super::{is_alive, objects, say, status};
+
+/// Between two looks at a status.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The model's name where none is given.
 pub const MODEL: &str = "edge";
@@ -43,6 +49,12 @@ impl Home {
             named,
             dispatch,
         })
+    }
+
+    /// What kind of site is there, if any.
+    fn choice(&self) -> Option<Choice> {
+        let text = fs::read_to_string(self.choice_file()).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     fn choice_file(&self) -> PathBuf {
@@ -76,14 +88,17 @@ pub struct Site {
 
 impl Site {
     /// Brings a site up; one that is up is left as it is.
-    pub fn up(home: Home, model: &str, version: Version) -> Result<Self> {
+    pub fn up(home: Home, model: &str, version: Version, full: bool) -> Result<Self> {
         if let Some(site) = Self::open(home.clone())? {
+            if full && site.platform.full().is_none() {
+                bail!("the site that is up is not a full one; end it first: site down");
+            }
             // An earlier attempt may have broken off half-way.
             site.furnish()?;
             return Ok(site);
         }
         let store = Store::open(&home.directory)?;
-        let choice = Choice::from_environment()?;
+        let choice = Choice::new(full)?;
         let mut world = World::new(model);
         world.version = version;
         if choice.kubeconfig.is_some() {
@@ -142,7 +157,8 @@ impl Site {
             .build()
             .context("cannot start the runtime")?;
         let (platform, client) = runtime.block_on(Platform::reach(choice, &home.directory))?;
-        let cluster = Cluster::new(client.clone());
+        let mut cluster = Cluster::new(client.clone());
+        cluster.units_run = platform.full().is_some();
         Ok(Self {
             world,
             home,
@@ -175,6 +191,11 @@ impl Site {
     /// Does something with the agents, with all that Juju keeps in the cluster as it should be before, and saves what
     /// came of it even when it broke off.
     pub fn hooks(&mut self, work: impl FnOnce(&Agent, &mut World) -> Result<Vec<HookRun>>) -> Result<()> {
+        report(&self.run(work)?);
+        Ok(())
+    }
+
+    fn run(&mut self, work: impl FnOnce(&Agent, &mut World) -> Result<Vec<HookRun>>) -> Result<Vec<HookRun>> {
         let agent = self.prepare()?;
         let ran = work(&agent, &mut self.world).and_then(|mut runs| {
             // What a stand-in answers to what was done, and the hooks of that.
@@ -184,8 +205,35 @@ impl Site {
         });
         let applied = self.apply();
         self.store.save(&self.world)?;
-        report(&ran?);
-        applied
+        let ran = ran?;
+        applied.map(|()| ran)
+    }
+
+    /// Runs update-status once a second, where Juju would every five minutes, until the application is active, and says
+    /// what its status is meanwhile.
+    pub fn wait_for(&mut self, name: &str, limit: Duration) -> Result<()> {
+        let start = Instant::now();
+        let mut said = String::new();
+        loop {
+            let application = self.world.application(name)?;
+            let status = status::overall(&self.world, application);
+            let line = format!("{name}: {} {}", status.status, status.message);
+            if line != said {
+                say(&line);
+                said = line;
+            }
+            if status.status == "active" {
+                return Ok(());
+            }
+            if start.elapsed() > limit {
+                bail!("{name} is not active after {} s", limit.as_secs());
+            }
+            thread::sleep(SECOND);
+            let units: Vec<String> = application.units.keys().cloned().collect();
+            for unit in units {
+                self.run(|agent, world| agent.update_status(world, &unit))?;
+            }
+        }
     }
 
     /// The agents, each with a token of its application's service account.
@@ -275,7 +323,24 @@ impl Site {
 
     /// Whether the cluster is the site's own, in which nothing runs pods.
     pub fn is_small(&self) -> bool {
-        self.platform.is_own()
+        self.platform.is_own() && self.platform.full().is_none()
+    }
+
+    /// The full site, where it is one.
+    pub fn full(&self) -> Option<&Full> {
+        self.platform.full()
+    }
+
+    /// Ends the site of a directory, which need not be whole any more: parts of it may have been killed.
+    pub fn end(home: Home) -> Result<()> {
+        match home.choice() {
+            Some(choice) if choice.kubeconfig.is_none() => {
+                let store = Store::open(&home.directory)?;
+                Platform::stop_own(&choice, &home.directory)?;
+                forget(&home, &store)
+            }
+            _ => Self::existing(home)?.down(),
+        }
     }
 
     /// Ends the site. On a cluster that was there before, what the site and the charm made in it goes first.
@@ -287,20 +352,25 @@ impl Site {
             self.runtime.block_on(self.cluster.remove_model(&self.world.model))?;
         }
         self.platform.stop()?;
-        // The world last: with it goes the knowledge that there is something to end.
-        for name in ["agents", "tokens", "kubernetes"] {
-            let path = self.home.directory.join(name);
-            if path.exists() {
-                fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-        }
-        self.store.clear()?;
-        // What may be left is the user's.
-        let _ = fs::remove_file(self.home.choice_file());
-        let _ = fs::remove_file(self.home.directory.join("juju.lock"));
-        let _ = fs::remove_dir(&self.home.directory);
-        Ok(())
+        forget(&self.home, &self.store)
     }
+}
+
+/// Removes a site's files.
+fn forget(home: &Home, store: &Store) -> Result<()> {
+    // The world last: with it goes the knowledge that there is something to end.
+    for name in ["agents", "tokens", KUBERNETES] {
+        let path = home.directory.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    store.clear()?;
+    // What may be left is the user's.
+    let _ = fs::remove_file(home.choice_file());
+    let _ = fs::remove_file(home.directory.join("juju.lock"));
+    let _ = fs::remove_dir(&home.directory);
+    Ok(())
 }
 
 /// Says which hooks ran, one line a unit, and what a failed one told.

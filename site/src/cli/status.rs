@@ -27,7 +27,7 @@ fn workload(world: &World, application: &Application, unit: &Unit) -> Status {
 }
 
 /// The application's status: what the leader set, else the gravest of its units.
-fn overall(world: &World, application: &Application) -> Status {
+pub fn overall(world: &World, application: &Application) -> Status {
     const GRAVEST_FIRST: [&str; 7] = [
         "error",
         "blocked",

@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 100;
 ///
 /// # Errors
 /// When none was found.
-pub(super) fn free(wished: Option<u16>) -> Result<u16> {
+pub(crate) fn free(wished: Option<u16>) -> Result<u16> {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     // The first of those that the kernel deals out, and what it is unless somebody set it.
     let end = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")

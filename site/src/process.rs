@@ -2,6 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,7 +41,7 @@ exit "$status"
 
 /// Whether a program ends with the value that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lifetime {
+pub(crate) enum Lifetime {
     /// With the value, or with this process.
     Bound,
     /// When it is stopped; a file in the folder says which process it is.
@@ -100,14 +102,18 @@ fn boot() -> String {
 }
 
 /// What to start.
-pub(super) struct Launch<'a> {
-    pub(super) name: &'static str,
-    pub(super) program: &'a Path,
-    pub(super) arguments: Vec<String>,
+pub(crate) struct Launch<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: Vec<String>,
     /// The folder of its log and of its pid file.
-    pub(super) folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// The folder that it runs in.
-    pub(super) inside: &'a Path,
+    pub(crate) inside: &'a Path,
+    /// The process whose namespaces it runs in, if not in ours: it ends with that process, whatever its lifetime.
+    pub(crate) namespaces: Option<u32>,
+    /// What it accepts connections on, as its standard input.
+    pub(crate) listener: Option<TcpListener>,
 }
 
 impl Launch<'_> {
@@ -119,9 +125,10 @@ impl Launch<'_> {
     ///
     /// # Errors
     /// When it cannot be started at all. What ends right after its start is seen by [`Process::check`].
-    pub(super) fn start(self, lifetime: Lifetime) -> Result<Process> {
+    pub(crate) fn start(mut self, lifetime: Lifetime) -> Result<Process> {
         let log = self.log();
         let log_from = fs::metadata(&log).map_or(0, |file| file.len());
+        let lifetime = self.namespaces.map_or(lifetime, |_| Lifetime::Detached);
         let started = match lifetime {
             Lifetime::Bound => self.bound(),
             Lifetime::Detached => self.detached(),
@@ -166,23 +173,70 @@ impl Launch<'_> {
         Ok((pid, shell))
     }
 
-    fn detached(&self) -> Result<(u32, Child)> {
+    fn detached(&mut self) -> Result<(u32, Child)> {
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
-        let child = Command::new(self.program)
+        let listener = self.listener.take().map(OwnedFd::from);
+        let mut command = match self.namespaces {
+            Some(process) => {
+                let mut command = enter(process);
+                // Who enters another mount namespace finds itself in its root folder.
+                command.args(["sh", "-c", r#"cd "$0" && exec "$@""#]);
+                command.arg(self.inside).arg(self.program);
+                command
+            }
+            None => Command::new(self.program),
+        };
+        let child = command
             .args(&self.arguments)
             .current_dir(self.inside)
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(listener.map_or_else(Stdio::null, Stdio::from))
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        Ok((child.id(), child))
+        if self.namespaces.is_none() {
+            return Ok((child.id(), child));
+        }
+        // nsenter stays and waits: the program is its child.
+        let start = Instant::now();
+        loop {
+            if let Some(program) = child_of(child.id()) {
+                return Ok((program, child));
+            }
+            if start.elapsed() > END || Id::of(child.id()).is_none() {
+                // Ended already, as a check will say.
+                return Ok((child.id(), child));
+            }
+            thread::sleep(POLL);
+        }
     }
+}
+
+/// The beginning of a command that runs in the namespaces of a process: nsenter(1). What is added to it is the program
+/// and its arguments.
+pub(crate) fn enter(process: u32) -> Command {
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--target={process}"))
+        .args(["--mount", "--net", "--pid", "--"]);
+    command
+}
+
+/// A process that was started by that one.
+pub(crate) fn child_of(parent: u32) -> Option<u32> {
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let text = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, fields) = text.rsplit_once(')')?;
+        // proc(5): the field after the state.
+        let of: u32 = fields.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        (of == parent).then_some(pid)
+    })
 }
 
 /// A program that was started, here or by an earlier command.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: &'static str,
     id: Id,
     /// The guarding shell, or the program itself; neither when an earlier command started it.
@@ -197,7 +251,7 @@ pub(super) struct Process {
 impl Process {
     /// The detached program of that name in a folder, if it runs. A file that speaks of a process that is gone is
     /// deleted.
-    pub(super) fn attach(folder: &Path, name: &'static str) -> Option<Self> {
+    pub(crate) fn attach(folder: &Path, name: &'static str) -> Option<Self> {
         let file = pid_file(folder, name);
         let Some(id) = Id::read(&file).filter(Id::alive) else {
             // If it cannot be deleted, the next look finds it as stale as this one.
@@ -215,13 +269,17 @@ impl Process {
         })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
         self.id.pid
     }
 
     /// # Errors
     /// When the program has ended; the text holds what it said last.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.id.alive() {
             return Ok(());
         }
@@ -234,7 +292,7 @@ impl Process {
     }
 
     /// The last lines that the program wrote since it was started.
-    pub(super) fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         let text = read_end(&self.log, self.log_from).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(LAST_LINES);
@@ -245,7 +303,7 @@ impl Process {
     ///
     /// # Errors
     /// When it is still there after ten seconds.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         self.end()
     }
 
@@ -256,18 +314,19 @@ impl Process {
                 drop(shell.stdin.take());
                 collect(&mut shell)?;
             }
-            (Lifetime::Detached, Some(mut child)) => {
-                child.kill()?;
-                collect(&mut child)?;
+            (Lifetime::Detached, child) => {
+                if self.id.alive() {
+                    // The shell's own kill: not every machine has one as a program.
+                    Command::new("sh")
+                        .args(["-c", "kill -9 \"$1\"", "kill", &self.id.pid.to_string()])
+                        .stderr(Stdio::null())
+                        .status()?;
+                }
+                if let Some(mut child) = child {
+                    collect(&mut child)?;
+                }
             }
-            (_, None) if self.id.alive() => {
-                // The shell's own kill: not every machine has one as a program.
-                Command::new("sh")
-                    .args(["-c", "kill -9 \"$1\"", "kill", &self.id.pid.to_string()])
-                    .stderr(Stdio::null())
-                    .status()?;
-            }
-            (_, None) => {}
+            (Lifetime::Bound, None) => {}
         }
         let start = Instant::now();
         while self.id.alive() {
