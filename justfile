@@ -12,6 +12,14 @@ run *args="demo":
 test:
     cargo test --workspace
 
+# The charm on a full site, where models answer: as root. `just e2e serving` runs those with that word in their name.
+e2e *filter:
+    cargo test --test e2e -- {{filter}}
+
+# The tables of docs/site.md: what a site and its models cost.
+measure:
+    cargo test --test e2e -- --ignored measure
+
 # Formatting and lints; a warning is an error.
 lint:
     cargo fmt --all --check

@@ -1,0 +1,127 @@
+//! A model does not come up, and the status says why.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use site::images::{IRIS_1, IRIS_2};
+
+use crate::fixture::{FLOWER, Model, SERVES, pod, until};
+use crate::load::{Load, none_failed};
+use crate::support::has;
+
+/// How long the status may take to say what the kubelet has said of a pod.
+const TOLD: Duration = Duration::from_secs(60);
+
+/// A pod's container was said to be in that state, for that reason.
+fn reason_is(pod: &Value, reason: &str) -> bool {
+    let of = |kind: &str| pod["status"][kind].as_array().cloned().unwrap_or_default();
+    [of("containerStatuses"), of("initContainerStatuses")]
+        .iter()
+        .flatten()
+        .any(|container| {
+            ["waiting", "terminated"]
+                .iter()
+                .any(|state| container["state"][state]["reason"] == reason)
+                || container["lastState"]["terminated"]["reason"] == reason
+        })
+}
+
+/// Waits for the kubelet's word.
+#[track_caller]
+fn until_kubelet_says(model: &Model, reason: &str) {
+    until(SERVES, &format!("a pod is {reason}"), || {
+        let pods = model.objects(&pod());
+        if pods.iter().any(|pod| reason_is(pod, reason)) {
+            Ok(())
+        } else {
+            Err(format!("{} pods are not", pods.len()))
+        }
+    });
+}
+
+pub fn a_bad_image_is_named_and_the_version_before_goes_on() {
+    const MISSING: &str = "site.local/iris:missing";
+    let mut model = Model::serving("pulled");
+    let load = Load::start(&model.predictions("pulled"), FLOWER, 3);
+    let says = model.configure(&[("image", MISSING)]);
+    assert!(!says.starts_with("active: "), "{says}");
+    until_kubelet_says(&model, "ErrImagePull");
+    let says = model.until_says(TOLD, &["blocked: ", MISSING]);
+    has(&says, &["iris", "cannot be pulled", "juju config iris image="]);
+    assert_eq!(model.predict().version(), "1");
+
+    model.configure(&[("image", IRIS_1)]);
+    model.until_says(SERVES, &["active: ", IRIS_1]);
+    none_failed(&load.stop(), 50.0);
+}
+
+pub fn a_crash_at_start_is_named() {
+    let mut model = Model::new("crashing");
+    model.configure(&[("env", "{FAIL_AT_START: no such flower}")]);
+    until_kubelet_says(&model, "CrashLoopBackOff");
+    let says = model.until_says(TOLD, &["blocked: ", "crashes"]);
+    has(&says, &["iris", "logs"]);
+    // It is tried again and again, and between two crashes it runs.
+    let restarts = |model: &Model| -> u64 {
+        let pods = model.objects(&pod());
+        let containers = pods
+            .iter()
+            .filter_map(|pod| pod["status"]["containerStatuses"].as_array());
+        containers
+            .flatten()
+            .filter(|container| container["name"] == "iris")
+            .filter_map(|container| container["restartCount"].as_u64())
+            .sum()
+    };
+    let before = restarts(&model);
+    until(SERVES, "it is tried again", || {
+        let says = model.looks();
+        has(&says, &["blocked: ", "crashes"]);
+        let now = restarts(&model);
+        if now > before + 1 {
+            Ok(())
+        } else {
+            Err(format!("{now} restarts"))
+        }
+    });
+    // Set right, it serves.
+    model.configure(&[("env", "")]);
+    model.until_says(SERVES, &["active: "]);
+}
+
+pub fn a_model_that_outgrows_its_memory_is_named() {
+    let mut model = Model::new("eating");
+    model.configure(&[
+        ("env", "{EAT_MEMORY_MIB: '600'}"),
+        ("resources", "{limits: {memory: 400Mi}}"),
+    ]);
+    until_kubelet_says(&model, "OOMKilled");
+    let says = model.until_says(TOLD, &["blocked: ", "memory"]);
+    has(&says, &["iris", "resources"]);
+}
+
+pub fn a_model_that_no_node_has_room_for_is_named() {
+    let mut model = Model::new("large");
+    let says = model.configure(&[("resources", "{requests: {memory: 900Gi}}")]);
+    assert!(!says.starts_with("active: "), "{says}");
+    let says = model.until_says(TOLD, &["memory"]);
+    has(&says, &["iris", "resources"]);
+    assert!(!says.starts_with("active: "), "{says}");
+    // What is too large may still be followed by what is not.
+    model.configure(&[("resources", ""), ("image", IRIS_2)]);
+    model.until_says(SERVES, &["active: "]);
+}
+
+pub fn a_model_uri_that_does_not_exist_is_named() {
+    const NOWHERE: &str = "s3://models/no/such/flower";
+    let mut model = Model::new("nowhere");
+    model.configure(&[
+        ("image", ""),
+        ("implementation", "SKLEARN_SERVER"),
+        ("protocol", "v2"),
+        ("model-uri", NOWHERE),
+    ]);
+    until_kubelet_says(&model, "CrashLoopBackOff");
+    let says = model.until_says(TOLD, &["blocked: ", NOWHERE]);
+    has(&says, &["iris", "model-uri"]);
+}

@@ -1,0 +1,143 @@
+//! A model's clients.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ureq::Agent;
+
+/// How long a client waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a client was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// 0 where there was none.
+    pub status: u16,
+    pub body: String,
+    /// When it was there.
+    pub at: Instant,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// The version of the model that answered, as its tags say.
+    pub fn version(&self) -> String {
+        self.json()["meta"]["tags"]["version"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The probabilities of the first row.
+    pub fn probabilities(&self) -> Vec<f64> {
+        let row = self.json()["data"]["ndarray"][0].clone();
+        serde_json::from_value(row).unwrap_or_default()
+    }
+}
+
+fn client() -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build();
+    Agent::new_with_config(config)
+}
+
+fn ask_with(agent: &Agent, url: &str, body: &str) -> Answer {
+    let answer = agent.post(url).content_type("application/json").send(body);
+    let (status, body) = match answer {
+        Ok(mut answer) => {
+            let status = answer.status().as_u16();
+            match answer.body_mut().read_to_string() {
+                Ok(body) => (status, body),
+                Err(error) => (0, error.to_string()),
+            }
+        }
+        Err(error) => (0, error.to_string()),
+    };
+    Answer {
+        status,
+        body,
+        at: Instant::now(),
+    }
+}
+
+/// One request, on a connection of its own.
+pub fn ask(url: &str, body: &str) -> Answer {
+    ask_with(&client(), url, body)
+}
+
+/// Requests at a constant rate, until it is stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Vec<Answer>>>,
+}
+
+impl Load {
+    /// Of so many clients, each of which asks 20 times a second: half of them on connections that they keep, half on a
+    /// new one each time.
+    pub fn start(url: &str, body: &str, clients: usize) -> Self {
+        const PACE: Duration = Duration::from_millis(50);
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..clients)
+            .map(|number| {
+                let (stop, url, body) = (Arc::clone(&stop), url.to_owned(), body.to_owned());
+                thread::spawn(move || {
+                    let kept = client();
+                    let mut answers = Vec::new();
+                    let mut next = Instant::now();
+                    while !stop.load(Ordering::Relaxed) {
+                        answers.push(if number % 2 == 0 {
+                            ask_with(&kept, &url, &body)
+                        } else {
+                            ask(&url, &body)
+                        });
+                        next += PACE;
+                        thread::sleep(next.saturating_duration_since(Instant::now()));
+                    }
+                    answers
+                })
+            })
+            .collect();
+        Self { stop, clients }
+    }
+
+    /// What was answered, in order of time.
+    pub fn stop(self) -> Vec<Answer> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all: Vec<Answer> = self
+            .clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect();
+        all.sort_by_key(|answer| answer.at);
+        all
+    }
+}
+
+/// Every request was answered, at no less than this rate a second.
+#[track_caller]
+pub fn none_failed(answers: &[Answer], rate: f64) {
+    let failed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed, the first: {:?}",
+        failed.len(),
+        answers.len(),
+        failed.first()
+    );
+    let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
+    let seconds = (last.at - first.at).as_secs_f64();
+    #[allow(clippy::cast_precision_loss, reason = "thousands")]
+    let seen = answers.len() as f64 / seconds;
+    assert!(seen >= rate, "{seen:.0} requests a second are no load");
+}

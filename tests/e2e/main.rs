@@ -1,0 +1,121 @@
+//! The charm on a full site: a real node, Seldon Core's own controller, Istio's own control plane and gateway, models
+//! that answer.
+//!
+//! `cargo test --test e2e`, as root. Where the machine cannot run a site, every test is counted as ignored, and the reason
+//! is printed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc
+)]
+
+mod failing;
+mod fixture;
+mod load;
+mod many;
+mod measure;
+mod outages;
+mod owning;
+mod serving;
+mod site_itself;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use libtest_mimic::{Arguments, Trial};
+use site::full::Full;
+
+/// How many tests run at a time: they wait for probes most of the time, and two cores start four models at once.
+const THREADS: usize = 4;
+
+/// A test by its function's name.
+macro_rules! claims {
+    ($($module:ident: $($name:ident),+ $(,)?;)+) => {
+        vec![$($((stringify!($module), stringify!($name), $module::$name as fn())),+),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let together = claims! {
+        serving:
+            the_blogs_request_is_answered,
+            it_is_active_only_once_a_request_would_succeed,
+            a_new_version_costs_no_request,
+            the_executor_counts_the_requests,
+            protocol_v2_is_answered_by_mlserver;
+        failing:
+            a_bad_image_is_named_and_the_version_before_goes_on,
+            a_crash_at_start_is_named,
+            a_model_that_outgrows_its_memory_is_named,
+            a_model_that_no_node_has_room_for_is_named,
+            a_model_uri_that_does_not_exist_is_named;
+        many:
+            ten_models_share_a_port_and_one_leaves_without_harm,
+            a_taken_prefix_blocks_the_second_and_harms_nobody;
+        owning:
+            what_a_person_changes_is_put_back_and_said,
+            what_a_person_deletes_is_made_again_and_said,
+            without_rights_it_says_what_to_type_and_heals,
+            istio_and_seldon_check_what_is_written,
+            removed_leaves_nothing,
+            removed_by_force_leaves_nothing;
+    };
+    // What takes away a part that others stand on.
+    let alone = claims! {
+        outages:
+            seldons_own_route_and_ours_live_together,
+            without_the_api_server_it_waits_and_heals,
+            without_seldons_controller_it_never_says_active,
+            without_istiod_what_is_routed_goes_on,
+            without_the_kubelet_it_does_not_stay_active;
+        site_itself:
+            down_leaves_nothing_behind,
+            a_killed_site_leaves_nothing_behind;
+    };
+    let measured = claims! { measure: measure; };
+
+    let possible = Full::possible();
+    if let Err(why) = &possible {
+        eprintln!("these tests are ignored, as this machine cannot run a full site: {why}");
+    }
+    let trials = |claims: &[(&str, &'static str, fn())], ignored: bool| -> Vec<Trial> {
+        let trial = |(module, name, claim): &(&str, &'static str, fn())| {
+            let (name, claim) = (*name, *claim);
+            Trial::test(format!("{module}::{name}"), move || {
+                let start = Instant::now();
+                claim();
+                eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
+                Ok(())
+            })
+            .with_ignored_flag(ignored)
+        };
+        claims.iter().map(trial).collect()
+    };
+    let can = possible.is_ok();
+    let runs = !arguments.list && can;
+    if runs {
+        fixture::start();
+    }
+    let measuring = arguments.ignored || arguments.include_ignored;
+    arguments.test_threads.get_or_insert(THREADS);
+    let first = libtest_mimic::run(&arguments, trials(&together, !can));
+    arguments.test_threads = Some(1);
+    let mut rest = trials(&alone, !can);
+    if measuring {
+        rest.extend(trials(&measured, true));
+    }
+    let second = libtest_mimic::run(&arguments, rest);
+    if runs {
+        fixture::stop();
+    }
+    if first.has_failed() || second.has_failed() {
+        return ExitCode::from(101);
+    }
+    ExitCode::SUCCESS
+}

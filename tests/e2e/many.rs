@@ -1,0 +1,71 @@
+//! Many models share a gateway.
+
+use std::time::Instant;
+
+use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
+use crate::load::{Load, ask, none_failed};
+use crate::support::has;
+
+pub fn ten_models_share_a_port_and_one_leaves_without_harm() {
+    let mut model = Model::new("fleet");
+    let names: Vec<String> = (0..10).map(|number| format!("flower-{number}")).collect();
+    // Every other one is of version 2.
+    let entries = |names: &[String]| {
+        let entry = |name: &String| {
+            let version = 1 + name.bytes().last().unwrap() % 2;
+            format!("{name}: {{image: 'site.local/iris:{version}'}}")
+        };
+        let all: Vec<String> = names.iter().map(entry).collect();
+        format!("{{{}}}", all.join(", "))
+    };
+    let start = Instant::now();
+    model.configure(&[("image", ""), ("prefix", ""), ("models", &entries(&names))]);
+    model.until_says(2 * SERVES, &["active: "]);
+    eprintln!("ten models serve after {} s", start.elapsed().as_secs());
+    for name in &names {
+        let answer = ask(&model.predictions(name), FLOWER);
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+        let version = 1 + name.bytes().last().unwrap() % 2;
+        assert_eq!(answer.version(), version.to_string(), "{name}");
+        // The wrapper says by which name it was asked.
+        assert!(
+            answer.json()["meta"]["requestPath"].get(name).is_some(),
+            "{name}: {answer:?}"
+        );
+    }
+
+    let (gone, rest) = names.split_last().unwrap();
+    let loads: Vec<Load> = rest
+        .iter()
+        .map(|name| Load::start(&model.predictions(name), FLOWER, 1))
+        .collect();
+    let says = model.configure(&[("models", &entries(rest))]);
+    assert!(says.starts_with("active: "), "{says}");
+    until(SOON, &format!("{gone} is gone"), || {
+        let answer = ask(&model.predictions(gone), FLOWER);
+        if answer.status == 404 {
+            Ok(())
+        } else {
+            Err(format!("{answer:?}"))
+        }
+    });
+    for load in loads {
+        none_failed(&load.stop(), 5.0);
+    }
+}
+
+pub fn a_taken_prefix_blocks_the_second_and_harms_nobody() {
+    let model = Model::serving("first");
+    let load = Load::start(&model.predictions("first"), FLOWER, 3);
+    let mut second = Model::new("second");
+    let says = second.configure(&[("prefix", "/model/first/"), ("image", "site.local/iris:2")]);
+    assert!(says.starts_with("blocked: "), "{says}");
+    has(&says, &["/model/first/", "prefix"]);
+    // And with a prefix of its own it serves.
+    second.configure(&[("prefix", "/model/second/")]);
+    second.until_says(SERVES, &["active: "]);
+    let answers = load.stop();
+    none_failed(&answers, 50.0);
+    assert!(answers.iter().all(|answer| answer.version() == "1"));
+    assert_eq!(second.predict().version(), "2");
+}

@@ -1,0 +1,146 @@
+//! A part of the site is away.
+
+use std::time::Duration;
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::json;
+use site::images::IRIS_2;
+
+use crate::fixture::{FLOWER, Model, SERVES, SOON, deployment, full, runtime, scale, until, vs};
+use crate::load::{Load, none_failed};
+use crate::support::has;
+
+/// Brings back what a test took away, also where the test fails: those that follow stand on it.
+struct Back<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Back<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Takes all pods of one of the site's own Deployments away, until the value is dropped.
+fn without(namespace: &'static str, name: &'static str) -> Back<impl FnMut()> {
+    scale(namespace, name, 0);
+    Back(move || scale(namespace, name, 1))
+}
+
+/// Turns Seldon's own routes on or off.
+fn seldons_routes(on: bool) {
+    scale("seldon-system", "seldon-controller-manager", 0);
+    runtime().block_on(async {
+        let client = full().server().client().unwrap();
+        let api: Api<DynamicObject> = Api::namespaced_with(client, "seldon-system", &deployment());
+        let change = json!({"spec": {"template": {"spec": {"containers": [
+            {"name": "manager", "env": [{"name": "ISTIO_ENABLED", "value": on.to_string()}]},
+        ]}}}});
+        api.patch(
+            "seldon-controller-manager",
+            &PatchParams::default(),
+            &Patch::Strategic(&change),
+        )
+        .await
+        .unwrap();
+    });
+    scale("seldon-system", "seldon-controller-manager", 1);
+}
+
+pub fn seldons_own_route_and_ours_live_together() {
+    let mut model = Model::serving("both");
+    seldons_routes(true);
+    let back = Back(|| seldons_routes(false));
+    until(SERVES, "Seldon makes its own VirtualService", || {
+        let names = model.names(&vs());
+        if names.iter().any(|name| name == "iris") {
+            Ok(())
+        } else {
+            Err(format!("{names:?}"))
+        }
+    });
+    let says = model.looks();
+    assert!(says.starts_with("active: "), "{says}");
+    assert_eq!(model.predict().status, 200);
+    // A change of ours leaves theirs, and goes through.
+    model.configure(&[("image", IRIS_2)]);
+    model.until_says(SERVES, &["active: ", IRIS_2]);
+    let names = model.names(&vs());
+    drop(back);
+    assert!(
+        names.contains(&"iris".to_owned()) && names.contains(&"iris-route".to_owned()),
+        "{names:?}"
+    );
+    assert_eq!(model.predict().version(), "2");
+}
+
+pub fn without_the_api_server_it_waits_and_heals() {
+    let mut model = Model::serving("cut-off");
+    let load = Load::start(&model.predictions("cut-off"), FLOWER, 3);
+    full().stop_apiserver().unwrap();
+    let back = Back(|| runtime().block_on(full().restart_apiserver()).unwrap());
+    let says = model.looks();
+    assert!(says.starts_with("waiting: "), "{says}");
+    has(&says, &["the Kubernetes API cannot be reached"]);
+    drop(back);
+    model.until_says(SERVES, &["active: "]);
+    none_failed(&load.stop(), 50.0);
+}
+
+pub fn without_seldons_controller_it_never_says_active() {
+    let mut model = Model::serving("uncontrolled");
+    let back = without("seldon-system", "seldon-controller-manager");
+    let says = model.looks();
+    assert!(says.starts_with("active: "), "what serves, serves: {says}");
+    model.config(&[("image", IRIS_2)]);
+    let mut seen = Vec::new();
+    // Its webhook is away too, and refuses by its absence: the charm must say so, and must not take it for a no.
+    for _ in 0..3 {
+        let says = model.says();
+        assert!(says.starts_with("waiting: "), "{says}");
+        assert_eq!(model.predict().version(), "1");
+        seen.push(says);
+    }
+    drop(back);
+    model.until_says(SERVES, &["active: ", IRIS_2]);
+    assert_eq!(model.predict().version(), "2");
+}
+
+pub fn without_istiod_what_is_routed_goes_on() {
+    let mut model = Model::serving("undirected");
+    let load = Load::start(&model.predictions("undirected"), FLOWER, 3);
+    let back = without("istio-system", "istiod");
+    let says = model.looks();
+    assert!(says.starts_with("active: "), "what serves, serves: {says}");
+    // A new route cannot be checked, so Istio's webhook lets nothing through.
+    let mut second = Model::new("undirected-too");
+    let says = second.says();
+    assert!(says.starts_with("waiting: "), "{says}");
+    drop(back);
+    second.until_says(SERVES, &["active: "]);
+    until(SOON, "the new route is felt", || match second.predict().status {
+        200 => Ok(()),
+        other => Err(other.to_string()),
+    });
+    none_failed(&load.stop(), 50.0);
+}
+
+pub fn without_the_kubelet_it_does_not_stay_active() {
+    let mut model = Model::serving("unattended");
+    full().stop_kubelet().unwrap();
+    let back = Back(|| runtime().block_on(full().start_kubelet()).unwrap());
+    // Kubernetes notices a silent node by its lease, and takes its pods out of service.
+    let says = until(Duration::from_secs(120), "it is no longer active", || {
+        let says = model.looks();
+        if says.starts_with("active: ") {
+            Err(says)
+        } else {
+            Ok(says)
+        }
+    });
+    assert!(says.starts_with("waiting: "), "{says}");
+    drop(back);
+    model.until_says(SERVES, &["active: "]);
+    until(SOON, "it answers", || match model.predict().status {
+        200 => Ok(()),
+        other => Err(other.to_string()),
+    });
+}
