@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use kube::api::{DynamicObject, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,11 +114,14 @@ impl Observed {
             .or_else(|| self.state(model).address.port())
     }
 
-    /// The Deployments of a model.
+    /// The Deployments of a model, without those of a SeldonDeployment that was deleted: Kubernetes takes them away in its
+    /// own time, and Seldon may call a new one available over them.
     pub fn deployments_of(&self, model: &str) -> impl Iterator<Item = &Deployment> {
+        let owner = self.seldon_deployment(model).and_then(ResourceExt::uid);
         self.deployments
             .iter()
             .filter(move |d| d.labels().get(label::MODEL).is_some_and(|m| m == model))
+            .filter(move |d| d.owner_references().iter().any(|of| Some(&of.uid) == owner.as_ref()))
     }
 
     /// The pods of a model that are of the spec with this digest.

@@ -89,10 +89,11 @@ impl Scene {
         };
         let name = &planned.model.name;
         let state = if replicas == 0 { "Creating" } else { "Available" };
-        self.observed.seldon_deployments.push(applied(
-            serde_json::to_value(&planned.deployment).unwrap(),
-            json!({"state": state}),
-        ));
+        let mut made = serde_json::to_value(&planned.deployment).unwrap();
+        made["metadata"]["uid"] = json!(format!("uid-of-{name}"));
+        self.observed
+            .seldon_deployments
+            .push(applied(made, json!({"state": state})));
         if let Route::Set(route) = &planned.route {
             self.observed
                 .virtual_services
@@ -105,6 +106,10 @@ impl Scene {
                     "generation": 3,
                     "labels": {label::MODEL: name},
                     "annotations": {label::SPEC_HASH: planned.hash},
+                    "ownerReferences": [{
+                        "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "name": name,
+                        "uid": format!("uid-of-{name}"), "controller": true,
+                    }],
                 },
                 "spec": {"replicas": replicas},
                 "status": {

@@ -205,7 +205,11 @@ impl Live {
             "selector": {"matchLabels": {"seldon-model/model": model}},
             "template": pod,
         });
-        let object = json!({"metadata": metadata, "spec": spec});
+        let mut object = json!({"metadata": metadata, "spec": spec});
+        object["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": sdep_object["apiVersion"], "kind": sdep_object["kind"], "name": model,
+            "uid": sdep_object["metadata"]["uid"], "controller": true,
+        }]);
         self.apply_as("seldon", &deployment(), &name, &object);
         let generation = self.get(&deployment(), &name).unwrap()["metadata"]["generation"].clone();
         self.merge_status(

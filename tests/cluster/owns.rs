@@ -130,6 +130,20 @@ fn log(run: &site::agent::HookRun) -> String {
 }
 
 #[test]
+fn what_serves_for_a_deleted_model_does_not_count_for_its_successor() {
+    let mut live = Live::new("successor");
+    live.serves();
+    live.delete(&sdep(), "iris");
+    live.hook("update-status");
+    // Kubernetes has not deleted the old one's Deployment yet, and Seldon finds it as it should be.
+    live.merge_status(&sdep(), "iris", &json!({"state": "Available"}));
+    let says = live.says();
+    assert!(says.starts_with("waiting: "), "{says}");
+    live.seldon_serves("iris");
+    assert!(live.says().starts_with("active: "));
+}
+
+#[test]
 fn what_a_person_changed_by_hand_is_put_back_and_said() {
     let mut live = Live::new("edited");
     live.serves();
