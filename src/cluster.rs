@@ -158,6 +158,17 @@ impl Cluster {
     /// When the API server refuses it, or cannot be asked within the time of a hook.
     pub async fn apply(&self, apply: &Apply) -> Result<(), Refusal> {
         let api = self.ours(&apply.kind.resource());
+        let of = |refusal: Refusal| refusal.of(apply.kind, &apply.name);
+        if let Some(patch) = &apply.take_out {
+            let parameters = PatchParams {
+                field_manager: Some(self.identity.manager()),
+                ..PatchParams::default()
+            };
+            let patch = Patch::Merge(patch);
+            self.call(|| api.patch(&apply.name, &parameters, &patch))
+                .await
+                .map_err(of)?;
+        }
         let mut parameters = PatchParams::apply(&self.identity.manager());
         parameters.field_validation = Some(ValidationDirective::Strict);
         parameters.force = apply.force;
@@ -165,7 +176,7 @@ impl Cluster {
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await
             .map(drop)
-            .map_err(|refusal| refusal.of(apply.kind, &apply.name))
+            .map_err(of)
     }
 
     /// Deletes an object; one that is gone already, or replaced by somebody else's of that name, is as good as deleted.

@@ -62,6 +62,8 @@ pub struct Apply {
     /// Whether fields are taken back from a person who changed them by hand. From a program they never are: the two would
     /// take them from each other for ever.
     pub force: bool,
+    /// A merge patch to begin with, where a person has added something that an apply would leave.
+    pub take_out: Option<Value>,
 }
 
 /// Removal of an object of ours that is no longer asked for.
@@ -244,16 +246,23 @@ fn apply(
         name,
         because: "it is not there".to_owned(),
         force: false,
+        take_out: None,
         object,
     };
     if let Some(live) = live {
         let manager = identity.manager();
-        step.because = drift::drift(&step.object, live, &manager)?;
-        let rivals = drift::rivals(&step.object, live, &manager);
-        if !rivals.is_empty() && rivals.iter().all(|rival| is_a_persons(rival)) {
-            let by: Vec<String> = rivals.into_iter().collect();
+        let added = drift::additions(&step.object, live, is_a_persons);
+        let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());
+        step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
+        let mut by = drift::rivals(&step.object, live, &manager);
+        step.force = !by.is_empty() && by.iter().all(|rival| is_a_persons(rival));
+        if let Some(added) = added {
+            by.extend(added.by);
+            step.take_out = Some(added.patch);
+        }
+        if step.force || step.take_out.is_some() {
+            let by: Vec<String> = by.into_iter().filter(|by| is_a_persons(by)).collect();
             step.because = format!("{}: it was changed by {}, and is put back", step.because, by.join(", "));
-            step.force = true;
         }
     }
     Some(step)

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The first difference, as a path for the log; `None` when an apply would change nothing.
 pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
@@ -48,6 +48,57 @@ pub fn rivals(wanted: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<S
         (!of_us && contests(entry.get("fieldsV1")?, wanted, &live)).then(|| name.to_owned())
     });
     rivals.collect()
+}
+
+/// What has been added to the spec by field managers of a kind.
+#[derive(Debug, PartialEq)]
+pub struct Additions {
+    /// Their names.
+    pub by: BTreeSet<String>,
+    /// A merge patch that takes them out.
+    pub patch: Value,
+}
+
+/// Finds fields of the spec that are not wanted and were set by such a field manager. An apply leaves what it does not
+/// name, and each such field says something else of what is to be served.
+pub fn additions(wanted: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -> bool) -> Option<Additions> {
+    let mut by = BTreeSet::new();
+    let mut patch = Map::new();
+    for entry in live.metadata.managed_fields.iter().flatten() {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        let spec = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:spec"));
+        if let (true, Some(fields), Some(wanted)) = (is_meant(manager), spec, wanted.get("spec"))
+            && unset(fields, wanted, &mut patch)
+        {
+            by.insert(manager.to_owned());
+        }
+    }
+    let patch = serde_json::json!({"spec": patch});
+    (!by.is_empty()).then_some(Additions { by, patch })
+}
+
+/// Puts null where a field is not wanted. Whether there is any.
+fn unset(fields: &Value, wanted: &Value, patch: &mut Map<String, Value>) -> bool {
+    let mut any = false;
+    for (key, below) in fields.as_object().into_iter().flatten() {
+        let Some(field) = key.strip_prefix("f:") else {
+            continue;
+        };
+        match wanted.get(field) {
+            None => {
+                patch.insert(field.to_owned(), Value::Null);
+                any = true;
+            }
+            Some(wanted) => {
+                let mut inner = Map::new();
+                if unset(below, wanted, &mut inner) {
+                    patch.insert(field.to_owned(), Value::Object(inner));
+                    any = true;
+                }
+            }
+        }
+    }
+    any
 }
 
 /// Whether one of the fields is wanted otherwise than it is.
@@ -219,6 +270,25 @@ mod tests {
         assert!(found("manager", other, |v| v["spec"]["map"]["l"] = json!(1)).is_empty());
         let key = json!({"f:spec": {"f:map": {"f:k": {}}}});
         assert_eq!(found("helm", key, |v| v["spec"]["map"]["k"] = json!("w")), ["helm"]);
+    }
+
+    #[test]
+    fn what_a_person_added_to_the_spec_is_taken_out_and_nothing_else() {
+        let found = |manager: &str, fields: Value| {
+            let live = live(|v| {
+                let entry = json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
+                v["metadata"]["managedFields"].as_array_mut().unwrap().push(entry);
+            });
+            additions(&wanted(), &live, |manager| manager == "kubectl-edit").map(|found| found.patch)
+        };
+        let added = json!({"f:spec": {"f:list": {}, "f:protocol": {}, "f:map": {"f:k": {}, "f:l": {}}}});
+        assert_eq!(
+            found("kubectl-edit", added.clone()),
+            Some(json!({"spec": {"protocol": null, "map": {"l": null}}}))
+        );
+        assert_eq!(found("manager", added), None);
+        let elsewhere = json!({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:list": {}}});
+        assert_eq!(found("kubectl-edit", elsewhere), None);
     }
 
     #[test]

@@ -156,6 +156,8 @@ fn what_a_person_changed_by_hand_is_put_back_and_said() {
             json!({"spec": {"hosts": ["mine.example"]}}),
         ),
         ("kubectl-patch", sdep(), "iris", json!({"spec": {"predictors": []}})),
+        // Nothing of ours is changed, and still it is not what was asked for.
+        ("kubectl-edit", sdep(), "iris", json!({"spec": {"protocol": "v2"}})),
         (
             "kubectl-label",
             sdep(),
