@@ -18,7 +18,7 @@ use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::{Client, Config, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::value::GatewayName;
 use crate::istio::Gateway;
@@ -36,12 +36,6 @@ const BUDGET: Duration = Duration::from_secs(25);
 const CONNECT: Duration = Duration::from_secs(3);
 /// The API server itself gives a webhook ten seconds by default.
 const READ: Duration = Duration::from_secs(10);
-/// Tries of a request that failed in passing, with these pauses between them.
-const PAUSES: [Duration; 3] = [
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-];
 /// Between two looks at whether what was deleted is gone.
 const GONE_POLL: Duration = Duration::from_millis(250);
 
@@ -360,19 +354,18 @@ impl Cluster {
     where
         F: Future<Output = kube::Result<T>>,
     {
-        let mut pauses = PAUSES.iter();
+        let mut failed = 0;
         loop {
             let refusal = match timeout_at(self.deadline, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => Refusal::from(error),
                 Err(_) => return Err(Refusal::OutOfTime),
             };
-            match pauses.next() {
-                Some(pause) if refusal.passes() && Instant::now() + *pause < self.deadline => {
-                    sleep_until(Instant::now() + *pause).await;
-                }
+            match refusal.pause(failed) {
+                Some(pause) if Instant::now() + pause < self.deadline => sleep(pause).await,
                 _ => return Err(refusal),
             }
+            failed += 1;
         }
     }
 }

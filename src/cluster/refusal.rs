@@ -1,9 +1,22 @@
 //! What the API server refuses, told apart by what a person would do about it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use super::Right;
 use crate::steps::Kind;
+
+/// Pauses before a request that failed in passing is sent again.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+/// How often a request is sent again that an overloaded API server has turned away.
+const TURNED_AWAY: usize = 5;
+/// When, where it does not say: what it says itself unless it is overloaded for long (kubernetes/apiserver,
+/// pkg/server/filters, `Retry-After`).
+const LATER: Duration = Duration::from_secs(1);
 
 /// Why a request got nowhere. [`crate::judge`] has the words for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +30,21 @@ pub enum Refusal {
     /// The hook's time ended before an answer came.
     #[error("the Kubernetes API did not answer within the hook's time")]
     OutOfTime,
-    /// It answers that it cannot answer: overload, a fault of its own.
+    /// What answers does not show a certificate of the cluster's API server.
+    #[error("the Kubernetes API's certificate cannot be trusted: {why}")]
+    Untrusted {
+        /// Why.
+        why: String,
+        /// Whether it is of another time: it has expired, or is not valid yet, by this machine's clock.
+        time: bool,
+    },
+    /// It has too much to do.
+    #[error("the Kubernetes API is overloaded")]
+    Busy {
+        /// When to ask again.
+        after: Duration,
+    },
+    /// It answers that it cannot answer: a fault of its own.
     #[error("the Kubernetes API is not well: {why}")]
     Unwell {
         /// What it said.
@@ -84,12 +111,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether the same request may get through a moment later.
-    pub(super) fn passes(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Unwell { .. } | Self::WebhookDown { .. } | Self::Changed
-        )
+    /// How long to wait until the same request is sent again, after it has failed so often already; `None` where it would
+    /// fail again.
+    pub(super) fn pause(&self, failed: usize) -> Option<Duration> {
+        match self {
+            Self::Busy { after } => (failed < TURNED_AWAY).then_some(*after),
+            Self::Unreachable { .. } | Self::Unwell { .. } | Self::WebhookDown { .. } | Self::Changed => {
+                PAUSES.get(failed).copied()
+            }
+            _ => None,
+        }
     }
 
     /// Whether every further request would meet the same.
@@ -98,7 +129,9 @@ impl Refusal {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::Untrusted { .. }
                 | Self::OutOfTime
+                | Self::Busy { .. }
                 | Self::Unauthorized
                 | Self::Forbidden { .. }
                 | Self::NoKind { .. }
@@ -141,8 +174,21 @@ impl From<kube::Error> for Refusal {
             kube::Error::SerdeError(error) => Self::Unwell {
                 why: format!("its answer cannot be read ({error})"),
             },
-            other => Self::Unreachable { why: chain(&other) },
+            other => unreachable(chain(&other)),
         }
+    }
+}
+
+/// The words are those of rustls.
+fn unreachable(why: String) -> Refusal {
+    let Some((_, why)) = why.split_once("invalid peer certificate: ") else {
+        return Refusal::Unreachable { why };
+    };
+    // What follows a colon are seconds since 1970.
+    let why = why.split(':').next().unwrap_or(why);
+    Refusal::Untrusted {
+        why: why.to_owned(),
+        time: why.contains("expired") || why.contains("not valid yet"),
     }
 }
 
@@ -186,6 +232,13 @@ fn api(status: &kube::core::Status) -> Refusal {
         },
         404 => Refusal::NotFound,
         409 => conflict(status),
+        429 => {
+            let seconds = status.details.as_ref().map(|details| details.retry_after_seconds);
+            let after = seconds.filter(|seconds| *seconds > 0).map(u64::from);
+            Refusal::Busy {
+                after: after.map_or(LATER, Duration::from_secs),
+            }
+        }
         400 | 413 | 415 | 422 => Refusal::Invalid {
             object: String::new(),
             why: message,

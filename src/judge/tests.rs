@@ -296,7 +296,14 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
     let why = || "why".to_owned();
     for refusal in [
         Refusal::Unreachable { why: why() },
+        Refusal::Untrusted {
+            why: why(),
+            time: false,
+        },
         Refusal::OutOfTime,
+        Refusal::Busy {
+            after: std::time::Duration::ZERO,
+        },
         Refusal::Unwell { why: why() },
         Refusal::Unauthorized,
         Refusal::Terminating,
@@ -308,6 +315,10 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
         assert!(refused(refusal.clone()).starts_with("waiting: iris: "), "{refusal:?}");
     }
     for (refusal, parts) in [
+        (
+            Refusal::Untrusted { why: why(), time: true },
+            vec!["set the clock, or sudo microk8s refresh-certs"],
+        ),
         (
             Refusal::Forbidden {
                 why: why(),

@@ -17,6 +17,15 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
         Refusal::Unreachable { why } => waiting(format!(
             "the Kubernetes API cannot be reached ({why}); tried again at the next hook"
         )),
+        Refusal::Untrusted { why, time: true } => blocked(format!(
+            "the Kubernetes API's certificate is of another time ({why} by this machine's clock): set the clock, or sudo microk8s refresh-certs -e server.crt"
+        )),
+        Refusal::Untrusted { why, time: false } => waiting(format!(
+            "the Kubernetes API's certificate is not of the cluster's authority ({why}); tried again at the next hook"
+        )),
+        Refusal::Busy { .. } => {
+            waiting("the Kubernetes API is overloaded and turns requests away; tried again at the next hook".to_owned())
+        }
         Refusal::OutOfTime => {
             waiting("the Kubernetes API takes too long to answer; tried again at the next hook".to_owned())
         }

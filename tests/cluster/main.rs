@@ -15,9 +15,11 @@ mod fixture;
 mod gateways;
 mod judges;
 mod owns;
+mod proxy;
 mod removes;
 mod rights;
 mod trouble;
+mod weather;
 
 #[path = "../support/mod.rs"]
 mod support;
