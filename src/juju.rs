@@ -3,6 +3,7 @@
 //! Nothing here knows of Kubernetes or of models. Facts about Juju name the file of `juju/juju` they were
 //! read from.
 
+pub mod answer;
 pub mod log;
 pub mod status;
 pub mod tool;

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{State, Status};
+use super::Status;
+use super::answer::{self, Garbled};
 
 /// A hook tool did not do what it is there for.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +24,7 @@ enum Problem {
     #[error("failed: {0}")]
     Failed(String),
     #[error("gave an answer that cannot be read: {0}")]
-    Garbled(serde_json::Error),
+    Garbled(Garbled),
 }
 
 /// The tools of the hook that runs. Each method is one call.
@@ -41,7 +40,7 @@ impl HookTools {
     /// # Errors
     /// When `config-get` fails.
     pub fn config(self) -> Result<Map<String, Value>, ToolError> {
-        ask("config-get", &["--format", "json"])
+        ask("config-get", &["--format", "json"], answer::config)
     }
 
     /// Whether this unit leads, which Juju then guarantees for 30 s (`worker/uniter/runner/context/leader.go`).
@@ -49,7 +48,7 @@ impl HookTools {
     /// # Errors
     /// When `is-leader` fails, as it does while the controller cannot be asked.
     pub fn is_leader(self) -> Result<bool, ToolError> {
-        ask("is-leader", &["--format", "json"])
+        ask("is-leader", &["--format", "json"], answer::is_leader)
     }
 
     /// The ids of an endpoint's relations, also of one that is being broken.
@@ -57,7 +56,7 @@ impl HookTools {
     /// # Errors
     /// When `relation-ids` fails.
     pub fn relation_ids(self, endpoint: &str) -> Result<Vec<String>, ToolError> {
-        ask("relation-ids", &[endpoint, "--format", "json"])
+        ask("relation-ids", &[endpoint, "--format", "json"], answer::relation_ids)
     }
 
     /// The application on the other side of a relation.
@@ -65,7 +64,11 @@ impl HookTools {
     /// # Errors
     /// When `relation-list` fails.
     pub fn remote_application(self, id: &str) -> Result<String, ToolError> {
-        ask("relation-list", &["-r", id, "--app", "--format", "json"])
+        ask(
+            "relation-list",
+            &["-r", id, "--app", "--format", "json"],
+            answer::remote_application,
+        )
     }
 
     /// The application data bag that `application` wrote.
@@ -73,11 +76,11 @@ impl HookTools {
     /// # Errors
     /// When `relation-get` fails.
     pub fn application_bag(self, id: &str, application: &str) -> Result<BTreeMap<String, String>, ToolError> {
-        let bag: Option<_> = ask(
+        ask(
             "relation-get",
             &["-r", id, "--app", "-", application, "--format", "json"],
-        )?;
-        Ok(bag.unwrap_or_default())
+            answer::bag,
+        )
     }
 
     /// How many units of this application are meant to stay, this one included if it is.
@@ -85,18 +88,7 @@ impl HookTools {
     /// # Errors
     /// When `goal-state` fails.
     pub fn planned_units(self) -> Result<usize, ToolError> {
-        #[derive(Deserialize)]
-        struct GoalState {
-            #[serde(default)]
-            units: BTreeMap<String, Goal>,
-        }
-        #[derive(Deserialize)]
-        struct Goal {
-            #[serde(default)]
-            status: String,
-        }
-        let goal: GoalState = ask("goal-state", &["--format", "json"])?;
-        Ok(goal.units.values().filter(|unit| unit.status != "dying").count())
+        ask("goal-state", &["--format", "json"], answer::planned_units)
     }
 
     /// The unit's status as Juju has it; `None` for one that no charm sets, such as `unknown`.
@@ -104,17 +96,7 @@ impl HookTools {
     /// # Errors
     /// When `status-get` fails.
     pub fn status(self) -> Result<Option<Status>, ToolError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            status: String,
-            #[serde(default)]
-            message: String,
-        }
-        let answer: Answer = ask("status-get", &["--include-data", "--format", "json"])?;
-        let state = [State::Active, State::Waiting, State::Blocked]
-            .into_iter()
-            .find(|state| state.word() == answer.status);
-        Ok(state.map(|state| Status::new(state, answer.message)))
+        ask("status-get", &["--include-data", "--format", "json"], answer::status)
     }
 
     /// Sets the unit's status, at once and whatever becomes of the hook.
@@ -165,10 +147,9 @@ fn cut(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Runs a tool that answers in JSON.
-fn ask<T: DeserializeOwned>(tool: &'static str, arguments: &[&str]) -> Result<T, ToolError> {
-    let answer = run(tool, arguments)?;
-    serde_json::from_slice(&answer).map_err(|error| ToolError {
+/// Runs a tool and reads its answer.
+fn ask<T>(tool: &'static str, arguments: &[&str], read: fn(&[u8]) -> Result<T, Garbled>) -> Result<T, ToolError> {
+    read(&run(tool, arguments)?).map_err(|error| ToolError {
         tool,
         problem: Problem::Garbled(error),
     })

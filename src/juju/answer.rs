@@ -1,0 +1,101 @@
+//! What the hook tools answer, read. All answers are asked for as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{State, Status};
+
+/// An answer is not what it should be. What it is instead is not repeated: an answer may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the JSON that was asked for, from line {line}, column {column} on")]
+pub struct Garbled {
+    line: usize,
+    column: usize,
+}
+
+/// Of `config-get`: the options that have a value.
+///
+/// # Errors
+/// When it is no JSON of that kind; so have all others here.
+pub fn config(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
+    read(answer)
+}
+
+/// Of `is-leader`.
+///
+/// # Errors
+/// As [`config`].
+pub fn is_leader(answer: &[u8]) -> Result<bool, Garbled> {
+    read(answer)
+}
+
+/// Of `relation-ids`.
+///
+/// # Errors
+/// As [`config`].
+pub fn relation_ids(answer: &[u8]) -> Result<Vec<String>, Garbled> {
+    read(answer)
+}
+
+/// Of `relation-list --app`.
+///
+/// # Errors
+/// As [`config`].
+pub fn remote_application(answer: &[u8]) -> Result<String, Garbled> {
+    read(answer)
+}
+
+/// Of `relation-get`: the data bag; an empty one may be said as null.
+///
+/// # Errors
+/// As [`config`].
+pub fn bag(answer: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
+    read::<Option<_>>(answer).map(Option::unwrap_or_default)
+}
+
+/// Of `goal-state`: how many units of this application are meant to stay.
+///
+/// # Errors
+/// As [`config`].
+pub fn planned_units(answer: &[u8]) -> Result<usize, Garbled> {
+    #[derive(Deserialize)]
+    struct GoalState {
+        #[serde(default)]
+        units: BTreeMap<String, Goal>,
+    }
+    #[derive(Deserialize)]
+    struct Goal {
+        #[serde(default)]
+        status: String,
+    }
+    let goal: GoalState = read(answer)?;
+    Ok(goal.units.values().filter(|unit| unit.status != "dying").count())
+}
+
+/// Of `status-get --include-data`; `None` for a status that no charm sets, such as `unknown`.
+///
+/// # Errors
+/// As [`config`].
+pub fn status(answer: &[u8]) -> Result<Option<Status>, Garbled> {
+    #[derive(Deserialize)]
+    struct Answer {
+        status: String,
+        #[serde(default)]
+        message: String,
+    }
+    let answer: Answer = read(answer)?;
+    let state = [State::Active, State::Waiting, State::Blocked]
+        .into_iter()
+        .find(|state| state.word() == answer.status);
+    Ok(state.map(|state| Status::new(state, answer.message)))
+}
+
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Garbled> {
+    serde_json::from_slice(answer).map_err(|error| Garbled {
+        line: error.line(),
+        column: error.column(),
+    })
+}
