@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
 
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -81,6 +81,17 @@ impl Deref for Live {
 impl DerefMut for Live {
     fn deref_mut(&mut self) -> &mut Edge {
         &mut self.edge
+    }
+}
+
+/// Its routes go with it: every charm looks at those of all namespaces.
+impl Drop for Live {
+    fn drop(&mut self) {
+        let routes = self.api(&vs());
+        let (parameters, every) = (DeleteParams::default(), ListParams::default());
+        let all = routes.delete_collection(&parameters, &every);
+        // Where there are none to delete, or no server any more, so be it.
+        let _ = self.runtime.block_on(all);
     }
 }
 
@@ -187,7 +198,7 @@ impl Live {
     }
 
     pub fn delete(&self, resource: &ApiResource, name: &str) {
-        self.wait(self.api(resource).delete(name, &kube::api::DeleteParams::default()))
+        self.wait(self.api(resource).delete(name, &DeleteParams::default()))
             .unwrap();
     }
 
@@ -232,7 +243,7 @@ impl Live {
     pub fn serves(&mut self) -> String {
         self.hook("config-changed");
         let models: Vec<String> = self
-            .wait(self.api(&sdep()).list(&kube::api::ListParams::default()))
+            .wait(self.api(&sdep()).list(&ListParams::default()))
             .unwrap()
             .iter()
             .map(kube::ResourceExt::name_any)
@@ -260,9 +271,7 @@ impl Live {
     pub fn versions(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for resource in [sdep(), vs()] {
-            let list = self
-                .wait(self.api(&resource).list(&kube::api::ListParams::default()))
-                .unwrap();
+            let list = self.wait(self.api(&resource).list(&ListParams::default())).unwrap();
             all.extend(list.iter().map(|o| (o.name_any(), o.resource_version().unwrap())));
         }
         all

@@ -11,6 +11,7 @@
 )]
 
 mod applies;
+mod converges;
 mod fixture;
 mod gateways;
 mod judges;
