@@ -161,7 +161,9 @@ pub fn cut(text: &str) -> String {
 
 /// Taken from the middle: a message begins with what it is of and ends with what to type.
 fn cut_to(text: &str, limit: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
     let length = line.chars().count();
     if length <= limit {
         return line;

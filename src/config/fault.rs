@@ -32,6 +32,7 @@ impl Fault {
             .value
             .map(|value| format!("={}", shorten(&value)))
             .unwrap_or_default();
+        let key = shorten(key);
         match place {
             Place::Option(option) => Self {
                 model: None,

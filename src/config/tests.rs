@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 
 mod entries;
+mod fuzzed;
 
 fn options(value: Json) -> Map<String, Json> {
     match value {

@@ -12,6 +12,7 @@ use crate::render::{Route, Site, label, plan};
 use crate::steps;
 
 mod fleet;
+mod fuzzed;
 mod reasons;
 
 /// A site as the cluster shows it, and what is asked of it: each test changes one thing.
