@@ -33,10 +33,11 @@ impl Fault {
             .map(|value| format!("={}", shorten(&value)))
             .unwrap_or_default();
         let key = shorten(key);
+        let rule = one_line(&broken.rule);
         match place {
             Place::Option(option) => Self {
                 model: None,
-                text: format!("option {option}{value}: {}", broken.rule),
+                text: format!("option {option}{value}: {rule}"),
                 mend: if broken.example.is_empty() {
                     format!("mend it with juju config {application} {option}=…")
                 } else {
@@ -44,7 +45,7 @@ impl Fault {
                 },
             },
             Place::Entry(model) => Self {
-                text: format!("models: {}: {key}{value}: {}", shorten(model), broken.rule),
+                text: format!("models: {}: {key}{value}: {rule}", shorten(model)),
                 mend: if broken.example.is_empty() {
                     format!("mend it and juju config {application} models=@models.yaml")
                 } else {
@@ -67,11 +68,7 @@ impl fmt::Display for Fault {
 
 /// A value as a message shows it: one line, printable, not long.
 fn shorten(value: &str) -> String {
-    let shown: String = value
-        .chars()
-        .take(LONGEST_VALUE)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let shown: String = value.chars().take(LONGEST_VALUE).map(printable).collect();
     if value.chars().nth(LONGEST_VALUE).is_some() {
         format!("{shown}…")
     } else if shown.is_empty() || shown.contains(char::is_whitespace) {
@@ -81,7 +78,16 @@ fn shorten(value: &str) -> String {
     }
 }
 
-/// An argument as a shell takes it.
+/// A rule may repeat the name of a key.
+fn one_line(rule: &str) -> String {
+    rule.chars().map(printable).collect()
+}
+
+fn printable(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+/// An argument as a shell takes it: the examples have no single quotes.
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+".contains(c);
     if text.chars().all(plain) {

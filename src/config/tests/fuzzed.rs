@@ -8,8 +8,52 @@ fn faults(models: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_a_fault_says_to_type_is_taken() {
+    let wrong = [
+        "[",
+        "{",
+        "~",
+        "-1",
+        "x y",
+        "{a: }",
+        "{a: []}",
+        "{a: 1.0}",
+        "{'a b': 1}",
+        "{limits: {memory: x}}",
+        ",",
+    ];
+    let mut told = 0;
+    for option in layer::WORDS {
+        for value in wrong {
+            let config = parsed(json!({"image": "iris:1", option: value}));
+            for fault in config.faults.iter().map(ToString::to_string) {
+                let Some((_, typed)) = fault.rsplit_once(&format!("; juju config iris {option}=")) else {
+                    continue;
+                };
+                let typed = typed
+                    .strip_prefix('\'')
+                    .and_then(|rest| rest.strip_suffix('\''))
+                    .unwrap_or(typed);
+                let typed = typed
+                    .parse::<i64>()
+                    .map_or_else(|_| json!(typed), |number| json!(number));
+                let mut options = json!({"image": "iris:1", "model-uri": "gs://bucket/model"});
+                options[option] = typed;
+                assert_eq!(parsed(options).faults, [], "{fault}");
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 50, "{told}");
+}
+
+#[test]
 fn a_word_that_nobody_knows_is_told_in_one_printable_line() {
-    for entry in ["{a: {image: x, \"imst\\tusage\": 1}}", "a: {image: x, env\t\ty: 1}"] {
+    for entry in [
+        "{a: {image: x, \"imst\\tusage\": 1}}",
+        "a: {image: x, env\t\ty: 1}",
+        "a: {image: x, env: {\"OMi\\t@\": }}",
+    ] {
         let faults = faults(entry);
         assert!(!faults.is_empty());
         for fault in faults {

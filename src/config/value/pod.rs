@@ -324,7 +324,7 @@ pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
 
 /// Annotations for the pods of a model.
 pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
-    const EXAMPLE: &str = "{seldon.io/rest-timeout: '5000'}";
+    const EXAMPLE: &str = "{seldon.io/rest-timeout: \"5000\"}";
     let annotations = texts(value, EXAMPLE)?;
     for (key, value) in &annotations {
         if !is_key(key) {
