@@ -33,26 +33,24 @@ impl Fault {
             .map(|value| format!("={}", shorten(&value)))
             .unwrap_or_default();
         let key = shorten(key);
-        let rule = one_line(&broken.rule);
+        let rule = printable(&broken.rule);
+        let example = printable(&broken.example);
         match place {
             Place::Option(option) => Self {
                 model: None,
                 text: format!("option {option}{value}: {rule}"),
-                mend: if broken.example.is_empty() {
+                mend: if example.is_empty() {
                     format!("mend it with juju config {application} {option}=…")
                 } else {
-                    format!("juju config {application} {option}={}", quote(&broken.example))
+                    format!("juju config {application} {option}={}", quote(&example))
                 },
             },
             Place::Entry(model) => Self {
                 text: format!("models: {}: {key}{value}: {rule}", shorten(model)),
-                mend: if broken.example.is_empty() {
+                mend: if example.is_empty() {
                     format!("mend it and juju config {application} models=@models.yaml")
                 } else {
-                    format!(
-                        "write {key}: {} and juju config {application} models=@models.yaml",
-                        broken.example
-                    )
+                    format!("write {key}: {example} and juju config {application} models=@models.yaml")
                 },
                 model: Some(model.clone()),
             },
@@ -68,7 +66,7 @@ impl fmt::Display for Fault {
 
 /// A value as a message shows it: one line, printable, not long.
 fn shorten(value: &str) -> String {
-    let shown: String = value.chars().take(LONGEST_VALUE).map(printable).collect();
+    let shown: String = printable(value).chars().take(LONGEST_VALUE).collect();
     if value.chars().nth(LONGEST_VALUE).is_some() {
         format!("{shown}…")
     } else if shown.is_empty() || shown.contains(char::is_whitespace) {
@@ -78,21 +76,17 @@ fn shorten(value: &str) -> String {
     }
 }
 
-/// A rule may repeat the name of a key.
-fn one_line(rule: &str) -> String {
-    rule.chars().map(printable).collect()
+/// Rules and examples may repeat the name of a key, and that may be anything.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn printable(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
-}
-
-/// An argument as a shell takes it: the examples have no single quotes.
+/// An argument as a shell takes it.
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+".contains(c);
     if text.chars().all(plain) {
         text.to_owned()
     } else {
-        format!("'{text}'")
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

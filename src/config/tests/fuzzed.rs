@@ -53,6 +53,7 @@ fn a_word_that_nobody_knows_is_told_in_one_printable_line() {
         "{a: {image: x, \"imst\\tusage\": 1}}",
         "a: {image: x, env\t\ty: 1}",
         "a: {image: x, env: {\"OMi\\t@\": }}",
+        "a: {image: x, parameters: {\"s\\t?\": []}}",
     ] {
         let faults = faults(entry);
         assert!(!faults.is_empty());
