@@ -24,6 +24,10 @@ e2e *filter:
 measure:
     cargo test --test e2e -- --ignored measure
 
+# Break every decision in turn, and list those that no test misses. Needs cargo-mutants, and an hour.
+mutants:
+    cargo mutants
+
 # Formatting and lints; a warning is an error.
 lint:
     cargo fmt --all --check

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use proptest::prelude::*;
 use seldon_model::config::{self, Config};
 use seldon_model::juju::Relation;
-use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, plan};
+use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 
 fn configured(options: &Value) -> Config {
@@ -212,4 +212,21 @@ proptest! {
         let service = objects[0].pointer("/route/spec/http/0/route/0/destination/host").and_then(Value::as_str).unwrap();
         prop_assert!(service.split('.').next().unwrap().len() <= 63);
     }
+}
+
+#[test]
+fn the_gateways_to_look_for_are_those_that_models_name_and_else_the_related_one() {
+    let config =
+        configured(&json!({"image": "iris:1", "models": "{a: {gateway: one/gate}, b: {}, c: {gateway: one/gate}}"}));
+    let RelatedGateway::Named { gateway, .. } = site().gateway else {
+        panic!("it is named");
+    };
+    let names = |related| -> Vec<String> {
+        gateways(config.models.iter(), related)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(names(Some(&gateway)), ["kubeflow/kubeflow-gateway", "one/gate"]);
+    assert_eq!(names(None), ["one/gate"]);
 }

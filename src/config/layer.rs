@@ -161,7 +161,6 @@ impl<'a> Layers<'a> {
             None => match self.options.get(key)? {
                 Json::String(text) => Value::String(text.clone()),
                 Json::Number(number) => serde_yaml::to_value(number).ok()?,
-                Json::Bool(yes) => Value::Bool(*yes),
                 _ => return None,
             },
         };

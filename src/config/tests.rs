@@ -5,6 +5,7 @@ use super::*;
 
 mod entries;
 mod fuzzed;
+mod routes;
 
 fn options(value: Json) -> Map<String, Json> {
     match value {
@@ -81,6 +82,7 @@ fn what_is_no_image_reference_is_refused_with_its_rule() {
         ("my_registry.local/iris", "no host with port"),
         ("localhost:99999/iris", "no host with port"),
         (digest.as_str(), "64 hexadecimal digits"),
+        ("iris:a+b", "the tag after :"),
         (long.as_str(), "at most 255 characters"),
     ] {
         let text = fault("image", image);
@@ -94,6 +96,7 @@ fn what_is_no_image_reference_is_refused_with_its_rule() {
 #[test]
 fn every_usual_image_reference_is_taken() {
     let digest = format!("iris@sha256:{}", "0a".repeat(32));
+    let longest = "a".repeat(255);
     for image in [
         "iris",
         "seldonio/sklearn-iris:0.3",
@@ -102,28 +105,12 @@ fn every_usual_image_reference_is_taken() {
         "ghcr.io/Org-less/x".to_lowercase().as_str(),
         digest.as_str(),
         "localhost/iris",
+        "my_org/iris:_1",
+        "a.b/c.d",
+        longest.as_str(),
     ] {
         assert_eq!(model("image", image).source.to_string(), image);
     }
-}
-
-#[test]
-fn a_prefix_is_one_that_every_gateway_reads_alike() {
-    for (prefix, rule) in [
-        ("model/iris/", "begin and end with /"),
-        ("/model/iris", "begin and end with /"),
-        ("/", "every path of the gateway"),
-        ("/model/../iris/", ". or .."),
-        ("/model//iris/", "//"),
-        ("/model/my iris/", "letters, digits"),
-        ("/model/iris?x=1/", "letters, digits"),
-        ("/model%2firis/", "letters, digits"),
-    ] {
-        let text = fault("prefix", prefix);
-        assert!(text.contains(rule), "{prefix}: {text}");
-        assert!(text.contains("juju config iris prefix=/model/iris/"), "{text}");
-    }
-    assert_eq!(model("prefix", "/ml/v1.0/").prefix.to_string(), "/ml/v1.0/");
 }
 
 #[test]
@@ -169,6 +156,27 @@ fn quantities_are_those_of_kubernetes() {
 }
 
 #[test]
+fn what_is_near_a_quantity_and_what_is_at_its_bounds() {
+    model("resources", "{requests: {cpu: 500m}, limits: {cpu: 0.5}}");
+    model("resources", "{limits: {cpu: '.5'}}");
+    for (amount, such) in [
+        ("{cpu: x}", "such as 100m"),
+        ("{memory: x}", "such as 128Mi"),
+        ("{cpu: '1e-3'}", "100m"),
+    ] {
+        let text = fault("resources", format!("{{limits: {amount}}}"));
+        assert!(text.contains(such), "{text}");
+    }
+    fault("resources", format!("{{limits: {{memory: '{}'}}}}", "1".repeat(21)));
+    model("resources", format!("{{limits: {{memory: '{}'}}}}", "1".repeat(20)));
+    let long = format!("{}example", "a.".repeat(130));
+    for domain in ["-a.example", "a-.example", "a..example", "A.example", &long] {
+        fault("resources", format!("{{limits: {{{domain}/gpu: 1}}}}"));
+    }
+    fault("resources", "{limits: {nvidia.com/-gpu: 1}}");
+}
+
+#[test]
 fn a_server_and_its_protocol_go_together() {
     let of = |server: &str, protocol: &str| {
         parsed(json!({"implementation": server, "model-uri": "gs://b/m", "protocol": protocol}))
@@ -192,6 +200,25 @@ fn a_server_and_its_protocol_go_together() {
     ] {
         assert_eq!(of(server, protocol).faults, [], "{server} {protocol}");
     }
+}
+
+#[test]
+fn a_server_that_fetches_its_own_files_needs_no_model_uri() {
+    let config = parsed(json!({"implementation": "HUGGINGFACE_SERVER", "protocol": "v2"}));
+    assert_eq!(config.faults, []);
+}
+
+#[test]
+fn a_place_of_files_is_one_word_of_some_length() {
+    let uri = |length: usize| format!("gs://{}", "x".repeat(length - 5));
+    model("model-uri", uri(2048));
+    assert!(fault("model-uri", uri(2049)).contains("over 2048"));
+    assert!(fault("model-uri", "gs://a b").contains("no spaces"));
+}
+
+#[test]
+fn a_value_with_blanks_is_shown_in_quotes() {
+    assert!(fault("prefix", "/a b/").contains("prefix=\"/a b/\": "));
 }
 
 #[test]
@@ -259,39 +286,6 @@ fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
         ]
     );
     assert!(fault("parameters", "{x: {type: INTEGER, value: 1}}").contains("x must be"));
-}
-
-#[test]
-fn routes_take_hosts_times_and_gateways() {
-    assert_eq!(model("hosts", "*").hosts, ["*"]);
-    assert_eq!(
-        model("hosts", "a.example, *.b.example").hosts,
-        ["a.example", "*.b.example"]
-    );
-    assert_eq!(model("hosts", "[a.example]").hosts, ["a.example"]);
-    assert!(fault("hosts", "*.b.example,x.b.example").contains("covers another"));
-    assert!(fault("hosts", "under_score").contains("is no host name"));
-    for (text, seconds) in [
-        ("30s", "30s"),
-        ("500ms", "0.5s"),
-        ("2m", "120s"),
-        ("1.25s", "1.25s"),
-        ("2.01s", "2.01s"),
-        ("4.1m", "246s"),
-    ] {
-        assert_eq!(model("timeout", text).timeout.unwrap().to_string(), seconds);
-    }
-    for text in ["30", "0s", "0.5ms", "-1s", "25h", "1e3s", "s"] {
-        assert!(fault("timeout", text).contains("a time with its unit"), "{text}");
-    }
-    assert_eq!(
-        model("gateway", "kubeflow/kubeflow-gateway")
-            .gateway
-            .unwrap()
-            .to_string(),
-        "kubeflow/kubeflow-gateway"
-    );
-    assert!(fault("gateway", "kubeflow-gateway").contains("namespace/name"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::steps;
 
 mod fleet;
 mod fuzzed;
+mod others;
 mod reasons;
 
 /// A site as the cluster shows it, and what is asked of it: each test changes one thing.

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::{options, parse, parsed};
+use crate::config::value::Protocol;
+use crate::config::{LONGEST_OPTION, MOST_MODELS};
 
 #[test]
 fn the_name_must_survive_what_seldon_makes_of_it() {
@@ -125,4 +127,63 @@ fn two_models_with_overlapping_prefixes_are_both_held() {
         "models": "{a: {prefix: /m/, hosts: a.example}, b: {prefix: /m/, hosts: b.example}, c: {prefix: /mm/}}",
     }));
     assert_eq!(apart.faults, []);
+}
+
+#[test]
+fn two_models_may_share_a_prefix_only_on_two_gateways() {
+    let with = |one: &str, other: &str| {
+        let models = format!("{{a: {{prefix: /x/, gateway: {one}}}, b: {{prefix: /x/, gateway: {other}}}}}");
+        parsed(json!({"image": "iris:1", "models": models})).held.len()
+    };
+    assert_eq!(with("edge/one", "edge/two"), 0);
+    assert_eq!(with("edge/one", "edge/one"), 2);
+}
+
+#[test]
+fn a_value_of_nothing_unsets_what_the_option_says() {
+    let options = json!({"image": "iris:1", "protocol": "v2", "models": "{a: {protocol: }, b: {protocol: ''}, c: {}}"});
+    let config = parsed(options);
+    assert_eq!(config.faults, []);
+    let protocols: Vec<_> = config.models.iter().map(|model| model.protocol).collect();
+    assert_eq!(protocols, [None, None, Some(Protocol::V2)]);
+}
+
+#[test]
+fn a_word_is_taken_for_a_slip_only_where_it_is_near() {
+    let told = |word: &str| {
+        let config = parsed(json!({"models": format!("{{a: {{image: x, {word}: 1}}}}")}));
+        config.faults[0].to_string()
+    };
+    assert!(told("imagge").contains("the nearest known is image"));
+    for word in ["zzzzzzzzzzzz", "xyz"] {
+        assert!(!told(word).contains("nearest"), "{}", told(word));
+    }
+    assert!(told("''").contains("models: a: \"\": is no word"), "{}", told("''"));
+}
+
+#[test]
+fn as_many_models_and_as_much_text_as_is_allowed_is_taken() {
+    let models = |count: usize| (0..count).fold(String::new(), |all, at| all + &format!("m{at}: {{}}\n"));
+    assert_eq!(
+        parsed(json!({"image": "x", "models": models(MOST_MODELS)}))
+            .models
+            .len(),
+        MOST_MODELS
+    );
+    assert_eq!(
+        parsed(json!({"image": "x", "models": models(MOST_MODELS + 1)})).models,
+        []
+    );
+    let comment = |length: usize| {
+        let models = "a: {}\n";
+        format!("{models}#{}", "x".repeat(length - models.len() - 1))
+    };
+    assert_eq!(
+        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION)})).faults,
+        []
+    );
+    assert_ne!(
+        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION + 1)})).faults,
+        []
+    );
 }

@@ -1,7 +1,6 @@
 //! What a model's container is given: parameters, environment, resources, labels.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_yaml::Value;
 
@@ -274,12 +273,6 @@ fn quantity(text: &str) -> Option<f64> {
         && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let number: f64 = Some(number).filter(|_| plain)?.parse().ok()?;
     Some(number * factor)
-}
-
-impl fmt::Display for PullPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
 }
 
 /// Keys that Seldon sets itself on the pods (operator v1.17.1, `controllers/labels.go`), or Juju rewrites.

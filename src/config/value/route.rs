@@ -95,7 +95,7 @@ pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Rule> {
         }
     };
     if hosts.is_empty() {
-        return Err(Rule::new("must name a host, or * for all", "models.plant.example"));
+        return Err(Rule::new("must name a host, or * for all", EXAMPLE));
     }
     if hosts.len() > MOST_HOSTS {
         return Err(Rule::new(

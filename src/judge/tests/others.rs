@@ -1,0 +1,161 @@
+//! What stands in the way of a model from outside, and what is told where several things do.
+
+use serde_json::{Value, json};
+
+use super::{Scene, has};
+use crate::cluster::{RIGHTS, Refusal};
+use crate::judge::{needs_pods, removal_incomplete};
+use crate::observed::Observed;
+use crate::render::RelatedGateway;
+
+/// Somebody's VirtualService that is older than all others.
+fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
+    serde_json::from_value(json!({
+        "apiVersion": "networking.istio.io/v1beta1", "kind": "VirtualService",
+        "metadata": {"namespace": namespace, "name": name, "creationTimestamp": "2020-01-01T00:00:00Z"},
+        "spec": {"hosts": ["*"], "gateways": ["istio/gate"], "http": http},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
+    let mut scene = Scene::iris();
+    scene.observed.seldon_deployments[0].metadata.labels = Some([("app.juju.is/created-by".into(), "x".into())].into());
+    has(
+        &scene.says(),
+        &[
+            "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone; take another name",
+            "kubectl -n edge delete seldondeployment iris",
+        ],
+    );
+
+    let mut scene = Scene::iris();
+    let taken = json!([{"match": [{"uri": {"prefix": "/model/"}}]}]);
+    scene.observed.virtual_services = vec![route("other", "theirs", taken)];
+    has(
+        &scene.says(),
+        &[
+            "blocked: iris: prefix /model/iris/ is taken by VirtualService other/theirs on the same gateway",
+            "juju config iris prefix=/…/",
+        ],
+    );
+
+    let mut scene = Scene::iris();
+    scene.observed.virtual_services = vec![route("other", "all", json!([{}]))];
+    scene.observed.catch_all_goes_last = true;
+    assert!(!scene.says().contains("other/all"), "{}", scene.says());
+    scene.observed.catch_all_goes_last = false;
+    has(
+        &scene.says(),
+        &[
+            "blocked: iris: VirtualService other/all is older and takes every path",
+            "kubectl delete virtualservice -n other all",
+        ],
+    );
+}
+
+#[test]
+fn a_model_that_goes_is_told_of_and_a_route_that_goes_is_not_a_model() {
+    let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{iris: {}, old: {}}"}));
+    scene.config.models.retain(|model| model.name == "iris");
+    has(&scene.says(), &["old is no longer asked for and not removed yet"]);
+
+    let mut scene = Scene::iris();
+    scene.gateway = RelatedGateway::Missing;
+    let troubles = scene.verdict().troubles.join(" ");
+    assert!(!troubles.contains("no longer asked for"), "{troubles}");
+}
+
+#[test]
+fn of_several_troubles_the_worst_is_told_and_of_equals_the_nearest() {
+    let crash = json!({"containerStatuses": [{"name": "iris", "state": {"terminated": {"exitCode": 1}}}]});
+    let down = |scene: &mut Scene| {
+        if let RelatedGateway::Named { up, .. } = &mut scene.gateway {
+            *up = false;
+        }
+    };
+    let mut scene = Scene::iris();
+    scene.pod(crash);
+    down(&mut scene);
+    has(&scene.says(), &["blocked: iris: container iris crashes"]);
+
+    let mut scene = Scene::iris();
+    scene.deployment(json!({"availableReplicas": 0}));
+    down(&mut scene);
+    has(&scene.says(), &["waiting: the gateway istio/gate is not up"]);
+}
+
+#[test]
+fn a_gateway_of_its_own_is_judged_by_itself() {
+    let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gate"}));
+    if let RelatedGateway::Named { up, .. } = &mut scene.gateway {
+        *up = false;
+    }
+    has(&scene.says(), &["active: "]);
+    let scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
+    has(&scene.says(), &["blocked: there is no Istio Gateway istio/gaet"]);
+}
+
+#[test]
+fn pods_are_looked_for_only_where_they_may_know_something() {
+    let mut scene = Scene::iris();
+    assert!(!needs_pods(&scene.plan(), &scene.observed));
+    assert!(!needs_pods(&scene.plan(), &Observed::default()));
+    scene.deployment(json!({"availableReplicas": 0}));
+    assert!(needs_pods(&scene.plan(), &scene.observed));
+}
+
+#[test]
+fn only_what_keeps_a_pod_from_a_node_is_told_as_that() {
+    for condition in [
+        json!({"type": "PodScheduled", "status": "True", "reason": "Scheduled"}),
+        json!({"type": "PodScheduled", "status": "False", "reason": "SchedulerError"}),
+        json!({"type": "PodScheduled", "status": "True", "reason": "Unschedulable"}),
+        json!({"type": "Ready", "status": "False", "reason": "Unschedulable"}),
+    ] {
+        let mut scene = Scene::iris();
+        scene.pod(json!({"conditions": [condition]}));
+        assert_eq!(scene.says(), "waiting: iris is starting iris:1", "{condition}");
+    }
+    let mut scene = Scene::iris();
+    let progressing = json!({"type": "Progressing", "status": "True", "message": "fine"});
+    scene.deployment(json!({"availableReplicas": 0, "conditions": [progressing]}));
+    assert_eq!(scene.says(), "waiting: iris is starting iris:1");
+}
+
+#[test]
+fn a_container_that_cannot_be_started_says_why() {
+    let mut scene = Scene::iris();
+    let waiting = json!({"reason": "CreateContainerConfigError", "message": "secret \"key\" not found. Retrying."});
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "iris", "state": {"waiting": waiting}}]}))
+        .says();
+    has(
+        &says,
+        &["blocked: iris: container iris cannot be started (CreateContainerConfigError: secret \"key\" not found)"],
+    );
+}
+
+#[test]
+fn rights_are_told_with_those_first_that_say_most() {
+    let mut scene = Scene::iris();
+    let refusal = Refusal::Forbidden {
+        why: String::new(),
+        missing: RIGHTS.to_vec(),
+    };
+    scene.refused.insert("iris".into(), refusal);
+    let said = scene.verdict().troubles.join(" ");
+    let at = |word: &str| said.find(word).unwrap_or_else(|| panic!("{word} is not in {said:?}"));
+    assert!(at("seldondeployments") < at(" pods"), "{said}");
+    assert!(at("virtualservices") < at(" pods"), "{said}");
+    assert!(at("virtualservices of all namespaces") < at(" pods"), "{said}");
+}
+
+#[test]
+fn what_is_left_at_the_end_is_named() {
+    assert_eq!(
+        removal_incomplete(&["iris".into(), "iris-route".into()]),
+        "asked Kubernetes to delete iris, iris-route, which it has not done yet; it goes on by itself"
+    );
+}
