@@ -41,6 +41,10 @@ deny:
 ci:
     .ci/run
 
-# Pack the charm: seldon-model_<arch>.charm. charmcraft builds it on 22.04, whose C library the charm meets at the site.
+# Pack the charm: seldon-model_<arch>.charm, for every base. As root where charmcraft is not installed.
 pack:
-    charmcraft pack
+    packaging/pack
+
+# Pack the charm, look into it, and deploy it from there.
+packed:
+    cargo test --test packed

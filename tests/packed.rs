@@ -1,0 +1,81 @@
+//! The charm as Juju is given it: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys what came out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use packed::{PROJECT, folder, said};
+
+#[path = "support/packed.rs"]
+mod packed;
+
+/// The largest that `dispatch` may become, in bytes: a site downloads it over a thin line.
+const LARGEST: u64 = 8_000_000;
+
+#[test]
+fn a_packed_charm_has_what_juju_needs_and_serves_a_hook() {
+    let charm = folder("charm");
+    let packed = packed::charm(&charm);
+    println!("the charm: {} bytes", packed.size);
+    let expected = [
+        ("LICENSE", 0o644),
+        ("actions.yaml", 0o644),
+        ("config.yaml", 0o644),
+        ("dispatch", 0o755),
+        ("manifest.yaml", 0o644),
+        ("metadata.yaml", 0o644),
+    ];
+    assert_eq!(
+        packed.files,
+        expected.map(|(name, mode)| (name.to_owned(), mode)).into()
+    );
+    for name in ["actions.yaml", "config.yaml", "metadata.yaml"] {
+        assert_eq!(
+            fs::read(charm.join(name)).unwrap(),
+            fs::read(Path::new(PROJECT).join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    let manifest: Value = serde_yaml::from_str(&fs::read_to_string(charm.join("manifest.yaml")).unwrap()).unwrap();
+    assert_eq!(manifest["bases"][0]["name"], "ubuntu");
+    assert_eq!(manifest["bases"][0]["channel"], "22.04");
+
+    let dispatch = charm.join("dispatch");
+    let size = dispatch.metadata().unwrap().len();
+    println!("dispatch: {size} bytes");
+    assert!(size < LARGEST, "dispatch has grown to {size} bytes");
+    // A program that asks for no loader needs nobody's C library.
+    let segments = said(
+        Command::new("readelf")
+            .args(["--wide", "--program-headers"])
+            .arg(&dispatch),
+    );
+    assert!(segments.contains("LOAD") && !segments.contains("INTERP"), "{segments}");
+
+    // Deployed from there, as Juju would.
+    fs::copy(Path::new(PROJECT).join("bundle.yaml"), charm.join("bundle.yaml")).unwrap();
+    let home = folder("site");
+    let site = |words: &[&str]| {
+        let mut command = Command::new(site::agent::tool_client().unwrap());
+        command.arg("--dir").arg(&home).arg("--dispatch").arg(&dispatch);
+        said(command.args(words).current_dir(&charm).env_remove("KUBECONFIG"))
+    };
+    site(&["up"]);
+    let deployed = std::panic::catch_unwind(|| {
+        site(&["deploy", "./bundle.yaml", "--trust"]);
+        (site(&["status", "--format", "json"]), site(&["objects"]))
+    });
+    site(&["down"]);
+    let (status, objects) = deployed.unwrap();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let message = &status["applications"]["iris"]["application-status"]["message"];
+    assert_eq!(
+        message,
+        "iris: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core"
+    );
+    assert!(objects.contains("seldonio/sklearn-iris:0.3"), "{objects}");
+}

@@ -1,0 +1,61 @@
+//! The charm as Juju is given it: packed, and unpacked again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Runs a program to its end, and returns what it printed.
+#[track_caller]
+pub fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// A new folder of that name, of this process; those of processes that are no more go with the next API server's.
+pub fn folder(name: &str) -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packed-{}", std::process::id()));
+    let folder = all.join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What was in a packed charm.
+pub struct Charm {
+    /// Its size, in bytes.
+    pub size: u64,
+    /// The modes of its files, by name.
+    pub files: BTreeMap<String, u32>,
+}
+
+/// Packs the charm and unpacks it into a folder.
+pub fn charm(to: &Path) -> Charm {
+    let from = folder("packed");
+    said(Command::new(format!("{PROJECT}/packaging/pack")).current_dir(&from));
+    let charms: Vec<PathBuf> = fs::read_dir(&from)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [charm] = &charms[..] else {
+        panic!("one charm was expected, not {charms:?}");
+    };
+    let mut archive = zip::ZipArchive::new(File::open(charm).unwrap()).unwrap();
+    archive.extract(to).unwrap();
+    let count = archive.len();
+    let mut file = |index| {
+        let file = archive.by_index(index).unwrap();
+        (file.name().to_owned(), file.unix_mode().unwrap() & 0o777)
+    };
+    Charm {
+        size: charm.metadata().unwrap().len(),
+        files: (0..count).map(&mut file).collect(),
+    }
+}
