@@ -24,6 +24,10 @@ e2e *filter:
 measure:
     cargo test --test e2e -- --ignored measure
 
+# The table of costs in README.md: hooks of this charm and of the same one in Python, on one API server.
+bench:
+    cargo test --test bench
+
 # Break every decision in turn, and list those that no test misses. Needs cargo-mutants, and an hour.
 mutants:
     cargo mutants
