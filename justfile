@@ -28,6 +28,10 @@ measure:
 bench:
     cargo test --test bench
 
+# Fuzz each target for so many seconds. `just fuzz keep` puts what was found into fuzz/corpus.
+fuzz seconds="60":
+    fuzz/run {{seconds}}
+
 # Break every decision in turn, and list those that no test misses. Needs cargo-mutants, and an hour.
 mutants:
     cargo mutants

@@ -1,0 +1,47 @@
+//! What the API server answers: four lists, of SeldonDeployments, VirtualServices, Deployments and pods, and a refusal, each
+//! a line.
+#![no_main]
+
+use kube::core::{ObjectList, Status};
+use libfuzzer_sys::fuzz_target;
+use seldon_model::cluster::Refusal;
+use seldon_model::config::value::GatewayName;
+use seldon_model::judge;
+use seldon_model::observed::Observed;
+use seldon_model_fuzz::{APPLICATION, gateway, options, reconciled, told, within_bounds};
+
+const MODELS: &str = "{iris: {image: 'iris:1', prefix: /model/iris/}, wine: {image: 'wine:1', replicas: 0}}";
+
+fuzz_target!(|answers: &str| {
+    within_bounds(|| {
+        let mut lines = answers.lines();
+        let mut line = || lines.next().unwrap_or_default();
+        let mut observed = Observed {
+            seldon_deployments: list(line()),
+            virtual_services: list(line()),
+            deployments: list(line()),
+            pods: list(line()),
+            catch_all_goes_last: true,
+            ..Observed::default()
+        };
+        observed.gateways.insert(GatewayName {
+            namespace: "edge".to_owned(),
+            name: "gate".to_owned(),
+        });
+        reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
+        if let Ok(status) = serde_json::from_str::<Status>(line()) {
+            let refusal = Refusal::from(kube::Error::Api(Box::new(status)));
+            let (state, text) = judge::refused(APPLICATION, "edge", &refusal);
+            told(state, &judge::cut(&text));
+        }
+    });
+});
+
+/// Read as the client reads it.
+fn list<T>(answer: &str) -> Vec<T>
+where
+    ObjectList<T>: serde::de::DeserializeOwned,
+    T: Clone,
+{
+    serde_json::from_str::<ObjectList<T>>(answer).map_or_else(|_| Vec::new(), |list| list.items)
+}

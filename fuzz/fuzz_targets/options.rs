@@ -1,0 +1,69 @@
+//! Options with whatever text in them, a secret in the environment among it.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use seldon_model::observed::Observed;
+use seldon_model_fuzz::{SECRET, gateway, options, reconciled, within_bounds};
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    image: &'a str,
+    implementation: &'a str,
+    model_uri: &'a str,
+    protocol: &'a str,
+    parameters: &'a str,
+    resources: &'a str,
+    engine_resources: &'a str,
+    image_pull_policy: &'a str,
+    prefix: &'a str,
+    hosts: &'a str,
+    timeout: &'a str,
+    gateway: &'a str,
+    labels: &'a str,
+    annotations: &'a str,
+    replicas: &'a str,
+    retries: &'a str,
+    before_env: &'a str,
+    after_env: &'a str,
+}
+
+fuzz_target!(|input: Input| {
+    within_bounds(|| {
+        let env = format!("{}PASSWORD: {SECRET}{}", input.before_env, input.after_env);
+        let pairs = [
+            ("image", input.image),
+            ("implementation", input.implementation),
+            ("model-uri", input.model_uri),
+            ("protocol", input.protocol),
+            ("parameters", input.parameters),
+            ("resources", input.resources),
+            ("engine-resources", input.engine_resources),
+            ("image-pull-policy", input.image_pull_policy),
+            ("prefix", input.prefix),
+            ("hosts", input.hosts),
+            ("timeout", input.timeout),
+            ("gateway", input.gateway),
+            ("labels", input.labels),
+            ("annotations", input.annotations),
+            ("replicas", input.replicas),
+            ("retries", input.retries),
+            ("env", env.as_str()),
+        ];
+        // Where the input has that word itself, it may be the name of something.
+        let own = [input.before_env, input.after_env]
+            .into_iter()
+            .chain(pairs[..pairs.len() - 1].iter().map(|pair| pair.1));
+        let has_it = own.into_iter().any(|text| text.contains(SECRET));
+        let mut map = options(pairs.map(|(name, text)| (name, text.to_owned())));
+        // Juju gives these two as numbers.
+        for name in ["replicas", "retries"] {
+            if let Some(number) = map[name].as_str().and_then(|text| text.parse::<i64>().ok()) {
+                map.insert(name.to_owned(), number.into());
+            }
+        }
+        let verdict = reconciled(&map, gateway(), &Observed::default());
+        let said = format!("{}\n{}", verdict.status.message, verdict.troubles.join("\n"));
+        assert!(has_it || !said.contains(SECRET), "{said}");
+    });
+});

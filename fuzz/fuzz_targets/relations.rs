@@ -1,0 +1,46 @@
+//! What other applications write into the bags of the gateway relation.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use seldon_model::juju::Relation;
+use seldon_model::observed::Observed;
+use seldon_model::render::RelatedGateway;
+use seldon_model_fuzz::{options, reconciled, within_bounds};
+
+#[derive(Arbitrary, Debug)]
+struct Bag<'a> {
+    application: &'a str,
+    gateway_name: Option<&'a str>,
+    gateway_namespace: Option<&'a str>,
+    gateway_up: Option<&'a str>,
+    other: BTreeMap<&'a str, &'a str>,
+}
+
+fuzz_target!(|bags: Vec<Bag>| {
+    within_bounds(|| {
+        let relations: Vec<Relation> = bags.iter().map(relation).collect();
+        let gateway = RelatedGateway::read(&relations);
+        let options = options([("image", "iris:1".to_owned())]);
+        reconciled(&options, gateway, &Observed::default());
+    });
+});
+
+fn relation(bag: &Bag) -> Relation {
+    let known = [
+        ("gateway_name", bag.gateway_name),
+        ("gateway_namespace", bag.gateway_namespace),
+        ("gateway_up", bag.gateway_up),
+    ];
+    let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let other = bag.other.iter().map(|(key, value)| (*key, *value));
+    Relation {
+        application: bag.application.to_owned(),
+        bag: other
+            .chain(known)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}

@@ -1,0 +1,27 @@
+//! What the hook tools print, whichever of them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use seldon_model::juju::answer;
+use seldon_model::observed::Observed;
+use seldon_model_fuzz::{SECRET, gateway, reconciled, within_bounds};
+
+fuzz_target!(|answer: &[u8]| {
+    within_bounds(|| {
+        let mut said = Vec::new();
+        if let Ok(options) = answer::config(answer) {
+            reconciled(&options, gateway(), &Observed::default());
+        }
+        said.extend(answer::config(answer).err());
+        said.extend(answer::is_leader(answer).err());
+        said.extend(answer::relation_ids(answer).err());
+        said.extend(answer::remote_application(answer).err());
+        said.extend(answer::bag(answer).err());
+        said.extend(answer::planned_units(answer).err());
+        said.extend(answer::status(answer).err());
+        // Nothing of an answer is repeated.
+        for error in said {
+            assert!(!error.to_string().contains(SECRET), "{error}");
+        }
+    });
+});

@@ -1,0 +1,135 @@
+//! What holds for whatever comes in, checked for each input of each target.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use peak_alloc::PeakAlloc;
+use seldon_model::config::{self, Config, Fault};
+use seldon_model::judge::{self, Case, Verdict};
+use seldon_model::juju::State;
+use seldon_model::observed::{Identity, Observed};
+use seldon_model::render::{self, Plan, RelatedGateway, Site};
+use seldon_model::steps;
+use serde_json::{Map, Value};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// The most that an input may take, in bytes.
+const MOST_MEMORY: usize = 64 * 1024 * 1024;
+
+/// The most of a processor that an input may take. Not of the clock: the machine may have other things to do.
+const MOST_TIME: Duration = Duration::from_secs(2);
+
+/// Longest message of a status, in characters.
+const LONGEST_MESSAGE: usize = 240;
+
+/// A word that stands for a secret. Where a target puts it, it must not come out.
+pub const SECRET: &str = "hunter2";
+
+/// The application of all targets.
+pub const APPLICATION: &str = "iris";
+
+/// Does that, and sees that it takes no more memory and time than is right.
+pub fn within_bounds(work: impl FnOnce()) {
+    MEMORY.reset_peak_usage();
+    let (before, began) = (MEMORY.current_usage(), ThreadTime::now());
+    work();
+    let (used, time) = (MEMORY.peak_usage().saturating_sub(before), began.elapsed());
+    assert!(used <= MOST_MEMORY, "it took {used} bytes");
+    assert!(time <= MOST_TIME, "it took {time:?}");
+}
+
+/// Options as `config-get` answers them.
+pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<String, Value> {
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
+}
+
+/// A gateway that is up.
+pub fn gateway() -> RelatedGateway {
+    let bag = [("gateway_name", "gate"), ("gateway_namespace", "edge")];
+    RelatedGateway::read(&[seldon_model::juju::Relation {
+        application: "istio-pilot".to_owned(),
+        bag: bag.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+    }])
+}
+
+/// Goes the way from options and gateway to a status, on a cluster with that in it.
+pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observed: &Observed) -> Verdict {
+    let config = config::parse(APPLICATION, options);
+    sound(&config);
+    let identity = identity();
+    let site = Site {
+        namespace: identity.namespace.clone(),
+        application: identity.application.clone(),
+        model_uuid: identity.model_uuid.clone(),
+        gateway,
+        ports: config
+            .models
+            .iter()
+            .filter_map(|model| Some((model.name.clone(), observed.port(&model.name)?)))
+            .collect(),
+        owner: observed.owner.clone(),
+    };
+    let plan = render::plan(&config, &site);
+    accounted(&config, &plan);
+    let steps = steps::steps(&plan, observed, &identity);
+    let verdict = judge::judge(&Case {
+        application: APPLICATION,
+        namespace: &identity.namespace,
+        faults: &config.faults,
+        gateway: &site.gateway,
+        plan: &plan,
+        observed,
+        steps: &steps,
+        refused: &BTreeMap::new(),
+        wrote: false,
+    });
+    told(verdict.status.state, &verdict.status.message);
+    if verdict.status.state == State::Active {
+        assert_eq!(config.faults, [], "active with faulty options");
+        assert!(steps.is_empty(), "active with {steps:?} to be done");
+    }
+    verdict
+}
+
+/// Whose objects are ours.
+pub fn identity() -> Identity {
+    Identity {
+        application: APPLICATION.to_owned(),
+        model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".to_owned(),
+        namespace: "edge".to_owned(),
+    }
+}
+
+/// A status has one line, that ends where `juju status` cuts it.
+pub fn told(_: State, message: &str) {
+    assert!(message.chars().count() <= LONGEST_MESSAGE, "{message:?}");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
+    assert!(!message.trim().is_empty());
+}
+
+/// Faults can be read, and models that are sound do not share what must be their own.
+fn sound(config: &Config) {
+    for fault in config.faults.iter().map(Fault::to_string) {
+        assert!(!fault.chars().any(char::is_control), "{fault:?}");
+    }
+    let mut names: Vec<&str> = config.models.iter().map(|model| model.name.as_str()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+/// Each sound model is in the plan; where something is faulty, nothing is taken away.
+fn accounted(config: &Config, plan: &Plan) {
+    assert_eq!(plan.models.len(), config.models.len());
+    assert_eq!(plan.prune, config.faults.is_empty());
+    for planned in &plan.models {
+        assert!(!plan.held.contains(&planned.model.name));
+    }
+}
