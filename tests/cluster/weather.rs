@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
+use site::agent::Fault;
 
 use crate::fixture::{Live, sdep};
 use crate::proxy::{ALL, Proxy, Rule, WRITES, Weather};
@@ -186,6 +187,28 @@ fn a_certificate_of_another_time_is_told_with_the_clock() {
         );
         assert!(run.wall < Duration::from_secs(5), "{:?}", run.wall);
     }
+}
+
+#[test]
+fn leadership_that_is_lost_while_it_looks_writes_nothing() {
+    let (mut live, proxy) = serving("deposed");
+    let before = live.versions();
+    // It is asked for when there is something to write, and by then another unit has it.
+    live.fault("is-leader", Fault::Raw(b"false".to_vec()));
+    proxy.turns(ALL, Weather::Slow(Duration::from_millis(200)));
+    live.config(&[("image", "iris:2")]);
+    let run = live.hook("config-changed");
+    has(
+        &status(&run),
+        &["waiting: iris is not yet as asked: the leader has still to apply it"],
+    );
+    assert_eq!(run.calls_of("is-leader").count(), 1);
+    assert_eq!(live.versions(), before);
+    assert!(
+        proxy.seen().iter().all(|request| request.starts_with("GET ")),
+        "{:#?}",
+        proxy.seen()
+    );
 }
 
 /// Changes the kubeconfig that the charm is given, as Kubernetes changes the files in its pod.
