@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::fixture::{Live, deployment, sdep, service, stateful_set};
+use crate::fixture::Live;
+use crate::support::kinds::{deployment, sdep, service, stateful_set};
 use crate::support::{has, status};
 
 #[test]

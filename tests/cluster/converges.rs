@@ -11,8 +11,9 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 use site::juju::Life;
 
-use crate::fixture::{Live, sdep, takes, vs};
+use crate::fixture::{Live, takes};
 use crate::proxy::{Proxy, Rule, WRITES, Weather};
+use crate::support::kinds::{sdep, vs};
 use crate::support::status;
 
 /// How many hooks it may take at most until nothing is left to be done.
@@ -109,6 +110,16 @@ fn deployed(options: &Options) -> Vec<Value> {
     objects(&live)
 }
 
+/// The charm is killed before its write of that number.
+fn kills_before(proxy: &Proxy, write: usize) {
+    let one = Rule {
+        after: write,
+        times: 1,
+        ..WRITES
+    };
+    proxy.turns(one, Weather::Kill);
+}
+
 #[test]
 fn killed_before_any_of_its_writes_it_comes_to_the_same() {
     let from = models("{a: {}, b: {}, c: {}}");
@@ -125,14 +136,7 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
             }
             let proxy = Proxy::before(&mut live, 2000..2100);
             set(&mut live, &to);
-            proxy.turns(
-                Rule {
-                    after: writes,
-                    times: 1,
-                    ..WRITES
-                },
-                Weather::Kill,
-            );
+            kills_before(&proxy, writes);
             let run = live.run("config-changed");
             proxy.clears();
             settle(&mut live).unwrap();
@@ -155,14 +159,7 @@ fn killed_at_any_moment_of_its_removal_it_leaves_nothing() {
         set(&mut live, &models("{a: {}, b: {}}"));
         settle(&mut live).unwrap();
         let proxy = Proxy::before(&mut live, 2000..2100);
-        proxy.turns(
-            Rule {
-                after: writes,
-                times: 1,
-                ..WRITES
-            },
-            Weather::Kill,
-        );
+        kills_before(&proxy, writes);
         live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
         let run = live.run("remove");
         proxy.clears();

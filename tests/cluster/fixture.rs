@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use std::thread;
 
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use site::agent::{Cluster, HookRun};
@@ -15,6 +14,7 @@ use site::apiserver::{self, ApiServer};
 use site::assets;
 use tokio::runtime::Runtime;
 
+use crate::support::kinds::{deployment, sdep, vs};
 use crate::support::{Edge, status};
 
 /// Made once, by a thread that stays: the servers end with this process.
@@ -312,34 +312,6 @@ fn with_type(resource: &ApiResource, name: &str, object: &Value) -> Value {
     object["kind"] = json!(resource.kind);
     object["metadata"]["name"] = json!(name);
     object
-}
-
-fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-}
-
-pub fn sdep() -> ApiResource {
-    resource("machinelearning.seldon.io", "v1", "SeldonDeployment")
-}
-
-pub fn vs() -> ApiResource {
-    resource("networking.istio.io", "v1beta1", "VirtualService")
-}
-
-pub fn stateful_set() -> ApiResource {
-    resource("apps", "v1", "StatefulSet")
-}
-
-pub fn deployment() -> ApiResource {
-    resource("apps", "v1", "Deployment")
-}
-
-pub fn pod() -> ApiResource {
-    resource("", "v1", "Pod")
-}
-
-pub fn service() -> ApiResource {
-    resource("", "v1", "Service")
 }
 
 /// The spec of somebody's VirtualService that takes a prefix on a gateway.

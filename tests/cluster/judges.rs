@@ -3,8 +3,9 @@
 
 use serde_json::json;
 
-use crate::fixture::{Live, deployment, pod, sdep};
+use crate::fixture::Live;
 use crate::support::has;
+use crate::support::kinds::{deployment, pod, sdep};
 
 #[test]
 fn a_pod_that_cannot_pull_its_image_says_why_and_what_serves_goes_on() {

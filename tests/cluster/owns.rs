@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::fixture::{Live, audit_addresses, sdep, takes, vs};
-use crate::support::{has, status};
+use crate::fixture::{Live, audit_addresses, takes};
+use crate::support::kinds::{sdep, vs};
+use crate::support::{has, log, status};
 
 fn foreign_model() -> serde_json::Value {
     json!({"spec": {"predictors": [{"name": "theirs", "graph": {"name": "x", "type": "MODEL"},
@@ -118,15 +119,6 @@ fn a_field_that_another_program_took_is_named_and_not_taken_back() {
     assert_eq!(route["spec"]["http"][0]["match"][0]["uri"]["prefix"], "/mine/");
     live.delete(&vs(), "iris-route");
     assert!(live.says().starts_with("active"));
-}
-
-/// What a hook said in the log.
-fn log(run: &site::agent::HookRun) -> String {
-    run.log
-        .iter()
-        .map(|line| line.message.clone())
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::thread;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
-use crate::fixture::{Live, api_server, audit, runtime, sdep};
+use crate::fixture::{Live, api_server, audit, runtime};
 use crate::support::has;
+use crate::support::kinds::sdep;
 
 fn dying(live: &mut Live) {
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;

@@ -7,7 +7,8 @@ use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use site::agent::Fault;
 
-use crate::fixture::{Live, runtime, start, takes, vs};
+use crate::fixture::{Live, runtime, start, takes};
+use crate::support::kinds::vs;
 use crate::support::{has, status};
 
 #[test]

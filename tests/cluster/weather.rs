@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use site::agent::Fault;
 
-use crate::fixture::{Live, sdep};
+use crate::fixture::Live;
 use crate::proxy::{ALL, Proxy, Rule, WRITES, Weather};
+use crate::support::kinds::sdep;
 use crate::support::{has, status};
 
 /// How long a hook may take: what a leader may rely on (`BUDGET` in src/cluster.rs), and the tools beside it.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 use site::images::{IRIS_1, IRIS_2};
 
-use crate::fixture::{FLOWER, Model, SERVES, pod, until};
+use crate::fixture::{FLOWER, Model, SERVES, until};
 use crate::load::{Load, none_failed};
 use crate::support::has;
+use crate::support::kinds::pod;
 
 /// How long the status may take to say what the kubelet has said of a pod.
 const TOLD: Duration = Duration::from_secs(60);

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use site::agent::Cluster;
 use site::full::Full;
@@ -17,6 +16,7 @@ use site::juju::Life;
 use tokio::runtime::Runtime;
 
 use crate::load::{Answer, ask};
+use crate::support::kinds::{self, deployment};
 use crate::support::{Edge, status};
 
 /// One iris: the lengths and widths of its sepals and petals.
@@ -168,7 +168,7 @@ impl Model {
             let Ok(object @ Value::Object(_)) = serde_yaml::from_str::<Value>(document) else {
                 continue;
             };
-            let kind = resource("rbac.authorization.k8s.io", "v1", object["kind"].as_str().unwrap());
+            let kind = kinds::kind("rbac.authorization.k8s.io", "v1", object["kind"].as_str().unwrap());
             let api: Api<DynamicObject> = if object["metadata"].get("namespace").is_some() {
                 self.api(&kind)
             } else {
@@ -280,38 +280,6 @@ impl Drop for Model {
         // Memory and prefixes are for the tests that follow; one that failed has its own reason to tell.
         let _ = self.wait(self.cluster.remove_model(&self.world.model));
     }
-}
-
-fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-}
-
-pub fn sdep() -> ApiResource {
-    resource("machinelearning.seldon.io", "v1", "SeldonDeployment")
-}
-
-pub fn vs() -> ApiResource {
-    resource("networking.istio.io", "v1beta1", "VirtualService")
-}
-
-pub fn deployment() -> ApiResource {
-    resource("apps", "v1", "Deployment")
-}
-
-pub fn stateful_set() -> ApiResource {
-    resource("apps", "v1", "StatefulSet")
-}
-
-pub fn pod() -> ApiResource {
-    resource("", "v1", "Pod")
-}
-
-pub fn service() -> ApiResource {
-    resource("", "v1", "Service")
-}
-
-pub fn webhook() -> ApiResource {
-    resource("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration")
 }
 
 /// Sets the number of pods of one of the site's own Deployments, and waits until it has them.

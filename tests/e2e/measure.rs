@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use site::images::{IRIS_1, IRIS_2};
 
-use crate::fixture::{FLOWER, Model, SERVES, deployment, full, pod, until};
+use crate::fixture::{FLOWER, Model, SERVES, full, until};
 use crate::load::ask;
+use crate::support::kinds::{deployment, pod};
 
 /// How many requests a latency is taken from.
 const REQUESTS: usize = 1000;

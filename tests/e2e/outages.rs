@@ -6,9 +6,10 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use site::images::IRIS_2;
 
-use crate::fixture::{FLOWER, Model, SERVES, SOON, deployment, full, runtime, scale, until, vs};
+use crate::fixture::{FLOWER, Model, SERVES, SOON, full, runtime, scale, until};
 use crate::load::{Load, none_failed};
 use crate::support::has;
+use crate::support::kinds::{deployment, vs};
 
 /// Brings back what a test took away, also where the test fails: those that follow stand on it.
 struct Back<F: FnMut()>(F);

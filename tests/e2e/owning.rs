@@ -4,18 +4,10 @@ use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use site::images::IRIS_1;
 
-use crate::fixture::{FLOWER, Model, SERVES, SOON, deployment, pod, sdep, service, stateful_set, until, vs, webhook};
+use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
 use crate::load::{Load, ask, none_failed};
-use crate::support::{has, status};
-
-/// What was said in the log of a hook.
-fn log(run: &site::agent::HookRun) -> String {
-    run.log
-        .iter()
-        .map(|line| line.message.clone())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
+use crate::support::kinds::{deployment, pod, sdep, service, stateful_set, vs, webhook};
+use crate::support::{has, log, status};
 
 pub fn what_a_person_changes_is_put_back_and_said() {
     let mut model = Model::serving("edited");

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use site::images::{IRIS_2, MLSERVER_IRIS};
 
-use crate::fixture::{FLOWER, Model, SERVES, full, pod};
+use crate::fixture::{FLOWER, Model, SERVES, full};
 use crate::load::{Load, ask, none_failed};
+use crate::support::kinds::pod;
 use crate::support::{has, status};
 
 pub fn the_blogs_request_is_answered() {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod kinds;
+
 use std::path::Path;
 
 use site::agent::{Agent, Fault, Hook, HookRun};
@@ -90,6 +92,12 @@ impl Edge {
 /// A status as `word: message`.
 pub fn status(run: &HookRun) -> String {
     format!("{}: {}", run.status.status, run.status.message)
+}
+
+/// What was said in the log of a hook.
+pub fn log(run: &HookRun) -> String {
+    let lines: Vec<&str> = run.log.iter().map(|line| line.message.as_str()).collect();
+    lines.join("\n")
 }
 
 /// All parts are in a text.

@@ -1,0 +1,36 @@
+//! The kinds of objects that tests look at.
+
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
+
+pub fn kind(group: &str, version: &str, kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+pub fn sdep() -> ApiResource {
+    kind("machinelearning.seldon.io", "v1", "SeldonDeployment")
+}
+
+pub fn vs() -> ApiResource {
+    kind("networking.istio.io", "v1beta1", "VirtualService")
+}
+
+pub fn deployment() -> ApiResource {
+    kind("apps", "v1", "Deployment")
+}
+
+pub fn stateful_set() -> ApiResource {
+    kind("apps", "v1", "StatefulSet")
+}
+
+pub fn pod() -> ApiResource {
+    kind("", "v1", "Pod")
+}
+
+pub fn service() -> ApiResource {
+    kind("", "v1", "Service")
+}
+
+pub fn webhook() -> ApiResource {
+    kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration")
+}
