@@ -40,6 +40,7 @@ mutants:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --test e2e --test packed --test bench -- -D warnings
 
 # Licences, bans and sources of what the binary is made of. Needs cargo-deny, but no network.
 deny:

@@ -59,17 +59,17 @@ fn a_packed_charm_has_what_juju_needs_and_serves_a_hook() {
     // Deployed from there, as Juju would.
     fs::copy(Path::new(PROJECT).join("bundle.yaml"), charm.join("bundle.yaml")).unwrap();
     let home = folder("site");
-    let site = |words: &[&str]| {
+    let juju = |words: &[&str]| {
         let mut command = Command::new(site::agent::tool_client().unwrap());
         command.arg("--dir").arg(&home).arg("--dispatch").arg(&dispatch);
         said(command.args(words).current_dir(&charm).env_remove("KUBECONFIG"))
     };
-    site(&["up"]);
+    juju(&["up"]);
     let deployed = std::panic::catch_unwind(|| {
-        site(&["deploy", "./bundle.yaml", "--trust"]);
-        (site(&["status", "--format", "json"]), site(&["objects"]))
+        juju(&["deploy", "./bundle.yaml", "--trust"]);
+        (juju(&["status", "--format", "json"]), juju(&["objects"]))
     });
-    site(&["down"]);
+    juju(&["down"]);
     let (status, objects) = deployed.unwrap();
     let status: Value = serde_json::from_str(&status).unwrap();
     let message = &status["applications"]["iris"]["application-status"]["message"];

@@ -51,9 +51,12 @@ pub fn made() -> Subject {
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
-        .map(|path| match path.is_dir() {
-            true => size(&path),
-            false => path.metadata().unwrap().len(),
+        .map(|path| {
+            if path.is_dir() {
+                size(&path)
+            } else {
+                path.metadata().unwrap().len()
+            }
         })
         .sum()
 }
