@@ -30,7 +30,8 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input| {
     within_bounds(|| {
-        let env = format!("{}PASSWORD: {SECRET}{}", input.before_env, input.after_env);
+        // On a line of its own: a tag or a quote before it would make a name of the secret.
+        let env = format!("{}\nPASSWORD: {SECRET}\n{}", input.before_env, input.after_env);
         let pairs = [
             ("image", input.image),
             ("implementation", input.implementation),
