@@ -254,6 +254,11 @@ impl Cluster {
             .filter(|object| self.identity.owns(object))
             .any(|object| {
                 let name = object.name_any();
+                // Seldon reports the port of the first one only.
+                let predictors = object.data.pointer("/spec/predictors").and_then(Value::as_array);
+                if predictors.is_some_and(|all| all.len() > 1) {
+                    return true;
+                }
                 let state = observed.state(&name);
                 let routed = observed
                     .virtual_service(&self.identity, &route_name(&name))

@@ -6,6 +6,7 @@
 mod check;
 mod fault;
 mod layer;
+pub mod manifest;
 pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use serde_yaml::{Mapping, Value};
 pub use fault::Fault;
 use fault::Place;
 use layer::Layers;
+use manifest::Manifest;
 use value::{
     GatewayName, Image, Implementation, Milliseconds, Parameter, Prefix, Protocol, PullPolicy, Resources, Rule,
 };
@@ -55,6 +57,8 @@ pub struct Model {
     pub name: String,
     /// Whether it is an entry of `models`, so that what is to be changed is changed there.
     pub is_entry: bool,
+    /// The whole of it, if it was written as a SeldonDeployment. Then the words that describe a server say nothing.
+    pub manifest: Option<Manifest>,
     /// What is served.
     pub source: Source,
     /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
@@ -88,6 +92,24 @@ pub struct Model {
 }
 
 impl Model {
+    /// In a few words what it serves.
+    #[must_use]
+    pub fn serves(&self) -> String {
+        match &self.manifest {
+            Some(manifest) => manifest.to_string(),
+            None => self.source.to_string(),
+        }
+    }
+
+    /// The names of its predictors' Services.
+    #[must_use]
+    pub fn services(&self) -> Vec<String> {
+        match &self.manifest {
+            Some(manifest) => manifest.services(&self.name),
+            None => vec![format!("{}-{}", self.name, crate::seldon::PREDICTOR)],
+        }
+    }
+
     /// What an operator types to set a word of this model.
     #[must_use]
     pub fn set(&self, application: &str, word: &str, value: &str) -> String {
@@ -96,6 +118,8 @@ impl Model {
                 "set {word} of {} and juju config {application} models=@models.yaml",
                 self.name
             )
+        } else if self.manifest.is_some() && !["prefix", "gateway"].contains(&word) {
+            format!("set {word} in the manifest and juju config {application} manifest=@manifest.yaml")
         } else {
             format!("juju config {application} {word}={value}")
         }
@@ -155,6 +179,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
         }
     }
     check::route_names(application, &mut config);
+    check::service_names(application, &mut config);
     check::overlaps(application, &mut config);
     config.models.sort_by(|a, b| a.name.cmp(&b.name));
     config

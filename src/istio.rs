@@ -51,6 +51,12 @@ pub struct HttpRoute {
     pub rewrite: Rewrite,
     /// Where requests go.
     pub route: Vec<Destination>,
+    /// Where copies of them go, the answers to which nobody sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Service>,
+    /// How many of them are copied; left out, all are.
+    #[serde(default, rename = "mirrorPercentage", skip_serializing_if = "Option::is_none")]
+    pub mirror_percentage: Option<Percent>,
     /// How long the gateway waits for an answer, in seconds with an `s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
@@ -88,6 +94,16 @@ pub struct Rewrite {
 pub struct Destination {
     /// The Service.
     pub destination: Service,
+    /// Its part in percent, where there are several. Istio before 1.15 wants them to be 100 in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
+}
+
+/// A part of something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Percent {
+    /// From 0 to 100.
+    pub value: f64,
 }
 
 /// A Service and its port.

@@ -196,7 +196,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
     let model = &planned.model;
     let (state, serves, message) = match trouble(case, planned) {
         Some((state, text)) => (state, false, text),
-        None if model.replicas == 0 => (
+        None if planned.is_stopped() => (
             State::Active,
             false,
             format!("{} is stopped on purpose (replicas=0)", model.name),
@@ -204,7 +204,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
         None => (
             State::Active,
             true,
-            format!("{} serves {} at {}", model.name, model.source, model.prefix),
+            format!("{} serves {} at {}", model.name, model.serves(), model.prefix),
         ),
     };
     Standing {
@@ -213,7 +213,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
         serves,
         message,
         path: Some(model.prefix.to_string()),
-        source: Some(model.source.to_string()),
+        source: Some(model.serves()),
     }
 }
 
@@ -279,24 +279,19 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         return None;
     }
     let deployments: Vec<&Deployment> = case.observed.deployments_of(name).collect();
-    let old_serves = deployments.iter().any(|deployment| {
-        deployment
-            .status
-            .as_ref()
-            .is_some_and(|status| status.available_replicas > 0)
-    });
+    let old_serves = deployments.iter().any(|deployment| ready::is_available(deployment));
     if let Some(cause) = reason::find(case, planned, &deployments) {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
         return Some((State::Blocked, format!("{cause}{meanwhile}")));
     }
     let text = if deployments.is_empty() && case.observed.state(name).state.is_empty() {
         format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
-    } else if model.replicas == 0 {
+    } else if planned.is_stopped() {
         format!("{name} is being stopped (replicas=0)")
     } else if old_serves {
-        format!("{name} is changing over to {}", model.source)
+        format!("{name} is changing over to {}", model.serves())
     } else {
-        format!("{name} is starting {}", model.source)
+        format!("{name} is starting {}", model.serves())
     };
     Some((State::Waiting, text))
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::config::value::GatewayName;
 use crate::istio::rival::Claim;
-use crate::render::{label, service_name};
+use crate::render::{PlannedPredictor, label};
 use crate::seldon::DeploymentState;
 
 /// A Deployment, as far as it is read.
@@ -91,9 +91,15 @@ impl Observed {
     /// The VirtualService of that name in our namespace.
     #[must_use]
     pub fn virtual_service(&self, identity: &Identity, name: &str) -> Option<&DynamicObject> {
-        self.virtual_services.iter().find(|object| {
-            object.name_any() == name && object.namespace().as_deref() == Some(identity.namespace.as_str())
-        })
+        self.virtual_service_in(&identity.namespace, name)
+    }
+
+    /// The VirtualService of that name in that namespace.
+    #[must_use]
+    pub fn virtual_service_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
+        self.virtual_services
+            .iter()
+            .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
     }
 
     /// What Seldon says of a model.
@@ -105,13 +111,11 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// The port of a model's predictor Service: the Service's own where it was looked up, else as Seldon reports it.
+    /// The port of a predictor's Service: the Service's own where it was looked up, else as Seldon reports that of the first one.
     #[must_use]
-    pub fn port(&self, model: &str) -> Option<u16> {
-        self.services
-            .get(&service_name(model))
-            .copied()
-            .or_else(|| self.state(model).address.port())
+    pub fn port(&self, model: &str, service: &str) -> Option<u16> {
+        let found = self.services.get(service).copied();
+        found.or_else(|| self.state(model).address.port())
     }
 
     /// The Deployments of a model, without those of a SeldonDeployment that was deleted: Kubernetes takes them away in its
@@ -124,11 +128,19 @@ impl Observed {
             .filter(move |d| d.owner_references().iter().any(|of| Some(&of.uid) == owner.as_ref()))
     }
 
-    /// The pods of a model that are of the spec with this digest.
-    pub fn pods_of(&self, model: &str, hash: &str) -> impl Iterator<Item = &Pod> {
+    /// Those of one of its predictors.
+    pub fn deployments_of_predictor(&self, model: &str, predictor: &str) -> impl Iterator<Item = &Deployment> {
+        self.deployments_of(model)
+            .filter(move |d| d.labels().get(label::PREDICTOR).is_some_and(|p| p == predictor))
+    }
+
+    /// The pods of a model's predictor that are of the spec with this digest.
+    pub fn pods_of(&self, model: &str, predictor: &PlannedPredictor) -> impl Iterator<Item = &Pod> {
+        let marks = |pod: &Pod, key: &str| pod.labels().get(key).cloned().unwrap_or_default();
         self.pods.iter().filter(move |pod| {
-            pod.labels().get(label::MODEL).is_some_and(|m| m == model)
-                && pod.annotations().get(label::SPEC_HASH).is_some_and(|h| h == hash)
+            marks(pod, label::MODEL) == model
+                && marks(pod, label::PREDICTOR) == predictor.name
+                && pod.annotations().get(label::SPEC_HASH) == Some(&predictor.hash)
         })
     }
 }

@@ -6,36 +6,71 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::observed::{Deployment, Observed};
-use crate::render::{PlannedModel, label};
+use crate::render::{PlannedModel, PlannedPredictor, label};
 
 /// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
-const HEARD: Duration = Duration::from_secs(2);
+pub const HEARD: Duration = Duration::from_secs(2);
 
 /// A model is ready when Seldon says so and every Deployment that it made carries the digest of what was asked, at its
 /// own newest generation, with all pods new and available.
 #[must_use]
 pub fn is_ready(planned: &PlannedModel, observed: &Observed) -> bool {
-    let name = &planned.model.name;
-    let mut deployments = observed.deployments_of(name).peekable();
-    let wanted = i64::from(planned.model.replicas);
-    deployments.peek().is_some()
-        && deployments.all(|deployment| is_rolled_out(deployment, &planned.hash, wanted))
-        // Seldon never calls a model available that has no pods (operator v1.17.1: it counts ready ones).
-        && (observed.state(name).state == "Available" || planned.model.replicas == 0)
+    is_rolled_out(planned, observed)
+        // Seldon never calls a model available that has a predictor without pods (operator v1.17.1: it counts ready ones).
+        && (observed.state(&planned.model.name).state == "Available"
+            || planned.predictors.iter().any(PlannedPredictor::is_stopped))
 }
 
-fn is_rolled_out(deployment: &Deployment, hash: &str, wanted: i64) -> bool {
-    let status = deployment.status.clone().unwrap_or_default();
-    carries(deployment, hash)
-        && deployment.metadata.generation == Some(status.observed_generation)
-        && [
-            deployment.spec.replicas,
-            status.replicas,
-            status.updated_replicas,
-            status.available_replicas,
-        ]
+/// Whether every Deployment is as asked, whatever Seldon says of it.
+#[must_use]
+pub fn is_rolled_out(planned: &PlannedModel, observed: &Observed) -> bool {
+    planned
+        .predictors
         .iter()
-        .all(|count| *count == wanted)
+        .all(|predictor| predictor_is_rolled_out(planned, predictor, observed))
+}
+
+/// The same of one predictor.
+#[must_use]
+pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+    let deployments: Vec<&Deployment> = observed
+        .deployments_of_predictor(&planned.model.name, &predictor.name)
+        .collect();
+    deployments.len() == predictor.deployments
+        && deployments
+            .iter()
+            .all(|deployment| deployment_is_rolled_out(deployment, predictor))
+}
+
+/// Whether a predictor answers, if perhaps not yet as asked: each of its Deployments has a pod that does.
+#[must_use]
+pub fn answers(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+    let mut deployments = observed
+        .deployments_of_predictor(&planned.model.name, &predictor.name)
+        .peekable();
+    deployments.peek().is_some() && deployments.all(is_available)
+}
+
+/// Whether some pod of a Deployment answers.
+#[must_use]
+pub fn is_available(deployment: &Deployment) -> bool {
+    let status = deployment.status.as_ref();
+    status.is_some_and(|status| status.available_replicas > 0)
+}
+
+fn deployment_is_rolled_out(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.replicas;
+    let as_asked = match &predictor.replicas {
+        Some(counts) => counts.contains(&wanted),
+        None => true,
+    };
+    as_asked
+        && carries(deployment, &predictor.hash)
+        && deployment.metadata.generation == Some(status.observed_generation)
+        && [status.replicas, status.updated_replicas, status.available_replicas]
+            .iter()
+            .all(|count| *count == wanted)
 }
 
 /// When a Deployment of ours last changed in what its controller says of it, by the cluster's clock. What serves is no

@@ -109,6 +109,14 @@ pub async fn reconcile(tools: HookTools, invocation: &Invocation, writes: Writes
             if let Err(refusal) = look.again(invocation, &asked).await {
                 return whole_refusal(tools, invocation, &asked, &refusal);
             }
+            // What requests no longer go to is taken away once the gateway has surely heard of that.
+            if refused.is_empty() && look.steps.take_away() {
+                tokio::time::sleep(ready::HEARD).await;
+                refused = look.write().await;
+                if let Err(refusal) = look.again(invocation, &asked).await {
+                    return whole_refusal(tools, invocation, &asked, &refusal);
+                }
+            }
         }
     }
     if let Err(refusal) = look.deeper().await {
@@ -183,7 +191,7 @@ impl Look {
         };
         let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
         self.observed = self.cluster.observe(&gateways).await?;
-        self.plan = render::plan(&asked.config, &self.site(invocation, asked));
+        self.plan = render::plan(&asked.config, &self.site(invocation, asked), &self.observed);
         self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
         // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
         if steps::has_catch_all(&self.plan, &self.observed, &self.identity) {
@@ -199,12 +207,6 @@ impl Look {
             application: self.identity.application.clone(),
             model_uuid: invocation.model_uuid.clone(),
             gateway: asked.gateway.clone(),
-            ports: asked
-                .config
-                .models
-                .iter()
-                .filter_map(|m| Some((m.name.clone(), self.observed.port(&m.name)?)))
-                .collect(),
             owner: self.observed.owner.clone(),
         }
     }

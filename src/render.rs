@@ -1,15 +1,17 @@
 //! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
 
 mod objects;
+mod traffic;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde_json::Value;
 
 use crate::config::value::GatewayName;
 use crate::config::{Config, Model};
 use crate::istio::VirtualService;
-use crate::seldon::SeldonDeployment;
+use crate::observed::Observed;
 
 /// Keys of the labels and annotations that mark what is ours.
 pub mod label {
@@ -17,6 +19,8 @@ pub mod label {
     pub const APPLICATION: &str = "seldon-model/application";
     /// The UUID of the Juju model, since two models may share a namespace on two controllers.
     pub const MODEL_UUID: &str = "seldon-model/model-uuid";
+    /// The predictor that a Deployment and its pods are of.
+    pub const PREDICTOR: &str = "seldon-model/predictor";
     /// The machine-learning model that an object serves; also on its pods.
     pub const MODEL: &str = "seldon-model/model";
     /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
@@ -79,8 +83,6 @@ pub struct Site {
     pub model_uuid: String,
     /// The gateway of the relation.
     pub gateway: RelatedGateway,
-    /// The HTTP port of each model's predictor Service, where the Service is there.
-    pub ports: BTreeMap<String, u16>,
     /// The application's own StatefulSet: with it Kubernetes removes our objects after a forced removal.
     pub owner: Option<OwnerReference>,
 }
@@ -102,13 +104,50 @@ pub struct PlannedModel {
     /// The model as it was asked for.
     pub model: Model,
     /// Its SeldonDeployment.
-    pub deployment: SeldonDeployment,
-    /// Its digest, as [`label::SPEC_HASH`].
-    pub hash: String,
+    pub deployment: Value,
+    /// The predictors that were asked for, in their order.
+    pub predictors: Vec<PlannedPredictor>,
     /// The gateway it is to be reached by, if one is known.
     pub gateway: Option<GatewayName>,
     /// Its VirtualService.
     pub route: Route,
+}
+
+/// Pods that serve one graph behind one Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPredictor {
+    /// Its name.
+    pub name: String,
+    /// Its Service.
+    pub service: String,
+    /// Its digest, as [`label::SPEC_HASH`].
+    pub hash: String,
+    /// How many Deployments Seldon makes of it.
+    pub deployments: usize,
+    /// How many pods each of them may have; `None` where that is not ours to say.
+    pub replicas: Option<Vec<i64>>,
+    /// Whether it gets copies of requests.
+    pub shadow: bool,
+    /// Its part of the requests in percent, or of a shadow the part that is copied; 0 where it was not said.
+    pub traffic: u8,
+}
+
+impl PlannedPredictor {
+    /// Whether it has no pods on purpose.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.replicas
+            .as_ref()
+            .is_some_and(|counts| counts.iter().all(|count| *count == 0))
+    }
+}
+
+impl PlannedModel {
+    /// Whether nothing of it runs, on purpose.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.predictors.iter().all(PlannedPredictor::is_stopped)
+    }
 }
 
 /// What becomes of a model's route.
@@ -137,34 +176,43 @@ pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: Option<&Ga
         .collect()
 }
 
-/// The plan for a configuration on a site.
+/// The plan for a configuration on a site as it is: no requests go to what does not answer yet, and what answers is not taken
+/// away before its successor does.
 #[must_use]
-pub fn plan(config: &Config, site: &Site) -> Plan {
+pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
     Plan {
-        models: config.models.iter().map(|model| planned(model, site)).collect(),
+        models: config
+            .models
+            .iter()
+            .map(|model| planned(model, site, observed))
+            .collect(),
         held: config.held.clone(),
         prune: config.faults.is_empty(),
     }
 }
 
-fn planned(model: &Model, site: &Site) -> PlannedModel {
-    let (deployment, hash) = objects::seldon_deployment(model, site);
+fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
+    let (deployment, predictors) = objects::seldon_deployment(model, site);
     let gateway = match (&model.gateway, &site.gateway) {
         (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
         (None, _) => None,
     };
-    let route = match (&gateway, &site.gateway) {
-        (Some(gateway), _) => Route::Set(Box::new(objects::virtual_service(model, site, gateway))),
+    let mut planned = PlannedModel {
+        model: model.clone(),
+        deployment,
+        predictors,
+        gateway,
+        route: Route::Kept,
+    };
+    let live = traffic::Live::read(model, site, observed);
+    let traffic = traffic::traffic(&planned, &live, observed);
+    traffic::keep(&mut planned.deployment, traffic.leaving.clone());
+    planned.route = match (&planned.gateway, &site.gateway) {
+        (Some(gateway), _) => Route::Set(Box::new(objects::virtual_service(model, site, gateway, &traffic))),
         (None, RelatedGateway::Missing) => Route::Gone,
         (None, _) => Route::Kept,
     };
-    PlannedModel {
-        model: model.clone(),
-        deployment,
-        hash,
-        gateway,
-        route,
-    }
+    planned
 }
 
 /// The name of a model's VirtualService. Not the model's own: Seldon takes that for a route of its own, and deletes
@@ -172,10 +220,4 @@ fn planned(model: &Model, site: &Site) -> PlannedModel {
 #[must_use]
 pub fn route_name(model: &str) -> String {
     format!("{model}-route")
-}
-
-/// The name of a model's predictor Service.
-#[must_use]
-pub fn service_name(model: &str) -> String {
-    format!("{model}-{}", crate::seldon::PREDICTOR)
 }

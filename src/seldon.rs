@@ -2,6 +2,8 @@
 //!
 //! Read from `SeldonIO/seldon-core` at v1.17.1, `operator/apis/machinelearning.seldon.io/v1/`.
 
+pub mod read;
+
 use std::collections::BTreeMap;
 
 use kube::CustomResource;
@@ -45,9 +47,6 @@ pub struct Predictor {
     /// Copied to the Deployment, its pods and the Service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Copied to the Deployment and its pods.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
     /// How many pods.
     pub replicas: u16,
     /// What a request goes through.

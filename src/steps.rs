@@ -62,6 +62,8 @@ pub struct Apply {
     /// Whether fields are taken back from a person who changed them by hand. From a program they never are: the two would
     /// take them from each other for ever.
     pub force: bool,
+    /// Whether predictors are taken away that are in the cluster.
+    pub takes_away: bool,
     /// A merge patch to begin with, where a person has added something that an apply would leave.
     pub take_out: Option<Value>,
 }
@@ -123,6 +125,12 @@ impl Steps {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.applies.is_empty() && self.deletes.is_empty()
+    }
+
+    /// Whether all that is left is to take predictors away that requests went to before.
+    #[must_use]
+    pub fn take_away(&self) -> bool {
+        self.applies.iter().any(|apply| apply.takes_away)
     }
 
     /// Whether a write is due for that model.
@@ -246,10 +254,16 @@ fn apply(
         name,
         because: "it is not there".to_owned(),
         force: false,
+        takes_away: false,
         take_out: None,
         object,
     };
     if let Some(live) = live {
+        let predictors = |spec: Option<&Value>| {
+            spec.and_then(|spec| spec.pointer("/predictors")?.as_array())
+                .map_or(0, Vec::len)
+        };
+        step.takes_away = predictors(live.data.get("spec")) > predictors(step.object.get("spec"));
         let manager = identity.manager();
         let added = drift::additions(&step.object, live, is_a_persons);
         let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());

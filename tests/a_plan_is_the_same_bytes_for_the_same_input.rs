@@ -9,12 +9,11 @@
     reason = "a test fails by panicking, and takes its data as it is written"
 )]
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use proptest::prelude::*;
 use seldon_model::config::{self, Config};
 use seldon_model::juju::Relation;
+use seldon_model::observed::Observed;
 use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 
@@ -40,7 +39,6 @@ fn site() -> Site {
             ("gateway_name", "kubeflow-gateway"),
             ("gateway_namespace", "kubeflow"),
         ])]),
-        ports: BTreeMap::new(),
         owner: None,
     }
 }
@@ -54,7 +52,19 @@ fn objects(planned: &PlannedModel) -> Value {
 }
 
 fn rendered(options: &Value, site: &Site) -> Vec<Value> {
-    plan(&configured(options), site).models.iter().map(objects).collect()
+    rendered_beside(options, site, &Observed::default())
+}
+
+fn rendered_beside(options: &Value, site: &Site, observed: &Observed) -> Vec<Value> {
+    plan(&configured(options), site, observed)
+        .models
+        .iter()
+        .map(objects)
+        .collect()
+}
+
+fn planned(options: &Value, site: &Site) -> PlannedModel {
+    plan(&configured(options), site, &Observed::default()).models.remove(0)
 }
 
 #[test]
@@ -66,7 +76,8 @@ fn the_blogs_model_is_the_blogs_two_objects() {
 #[test]
 fn every_option_has_its_place() {
     let mut site = site();
-    site.ports.insert("fraud".into(), 9000);
+    let mut observed = Observed::default();
+    observed.services.insert("fraud-default".into(), 9000);
     site.owner = Some(OwnerReference {
         api_version: "apps/v1".into(),
         kind: "StatefulSet".into(),
@@ -95,12 +106,12 @@ fraud:
   annotations: {seldon.io/rest-timeout: 5000, seldon.io/no-engine: true}
 ",
     });
-    insta::assert_yaml_snapshot!("every_option", rendered(&options, &site));
+    insta::assert_yaml_snapshot!("every_option", rendered_beside(&options, &site, &observed));
 }
 
 #[test]
 fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
-    let hash = |options: Value| plan(&configured(&options), &site()).models[0].hash.clone();
+    let hash = |options: Value| planned(&options, &site()).predictors[0].hash.clone();
     let base = hash(json!({"image": "iris:1"}));
     for same in [
         json!({"image": "iris:1", "replicas": 3}),
@@ -126,9 +137,7 @@ fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
 fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
     let route = |gateway| {
         let site = Site { gateway, ..site() };
-        plan(&configured(&json!({"image": "iris:1"})), &site).models[0]
-            .route
-            .clone()
+        planned(&json!({"image": "iris:1"}), &site).route
     };
     assert_eq!(route(RelatedGateway::Missing), Route::Gone);
     assert_eq!(route(RelatedGateway::read(&[relation(&[])])), Route::Kept);

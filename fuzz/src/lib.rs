@@ -68,14 +68,9 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         application: identity.application.clone(),
         model_uuid: identity.model_uuid.clone(),
         gateway,
-        ports: config
-            .models
-            .iter()
-            .filter_map(|model| Some((model.name.clone(), observed.port(&model.name)?)))
-            .collect(),
         owner: observed.owner.clone(),
     };
-    let plan = render::plan(&config, &site);
+    let plan = render::plan(&config, &site, observed);
     accounted(&config, &plan);
     let steps = steps::steps(&plan, observed, &identity);
     let verdict = judge::judge(&Case {

@@ -1,7 +1,10 @@
 //! Rules between values: a name and what Seldon makes of it, a server and its protocol, a prefix and the next one.
 
+use std::collections::BTreeMap;
+
 use super::fault::{Fault, Place};
 use super::layer::Layers;
+use super::manifest::Manifest;
 use super::value::{Implementation, Protocol, Rule, hosts_meet};
 use super::{Config, Source};
 use crate::render::route_name;
@@ -42,6 +45,30 @@ pub fn name(layers: &mut Layers) {
             example: example.to_owned(),
         },
     );
+}
+
+/// The names of the Services that a manifest's predictors get: Seldon shortens longer ones to a digest, and other names it fails
+/// on after having accepted them.
+pub fn services(layers: &mut Layers, manifest: &Manifest) {
+    const LONGEST: usize = 63;
+    let services = manifest.services(layers.name);
+    for (at, service) in services.iter().enumerate() {
+        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let sound = service.bytes().all(letters)
+            && service.starts_with(|c: char| c.is_ascii_lowercase())
+            && !service.ends_with('-')
+            && service.len() <= LONGEST;
+        let twice = services.iter().take(at).any(|earlier| earlier == service);
+        let rule = if !sound {
+            "which must be at most 63 small letters, digits and -, beginning with a letter and ending with none of -"
+        } else if twice {
+            "which an earlier predictor has already"
+        } else {
+            continue;
+        };
+        let rule = format!("predictors[{at}].name makes the Service {service:?}, {rule}");
+        layers.fault("manifest", Rule::new(rule, "@manifest.yaml"));
+    }
 }
 
 /// What is served must be named, and the server must speak the protocol.
@@ -121,6 +148,34 @@ pub fn overlaps(application: &str, config: &mut Config) {
     }
     let Config { models, held, .. } = config;
     models.retain(|model| !held.contains(&model.name));
+}
+
+/// Two models must not get one Service: that of `a-b` with predictor `c` would be that of `a` with predictor `b-c`.
+pub fn service_names(application: &str, config: &mut Config) {
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for model in &config.models {
+        for service in model.services() {
+            match owners.get(&service) {
+                Some(owner) if *owner != model.name => clashes.push((model.name.clone(), owner.clone(), service)),
+                _ => {
+                    owners.insert(service, model.name.clone());
+                }
+            }
+        }
+    }
+    for (name, owner, service) in clashes {
+        if config.held.insert(name.clone()) {
+            let rule = Rule::new(
+                format!("gets the Service {service}, which {owner} has already; give the predictor another name"),
+                "",
+            );
+            config
+                .faults
+                .push(Fault::new(application, &Place::Entry(name.clone()), "manifest", rule));
+        }
+        config.models.retain(|model| model.name != name);
+    }
 }
 
 /// Seldon may make a VirtualService with a model's own name, and ours is named after the model with `-route`: one model

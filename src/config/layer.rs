@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::fault::{Fault, Place};
+use super::manifest::{Manifest, manifest};
 use super::value::{self, Rule};
 use super::{LONGEST_OPTION, Model, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 17] = [
+pub const WORDS: [&str; 18] = [
+    "manifest",
     "image",
     "implementation",
     "model-uri",
@@ -29,6 +32,24 @@ pub const WORDS: [&str; 17] = [
     "labels",
     "annotations",
 ];
+
+/// The words that say something of a server and its pods, all of which a manifest says itself.
+const OF_A_SERVER: [&str; 11] = [
+    "image",
+    "implementation",
+    "model-uri",
+    "protocol",
+    "parameters",
+    "env",
+    "resources",
+    "engine-resources",
+    "replicas",
+    "image-pull-policy",
+    "annotations",
+];
+
+/// Those of them that an option gives where nobody set it.
+const WITH_DEFAULT: [&str; 3] = ["engine-resources", "replicas", "image-pull-policy"];
 
 /// The values of one model, and the faults found in them so far.
 pub struct Layers<'a> {
@@ -64,19 +85,21 @@ impl<'a> Layers<'a> {
     pub fn model(&mut self) -> Option<Model> {
         self.unknown_words();
         check::name(self);
+        let manifest = self.manifest();
         let source = Source {
             image: self.text("image", value::image),
             implementation: self.text("implementation", value::implementation),
             model_uri: self.text("model-uri", value::model_uri),
         };
         let protocol = self.text("protocol", value::protocol);
-        if self.faults.is_empty() {
+        if self.faults.is_empty() && manifest.is_none() {
             check::source(self, &source, protocol);
         }
         let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
         let model = Model {
             name: self.name.to_owned(),
             is_entry: self.entry.is_some(),
+            manifest,
             source,
             protocol,
             parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
@@ -103,6 +126,32 @@ impl<'a> Layers<'a> {
             annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
         };
         Some(model)
+    }
+
+    /// The manifest, if that is what describes the model. What an entry says of a server goes before a manifest that is a
+    /// default, and one in the entry before all defaults.
+    fn manifest(&mut self) -> Option<Manifest> {
+        let said = |entry: &Mapping| OF_A_SERVER.into_iter().find(|word| entry.contains_key(*word));
+        let has_one = |entry: &&Mapping| entry.get("manifest").is_some_and(|value| !value.is_null());
+        let beside = match self.entry {
+            Some(entry) if has_one(&entry) => said(entry),
+            Some(entry) if said(entry).is_some() => return None,
+            // An option that has a default cannot be told from one that was set.
+            _ => OF_A_SERVER
+                .into_iter()
+                .filter(|word| !WITH_DEFAULT.contains(word))
+                .find(|word| self.raw_option(word).is_some()),
+        };
+        let manifest = self.take("manifest", manifest)?;
+        check::services(self, &manifest);
+        if let Some(word) = beside {
+            let broken = Rule::new(
+                "must not be set beside manifest, which says all of the server; write it there, or unset one of the two",
+                "",
+            );
+            self.fault(word, broken);
+        }
+        Some(manifest)
     }
 
     /// Records a fault in the word `key`, where it was written.
@@ -158,17 +207,19 @@ impl<'a> Layers<'a> {
     fn raw(&self, key: &str) -> Option<Value> {
         let value = match self.entry.and_then(|entry| entry.get(key)) {
             Some(value) => value.clone(),
-            None => match self.options.get(key)? {
-                Json::String(text) => Value::String(text.clone()),
-                Json::Number(number) => serde_yaml::to_value(number).ok()?,
-                _ => return None,
-            },
+            None => return self.raw_option(key),
         };
-        match &value {
-            Value::Null => None,
-            Value::String(text) if text.trim().is_empty() => None,
-            _ => Some(value),
-        }
+        is_set(value)
+    }
+
+    /// The value of an option, if it is not empty.
+    fn raw_option(&self, key: &str) -> Option<Value> {
+        let value = match self.options.get(key)? {
+            Json::String(text) => Value::String(text.clone()),
+            Json::Number(number) => serde_yaml::to_value(number).ok()?,
+            _ => return None,
+        };
+        is_set(value)
     }
 
     fn text<T>(&mut self, key: &'static str, parse: fn(&str) -> Result<T, Rule>) -> Option<T> {
@@ -203,30 +254,51 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// A value that says something: empty is unset.
+fn is_set(value: Value) -> Option<Value> {
+    match &value {
+        Value::Null => None,
+        Value::String(text) if text.trim().is_empty() => None,
+        _ => Some(value),
+    }
+}
+
 /// A YAML document of sane size. The library refuses duplicate keys and aliases that multiply.
 pub fn yaml(text: &str) -> Result<Value, Rule> {
-    if text.len() > LONGEST_OPTION {
-        return Err(Rule::new(
-            format!(
-                "is {} KiB long, at most {} KiB are read",
-                text.len() / 1024,
-                LONGEST_OPTION / 1024
-            ),
-            "",
-        ));
+    of_sane_size(text)?;
+    serde_yaml::from_str(text).map_err(|error| unsound(&error))
+}
+
+/// The same for text that may hold several.
+pub fn documents(text: &str) -> Result<Vec<Value>, Rule> {
+    of_sane_size(text)?;
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).map_err(|error| unsound(&error)))
+        .collect()
+}
+
+fn of_sane_size(text: &str) -> Result<(), Rule> {
+    if text.len() <= LONGEST_OPTION {
+        return Ok(());
     }
-    serde_yaml::from_str(text).map_err(|error| {
-        // The library's own text repeats what it read, which may be a secret.
-        let fault = error.to_string();
-        let kind = ["duplicate entry", "repetition limit", "recursion limit"]
-            .into_iter()
-            .find(|kind| fault.contains(kind))
-            .map_or_else(String::new, |kind| format!(" ({kind})"));
-        let place = error.location().map_or_else(String::new, |at| {
-            format!(" at line {}, column {}", at.line(), at.column())
-        });
-        Rule::new(format!("is not sound YAML{kind}{place}"), "")
-    })
+    let (length, most) = (text.len() / 1024, LONGEST_OPTION / 1024);
+    Err(Rule::new(
+        format!("is {length} KiB long, at most {most} KiB are read"),
+        "",
+    ))
+}
+
+fn unsound(error: &serde_yaml::Error) -> Rule {
+    // The library's own text repeats what it read, which may be a secret.
+    let fault = error.to_string();
+    let kind = ["duplicate entry", "repetition limit", "recursion limit"]
+        .into_iter()
+        .find(|kind| fault.contains(kind))
+        .map_or_else(String::new, |kind| format!(" ({kind})"));
+    let place = error.location().map_or_else(String::new, |at| {
+        format!(" at line {}, column {}", at.line(), at.column())
+    });
+    Rule::new(format!("is not sound YAML{kind}{place}"), "")
 }
 
 /// A YAML map of text to scalars as text.

@@ -5,6 +5,7 @@ use super::*;
 
 mod entries;
 mod fuzzed;
+mod manifests;
 mod routes;
 
 fn options(value: Json) -> Map<String, Json> {

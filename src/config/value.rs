@@ -9,11 +9,11 @@ use std::ops::RangeInclusive;
 use serde_yaml::Value;
 
 pub use pod::{Amounts, Parameter, PullPolicy, Resources};
-pub(crate) use pod::{annotations, env, labels, parameters, pull_policy, resources};
+pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pull_policy, resources};
 pub use route::{GatewayName, Milliseconds, Prefix};
 pub(crate) use route::{duration, gateway, hosts, hosts_meet, prefix};
 pub use server::{Image, Implementation, Protocol};
-pub(crate) use server::{image, implementation, model_uri, protocol};
+pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, protocol, server_protocols};
 
 /// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,10 @@ const EXECUTOR: &str = "seldon-container-engine";
 /// The cause and what to type, for a model that a person must help; `None` while it may just take its time.
 pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
-    let pods: Vec<&Pod> = case.observed.pods_of(name, &planned.hash).collect();
+    let predictors = planned.predictors.iter();
+    let pods: Vec<&Pod> = predictors
+        .flat_map(|predictor| case.observed.pods_of(name, predictor))
+        .collect();
     pods.iter()
         .find_map(|pod| of_pod(case, planned, pod))
         .or_else(|| {
@@ -101,9 +104,14 @@ fn of_container(
         if now.is_some() { "" } else { " --previous" }
     );
     // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
-    if let (true, Some(uri)) = (init, planned.model.source.model_uri.as_deref()) {
+    let files = match (&planned.model.source.model_uri, &planned.model.manifest) {
+        (Some(uri), _) => Some(format!("the files at {uri}")),
+        (None, Some(_)) if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
+        _ => None,
+    };
+    if let (true, Some(files)) = (init, files) {
         return Some(format!(
-            "{name}: the files at {uri} cannot be fetched (exit {}{}): {}; {logs}",
+            "{name}: {files} cannot be fetched (exit {}{}): {}; {logs}",
             ended.exit_code,
             last_words(ended),
             set("model-uri", "…")
@@ -157,7 +165,8 @@ fn of_seldon(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -
     let of_this_spec = if deployments.is_empty() {
         !case.wrote
     } else {
-        deployments.iter().any(|d| carries(d, &planned.hash))
+        let mut hashes = planned.predictors.iter().map(|predictor| &predictor.hash);
+        hashes.any(|hash| deployments.iter().any(|d| carries(d, hash)))
     };
     (state.state == "Failed" && of_this_spec).then(|| {
         let why = if state.description.is_empty() {

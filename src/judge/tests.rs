@@ -74,9 +74,9 @@ impl Scene {
                 application: "iris".into(),
                 model_uuid: identity().model_uuid,
                 gateway: self.gateway.clone(),
-                ports: BTreeMap::new(),
                 owner,
             },
+            &self.observed,
         )
     }
 
@@ -106,8 +106,8 @@ impl Scene {
                 "metadata": {
                     "name": format!("{name}-default-0-{name}"),
                     "generation": 3,
-                    "labels": {label::MODEL: name},
-                    "annotations": {label::SPEC_HASH: planned.hash},
+                    "labels": {label::MODEL: name, label::PREDICTOR: "default"},
+                    "annotations": {label::SPEC_HASH: planned.predictors[0].hash},
                     "ownerReferences": [{
                         "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "name": name,
                         "uid": format!("uid-of-{name}"), "controller": true,
@@ -125,12 +125,12 @@ impl Scene {
 
     /// The one pod of iris, of the spec that is asked for, with this status; Seldon says that it is being made.
     fn pod(&mut self, status: Value) -> &mut Self {
-        let hash = self.plan().models[0].hash.clone();
+        let hash = self.plan().models[0].predictors[0].hash.clone();
         self.observed.pods.push(
             serde_json::from_value(json!({
                 "metadata": {
                     "name": "iris-default-0-iris-7d9f-x2x",
-                    "labels": {label::MODEL: "iris"},
+                    "labels": {label::MODEL: "iris", label::PREDICTOR: "default"},
                     "annotations": {label::SPEC_HASH: hash},
                 },
                 "spec": {"containers": [{"name": "iris", "resources": {"limits": {"memory": "64Mi"}}}]},
@@ -227,7 +227,7 @@ fn available_of_an_older_spec_is_not_active() {
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
     // The new spec has been applied, and Seldon has not looked since.
     let plan = scene.plan();
-    scene.observed.seldon_deployments[0].data["spec"] = serde_json::to_value(&plan.models[0].deployment.spec).unwrap();
+    scene.observed.seldon_deployments[0].data["spec"] = plan.models[0].deployment["spec"].clone();
     assert_eq!(scene.says(), "waiting: iris is changing over to iris:2");
 }
 

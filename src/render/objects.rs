@@ -3,35 +3,59 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource as _;
 use ring::digest::{SHA256, digest};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
-use super::{Site, label, route_name, service_name};
+use super::traffic::Traffic;
+use super::{PlannedPredictor, Site, label, route_name};
 use crate::config::Model;
 use crate::config::value::{GatewayName, Resources};
 use crate::istio::{
-    Destination, HttpMatch, HttpRoute, Port, Retries, Rewrite, Service, Uri, VirtualService, VirtualServiceSpec,
+    Destination, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Uri, VirtualService,
+    VirtualServiceSpec,
 };
+use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
-    ComponentSpec, Container, DEFAULT_HTTP_PORT, Endpoint, EnvVar, PREDICTOR, Parameter, PodSpec, PredictiveUnit,
-    Predictor, ResourceRequirements, SeldonDeployment, SeldonDeploymentSpec, SvcOrchSpec,
+    ComponentSpec, Container, Endpoint, EnvVar, PREDICTOR, Parameter, PodSpec, PredictiveUnit, Predictor,
+    ResourceRequirements, SeldonDeployment, SeldonDeploymentSpec, SvcOrchSpec,
 };
 
-/// Read by the operator from the predictor, not from the spec as the others are.
-const NO_ENGINE: &str = "seldon.io/no-engine";
+/// The SeldonDeployment of a model, and its predictors.
+pub fn seldon_deployment(model: &Model, site: &Site) -> (Value, Vec<PlannedPredictor>) {
+    let mut metadata = metadata(&model.name, model, site);
+    let mut spec = match &model.manifest {
+        Some(manifest) => {
+            metadata.annotations = Some(manifest.annotations.clone()).filter(|all| !all.is_empty());
+            let ours = metadata.labels.take().unwrap_or_default();
+            let labels = manifest.labels.clone().into_iter().chain(ours).collect();
+            metadata.labels = Some(labels);
+            manifest.spec.clone()
+        }
+        None => of_words(model),
+    };
+    let predictors = predictors(model, site, &mut spec);
+    let object = json!({
+        "apiVersion": SeldonDeployment::api_version(&()),
+        "kind": SeldonDeployment::kind(&()),
+        "metadata": metadata,
+        "spec": spec,
+    });
+    (object, predictors)
+}
 
-/// The SeldonDeployment of a model and its digest.
-pub fn seldon_deployment(model: &Model, site: &Site) -> (SeldonDeployment, String) {
+/// The spec of a model that the words of options describe.
+fn of_words(model: &Model) -> Value {
     let (of_predictor, of_spec) = model
         .annotations
         .clone()
         .into_iter()
         .partition(|(key, _)| key == NO_ENGINE);
-    let mut predictor = Predictor {
+    let predictor = Predictor {
         name: PREDICTOR.to_owned(),
         annotations: of_predictor,
-        labels: labels(model, site),
-        // Set last, for a change of it rolls no pod.
-        replicas: 0,
+        replicas: model.replicas,
         graph: graph(model),
         component_specs: vec![ComponentSpec {
             spec: PodSpec {
@@ -42,31 +66,85 @@ pub fn seldon_deployment(model: &Model, site: &Site) -> (SeldonDeployment, Strin
             resources: requirements(resources),
         }),
     };
-    let mut spec = SeldonDeploymentSpec {
+    let spec = SeldonDeploymentSpec {
         annotations: of_spec,
         protocol: model.protocol.map(|protocol| protocol.word().to_owned()),
-        predictors: vec![predictor.clone()],
+        predictors: vec![predictor],
     };
-    let hash = hash(&spec);
-    predictor.annotations.insert(label::SPEC_HASH.to_owned(), hash.clone());
-    predictor.replicas = model.replicas;
-    spec.predictors = vec![predictor];
-    let object = SeldonDeployment {
-        metadata: metadata(&model.name, model, site),
-        spec,
-    };
-    (object, hash)
+    // Text keys and plain values: there is nothing in it that JSON cannot say.
+    serde_json::to_value(spec).unwrap_or_default()
 }
 
-/// Sixteen hexadecimal digits of SHA-256 over the spec: enough to tell any two specs of one model apart.
-fn hash(spec: &SeldonDeploymentSpec) -> String {
-    // Text keys and plain values: there is nothing in it that JSON cannot say.
-    let bytes = serde_json::to_vec(spec).unwrap_or_default();
+/// Marks the predictors of a spec as ours, each with the digest of all that rolls its pods, and says what is known of them.
+fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredictor> {
+    let read = Spec::deserialize(&*spec).unwrap_or_default();
+    let general: Vec<Value> = ["annotations", "protocol", "transport", "serverType"]
+        .iter()
+        .map(|key| spec.get(*key).cloned().unwrap_or_default())
+        .collect();
+    let written = spec.get_mut("predictors").and_then(Value::as_array_mut);
+    let mut planned = Vec::new();
+    for (predictor, written) in read.predictors.iter().zip(written.into_iter().flatten()) {
+        let mut ours = labels(model, site);
+        ours.insert(label::PREDICTOR.to_owned(), predictor.name.clone());
+        add(written, "labels", ours);
+        let hash = hash(&general, written);
+        add(
+            written,
+            "annotations",
+            [(label::SPEC_HASH.to_owned(), hash.clone())].into(),
+        );
+        planned.push(PlannedPredictor {
+            name: predictor.name.clone(),
+            service: predictor.service(&model.name),
+            hash,
+            deployments: predictor.deployments(&read),
+            replicas: predictor.replicas(&read),
+            shadow: predictor.shadow,
+            traffic: predictor.traffic.clamp(0, 100).try_into().unwrap_or_default(),
+        });
+    }
+    planned
+}
+
+/// Adds texts to a map of texts.
+fn add(to: &mut Value, map: &str, texts: BTreeMap<String, String>) {
+    let Some(object) = to.as_object_mut() else {
+        return;
+    };
+    let map = object.entry(map).or_insert_with(|| json!({}));
+    if let Some(map) = map.as_object_mut() {
+        map.extend(texts.into_iter().map(|(key, text)| (key, text.into())));
+    }
+}
+
+/// Sixteen hexadecimal digits of SHA-256 over a predictor: enough to tell any two specs of one model apart.
+fn hash(general: &[Value], predictor: &Value) -> String {
+    let mut predictor = predictor.clone();
+    without_counts(&mut predictor);
+    let bytes = serde_json::to_vec(&(general, predictor)).unwrap_or_default();
     digest(&SHA256, &bytes)
         .as_ref()
         .iter()
         .take(8)
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// Takes out what a change of rolls no pod: how many there are, and how many requests they get.
+fn without_counts(predictor: &mut Value) {
+    let take = |value: Option<&mut Value>, keys: &[&str]| {
+        if let Some(map) = value.and_then(Value::as_object_mut) {
+            map.retain(|key, _| !keys.contains(&key.as_str()));
+        }
+    };
+    let pods = predictor.get_mut("componentSpecs").and_then(Value::as_array_mut);
+    for pod in pods.into_iter().flatten() {
+        take(Some(pod), &["replicas", "hpaSpec", "kedaSpec", "pdbSpec"]);
+    }
+    for part in ["svcOrchSpec", "explainer"] {
+        take(predictor.get_mut(part), &["replicas"]);
+    }
+    take(Some(predictor), &["replicas", "traffic"]);
 }
 
 fn graph(model: &Model) -> PredictiveUnit {
@@ -114,9 +192,13 @@ fn requirements(resources: &Resources) -> ResourceRequirements {
     }
 }
 
-/// The VirtualService of a model: its prefix, with and without the last slash, to its predictor.
-pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName) -> VirtualService {
-    let port = site.ports.get(&model.name).copied().unwrap_or(DEFAULT_HTTP_PORT);
+/// The VirtualService of a model: its prefix, with and without the last slash, to its predictors.
+pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffic: &Traffic) -> VirtualService {
+    let service = |service: &str, port: u16| Service {
+        host: format!("{service}.{}.svc.cluster.local", site.namespace),
+        port: Port { number: port },
+    };
+    let alone = traffic.shares.len() == 1;
     let route = HttpRoute {
         // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
         matches: [
@@ -126,12 +208,18 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName) -> Vir
         .map(|uri| HttpMatch { uri })
         .into(),
         rewrite: Rewrite { uri: "/".to_owned() },
-        route: vec![Destination {
-            destination: Service {
-                host: format!("{}.{}.svc.cluster.local", service_name(&model.name), site.namespace),
-                port: Port { number: port },
-            },
-        }],
+        route: traffic
+            .shares
+            .iter()
+            .map(|share| Destination {
+                destination: service(&share.service, share.port),
+                weight: (!alone).then_some(share.weight),
+            })
+            .collect(),
+        mirror: traffic.mirror.as_ref().map(|share| service(&share.service, share.port)),
+        mirror_percentage: traffic.mirror.as_ref().map(|share| Percent {
+            value: f64::from(share.weight),
+        }),
         timeout: model.timeout.map(|timeout| timeout.to_string()),
         retries: Some(
             model

@@ -203,39 +203,55 @@ impl Live {
     }
 
     /// All that Seldon's operator and Kubernetes' controllers would do until a model serves what its SeldonDeployment
-    /// says: a Deployment with the predictor's labels and annotations, its pods available, and the state.
+    /// says: Deployments with each predictor's labels and annotations, their pods available, and the state.
     pub fn seldon_serves(&self, model: &str) {
-        let sdep_object = self.sdep(model).unwrap();
-        let predictor = &sdep_object["spec"]["predictors"][0];
-        let name = format!("{model}-default-0-{model}");
-        let replicas = predictor["replicas"].clone();
+        let predictors = self.sdep(model).unwrap()["spec"]["predictors"].clone();
+        for predictor in predictors.as_array().unwrap() {
+            self.predictor_serves(model, predictor);
+        }
+        let first = predictors[0]["name"].as_str().unwrap();
+        let url = format!(
+            "http://{model}-{first}.{}.svc.cluster.local:8000/api/v1.0/predictions",
+            self.model()
+        );
+        self.merge_status(&sdep(), model, &json!({"state": "Available", "address": {"url": url}}));
+    }
+
+    /// The same for one of its predictors, and nothing of the state.
+    pub fn predictor_serves(&self, model: &str, predictor: &Value) {
+        let of = self.sdep(model).unwrap();
+        let name = predictor["name"].as_str().unwrap();
+        let mut deployments: Vec<String> = (0..predictor["componentSpecs"].as_array().map_or(1, Vec::len))
+            .map(|at| format!("{model}-{name}-{at}-{model}"))
+            .collect();
+        if predictor["explainer"]["type"].is_string() {
+            deployments.push(format!("{model}-{name}-explainer"));
+        }
+        let replicas = predictor["replicas"].as_u64().unwrap_or(1);
         let metadata = json!({"labels": predictor["labels"], "annotations": predictor["annotations"]});
         let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": model, "image": "x"}]}});
         let spec = json!({
             "replicas": replicas,
-            "selector": {"matchLabels": {"seldon-model/model": model}},
+            "selector": {"matchLabels": {"seldon-model/model": model, "seldon-model/predictor": name}},
             "template": pod,
         });
         let mut object = json!({"metadata": metadata, "spec": spec});
         object["metadata"]["ownerReferences"] = json!([{
-            "apiVersion": sdep_object["apiVersion"], "kind": sdep_object["kind"], "name": model,
-            "uid": sdep_object["metadata"]["uid"], "controller": true,
+            "apiVersion": of["apiVersion"], "kind": of["kind"], "name": model,
+            "uid": of["metadata"]["uid"], "controller": true,
         }]);
-        self.apply_as("seldon", &deployment(), &name, &object);
-        let generation = self.get(&deployment(), &name).unwrap()["metadata"]["generation"].clone();
-        self.merge_status(
-            &deployment(),
-            &name,
-            &json!({
-                "observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas,
-                "updatedReplicas": replicas, "availableReplicas": replicas,
-            }),
-        );
-        let url = format!(
-            "http://{model}-default.{}.svc.cluster.local:8000/api/v1.0/predictions",
-            self.model()
-        );
-        self.merge_status(&sdep(), model, &json!({"state": "Available", "address": {"url": url}}));
+        for name in deployments {
+            self.apply_as("seldon", &deployment(), &name, &object);
+            let generation = self.get(&deployment(), &name).unwrap()["metadata"]["generation"].clone();
+            self.merge_status(
+                &deployment(),
+                &name,
+                &json!({
+                    "observedGeneration": generation, "replicas": replicas, "readyReplicas": replicas,
+                    "updatedReplicas": replicas, "availableReplicas": replicas,
+                }),
+            );
+        }
     }
 
     /// A config-changed, Seldon's and Kubernetes' part, and another hook: what the status is in the end.

@@ -19,6 +19,7 @@ mod owns;
 mod proxy;
 mod removes;
 mod rights;
+mod shapes;
 mod trouble;
 mod weather;
 

@@ -315,6 +315,17 @@ pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
     Ok(labels)
 }
 
+/// Labels of a manifest's own metadata: only those that this charm sets are not free.
+pub(crate) fn labels_as_written(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Rule> {
+    match labels.keys().find(|key| key.starts_with("seldon-model/")) {
+        Some(key) => Err(Rule::new(
+            format!("metadata.labels.{key} is set by this charm; leave it out"),
+            "",
+        )),
+        None => Ok(labels),
+    }
+}
+
 /// Annotations for the pods of a model.
 pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
     const EXAMPLE: &str = "{seldon.io/rest-timeout: \"5000\"}";

@@ -133,9 +133,12 @@ impl Protocol {
     }
 }
 
+/// All three.
+pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::Seldon, Protocol::V2, Protocol::Tensorflow];
+
 /// One of the three protocols, by Seldon's word.
 pub(crate) fn protocol(text: &str) -> Result<Protocol, Rule> {
-    [Protocol::Seldon, Protocol::V2, Protocol::Tensorflow]
+    PROTOCOLS
         .into_iter()
         .find(|protocol| protocol.word() == text)
         .ok_or_else(|| Rule::of(text, "must be seldon, v2 or tensorflow", "seldon"))
@@ -158,6 +161,12 @@ const SERVERS: [(&str, &[Protocol]); 12] = [
     ("AVERAGE_COMBINER", &[]),
 ];
 
+/// The protocols that a server of Seldon's speaks; `None` for one that is not Seldon's.
+pub(crate) fn server_protocols(server: &str) -> Option<&'static [Protocol]> {
+    let found = SERVERS.iter().find(|(name, _)| *name == server);
+    found.map(|(_, protocols)| *protocols)
+}
+
 /// The name of a prepackaged server: one of Seldon's, or one that the site defined in Seldon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Implementation(String);
@@ -166,10 +175,7 @@ impl Implementation {
     /// The protocols it speaks; `None` for a server of the site's own.
     #[must_use]
     pub fn protocols(&self) -> Option<&'static [Protocol]> {
-        SERVERS
-            .iter()
-            .find(|(name, _)| *name == self.0)
-            .map(|(_, protocols)| *protocols)
+        server_protocols(&self.0)
     }
 
     /// Whether Seldon refuses it without `modelUri`.

@@ -1,0 +1,248 @@
+//! A whole SeldonDeployment, as users have it from Seldon's documentation.
+
+pub mod rules;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+use serde_yaml::Value;
+
+use super::layer::documents;
+use super::value::{self, Rule};
+use crate::seldon::read::Spec;
+
+/// What a message shows for a manifest that would do.
+const EXAMPLE: &str = "@manifest.yaml";
+
+/// The group of Seldon's kinds.
+const GROUP: &str = "machinelearning.seldon.io";
+
+/// Versions of one schema: the two older ones are other names of the first (operator v1.16.0,
+/// `config/crd/bases`, which serves all three from one definition).
+const VERSIONS: [&str; 3] = ["v1", "v1alpha3", "v1alpha2"];
+
+/// A SeldonDeployment that Seldon's rules are kept in. Its name and namespace are not: a model is called as its
+/// application or entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Labels of the SeldonDeployment itself.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the SeldonDeployment itself; those of `spec` are in there.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec`, field for field.
+    pub spec: Json,
+}
+
+impl Manifest {
+    /// The names of its predictors' Services under a model of that name.
+    #[must_use]
+    pub fn services(&self, model: &str) -> Vec<String> {
+        let spec = read(&self.spec).unwrap_or_default();
+        spec.predictors
+            .iter()
+            .map(|predictor| predictor.service(model))
+            .collect()
+    }
+}
+
+/// Reads a manifest, YAML or JSON.
+pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
+    let document = match value {
+        Value::String(text) => one(documents(text)?)?,
+        other => other.clone(),
+    };
+    let document = json(&document, "")?;
+    kind(&document)?;
+    let texts = |pointer: &str| texts(document.pointer(pointer), pointer);
+    let mut spec = document
+        .get("spec")
+        .cloned()
+        .ok_or_else(|| Rule::new("has no spec", EXAMPLE))?;
+    fill_in(&mut spec);
+    let read = read(&spec)?;
+    match rules::broken(&read).into_iter().next() {
+        Some(broken) => Err(Rule::new(format!("{} {}", broken.place, broken.rule), EXAMPLE)),
+        None => Ok(Manifest {
+            labels: value::labels_as_written(texts("/metadata/labels")?)?,
+            annotations: texts("/metadata/annotations")?,
+            spec,
+        }),
+    }
+}
+
+/// The parts of a spec that rules rest on.
+pub(crate) fn read(spec: &Json) -> Result<Spec, Rule> {
+    serde_path_to_error::deserialize(spec).map_err(|error| {
+        let place = error.path().to_string();
+        // The library's own words repeat the value.
+        let why = error.inner().to_string();
+        let expected = why.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+        let kind = match expected {
+            "i64" => "a whole number",
+            "a string" => "text, in quotes where YAML would take it for something else",
+            "a boolean" => "true or false",
+            "a sequence" => "a list",
+            _ => "a map",
+        };
+        Rule::new(format!("{place} must be {kind}"), EXAMPLE)
+    })
+}
+
+/// A predictor of a SeldonDeployment that is in the cluster.
+pub(crate) fn predictor(written: &Json) -> Option<crate::seldon::read::Predictor> {
+    serde::Deserialize::deserialize(written).ok()
+}
+
+/// The one document that is not empty.
+fn one(documents: Vec<Value>) -> Result<Value, Rule> {
+    let mut full = documents.into_iter().filter(|document| *document != Value::Null);
+    match (full.next(), full.count()) {
+        (Some(one), 0) => Ok(one),
+        (None, _) => Err(Rule::new("has nothing in it", EXAMPLE)),
+        (Some(_), more) => {
+            let rule = format!(
+                "has {} documents, and a model is one SeldonDeployment; give each a model of its own in the option models",
+                more + 1
+            );
+            Err(Rule::new(rule, EXAMPLE))
+        }
+    }
+}
+
+fn kind(document: &Json) -> Result<(), Rule> {
+    let text = |key: &str| document.get(key).and_then(Json::as_str).unwrap_or_default();
+    if !document.is_object() {
+        return Err(Rule::new("is no SeldonDeployment, but text or a list", EXAMPLE));
+    }
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if kind != "SeldonDeployment" {
+        let found = if kind.is_empty() {
+            "has no kind"
+        } else {
+            "is of another kind"
+        };
+        return Err(Rule::new(
+            format!("{found}; it must be kind: SeldonDeployment"),
+            EXAMPLE,
+        ));
+    }
+    match version.split_once('/') {
+        Some((GROUP, version)) if VERSIONS.contains(&version) => Ok(()),
+        Some((GROUP, "v1alpha1")) => Err(Rule::new(
+            "is of v1alpha1, whose componentSpec is the list componentSpecs today; write it anew for v1",
+            EXAMPLE,
+        )),
+        _ => Err(Rule::new(
+            format!("must be apiVersion: {GROUP}/v1, or one of its older names v1alpha2 and v1alpha3"),
+            EXAMPLE,
+        )),
+    }
+}
+
+fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, Rule> {
+    let place = pointer.trim_start_matches('/').replace('/', ".");
+    let refuse = |what: &str| Rule::new(format!("{place}{what} must be text: put it in quotes"), EXAMPLE);
+    match map {
+        None => Ok(BTreeMap::new()),
+        Some(Json::Object(map)) => map
+            .iter()
+            .map(|(key, value)| {
+                let text = value.as_str().ok_or_else(|| refuse(&format!(".{key}")))?;
+                Ok((key.clone(), text.to_owned()))
+            })
+            .collect(),
+        Some(_) => Err(Rule::new(format!("{place} must be a map"), EXAMPLE)),
+    }
+}
+
+/// YAML as the Kubernetes API takes it: keys are text, and what is null is as good as not there.
+fn json(value: &Value, place: &str) -> Result<Json, Rule> {
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(yes) => Json::Bool(*yes),
+        Value::Number(_) => serde_json::to_value(value)
+            .ok()
+            .filter(|number| !number.is_null())
+            .ok_or_else(|| Rule::new(format!("{place} is a number that JSON cannot say"), EXAMPLE))?,
+        Value::String(text) => Json::String(text.clone()),
+        Value::Sequence(list) => (0..)
+            .zip(list)
+            .map(|(at, item)| json(item, &format!("{place}[{at}]")))
+            .collect::<Result<_, _>>()?,
+        Value::Mapping(map) => {
+            let mut object = Map::new();
+            for (key, value) in map {
+                let key = value::scalar(key)
+                    .ok_or_else(|| Rule::new(format!("{place} has a name that is not text"), EXAMPLE))?;
+                let place = if place.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{place}.{key}")
+                };
+                let value = json(value, &place)?;
+                if !value.is_null() {
+                    object.insert(key, value);
+                }
+            }
+            Json::Object(object)
+        }
+        Value::Tagged(_) => return Err(Rule::new(format!("{place} has a tag of YAML"), EXAMPLE)),
+    })
+}
+
+/// The one default of Seldon's definition, the protocol of a port: the API server would add it, and the object in the cluster
+/// would differ from what was asked for ever.
+fn fill_in(value: &mut Json) {
+    match value {
+        Json::Object(map) => {
+            for (key, value) in map {
+                if key == "ports" {
+                    let ports = value.as_array_mut().into_iter().flatten();
+                    let ports = ports.filter_map(Json::as_object_mut);
+                    for port in ports.filter(|port| port.contains_key("containerPort")) {
+                        port.entry("protocol").or_insert_with(|| "TCP".into());
+                    }
+                } else {
+                    fill_in(value);
+                }
+            }
+        }
+        Json::Array(list) => list.iter_mut().for_each(fill_in),
+        _ => {}
+    }
+}
+
+/// In a few words what its predictors serve.
+impl std::fmt::Display for Manifest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let spec = read(&self.spec).unwrap_or_default();
+        let one = |predictor: &crate::seldon::read::Predictor| {
+            let unit = &predictor.graph;
+            let image = predictor
+                .container(&unit.name)
+                .map(|(_, container)| container.image.clone());
+            let image = image.filter(|image| !image.is_empty());
+            match (image, &unit.implementation, unit.children.len()) {
+                (Some(image), _, 0) => image,
+                (None, Some(server), 0) if unit.model_uri.is_empty() => server.clone(),
+                (None, Some(server), 0) => format!("{} with {server}", unit.model_uri),
+                _ => format!(
+                    "the graph {}",
+                    unit.all()
+                        .iter()
+                        .map(|unit| unit.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(" > ")
+                ),
+            }
+        };
+        match spec.predictors.as_slice() {
+            [only] => f.write_str(&one(only)),
+            several => {
+                let named =
+                    |predictor: &crate::seldon::read::Predictor| format!("{} ({})", predictor.name, one(predictor));
+                f.write_str(&several.iter().map(named).collect::<Vec<_>>().join(" and "))
+            }
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A whole SeldonDeployment: what is kept of it, and every rule of Seldon's that it may break.
+
+use super::*;
+
+const SOUND: &str = "
+apiVersion: machinelearning.seldon.io/v1
+kind: SeldonDeployment
+metadata: {name: other, namespace: elsewhere, labels: {team: quality}}
+spec:
+  predictors:
+  - name: main
+    traffic: 75
+    componentSpecs:
+    - spec: {containers: [{name: classifier, image: 'iris:1', ports: [{containerPort: 9000}]}]}
+    graph: {name: classifier, type: MODEL, children: []}
+  - name: next
+    traffic: 25
+    graph: {name: files, implementation: SKLEARN_SERVER, modelUri: 'gs://bucket/iris'}
+";
+
+fn with(from: &str, to: &str) -> String {
+    let changed = SOUND.replacen(from, to, 1);
+    assert_ne!(changed, SOUND, "{from}");
+    changed
+}
+
+fn of(text: &str) -> Config {
+    parsed(json!({"manifest": text, "replicas": 1, "engine-resources": "{limits: {memory: 256Mi}}"}))
+}
+
+/// The fault of a manifest, which nothing of may be planned.
+#[track_caller]
+fn refused(text: &str) -> String {
+    let config = of(text);
+    assert_eq!(config.models, []);
+    match config.faults.as_slice() {
+        [one] => one.to_string(),
+        faults => panic!("{text}: {faults:#?}"),
+    }
+}
+
+#[test]
+fn a_manifest_is_kept_field_for_field() {
+    let config = of(SOUND);
+    assert_eq!(config.faults, []);
+    let model = &config.models[0];
+    let manifest = model.manifest.as_ref().unwrap();
+    assert_eq!(model.name, "iris");
+    assert_eq!(manifest.labels["team"], "quality");
+    assert_eq!(
+        manifest.spec,
+        json!({"predictors": [
+            {
+                "name": "main", "traffic": 75,
+                // The one field that the API server itself would add.
+                "componentSpecs": [{"spec": {"containers": [
+                    {"name": "classifier", "image": "iris:1", "ports": [{"containerPort": 9000, "protocol": "TCP"}]},
+                ]}}],
+                "graph": {"name": "classifier", "type": "MODEL", "children": []},
+            },
+            {
+                "name": "next", "traffic": 25,
+                "graph": {"name": "files", "implementation": "SKLEARN_SERVER", "modelUri": "gs://bucket/iris"},
+            },
+        ]})
+    );
+    assert_eq!(
+        model.serves(),
+        "main (iris:1) and next (gs://bucket/iris with SKLEARN_SERVER)"
+    );
+}
+
+#[test]
+fn json_and_old_names_of_the_version_are_taken() {
+    for text in [
+        with("io/v1", "io/v1alpha2"),
+        with("io/v1", "io/v1alpha3"),
+        format!("---\n{SOUND}\n---\n"),
+        serde_yaml::from_str::<Json>(SOUND).unwrap().to_string(),
+    ] {
+        assert_eq!(of(&text).models, of(SOUND).models, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_seldon_deployment_is_told_so() {
+    for (text, rule) in [
+        (
+            with("kind: SeldonDeployment", "kind: Deployment"),
+            "is of another kind; it must be kind: SeldonDeployment",
+        ),
+        (with("kind: SeldonDeployment\n", ""), "has no kind"),
+        (
+            with("seldon.io/v1", "seldon.io/v1alpha1"),
+            "whose componentSpec is the list componentSpecs today",
+        ),
+        (
+            with("machinelearning.seldon.io/v1", "apps/v1"),
+            "must be apiVersion: machinelearning.seldon.io/v1",
+        ),
+        (
+            format!("{SOUND}---\nkind: Gateway\n"),
+            "has 2 documents, and a model is one SeldonDeployment",
+        ),
+        ("---\n".to_owned(), "has nothing in it"),
+        ("- 1".to_owned(), "is no SeldonDeployment"),
+        ("a: [".to_owned(), "is not sound YAML"),
+        (SOUND.split("spec:").next().unwrap().to_owned(), "has no spec"),
+        (
+            with("team: quality", "seldon-model/model: x"),
+            "metadata.labels.seldon-model/model is set by this charm",
+        ),
+        (
+            with("team: quality", "line: 3"),
+            "metadata.labels.line must be text: put it in quotes",
+        ),
+        (
+            with("traffic: 75", "traffic: most"),
+            "predictors[0].traffic must be a whole number",
+        ),
+        (
+            with("[{name: classifier, image", "{name: classifier, image").replace("9000}]}]}", "9000}]}}"),
+            "predictors[0].componentSpecs[0].spec.containers must be a list",
+        ),
+    ] {
+        let fault = refused(&text);
+        assert!(fault.contains(rule), "{rule}\n{fault}");
+        assert!(fault.starts_with("option manifest: "), "{fault}");
+        assert!(fault.contains("juju config iris manifest="), "{fault}");
+    }
+}
+
+#[test]
+fn every_rule_of_seldons_for_predictors_is_told_with_its_place() {
+    let kafka = "env: [{name: KAFKA_BROKER, value: b}, {name: KAFKA_INPUT_TOPIC, value: i}";
+    for (text, rule) in [
+        (
+            with("spec:\n  pred", "spec:\n  protocol: v3\n  pred"),
+            "protocol is \"v3\"; Seldon knows seldon, tensorflow, v2, kfserving",
+        ),
+        (
+            with("spec:\n  pred", "spec:\n  transport: http\n  pred"),
+            "transport is \"http\"",
+        ),
+        (
+            with("spec:\n  pred", "spec:\n  serverType: amqp\n  pred"),
+            "serverType is \"amqp\"",
+        ),
+        (
+            with("spec:\n  pred", "spec:\n  serverType: kafka\n  pred"),
+            "predictors[0].svcOrchSpec.env has no KAFKA_BROKER",
+        ),
+        (
+            with("spec:\n  pred", "spec:\n  serverType: kafka\n  pred").replacen(
+                "    traffic: 75",
+                &format!("    traffic: 75\n    svcOrchSpec: {{{kafka}]}}"),
+                1,
+            ),
+            "predictors[0].svcOrchSpec.env has no KAFKA_OUTPUT_TOPIC",
+        ),
+        (
+            "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: []}}".to_owned(),
+            "predictors has none",
+        ),
+        (
+            with("name: next", "name: main"),
+            "predictors[1].name \"main\" is the name of an earlier predictor too",
+        ),
+        (
+            with("    traffic: 25", "    traffic: 26"),
+            "the traffic of 2 predictors is 101 in all, and must be 100",
+        ),
+        (
+            with("    traffic: 25", "    traffic: -25"),
+            "predictors[1].traffic is -25, and must be from 0 to 100",
+        ),
+        (
+            with("    traffic: 25", "    traffic: 101\n    shadow: true"),
+            "predictors[1].traffic is 101",
+        ),
+        (
+            with("traffic: 75", "shadow: true").replacen("    traffic: 25", "    shadow: true", 1),
+            "predictors[1].shadow is the second shadow",
+        ),
+    ] {
+        let fault = refused(&text);
+        assert!(fault.contains(rule), "{rule}\n{fault}");
+    }
+}
+
+#[test]
+fn every_rule_of_seldons_for_graphs_is_told_with_its_place() {
+    let (classifier, files) = ("graph: {name: classifier", "graph: {name: files");
+    for (text, rule) in [
+        (
+            with(classifier, "graph: {name: clasifier"),
+            "predictors[0].graph.name there is no container \"clasifier\" in componentSpecs",
+        ),
+        (
+            with(
+                "children: []",
+                "children: [{name: a, implementation: SKLEARN_SERVER, modelUri: 'gs://b/a'}, {name: b}]",
+            ),
+            "predictors[0].graph.children[1].name there is no container \"b\"",
+        ),
+        (
+            with("type: MODEL", "type: UNKNOWN_TYPE"),
+            "predictors[0].graph.methods is empty",
+        ),
+        (
+            with(", modelUri: 'gs://bucket/iris'", ""),
+            "predictors[1].graph.modelUri is not set, and SKLEARN_SERVER serves the files it names",
+        ),
+        (
+            with("spec:\n  pred", "spec:\n  protocol: tensorflow\n  pred"),
+            "predictors[1].graph.implementation SKLEARN_SERVER speaks seldon and v2 only, and protocol is tensorflow",
+        ),
+        (
+            with("SKLEARN_SERVER", "TRITON_SERVER"),
+            "predictors[1].graph.implementation TRITON_SERVER speaks v2 only, and protocol is seldon",
+        ),
+        (
+            with("children: []", "logger: {url: 'http://sink'}"),
+            "predictors[0].graph.logger.mode must be all, request or response",
+        ),
+        (
+            with("children: []", "endpoint: {type: REST}").replacen(
+                files,
+                "graph: {endpoint: {type: GRPC}, name: files",
+                1,
+            ),
+            "transport the nodes' endpoint.type are GRPC and REST",
+        ),
+        (
+            with("children: []", "endpoint: {type: REST}").replacen(
+                "spec:\n  pred",
+                "spec:\n  transport: grpc\n  pred",
+                1,
+            ),
+            "transport is grpc, and the nodes' endpoint.type is REST",
+        ),
+        (
+            with(
+                "children: []",
+                "children: [{name: a, implementation: SKLEARN_SERVER, modelUri: 'gs://b/a'}]",
+            )
+            .replacen(
+                "    traffic: 75",
+                "    traffic: 75\n    annotations: {seldon.io/no-engine: 'true'}",
+                1,
+            ),
+            "predictors[0].graph has several nodes, and without an executor",
+        ),
+        (
+            with(
+                "    traffic: 75",
+                "    traffic: 75\n    annotations: {seldon.io/svc-name: one}",
+            )
+            .replacen(
+                "    traffic: 25",
+                "    traffic: 25\n    annotations: {seldon.io/svc-name: one}",
+                1,
+            ),
+            "predictors[1].annotations.seldon.io/svc-name \"one\" is the Service of an earlier predictor too",
+        ),
+        (
+            with(
+                "    - spec: {containers: [{name: cl",
+                "    - spec: {containers: [{name: x, image: 'x:1'}]}\n    - spec: {containers: [{name: cl",
+            ),
+            "predictors[0].graph has no node whose container is in componentSpecs[0]",
+        ),
+        (
+            with("name: next", "name: Next"),
+            "predictors[1].name makes the Service \"iris-Next\", which must be at most 63 small letters",
+        ),
+        (
+            with("name: next", &format!("name: {}", "x".repeat(60))),
+            "which must be at most 63",
+        ),
+    ] {
+        let fault = refused(&text);
+        assert!(fault.contains(rule), "{rule}\n{fault}");
+    }
+}
+
+#[test]
+fn one_predictor_alone_needs_no_traffic_or_all_of_it() {
+    let one = SOUND.split("  - name: next").next().unwrap();
+    assert_eq!(of(&one.replace("    traffic: 75\n", "")).faults, []);
+    assert_eq!(of(&one.replace("75", "100")).faults, []);
+    let fault = refused(one);
+    assert!(
+        fault.contains("the traffic of the only predictor is 75; leave it out, or write 100"),
+        "{fault}"
+    );
+    let shadow = refused(&one.replace("traffic: 75", "shadow: true"));
+    assert!(
+        shadow.contains("there is no other predictor to be the shadow of"),
+        "{shadow}"
+    );
+}
+
+#[test]
+fn a_manifest_says_all_of_the_server_by_itself() {
+    let both = parsed(json!({"manifest": SOUND, "image": "iris:1"}));
+    let faults: Vec<String> = both.faults.iter().map(ToString::to_string).collect();
+    assert!(
+        faults[0].starts_with("option image: must not be set beside manifest"),
+        "{faults:?}"
+    );
+    // In a fleet what the entry says goes before a default.
+    let entries = |models: &str| parsed(json!({"manifest": SOUND, "models": models}));
+    let served = |models: &str| {
+        let config = entries(models);
+        assert_eq!(config.faults, []);
+        config.models[0].serves()
+    };
+    assert_eq!(served("{a: {image: 'iris:2'}}"), "iris:2");
+    assert!(served("{a: {}}").starts_with("main ("));
+    let mapping = serde_yaml::to_string(&serde_yaml::from_str::<Value>(SOUND).unwrap()).unwrap();
+    let nested = format!("a:\n  manifest:\n    {}", mapping.replace('\n', "\n    "));
+    let config = parsed(json!({"image": "iris:1", "models": nested}));
+    assert_eq!(config.faults, []);
+    assert!(config.models[0].serves().starts_with("main ("));
+    let config = entries(&format!("{nested}\n  image: iris:1"));
+    assert!(
+        config.faults[0]
+            .to_string()
+            .starts_with("models: a: image: must not be set beside manifest")
+    );
+}
+
+#[test]
+fn two_models_never_get_one_service() {
+    let manifest = SOUND.replace("name: next", "name: b-main");
+    let entry = |name: &str, text: &str| format!("{name}: {{manifest: {}}}\n", json!(text));
+    let config = parsed(json!({"models": entry("a", &manifest) + &entry("a-b", SOUND)}));
+    assert_eq!(config.models.len(), 1);
+    let fault = config.faults[0].to_string();
+    assert!(
+        fault.contains("gets the Service a-b-main, which a has already"),
+        "{fault}"
+    );
+}

@@ -1,0 +1,188 @@
+//! Which predictor gets how many of the requests now: as was asked, but none to one that does not answer yet, and as before
+//! while a successor is still on its way.
+
+use serde_json::{Value, json};
+
+use super::{PlannedModel, PlannedPredictor, Site, route_name};
+use crate::config::Model;
+use crate::observed::Observed;
+use crate::ready;
+use crate::seldon::DEFAULT_HTTP_PORT;
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    /// To which Services, 100 percent in all.
+    pub shares: Vec<Share>,
+    /// Where copies go.
+    pub mirror: Option<Share>,
+    /// Predictors of the live SeldonDeployment that are not asked for any more, but that requests still go to.
+    pub leaving: Vec<Value>,
+}
+
+/// A Service's part of the requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Its name.
+    pub service: String,
+    /// Its port.
+    pub port: u16,
+    /// In percent.
+    pub weight: u8,
+}
+
+/// What of a model is there.
+pub struct Live {
+    /// The predictors of its SeldonDeployment, with their Services.
+    predictors: Vec<(String, Value)>,
+    /// The Services that its route leads to, with their parts.
+    routed: Vec<(String, u8)>,
+}
+
+impl Live {
+    /// Reads it from what was found.
+    pub fn read(model: &Model, site: &Site, observed: &Observed) -> Self {
+        let predictors = observed
+            .seldon_deployment(&model.name)
+            .and_then(|object| object.data.pointer("/spec/predictors")?.as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(|written| {
+                let read = crate::config::manifest::predictor(written)?;
+                (!read.shadow).then(|| (read.service(&model.name), written.clone()))
+            })
+            .collect();
+        let routed = observed
+            .virtual_service_in(&site.namespace, &route_name(&model.name))
+            .and_then(|route| route.data.pointer("/spec/http/0/route")?.as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(|destination| {
+                let host = destination.pointer("/destination/host")?.as_str()?;
+                let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(100);
+                Some((host.split('.').next()?.to_owned(), u8::try_from(weight).ok()?))
+            })
+            .collect();
+        Self { predictors, routed }
+    }
+}
+
+/// Decides where requests go.
+pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traffic {
+    let name = &planned.model.name;
+    let asked = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
+    let leaving: Vec<&(String, Value)> = live
+        .predictors
+        .iter()
+        .filter(|(service, _)| !asked(service) && live.routed.iter().any(|(routed, _)| routed == service))
+        .collect();
+    let share = |service: &str, weight: u8| Share {
+        service: service.to_owned(),
+        port: observed.port(name, service).unwrap_or(DEFAULT_HTTP_PORT),
+        weight,
+    };
+    let shares = if leaving.is_empty() || ready::is_rolled_out(planned, observed) {
+        as_asked(planned, observed)
+    } else {
+        live.routed
+            .iter()
+            .filter(|(service, _)| asked(service) || leaving.iter().any(|(leaving, _)| leaving == service))
+            .map(|(service, weight)| (service.as_str(), *weight))
+            .collect()
+    };
+    let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
+    Traffic {
+        shares: whole(shares)
+            .into_iter()
+            .map(|(service, weight)| share(service, weight))
+            .collect(),
+        mirror: mirror
+            .filter(|shadow| ready::answers(planned, shadow, observed))
+            // Seldon takes 0 for all.
+            .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
+        leaving: leaving.into_iter().map(|(_, written)| written.clone()).collect(),
+    }
+}
+
+/// The parts that were asked for, of those that answer; of all, where none of them does.
+fn as_asked<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
+    let live: Vec<&PlannedPredictor> = planned
+        .predictors
+        .iter()
+        .filter(|predictor| !predictor.shadow)
+        .collect();
+    let parts = |predictors: &[&'a PlannedPredictor]| -> Vec<(&'a str, u8)> {
+        let part = |predictor: &&'a PlannedPredictor| if live.len() == 1 { 100 } else { predictor.traffic };
+        predictors
+            .iter()
+            .map(|predictor| (predictor.service.as_str(), part(predictor)))
+            .collect()
+    };
+    let answer = |predictor: &&&PlannedPredictor| ready::answers(planned, predictor, observed);
+    let answering = parts(&live.iter().filter(answer).copied().collect::<Vec<_>>());
+    if answering.iter().any(|(_, weight)| *weight > 0) {
+        answering
+    } else {
+        parts(&live)
+    }
+}
+
+/// The same parts, scaled to 100 in all, without those that get nothing.
+fn whole(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
+    parts.retain(|(_, weight)| *weight > 0);
+    let sum: u32 = parts.iter().map(|(_, weight)| u32::from(*weight)).sum();
+    if sum == 0 || sum == 100 {
+        return parts;
+    }
+    let mut left = 100_u8;
+    for (_, weight) in &mut parts {
+        // A part of the whole is no more than 100.
+        *weight = u8::try_from(u32::from(*weight) * 100 / sum).unwrap_or(100);
+        left = left.saturating_sub(*weight);
+    }
+    // Rounding leaves over less than one for each.
+    for (_, weight) in parts.iter_mut().take(usize::from(left)) {
+        *weight += 1;
+    }
+    parts.retain(|(_, weight)| *weight > 0);
+    parts
+}
+
+/// Keeps predictors in a SeldonDeployment that requests still go to. Seldon wants the parts of several to be 100.
+pub fn keep(deployment: &mut Value, leaving: Vec<Value>) {
+    let predictors = deployment.pointer_mut("/spec/predictors").and_then(Value::as_array_mut);
+    let (Some(predictors), false) = (predictors, leaving.is_empty()) else {
+        return;
+    };
+    let mut live = predictors
+        .iter_mut()
+        .filter(|predictor| predictor.get("shadow").and_then(Value::as_bool) != Some(true));
+    if let (Some(only), None) = (live.next(), live.next())
+        && let Some(only) = only.as_object_mut()
+    {
+        only.insert("traffic".to_owned(), json!(100));
+    }
+    predictors.extend(leaving.into_iter().map(|mut one| {
+        if let Some(map) = one.as_object_mut() {
+            map.remove("traffic");
+        }
+        one
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_a_hundred_in_all() {
+        assert_eq!(whole(vec![("a", 90), ("b", 10)]), [("a", 90), ("b", 10)]);
+        assert_eq!(whole(vec![("a", 90), ("b", 0)]), [("a", 100)]);
+        assert_eq!(whole(vec![("a", 10)]), [("a", 100)]);
+        assert_eq!(
+            whole(vec![("a", 10), ("b", 10), ("c", 10)]),
+            [("a", 34), ("b", 33), ("c", 33)]
+        );
+        assert_eq!(whole(vec![]), []);
+    }
+}
