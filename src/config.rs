@@ -7,6 +7,7 @@ mod check;
 mod fault;
 mod layer;
 pub mod manifest;
+mod release;
 pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
+use crate::seldon;
 pub use fault::Fault;
 use fault::Place;
 use layer::Layers;
 use manifest::Manifest;
+pub use release::{Canary, Shadow};
 use value::{
     GatewayName, Image, Implementation, Milliseconds, Parameter, Prefix, Protocol, PullPolicy, Resources, Rule,
 };
@@ -50,19 +53,11 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// A model as it was asked for: sound, and complete but for the site it goes to.
+/// What answers requests, as one set of words describes it: a server and its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
-    /// Its name, and so the name of its objects.
-    pub name: String,
-    /// Whether it is an entry of `models`, so that what is to be changed is changed there.
-    pub is_entry: bool,
-    /// The whole of it, if it was written as a SeldonDeployment. Then the words that describe a server say nothing.
-    pub manifest: Option<Manifest>,
+pub struct Server {
     /// What is served.
     pub source: Source,
-    /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
-    pub protocol: Option<Protocol>,
     /// Parameters of the model server.
     pub parameters: Vec<Parameter>,
     /// Environment of the model's container.
@@ -75,6 +70,25 @@ pub struct Model {
     pub replicas: u16,
     /// When the node pulls the image.
     pub image_pull_policy: PullPolicy,
+}
+
+/// A model as it was asked for: sound, and complete but for the site it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Its name, and so the name of its objects.
+    pub name: String,
+    /// Whether it is an entry of `models`, so that what is to be changed is changed there.
+    pub is_entry: bool,
+    /// The whole of it, if it was written as a SeldonDeployment. Then the words that describe a server say nothing.
+    pub manifest: Option<Manifest>,
+    /// What serves it.
+    pub server: Server,
+    /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
+    pub protocol: Option<Protocol>,
+    /// What gets some of its requests.
+    pub canary: Option<Canary>,
+    /// What gets copies of its requests.
+    pub shadow: Option<Shadow>,
     /// The path that leads to it.
     pub prefix: Prefix,
     /// The host names it answers to.
@@ -95,18 +109,43 @@ impl Model {
     /// In a few words what it serves.
     #[must_use]
     pub fn serves(&self) -> String {
-        match &self.manifest {
-            Some(manifest) => manifest.to_string(),
-            None => self.source.to_string(),
+        if let Some(manifest) = &self.manifest {
+            return manifest.to_string();
         }
+        let canary = self.canary.iter().map(ToString::to_string);
+        let shadow = self.shadow.iter().map(ToString::to_string);
+        let all: Vec<String> = [self.server.source.to_string()]
+            .into_iter()
+            .chain(canary)
+            .chain(shadow)
+            .collect();
+        all.join(", ")
     }
 
     /// The names of its predictors' Services.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
-        match &self.manifest {
-            Some(manifest) => manifest.services(&self.name),
-            None => vec![format!("{}-{}", self.name, crate::seldon::PREDICTOR)],
+        if let Some(manifest) = &self.manifest {
+            return manifest.services(&self.name);
+        }
+        let canary = self.canary.as_ref().map(|_| seldon::CANARY);
+        let shadow = self.shadow.as_ref().map(|_| seldon::SHADOW);
+        let predictors = [Some(seldon::PREDICTOR), canary, shadow].into_iter().flatten();
+        predictors
+            .map(|predictor| format!("{}-{predictor}", self.name))
+            .collect()
+    }
+
+    /// What an operator types to set a word of that predictor of this model.
+    #[must_use]
+    pub fn set_in(&self, application: &str, predictor: &str, word: &str, value: &str) -> String {
+        if self.manifest.is_some() || ![seldon::CANARY, seldon::SHADOW].contains(&predictor) {
+            return self.set(application, word, value);
+        }
+        if self.is_entry {
+            self.set(application, &format!("{word} in {predictor}"), value)
+        } else {
+            format!("set {word} in it and juju config {application} {predictor}='{{…}}'")
         }
     }
 

@@ -5,6 +5,8 @@
 
 pub mod rival;
 
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,9 @@ pub struct HttpRoute {
 /// A condition on a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpMatch {
+    /// Headers that it must have, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Exactly>,
     /// The path.
     pub uri: Uri,
 }
@@ -80,6 +85,13 @@ pub enum Uri {
     Prefix(String),
     /// It is this.
     Exact(String),
+}
+
+/// A text that must be this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exactly {
+    /// The text.
+    pub exact: String,
 }
 
 /// Replaces what matched.

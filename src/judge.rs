@@ -284,6 +284,21 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
         return Some((State::Blocked, format!("{cause}{meanwhile}")));
     }
+    let late = planned
+        .predictors
+        .iter()
+        .find(|predictor| !ready::predictor_is_rolled_out(planned, predictor, case.observed))
+        // The model's own is told of as the model.
+        .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
+    if let (Some(late), true) = (late, old_serves) {
+        let who = words::of_predictor(planned, &late.name);
+        let what = if ready::answers(planned, late, case.observed) {
+            "is changing over"
+        } else {
+            "is starting, and gets no requests until it answers"
+        };
+        return Some((State::Waiting, format!("{who} {what}")));
+    }
     let text = if deployments.is_empty() && case.observed.state(name).state.is_empty() {
         format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
     } else if planned.is_stopped() {

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 /// The port of a predictor's Service while the Service is not there to be asked: Seldon's default.
 pub const DEFAULT_HTTP_PORT: u16 = 8000;
 
-/// The one predictor of a model.
+/// The predictor of a model.
 pub const PREDICTOR: &str = "default";
+/// The one beside it that gets some of the requests.
+pub const CANARY: &str = "canary";
+/// The one beside it that gets copies of requests.
+pub const SHADOW: &str = "shadow";
 
 /// What a model is made of.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,12 @@ pub struct Predictor {
     pub annotations: BTreeMap<String, String>,
     /// How many pods.
     pub replicas: u16,
+    /// Its part of the requests in percent, which Seldon wants to be 100 in all where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<u8>,
+    /// Whether it gets copies of requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// What a request goes through.
     pub graph: PredictiveUnit,
     /// The pods' containers.

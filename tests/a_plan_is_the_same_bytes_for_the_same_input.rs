@@ -109,6 +109,115 @@ fraud:
     insta::assert_yaml_snapshot!("every_option", rendered_beside(&options, &site, &observed));
 }
 
+/// A look at the cluster in which these predictors of iris answer.
+fn answering(predictors: &[&str]) -> Observed {
+    let deployment = |predictor: &&str| {
+        json!({
+            "metadata": {
+                "name": format!("iris-{predictor}-0-iris"),
+                "labels": {"seldon-model/model": "iris", "seldon-model/predictor": predictor},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "SeldonDeployment", "name": "iris", "uid": "1"}],
+            },
+            "spec": {"replicas": 1},
+            "status": {"availableReplicas": 1},
+        })
+    };
+    let found = json!({
+        "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment",
+        "metadata": {"name": "iris", "uid": "1"},
+    });
+    Observed {
+        seldon_deployments: vec![serde_json::from_value(found).unwrap()],
+        deployments: predictors
+            .iter()
+            .map(|p| serde_json::from_value(deployment(p)).unwrap())
+            .collect(),
+        ..Observed::default()
+    }
+}
+
+#[test]
+fn a_canary_and_a_shadow_are_predictors_with_their_own_services() {
+    let options = json!({
+        "image": "iris:1", "env": "{LEVEL: INFO}", "replicas": 2,
+        "canary": "{image: 'iris:2', weight: 10, headers: {x-canary: 'yes'}, replicas: 1}",
+        "shadow": "{image: 'iris:3', weight: 25, replicas: 1}",
+    });
+    let all = answering(&["default", "canary", "shadow"]);
+    insta::assert_yaml_snapshot!("canary_and_shadow", rendered_beside(&options, &site(), &all));
+}
+
+#[test]
+fn a_weight_is_not_what_rolls_pods() {
+    let hashes = |canary: &str| -> Vec<String> {
+        let options = json!({"image": "iris:1", "canary": canary});
+        planned(&options, &site())
+            .predictors
+            .iter()
+            .map(|p| p.hash.clone())
+            .collect()
+    };
+    let base = hashes("{image: 'iris:2'}");
+    assert_eq!(
+        hashes("{image: 'iris:2', weight: 50, headers: {a: b}, replicas: 2}"),
+        base
+    );
+    assert_ne!(hashes("{image: 'iris:3'}")[1], base[1]);
+    assert_eq!(hashes("{image: 'iris:3'}")[0], base[0]);
+    // One that comes or goes leaves the pods of the other alone.
+    let alone = planned(&json!({"image": "iris:1"}), &site()).predictors[0].hash.clone();
+    assert_eq!(alone, base[0]);
+}
+
+/// Where requests go, as `Service weight`.
+fn shares(route: &Value) -> Vec<(String, u64)> {
+    let http = route["spec"]["http"].as_array().unwrap().last().unwrap();
+    let share = |to: &Value| {
+        let host = to["destination"]["host"].as_str().unwrap();
+        (
+            host.split('.').next().unwrap().to_owned(),
+            to["weight"].as_u64().unwrap_or(100),
+        )
+    };
+    http["route"].as_array().unwrap().iter().map(share).collect()
+}
+
+proptest! {
+    #[test]
+    fn weights_are_a_hundred_and_lead_to_predictors_of_the_plan(
+        weight in 0..=100_u8,
+        answers in prop::collection::vec(any::<bool>(), 3),
+        shadow in any::<bool>(),
+        header in any::<bool>(),
+    ) {
+        let headers = if header { ", headers: {x: y}" } else { "" };
+        let mut options = json!({"image": "iris:1", "canary": format!("{{image: 'iris:2', weight: {weight}{headers}}}")});
+        if shadow {
+            options["shadow"] = json!("{image: 'iris:3'}");
+        }
+        let there: Vec<&str> = ["default", "canary", "shadow"]
+            .into_iter()
+            .zip(&answers)
+            .filter_map(|(name, answers)| answers.then_some(name))
+            .collect();
+        let object = rendered_beside(&options, &site(), &answering(&there)).remove(0);
+        let all = shares(&object["route"]);
+        prop_assert_eq!(all.iter().map(|(_, weight)| weight).sum::<u64>(), 100);
+        let services: Vec<String> = object["model"]["spec"]["predictors"].as_array().unwrap().iter()
+            .map(|predictor| format!("iris-{}", predictor["name"].as_str().unwrap()))
+            .collect();
+        for (service, _) in &all {
+            prop_assert!(services.contains(service), "{service}");
+            // One that does not answer gets some only where no other that is to get any does.
+            let silent = !there.contains(&service.trim_start_matches("iris-"));
+            let better = (answers[0] && weight < 100) || (answers[1] && weight > 0);
+            prop_assert!(!(silent && better), "{:?} with {:?} answering", all, there);
+        }
+        let by_header = object["route"]["spec"]["http"].as_array().unwrap().len() > 1;
+        prop_assert_eq!(by_header, header && answers[1]);
+    }
+}
+
 #[test]
 fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
     let hash = |options: Value| planned(&options, &site()).predictors[0].hash.clone();

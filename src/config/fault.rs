@@ -11,6 +11,13 @@ pub enum Place {
     Option(&'static str),
     /// A word in the entry of that model.
     Entry(String),
+    /// A word in the map that is the value of an option, or of a word in the entry of that model.
+    Inside {
+        /// The option or the word.
+        word: &'static str,
+        /// The model whose entry it is in.
+        model: Option<String>,
+    },
 }
 
 /// One fault. Its text never holds the value of an `env` variable, which may be a secret.
@@ -35,6 +42,13 @@ impl Fault {
         let key = shorten(key);
         let rule = printable(&broken.rule);
         let example = printable(&broken.example);
+        let in_entry = |key: &str, example: &str| {
+            if example.is_empty() {
+                format!("mend it and juju config {application} models=@models.yaml")
+            } else {
+                format!("write {key}: {example} and juju config {application} models=@models.yaml")
+            }
+        };
         match place {
             Place::Option(option) => Self {
                 model: None,
@@ -45,13 +59,26 @@ impl Fault {
                     format!("juju config {application} {option}={}", quote(&example))
                 },
             },
+            Place::Inside { word, model: None } => Self {
+                model: None,
+                text: format!("option {word}: {key}{value}: {rule}"),
+                mend: if example.is_empty() {
+                    format!("mend it with juju config {application} {word}='{{…}}'")
+                } else {
+                    format!("write {key}: {example} in it and juju config {application} {word}='{{…}}'")
+                },
+            },
+            Place::Inside {
+                word,
+                model: Some(model),
+            } => Self {
+                text: format!("models: {}: {word}: {key}{value}: {rule}", shorten(model)),
+                mend: in_entry(&key, &example),
+                model: Some(model.clone()),
+            },
             Place::Entry(model) => Self {
                 text: format!("models: {}: {key}{value}: {rule}", shorten(model)),
-                mend: if example.is_empty() {
-                    format!("mend it and juju config {application} models=@models.yaml")
-                } else {
-                    format!("write {key}: {example} and juju config {application} models=@models.yaml")
-                },
+                mend: in_entry(&key, &example),
                 model: Some(model.clone()),
             },
         }

@@ -8,11 +8,11 @@ use serde_yaml::{Mapping, Value};
 
 use super::fault::{Fault, Place};
 use super::manifest::{Manifest, manifest};
-use super::value::{self, Rule};
-use super::{LONGEST_OPTION, Model, Source, check};
+use super::value::{self, Protocol, Rule};
+use super::{LONGEST_OPTION, Model, Server, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 18] = [
+pub const WORDS: [&str; 20] = [
     "manifest",
     "image",
     "implementation",
@@ -31,10 +31,12 @@ pub const WORDS: [&str; 18] = [
     "gateway",
     "labels",
     "annotations",
+    "canary",
+    "shadow",
 ];
 
 /// The words that say something of a server and its pods, all of which a manifest says itself.
-const OF_A_SERVER: [&str; 11] = [
+const OF_A_SERVER: [&str; 13] = [
     "image",
     "implementation",
     "model-uri",
@@ -46,6 +48,8 @@ const OF_A_SERVER: [&str; 11] = [
     "replicas",
     "image-pull-policy",
     "annotations",
+    "canary",
+    "shadow",
 ];
 
 /// Those of them that an option gives where nobody set it.
@@ -57,6 +61,8 @@ pub struct Layers<'a> {
     pub name: &'a str,
     options: &'a Map<String, Json>,
     entry: Option<&'a Mapping>,
+    /// The value of a word that is itself a map of words, which go before all others.
+    inside: Option<(&'static str, Mapping)>,
     faults: Vec<Fault>,
 }
 
@@ -72,6 +78,7 @@ impl<'a> Layers<'a> {
             name,
             options,
             entry,
+            inside: None,
             faults: Vec::new(),
         }
     }
@@ -85,29 +92,23 @@ impl<'a> Layers<'a> {
     pub fn model(&mut self) -> Option<Model> {
         self.unknown_words();
         check::name(self);
-        let manifest = self.manifest();
-        let source = Source {
-            image: self.text("image", value::image),
-            implementation: self.text("implementation", value::implementation),
-            model_uri: self.text("model-uri", value::model_uri),
-        };
         let protocol = self.text("protocol", value::protocol);
-        if self.faults.is_empty() && manifest.is_none() {
-            check::source(self, &source, protocol);
-        }
+        let manifest = self.manifest();
+        let server = self.server(protocol, manifest.is_none());
+        let (canary, shadow) = if manifest.is_none() {
+            (self.canary(protocol), self.shadow(protocol))
+        } else {
+            (None, None)
+        };
         let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
         let model = Model {
             name: self.name.to_owned(),
             is_entry: self.entry.is_some(),
             manifest,
-            source,
+            server,
             protocol,
-            parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
-            env: self.yaml("env", value::env).unwrap_or_default(),
-            resources: self.yaml("resources", value::resources),
-            engine_resources: self.yaml("engine-resources", value::resources),
-            replicas: self.number("replicas", 0..=100).unwrap_or(1),
-            image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
+            canary,
+            shadow,
             prefix: self.text("prefix", value::prefix).or(default_prefix)?,
             hosts: self
                 .take("hosts", |value| match value {
@@ -126,6 +127,63 @@ impl<'a> Layers<'a> {
             annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
         };
         Some(model)
+    }
+
+    /// Reads the words of a server, and sees that there is one where it is needed.
+    pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> Server {
+        let source = Source {
+            image: self.text("image", value::image),
+            implementation: self.text("implementation", value::implementation),
+            model_uri: self.text("model-uri", value::model_uri),
+        };
+        if self.faults.is_empty() && needed {
+            check::source(self, &source, protocol);
+        }
+        Server {
+            source,
+            parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
+            env: self.yaml("env", value::env).unwrap_or_default(),
+            resources: self.yaml("resources", value::resources),
+            engine_resources: self.yaml("engine-resources", value::resources),
+            replicas: self.number("replicas", 0..=100).unwrap_or(1),
+            image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
+        }
+    }
+
+    /// The same model with the words of a map, the value of that word, before all others; and the map, without faults of its keys.
+    pub fn inside(&mut self, word: &'static str, known: &[&'static str]) -> Option<(Layers<'a>, Mapping)> {
+        let map = self.yaml(word, |value| match value {
+            Value::Mapping(map) => Ok(map.clone()),
+            other => Err(Rule::new(
+                format!("must be a YAML map, not {}", value::type_name(other)),
+                "{image: seldonio/sklearn-iris:0.3}",
+            )),
+        })?;
+        let within = Layers {
+            inside: Some((word, map.clone())),
+            faults: Vec::new(),
+            ..*self
+        };
+        let mut unknown = within.place(word);
+        if let Place::Option(_) = unknown {
+            unknown = Place::Inside { word, model: None };
+        }
+        for key in unknown_keys(&map, known) {
+            let rule = format!("is no word of {word}{}", near(&key, known));
+            self.faults
+                .push(Fault::new(self.application, &unknown, &key, Rule::new(rule, "")));
+        }
+        Some((within, map))
+    }
+
+    /// Takes over the faults that were found inside.
+    pub fn found(&mut self, within: Layers<'a>) {
+        for fault in within.faults {
+            // A word that is not said inside is the model's own, and so is the fault.
+            if !self.faults.contains(&fault) {
+                self.faults.push(fault);
+            }
+        }
     }
 
     /// The manifest, if that is what describes the model. What an entry says of a server goes before a manifest that is a
@@ -154,22 +212,34 @@ impl<'a> Layers<'a> {
         Some(manifest)
     }
 
+    /// Where the word `key` was written.
+    fn place(&self, key: &'static str) -> Place {
+        let in_entry = |key: &str| self.entry.is_some_and(|entry| entry.contains_key(key));
+        let model = |key: &str| in_entry(key).then(|| self.name.to_owned());
+        match &self.inside {
+            Some((word, map)) if map.contains_key(key) => Place::Inside {
+                word,
+                model: model(word),
+            },
+            _ => model(key).map_or(Place::Option(key), Place::Entry),
+        }
+    }
+
     /// Records a fault in the word `key`, where it was written.
     pub fn fault(&mut self, key: &'static str, broken: Rule) {
-        let place = if self.entry.is_some_and(|entry| entry.contains_key(key)) {
-            Place::Entry(self.name.to_owned())
-        } else {
-            Place::Option(key)
-        };
+        let place = self.place(key);
         self.faults.push(Fault::new(self.application, &place, key, broken));
     }
 
     /// Records a fault in the model as a whole: in its entry if it has one, in `key` if not.
     pub fn fault_of_model(&mut self, key: &'static str, broken: Rule) {
-        let place = if self.entry.is_some() {
-            Place::Entry(self.name.to_owned())
-        } else {
-            Place::Option(key)
+        let place = match (&self.inside, self.entry) {
+            (Some((word, _)), entry) => Place::Inside {
+                word,
+                model: entry.map(|_| self.name.to_owned()),
+            },
+            (None, Some(_)) => Place::Entry(self.name.to_owned()),
+            (None, None) => Place::Option(key),
         };
         self.faults.push(Fault::new(self.application, &place, key, broken));
     }
@@ -180,24 +250,8 @@ impl<'a> Layers<'a> {
     }
 
     fn unknown_words(&mut self) {
-        let unknown: Vec<String> = self
-            .entry
-            .into_iter()
-            .flat_map(Mapping::keys)
-            .map(|key| match key {
-                Value::String(key) => value::name_in(key).to_owned(),
-                other => value::type_name(other).to_owned(),
-            })
-            .filter(|key| !WORDS.contains(&key.as_str()))
-            .collect();
-        for key in unknown {
-            let nearest =
-                value::nearest(&key, &WORDS).map_or_else(String::new, |word| format!("; the nearest known is {word}"));
-            let broken = Rule {
-                value: None,
-                rule: format!("is no word of a model{nearest}"),
-                example: String::new(),
-            };
+        for key in self.entry.map(|entry| unknown_keys(entry, &WORDS)).unwrap_or_default() {
+            let broken = Rule::new(format!("is no word of a model{}", near(&key, &WORDS)), "");
             let place = Place::Entry(self.name.to_owned());
             self.faults.push(Fault::new(self.application, &place, &key, broken));
         }
@@ -205,7 +259,8 @@ impl<'a> Layers<'a> {
 
     /// The value of a word: the entry's, or else the option's. Empty is unset, in an entry over the option too.
     fn raw(&self, key: &str) -> Option<Value> {
-        let value = match self.entry.and_then(|entry| entry.get(key)) {
+        let inside = self.inside.as_ref().and_then(|(_, map)| map.get(key));
+        let value = match inside.or_else(|| self.entry?.get(key)) {
             Some(value) => value.clone(),
             None => return self.raw_option(key),
         };
@@ -222,7 +277,7 @@ impl<'a> Layers<'a> {
         is_set(value)
     }
 
-    fn text<T>(&mut self, key: &'static str, parse: fn(&str) -> Result<T, Rule>) -> Option<T> {
+    pub fn text<T>(&mut self, key: &'static str, parse: fn(&str) -> Result<T, Rule>) -> Option<T> {
         self.take(key, |value| match value {
             Value::String(text) => parse(text.trim()),
             other => Err(Rule::new(
@@ -232,14 +287,14 @@ impl<'a> Layers<'a> {
         })
     }
 
-    fn yaml<T>(&mut self, key: &'static str, parse: fn(&Value) -> Result<T, Rule>) -> Option<T> {
+    pub fn yaml<T>(&mut self, key: &'static str, parse: fn(&Value) -> Result<T, Rule>) -> Option<T> {
         self.take(key, |value| match value {
             Value::String(text) => parse(&yaml(text)?),
             other => parse(other),
         })
     }
 
-    fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u16>) -> Option<u16> {
+    pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u16>) -> Option<u16> {
         self.take(key, |value| value::number(value, range.clone()))
     }
 
@@ -252,6 +307,21 @@ impl<'a> Layers<'a> {
             }
         }
     }
+}
+
+/// The keys of a map that are none of these words, as far as a message may repeat them.
+fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
+    map.keys()
+        .map(|key| match key {
+            Value::String(key) => value::name_in(key).to_owned(),
+            other => value::type_name(other).to_owned(),
+        })
+        .filter(|key| !known.contains(&key.as_str()))
+        .collect()
+}
+
+fn near(key: &str, known: &[&str]) -> String {
+    value::nearest(key, known).map_or_else(String::new, |word| format!("; the nearest known is {word}"))
 }
 
 /// A value that says something: empty is unset.

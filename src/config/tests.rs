@@ -6,6 +6,7 @@ use super::*;
 mod entries;
 mod fuzzed;
 mod manifests;
+mod releases;
 mod routes;
 
 fn options(value: Json) -> Map<String, Json> {
@@ -49,10 +50,10 @@ fn an_image_alone_makes_a_model_named_after_the_application() {
         panic!("{config:#?}");
     };
     assert_eq!(model.name, "iris");
-    assert_eq!(model.source.to_string(), "seldonio/sklearn-iris:0.3");
+    assert_eq!(model.server.source.to_string(), "seldonio/sklearn-iris:0.3");
     assert_eq!(model.prefix.to_string(), "/model/iris/");
     assert_eq!(model.hosts, ["*"]);
-    assert_eq!(model.replicas, 1);
+    assert_eq!(model.server.replicas, 1);
     assert_eq!(model.retries, None);
 }
 
@@ -110,7 +111,7 @@ fn every_usual_image_reference_is_taken() {
         "a.b/c.d",
         longest.as_str(),
     ] {
-        assert_eq!(model("image", image).source.to_string(), image);
+        assert_eq!(model("image", image).server.source.to_string(), image);
     }
 }
 
@@ -120,7 +121,7 @@ fn numbers_have_bounds_and_say_them() {
         let text = fault("replicas", value);
         assert!(text.contains("from 0 to 100"), "{text}");
     }
-    assert_eq!(model("replicas", 0).replicas, 0);
+    assert_eq!(model("replicas", 0).server.replicas, 0);
     assert!(fault("retries", 11).contains("from 0 to 10"));
     assert_eq!(model("retries", 0).retries, Some(0));
 }
@@ -139,6 +140,7 @@ fn quantities_are_those_of_kubernetes() {
     assert!(fault("resources", "{limits: {nvidia.com/gpu: 500m}}").contains("whole numbers"));
     assert_eq!(
         model("resources", "{limits: {memory: '1e9'}}")
+            .server
             .resources
             .unwrap()
             .limits["memory"],
@@ -150,6 +152,7 @@ fn quantities_are_those_of_kubernetes() {
         "resources",
         "{requests: {cpu: 0.5, memory: 100Mi}, limits: {nvidia.com/gpu: 1}}",
     )
+    .server
     .resources
     .unwrap();
     assert_eq!(resources.requests.get("cpu").unwrap(), "0.5");
@@ -248,7 +251,7 @@ fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
     let text = fault("env", "{A: [hunter2]}");
     assert!(text.contains("A must be one value, not a list"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
-    let env = model("env", "{THREADS: 2, DEBUG: true, NAME: iris}").env;
+    let env = model("env", "{THREADS: 2, DEBUG: true, NAME: iris}").server.env;
     assert_eq!(env.get("THREADS").unwrap(), "2");
     assert_eq!(env.get("DEBUG").unwrap(), "true");
 }
@@ -271,6 +274,7 @@ fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
         "parameters",
         "{method: predict, n: 3, ratio: 0.5, flag: true, version: {type: STRING, value: 3}}",
     )
+    .server
     .parameters;
     let seen: Vec<_> = parameters
         .iter()
@@ -332,7 +336,7 @@ fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
 #[test]
 fn a_fraction_is_text_only_in_quotes() {
     assert!(fault("env", "{VERSION: 3.10}").contains("put it in quotes"));
-    assert_eq!(model("env", "{VERSION: '3.10'}").env["VERSION"], "3.10");
+    assert_eq!(model("env", "{VERSION: '3.10'}").server.env["VERSION"], "3.10");
     assert!(fault("labels", "{version-of: 1.10}").contains("put it in quotes"));
 }
 

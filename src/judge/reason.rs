@@ -2,10 +2,11 @@
 
 use kube::ResourceExt as _;
 
-use super::Case;
+use super::{Case, words};
 use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::ready::carries;
 use crate::render::PlannedModel;
+use crate::seldon;
 
 /// Seldon's container beside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).
 const EXECUTOR: &str = "seldon-container-engine";
@@ -13,12 +14,14 @@ const EXECUTOR: &str = "seldon-container-engine";
 /// The cause and what to type, for a model that a person must help; `None` while it may just take its time.
 pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
-    let predictors = planned.predictors.iter();
-    let pods: Vec<&Pod> = predictors
-        .flat_map(|predictor| case.observed.pods_of(name, predictor))
-        .collect();
-    pods.iter()
-        .find_map(|pod| of_pod(case, planned, pod))
+    planned
+        .predictors
+        .iter()
+        .find_map(|predictor| {
+            let of = Of::new(case, planned, &predictor.name);
+            let mut pods = case.observed.pods_of(name, predictor);
+            pods.find_map(|pod| of.pod(pod))
+        })
         .or_else(|| {
             deployments
                 .iter()
@@ -27,122 +30,150 @@ pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) ->
         .or_else(|| of_seldon(case, planned, deployments))
 }
 
-fn of_pod(case: &Case, planned: &PlannedModel, pod: &Pod) -> Option<String> {
-    let name = &planned.model.name;
-    let status = pod.status.as_ref()?;
-    let unscheduled = status
-        .conditions
-        .iter()
-        .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
-    if let Some(condition) = unscheduled {
-        let mend = if condition.message.contains("Insufficient") {
-            planned
-                .model
-                .set(case.application, "resources", "… for less, or engine-resources")
-        } else {
-            format!("kubectl -n {} describe pod {}", case.namespace, pod.name_any())
-        };
-        return Some(format!(
-            "{name} fits on no node ({}): {mend}",
-            first_sentence(&condition.message)
-        ));
-    }
-    let init = status.init_container_statuses.iter();
-    init.map(|container| (true, container))
-        .chain(status.container_statuses.iter().map(|c| (false, c)))
-        .find_map(|(init, container)| of_container(case, planned, pod, container, init))
+/// The pods of one predictor.
+struct Of<'a> {
+    case: &'a Case<'a>,
+    planned: &'a PlannedModel,
+    predictor: &'a str,
+    /// As a message calls them.
+    name: String,
 }
 
-fn of_container(
-    case: &Case,
-    planned: &PlannedModel,
-    pod: &Pod,
-    container: &ContainerStatus,
-    init: bool,
-) -> Option<String> {
-    let name = &planned.model.name;
-    let set = |word: &str, value: &str| planned.model.set(case.application, word, value);
-    let waiting = container.state.waiting.as_ref();
-    let reason = waiting.map(|w| w.reason.as_str()).unwrap_or_default();
-    match reason {
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "InvalidImageName"
-        | "ErrImageNeverPull"
-        | "RegistryUnavailable"
-        | "ImageInspectError" => {
-            let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
-            return Some(format!(
-                "{name}: image {} cannot be pulled ({reason}{why}): {}",
-                container.image,
-                set("image", "…")
-            ));
+impl<'a> Of<'a> {
+    fn new(case: &'a Case<'a>, planned: &'a PlannedModel, predictor: &'a str) -> Self {
+        Self {
+            case,
+            planned,
+            predictor,
+            name: words::of_predictor(planned, predictor),
         }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            let message = waiting.map(|w| w.message.as_str()).unwrap_or_default();
-            return Some(format!(
-                "{name}: container {} cannot be started ({reason}: {})",
-                container.name,
-                first_sentence(message)
-            ));
-        }
-        _ => {}
     }
-    // Between two crashes it runs. How it ended before still counts until it is ready, but not where somebody else ended it.
-    let before = container
-        .last_state
-        .terminated
-        .as_ref()
-        .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || ended_by_itself(before)));
-    let now = container.state.terminated.as_ref();
-    let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
-    let logs = format!(
-        "kubectl -n {} logs {} -c {}{}",
-        case.namespace,
-        pod.name_any(),
-        container.name,
-        if now.is_some() { "" } else { " --previous" }
-    );
-    // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
-    let files = match (&planned.model.source.model_uri, &planned.model.manifest) {
-        (Some(uri), _) => Some(format!("the files at {uri}")),
-        (None, Some(_)) if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
-        _ => None,
-    };
-    if let (true, Some(files)) = (init, files) {
-        return Some(format!(
-            "{name}: {files} cannot be fetched (exit {}{}): {}; {logs}",
-            ended.exit_code,
-            last_words(ended),
-            set("model-uri", "…")
-        ));
+
+    fn set(&self, word: &str, value: &str) -> String {
+        self.planned
+            .model
+            .set_in(self.case.application, self.predictor, word, value)
     }
-    if ended.reason == "OOMKilled" {
-        let limit = pod
-            .spec
-            .containers
-            .iter()
-            .find(|of| of.name == container.name)
-            .and_then(|of| of.resources.limits.get("memory"))
-            .map(|limit| format!(" of {limit}"))
-            .unwrap_or_default();
-        let option = if container.name == EXECUTOR {
-            "engine-resources"
-        } else {
-            "resources"
+
+    fn model_uri(&self) -> Option<&str> {
+        let model = &self.planned.model;
+        let server = match (self.predictor, &model.canary, &model.shadow) {
+            (seldon::CANARY, Some(canary), _) => &canary.server,
+            (seldon::SHADOW, _, Some(shadow)) => &shadow.server,
+            _ => &model.server,
         };
-        return Some(format!(
-            "{name}: container {} needs more memory than its limit{limit} (OOMKilled): {}",
-            container.name,
-            set(option, "'{limits: {memory: …}}'")
-        ));
+        server.source.model_uri.as_deref()
     }
-    Some(format!(
-        "{name}: container {} crashes (exit {}{}): {logs}",
-        container.name,
-        ended.exit_code,
-        last_words(ended)
-    ))
+
+    fn pod(&self, pod: &Pod) -> Option<String> {
+        let (case, name) = (self.case, &self.name);
+        let status = pod.status.as_ref()?;
+        let unscheduled = status
+            .conditions
+            .iter()
+            .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
+        if let Some(condition) = unscheduled {
+            let mend = if condition.message.contains("Insufficient") {
+                self.set("resources", "… for less, or engine-resources")
+            } else {
+                format!("kubectl -n {} describe pod {}", case.namespace, pod.name_any())
+            };
+            return Some(format!(
+                "{name} fits on no node ({}): {mend}",
+                first_sentence(&condition.message)
+            ));
+        }
+        let init = status.init_container_statuses.iter();
+        init.map(|container| (true, container))
+            .chain(status.container_statuses.iter().map(|c| (false, c)))
+            .find_map(|(init, container)| self.container(pod, container, init))
+    }
+
+    fn container(&self, pod: &Pod, container: &ContainerStatus, init: bool) -> Option<String> {
+        let (case, name) = (self.case, &self.name);
+        let set = |word: &str, value: &str| self.set(word, value);
+        let waiting = container.state.waiting.as_ref();
+        let reason = waiting.map(|w| w.reason.as_str()).unwrap_or_default();
+        match reason {
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "RegistryUnavailable"
+            | "ImageInspectError" => {
+                let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
+                return Some(format!(
+                    "{name}: image {} cannot be pulled ({reason}{why}): {}",
+                    container.image,
+                    set("image", "…")
+                ));
+            }
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+                let message = waiting.map(|w| w.message.as_str()).unwrap_or_default();
+                return Some(format!(
+                    "{name}: container {} cannot be started ({reason}: {})",
+                    container.name,
+                    first_sentence(message)
+                ));
+            }
+            _ => {}
+        }
+        // Between two crashes it runs. How it ended before still counts until it is ready, but not where somebody else ended it.
+        let before = container
+            .last_state
+            .terminated
+            .as_ref()
+            .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || ended_by_itself(before)));
+        let now = container.state.terminated.as_ref();
+        let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
+        let logs = format!(
+            "kubectl -n {} logs {} -c {}{}",
+            case.namespace,
+            pod.name_any(),
+            container.name,
+            if now.is_some() { "" } else { " --previous" }
+        );
+        // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
+        let files = match (self.model_uri(), &self.planned.model.manifest) {
+            (Some(uri), _) => Some(format!("the files at {uri}")),
+            (None, Some(_)) if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
+            _ => None,
+        };
+        if let (true, Some(files)) = (init, files) {
+            return Some(format!(
+                "{name}: {files} cannot be fetched (exit {}{}): {}; {logs}",
+                ended.exit_code,
+                last_words(ended),
+                set("model-uri", "…")
+            ));
+        }
+        if ended.reason == "OOMKilled" {
+            let limit = pod
+                .spec
+                .containers
+                .iter()
+                .find(|of| of.name == container.name)
+                .and_then(|of| of.resources.limits.get("memory"))
+                .map(|limit| format!(" of {limit}"))
+                .unwrap_or_default();
+            let option = if container.name == EXECUTOR {
+                "engine-resources"
+            } else {
+                "resources"
+            };
+            return Some(format!(
+                "{name}: container {} needs more memory than its limit{limit} (OOMKilled): {}",
+                container.name,
+                set(option, "'{limits: {memory: …}}'")
+            ));
+        }
+        Some(format!(
+            "{name}: container {} crashes (exit {}{}): {logs}",
+            container.name,
+            ended.exit_code,
+            last_words(ended)
+        ))
+    }
 }
 
 /// Quotas and the like: what keeps a Deployment from making pods at all.

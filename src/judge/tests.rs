@@ -56,7 +56,7 @@ impl Scene {
         };
         scene.observed.gateways.insert(gateway_name());
         for planned in scene.plan().models {
-            scene.add(&planned, planned.model.replicas);
+            scene.add(&planned, planned.model.server.replicas);
         }
         scene
     }

@@ -7,7 +7,8 @@ use crate::cluster::{Refusal, Right};
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::juju::State;
-use crate::render::RelatedGateway;
+use crate::render::{PlannedModel, RelatedGateway};
+use crate::seldon;
 use crate::steps::{Delete, Obstacle};
 
 /// A refusal by the API server.
@@ -122,6 +123,16 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
             "{model}: VirtualService {route} is older and takes every path, and Istio before 1.15 asks it first; it must be made anew after this one: kubectl delete virtualservice -n {}",
             route.replacen('/', " ", 1)
         ),
+    }
+}
+
+/// A predictor as a message calls it: by its model, and by its own name where that is told apart.
+pub fn of_predictor(planned: &PlannedModel, predictor: &str) -> String {
+    let name = &planned.model.name;
+    if planned.predictors.len() > 1 && predictor != seldon::PREDICTOR {
+        format!("{name} ({predictor})")
+    } else {
+        name.clone()
     }
 }
 

@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use super::traffic::Traffic;
 use super::{PlannedPredictor, Site, label, route_name};
-use crate::config::Model;
 use crate::config::value::{GatewayName, Resources};
+use crate::config::{Model, Server};
 use crate::istio::{
-    Destination, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Uri, VirtualService,
+    Destination, Exactly, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Uri, VirtualService,
     VirtualServiceSpec,
 };
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
-    ComponentSpec, Container, Endpoint, EnvVar, PREDICTOR, Parameter, PodSpec, PredictiveUnit, Predictor,
-    ResourceRequirements, SeldonDeployment, SeldonDeploymentSpec, SvcOrchSpec,
+    CANARY, ComponentSpec, Container, Endpoint, EnvVar, PREDICTOR, Parameter, PodSpec, PredictiveUnit, Predictor,
+    ResourceRequirements, SHADOW, SeldonDeployment, SeldonDeploymentSpec, SvcOrchSpec,
 };
 
 /// The SeldonDeployment of a model, and its predictors.
@@ -47,29 +47,44 @@ pub fn seldon_deployment(model: &Model, site: &Site) -> (Value, Vec<PlannedPredi
 
 /// The spec of a model that the words of options describe.
 fn of_words(model: &Model) -> Value {
-    let (of_predictor, of_spec) = model
+    let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
         .into_iter()
         .partition(|(key, _)| key == NO_ENGINE);
-    let predictor = Predictor {
-        name: PREDICTOR.to_owned(),
-        annotations: of_predictor,
-        replicas: model.replicas,
-        graph: graph(model),
+    let predictor = |name: &str, server: &Server| Predictor {
+        name: name.to_owned(),
+        annotations: of_predictor.clone(),
+        replicas: server.replicas,
+        traffic: None,
+        shadow: false,
+        graph: graph(&model.name, server),
         component_specs: vec![ComponentSpec {
             spec: PodSpec {
-                containers: vec![container(model)],
+                containers: vec![container(&model.name, server)],
             },
         }],
-        svc_orch_spec: model.engine_resources.as_ref().map(|resources| SvcOrchSpec {
+        svc_orch_spec: server.engine_resources.as_ref().map(|resources| SvcOrchSpec {
             resources: requirements(resources),
         }),
     };
+    let mut predictors = vec![Predictor {
+        traffic: model.canary.as_ref().map(|canary| 100 - canary.weight),
+        ..predictor(PREDICTOR, &model.server)
+    }];
+    predictors.extend(model.canary.as_ref().map(|canary| Predictor {
+        traffic: Some(canary.weight),
+        ..predictor(CANARY, &canary.server)
+    }));
+    predictors.extend(model.shadow.as_ref().map(|shadow| Predictor {
+        traffic: Some(shadow.weight),
+        shadow: true,
+        ..predictor(SHADOW, &shadow.server)
+    }));
     let spec = SeldonDeploymentSpec {
         annotations: of_spec,
         protocol: model.protocol.map(|protocol| protocol.word().to_owned()),
-        predictors: vec![predictor],
+        predictors,
     };
     // Text keys and plain values: there is nothing in it that JSON cannot say.
     serde_json::to_value(spec).unwrap_or_default()
@@ -147,16 +162,17 @@ fn without_counts(predictor: &mut Value) {
     take(Some(predictor), &["replicas", "traffic"]);
 }
 
-fn graph(model: &Model) -> PredictiveUnit {
+/// One node, called as the model in every predictor: protocol v2 has its name in the URL.
+fn graph(name: &str, server: &Server) -> PredictiveUnit {
     PredictiveUnit {
-        name: model.name.clone(),
+        name: name.to_owned(),
         kind: "MODEL".to_owned(),
         endpoint: Endpoint {
             kind: "REST".to_owned(),
         },
-        implementation: model.source.implementation.as_ref().map(ToString::to_string),
-        model_uri: model.source.model_uri.clone(),
-        parameters: model
+        implementation: server.source.implementation.as_ref().map(ToString::to_string),
+        model_uri: server.source.model_uri.clone(),
+        parameters: server
             .parameters
             .iter()
             .map(|parameter| Parameter {
@@ -168,12 +184,12 @@ fn graph(model: &Model) -> PredictiveUnit {
     }
 }
 
-fn container(model: &Model) -> Container {
+fn container(name: &str, server: &Server) -> Container {
     Container {
-        name: model.name.clone(),
-        image: model.source.image.as_ref().map(ToString::to_string),
-        image_pull_policy: model.image_pull_policy.word().to_owned(),
-        env: model
+        name: name.to_owned(),
+        image: server.source.image.as_ref().map(ToString::to_string),
+        image_pull_policy: server.image_pull_policy.word().to_owned(),
+        env: server
             .env
             .iter()
             .map(|(name, value)| EnvVar {
@@ -181,7 +197,7 @@ fn container(model: &Model) -> Container {
                 value: value.clone(),
             })
             .collect(),
-        resources: model.resources.as_ref().map(requirements),
+        resources: server.resources.as_ref().map(requirements),
     }
 }
 
@@ -199,14 +215,24 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffi
         port: Port { number: port },
     };
     let alone = traffic.shares.len() == 1;
-    let route = HttpRoute {
+    let with = |headers: &BTreeMap<String, String>| -> Vec<HttpMatch> {
+        let headers: BTreeMap<String, Exactly> = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Exactly { exact: value.clone() }))
+            .collect();
         // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
-        matches: [
+        [
             Uri::Prefix(model.prefix.to_string()),
             Uri::Exact(model.prefix.bare().to_owned()),
         ]
-        .map(|uri| HttpMatch { uri })
-        .into(),
+        .map(|uri| HttpMatch {
+            uri,
+            headers: headers.clone(),
+        })
+        .into()
+    };
+    let all = HttpRoute {
+        matches: with(&BTreeMap::new()),
         rewrite: Rewrite { uri: "/".to_owned() },
         route: traffic
             .shares
@@ -230,12 +256,25 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffi
                 }),
         ),
     };
+    // The first that matches is taken, so the one for all requests is the last.
+    let mut http: Vec<HttpRoute> = Vec::new();
+    if let (Some(canary), Some(share)) = (&model.canary, &traffic.by_header) {
+        http.push(HttpRoute {
+            matches: with(&canary.headers),
+            route: vec![Destination {
+                destination: service(&share.service, share.port),
+                weight: None,
+            }],
+            ..all.clone()
+        });
+    }
+    http.push(all);
     VirtualService {
         metadata: metadata(&route_name(&model.name), model, site),
         spec: VirtualServiceSpec {
             hosts: model.hosts.clone(),
             gateways: vec![gateway.to_string()],
-            http: vec![route],
+            http,
         },
     }
 }

@@ -1,19 +1,23 @@
 //! Which predictor gets how many of the requests now: as was asked, but none to one that does not answer yet, and as before
 //! while a successor is still on its way.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{PlannedModel, PlannedPredictor, Site, route_name};
 use crate::config::Model;
 use crate::observed::Observed;
 use crate::ready;
-use crate::seldon::DEFAULT_HTTP_PORT;
+use crate::seldon::{CANARY, DEFAULT_HTTP_PORT};
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traffic {
     /// To which Services, 100 percent in all.
     pub shares: Vec<Share>,
+    /// Where requests with the headers of a canary go.
+    pub by_header: Option<Share>,
     /// Where copies go.
     pub mirror: Option<Share>,
     /// Predictors of the live SeldonDeployment that are not asked for any more, but that requests still go to.
@@ -35,8 +39,10 @@ pub struct Share {
 pub struct Live {
     /// The predictors of its SeldonDeployment, with their Services.
     predictors: Vec<(String, Value)>,
-    /// The Services that its route leads to, with their parts.
+    /// The Services that its route for all requests leads to, with their parts.
     routed: Vec<(String, u8)>,
+    /// Those that any of its routes leads to.
+    reached: BTreeSet<String>,
 }
 
 impl Live {
@@ -52,19 +58,34 @@ impl Live {
                 (!read.shadow).then(|| (read.service(&model.name), written.clone()))
             })
             .collect();
-        let routed = observed
+        let routes: Vec<Vec<(String, u8)>> = observed
             .virtual_service_in(&site.namespace, &route_name(&model.name))
-            .and_then(|route| route.data.pointer("/spec/http/0/route")?.as_array())
+            .and_then(|route| route.data.pointer("/spec/http")?.as_array())
             .into_iter()
             .flatten()
-            .filter_map(|destination| {
-                let host = destination.pointer("/destination/host")?.as_str()?;
-                let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(100);
-                Some((host.split('.').next()?.to_owned(), u8::try_from(weight).ok()?))
-            })
+            .map(destinations)
             .collect();
-        Self { predictors, routed }
+        let reached = routes.iter().flatten().map(|(service, _)| service.clone()).collect();
+        Self {
+            predictors,
+            // The one for all requests is the last.
+            routed: routes.into_iter().next_back().unwrap_or_default(),
+            reached,
+        }
     }
+}
+
+/// The Services that a route leads to, with their parts.
+fn destinations(route: &Value) -> Vec<(String, u8)> {
+    let all = route.get("route").and_then(Value::as_array);
+    all.into_iter()
+        .flatten()
+        .filter_map(|destination| {
+            let host = destination.pointer("/destination/host")?.as_str()?;
+            let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(100);
+            Some((host.split('.').next()?.to_owned(), u8::try_from(weight).ok()?))
+        })
+        .collect()
 }
 
 /// Decides where requests go.
@@ -74,7 +95,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
     let leaving: Vec<&(String, Value)> = live
         .predictors
         .iter()
-        .filter(|(service, _)| !asked(service) && live.routed.iter().any(|(routed, _)| routed == service))
+        .filter(|(service, _)| !asked(service) && live.reached.contains(service))
         .collect();
     let share = |service: &str, weight: u8| Share {
         service: service.to_owned(),
@@ -90,12 +111,23 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
             .map(|(service, weight)| (service.as_str(), *weight))
             .collect()
     };
+    let has_headers = planned
+        .model
+        .canary
+        .as_ref()
+        .is_some_and(|canary| !canary.headers.is_empty());
+    let by_header = planned
+        .predictors
+        .iter()
+        .find(|predictor| has_headers && predictor.name == CANARY)
+        .filter(|canary| ready::answers(planned, canary, observed));
     let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
     Traffic {
         shares: whole(shares)
             .into_iter()
             .map(|(service, weight)| share(service, weight))
             .collect(),
+        by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
             .filter(|shadow| ready::answers(planned, shadow, observed))
             // Seldon takes 0 for all.

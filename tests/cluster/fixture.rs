@@ -254,6 +254,33 @@ impl Live {
         }
     }
 
+    /// Where the requests for a model go, as `predictor weight`; those with a canary's headers aside.
+    pub fn shares(&self, model: &str) -> Vec<String> {
+        let route = self.route(model).unwrap()["spec"]["http"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()["route"]
+            .clone();
+        let share = |share: &Value| {
+            let host = text(&share["destination"]["host"]);
+            let weight = share["weight"].as_u64().unwrap_or(100);
+            let service = host.split('.').next().unwrap();
+            format!("{} {weight}", service.strip_prefix(&format!("{model}-")).unwrap())
+        };
+        route.as_array().unwrap().iter().map(share).collect()
+    }
+
+    /// The predictors that the SeldonDeployment has.
+    pub fn predictors(&self, model: &str) -> Vec<String> {
+        let all = self.sdep(model).unwrap()["spec"]["predictors"].clone();
+        all.as_array()
+            .unwrap()
+            .iter()
+            .map(|predictor| text(&predictor["name"]))
+            .collect()
+    }
+
     /// A config-changed, Seldon's and Kubernetes' part, and another hook: what the status is in the end.
     #[track_caller]
     pub fn serves(&mut self) -> String {

@@ -17,6 +17,7 @@ mod gateways;
 mod judges;
 mod owns;
 mod proxy;
+mod releases;
 mod removes;
 mod rights;
 mod shapes;

@@ -116,46 +116,27 @@ spec:
     graph: {name: classifier, type: MODEL}
 ";
 
-/// Where the requests for iris go, as `predictor weight`.
-fn shares(live: &Live) -> Vec<String> {
-    let route = live.route("iris").unwrap()["spec"]["http"][0]["route"].clone();
-    let share = |share: &Value| {
-        let host = share["destination"]["host"]
-            .as_str()
-            .unwrap()
-            .split('.')
-            .next()
-            .unwrap();
-        let weight = share["weight"].as_u64().unwrap_or(100);
-        format!("{} {weight}", host.strip_prefix("iris-").unwrap())
-    };
-    route.as_array().unwrap().iter().map(share).collect()
-}
-
-fn predictors(live: &Live) -> Vec<String> {
-    let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
-    let name = |predictor: &Value| predictor["name"].as_str().unwrap().to_owned();
-    all.as_array().unwrap().iter().map(name).collect()
-}
-
 #[test]
 fn no_request_goes_to_a_predictor_before_it_answers() {
     let mut live = Live::new("weights");
     live.config(&[("image", ""), ("manifest", TWO)]);
     has(&live.says(), &["waiting: iris"]);
     // Neither answers: as asked, for there is nothing better.
-    assert_eq!(shares(&live), ["blue 75", "green 25"]);
+    assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
     live.predictor_serves("iris", &all[0]);
     has(&live.says(), &["waiting: iris"]);
-    assert_eq!(shares(&live), ["blue 100"]);
+    assert_eq!(live.shares("iris"), ["blue 100"]);
     live.seldon_serves("iris");
     has(&live.says(), &["active: iris serves blue (iris:1) and green (iris:2)"]);
-    assert_eq!(shares(&live), ["blue 75", "green 25"]);
+    assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     // A predictor that fails gets none, and the status does not say active.
     live.merge_status(&deployment(), "iris-green-0-iris", &json!({"availableReplicas": 0}));
-    has(&live.says(), &["waiting: iris is changing over"]);
-    assert_eq!(shares(&live), ["blue 100"]);
+    has(
+        &live.says(),
+        &["waiting: iris (green) is starting, and gets no requests until it answers"],
+    );
+    assert_eq!(live.shares("iris"), ["blue 100"]);
 }
 
 #[test]
@@ -164,16 +145,16 @@ fn what_served_before_is_taken_away_only_once_its_successor_answers() {
     assert!(live.serves().starts_with("active"));
     live.config(&[("image", ""), ("manifest", TWO)]);
     has(&live.says(), &["waiting: iris is changing over to blue"]);
-    assert_eq!(predictors(&live), ["blue", "green", "default"]);
-    assert_eq!(shares(&live), ["default 100"]);
+    assert_eq!(live.predictors("iris"), ["blue", "green", "default"]);
+    assert_eq!(live.shares("iris"), ["default 100"]);
     // The new ones answer.
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
     live.predictor_serves("iris", &all[0]);
     live.predictor_serves("iris", &all[1]);
     live.merge_status(&sdep(), "iris", &json!({"state": "Available"}));
     has(&live.says(), &["active: iris serves blue"]);
-    assert_eq!(shares(&live), ["blue 75", "green 25"]);
-    assert_eq!(predictors(&live), ["blue", "green"]);
+    assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
+    assert_eq!(live.predictors("iris"), ["blue", "green"]);
     // And back to one: at once, as it is one of those that answer.
     let one = TWO
         .split("  - name: green")
@@ -182,8 +163,8 @@ fn what_served_before_is_taken_away_only_once_its_successor_answers() {
         .replace("traffic: 75", "traffic: 100");
     live.config(&[("manifest", &one)]);
     has(&live.says(), &["active: iris serves iris:1"]);
-    assert_eq!(shares(&live), ["blue 100"]);
-    assert_eq!(predictors(&live), ["blue"]);
+    assert_eq!(live.shares("iris"), ["blue 100"]);
+    assert_eq!(live.predictors("iris"), ["blue"]);
 }
 
 #[test]
@@ -198,7 +179,7 @@ fn a_shadow_gets_copies_once_it_answers() {
     live.seldon_serves("iris");
     has(&live.says(), &["active"]);
     let route = live.route("iris").unwrap()["spec"]["http"][0].clone();
-    assert_eq!(shares(&live), ["blue 100"]);
+    assert_eq!(live.shares("iris"), ["blue 100"]);
     assert_eq!(route["mirror"]["host"], "iris-green.shadowed.svc.cluster.local");
     assert_eq!(route["mirrorPercentage"]["value"], 20);
 }

@@ -231,6 +231,29 @@ impl Model {
         ask(&self.predictions(&self.name), FLOWER)
     }
 
+    /// How many requests the executor of a predictor has counted.
+    pub fn requests_counted(&self, predictor: &str) -> u64 {
+        let pods = self.objects(&kinds::pod());
+        let address = pods
+            .iter()
+            .find(|pod| pod["metadata"]["labels"]["seldon-model/predictor"] == predictor)
+            .and_then(|pod| pod["status"]["podIP"].as_str())
+            .unwrap()
+            .to_owned();
+        let output = full()
+            .enter()
+            .unwrap()
+            .args(["curl", "-s", &format!("http://{address}:8000/prometheus")])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter(|line| line.starts_with("seldon_api_executor_server_requests_seconds_count"))
+            .filter(|line| line.contains("service=\"predictions\"") && line.contains("deployment_name=\"iris\""))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
     /// Sets options and runs config-changed: what the status is then.
     #[track_caller]
     pub fn configure(&mut self, pairs: &[(&str, &str)]) -> String {

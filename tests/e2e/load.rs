@@ -52,8 +52,12 @@ fn client() -> Agent {
     Agent::new_with_config(config)
 }
 
-fn ask_with(agent: &Agent, url: &str, body: &str) -> Answer {
-    let answer = agent.post(url).content_type("application/json").send(body);
+fn ask_with(agent: &Agent, url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = agent.post(url).content_type("application/json");
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    let answer = request.send(body);
     let (status, body) = match answer {
         Ok(mut answer) => {
             let status = answer.status().as_u16();
@@ -73,7 +77,12 @@ fn ask_with(agent: &Agent, url: &str, body: &str) -> Answer {
 
 /// One request, on a connection of its own.
 pub fn ask(url: &str, body: &str) -> Answer {
-    ask_with(&client(), url, body)
+    ask_as(url, body, &[])
+}
+
+/// The same with headers of its own.
+pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    ask_with(&client(), url, body, headers)
 }
 
 /// Requests at a constant rate, until it is stopped.
@@ -97,7 +106,7 @@ impl Load {
                     let mut next = Instant::now();
                     while !stop.load(Ordering::Relaxed) {
                         answers.push(if number % 2 == 0 {
-                            ask_with(&kept, &url, &body)
+                            ask_with(&kept, &url, &body, &[])
                         } else {
                             ask(&url, &body)
                         });

@@ -19,6 +19,7 @@ mod many;
 mod measure;
 mod outages;
 mod owning;
+mod releasing;
 mod serving;
 mod site_itself;
 #[path = "../support/mod.rs"]
@@ -49,6 +50,11 @@ fn main() -> ExitCode {
             a_new_version_costs_no_request,
             the_executor_counts_the_requests,
             protocol_v2_is_answered_by_mlserver;
+        releasing:
+            a_canary_is_walked_to_its_promotion_without_a_lost_request,
+            promoted_in_one_step_no_request_goes_back_to_the_old_version,
+            requests_with_a_header_go_to_the_canary_and_no_others,
+            a_shadow_sees_the_requests_and_nobody_its_answers;
         failing:
             a_bad_image_is_named_and_the_version_before_goes_on,
             a_crash_at_start_is_named,

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use site::images::{IRIS_2, MLSERVER_IRIS};
 
-use crate::fixture::{FLOWER, Model, SERVES, full};
+use crate::fixture::{FLOWER, Model, SERVES};
 use crate::load::{Load, ask, none_failed};
-use crate::support::kinds::pod;
 use crate::support::{has, status};
 
 pub fn the_blogs_request_is_answered() {
@@ -116,36 +115,11 @@ pub fn a_new_version_costs_no_request() {
 
 pub fn the_executor_counts_the_requests() {
     let model = Model::serving("counted");
-    let pods = model.objects(&pod());
-    let address = pods
-        .iter()
-        .find(|pod| pod["metadata"]["labels"]["seldon-deployment-id"] == "iris")
-        .and_then(|pod| pod["status"]["podIP"].as_str())
-        .unwrap()
-        .to_owned();
-    let counted = || -> f64 {
-        let output = full()
-            .enter()
-            .unwrap()
-            .args(["curl", "-s", &format!("http://{address}:8000/prometheus")])
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines()
-            .filter(|line| line.starts_with("seldon_api_executor_server_requests_seconds_count"))
-            .filter(|line| line.contains("service=\"predictions\"") && line.contains("deployment_name=\"iris\""))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
-    };
-    let before = counted();
+    let before = model.requests_counted("default");
     for _ in 0..7 {
         assert_eq!(model.predict().status, 200);
     }
-    assert!(
-        (counted() - before - 7.0).abs() < 0.5,
-        "{before} and then {}",
-        counted()
-    );
+    assert_eq!(model.requests_counted("default"), before + 7);
 }
 
 pub fn protocol_v2_is_answered_by_mlserver() {

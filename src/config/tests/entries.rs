@@ -30,7 +30,14 @@ fn entries_take_the_options_as_their_defaults() {
     let seen: Vec<_> = config
         .models
         .iter()
-        .map(|m| (m.name.as_str(), m.source.to_string(), m.replicas, m.timeout.is_some()))
+        .map(|m| {
+            (
+                m.name.as_str(),
+                m.server.source.to_string(),
+                m.server.replicas,
+                m.timeout.is_some(),
+            )
+        })
         .collect();
     assert_eq!(
         seen,

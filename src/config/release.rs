@@ -1,0 +1,125 @@
+//! A version beside the one that serves: a canary, which gets some of the requests, and a shadow, which gets copies.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::layer::{Layers, scalars};
+use super::value::{Protocol, Rule};
+use super::{Server, value};
+use serde_yaml::Value;
+
+/// The words of either that say what serves it; what one does not say is as the model's own.
+const OF_A_SERVER: [&str; 9] = [
+    "image",
+    "implementation",
+    "model-uri",
+    "parameters",
+    "env",
+    "resources",
+    "engine-resources",
+    "replicas",
+    "image-pull-policy",
+];
+
+/// What gets some of the requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// What serves it.
+    pub server: Server,
+    /// How many of the requests, in percent.
+    pub weight: u8,
+    /// Requests with these headers go to it in any case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What gets copies of requests, its answers being thrown away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// What serves it.
+    pub server: Server,
+    /// Copies of how many of the requests, in percent.
+    pub weight: u8,
+}
+
+impl fmt::Display for Canary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<String> = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let source = &self.server.source;
+        match (self.weight, headers.as_slice()) {
+            (0, []) => write!(f, "{source} as a canary without requests"),
+            (0, headers) => write!(f, "{source} where {}", headers.join(" and ")),
+            (weight, []) => write!(f, "{source} to {weight}%"),
+            (weight, headers) => write!(f, "{source} to {weight}% and where {}", headers.join(" and ")),
+        }
+    }
+}
+
+impl fmt::Display for Shadow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "copies to {}", self.server.source)
+    }
+}
+
+impl Layers<'_> {
+    /// Reads `canary`.
+    pub fn canary(&mut self, protocol: Option<Protocol>) -> Option<Canary> {
+        let known = [&OF_A_SERVER[..], &["weight", "headers"]].concat();
+        let (mut within, _) = self.inside("canary", &known)?;
+        let canary = Canary {
+            server: within.server(protocol, true),
+            weight: within.percent("weight").unwrap_or(0),
+            headers: within.yaml("headers", headers).unwrap_or_default(),
+        };
+        self.found(within);
+        Some(canary)
+    }
+
+    /// Reads `shadow`.
+    pub fn shadow(&mut self, protocol: Option<Protocol>) -> Option<Shadow> {
+        let known = [&OF_A_SERVER[..], &["weight"]].concat();
+        let (mut within, _) = self.inside("shadow", &known)?;
+        let shadow = Shadow {
+            server: within.server(protocol, true),
+            weight: within.percent("weight").unwrap_or(100),
+        };
+        if shadow.weight == 0 {
+            within.fault(
+                "weight",
+                Rule::new("is 0, so that it gets no copies; unset shadow instead", "100"),
+            );
+        }
+        self.found(within);
+        Some(shadow)
+    }
+
+    fn percent(&mut self, word: &'static str) -> Option<u8> {
+        self.number(word, 0..=100).and_then(|weight| weight.try_into().ok())
+    }
+}
+
+/// Headers by name, each with the value that it must have. Istio wants names in small letters.
+fn headers(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+    const EXAMPLE: &str = "{x-canary: \"yes\"}";
+    let headers = scalars(value, EXAMPLE)?;
+    for (name, value) in &headers {
+        let sound = !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        if !sound {
+            let rule = format!(
+                "{:?} is no name of a header: small letters, digits, - and _",
+                value::name_in(name)
+            );
+            return Err(Rule::new(rule, EXAMPLE));
+        }
+        if value.is_empty() || value.contains(|c: char| c.is_control()) {
+            return Err(Rule::new(format!("{name} has no value to be equal to"), EXAMPLE));
+        }
+    }
+    Ok(headers)
+}

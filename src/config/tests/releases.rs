@@ -1,0 +1,109 @@
+//! A canary and a shadow: what they take from the model, and what may be wrong in them.
+
+use super::*;
+
+#[test]
+fn a_canary_is_as_the_model_but_for_what_it_says() {
+    let model = model("canary", "{image: 'iris:2', weight: 10, headers: {x-canary: 'yes'}}");
+    let canary = model.canary.as_ref().unwrap();
+    assert_eq!(canary.server.source.to_string(), "iris:2");
+    assert_eq!(canary.weight, 10);
+    assert_eq!(canary.headers["x-canary"], "yes");
+    assert_eq!(
+        Server {
+            source: model.server.source.clone(),
+            ..canary.server.clone()
+        },
+        model.server
+    );
+    assert_eq!(
+        model.serves(),
+        "seldonio/sklearn-iris:0.3, iris:2 to 10% and where x-canary=yes"
+    );
+}
+
+#[test]
+fn without_a_weight_it_gets_no_requests_and_a_shadow_all_copies() {
+    assert_eq!(model("canary", "{image: 'iris:2'}").canary.unwrap().weight, 0);
+    assert_eq!(model("shadow", "{image: 'iris:2'}").shadow.unwrap().weight, 100);
+    let said = |option: &str, value: &str| model(option, value).serves();
+    assert!(said("canary", "{image: 'iris:2'}").ends_with("iris:2 as a canary without requests"));
+    assert!(said("canary", "{image: 'iris:2', headers: {a: b}}").ends_with("iris:2 where a=b"));
+    assert!(said("canary", "{image: 'iris:2', weight: 100}").ends_with("iris:2 to 100%"));
+    assert!(said("shadow", "{image: 'iris:2'}").ends_with("copies to iris:2"));
+}
+
+#[test]
+fn a_fault_in_it_names_its_place_and_what_to_type() {
+    for (option, value, text) in [
+        (
+            "canary",
+            "{image: IRIS}",
+            "option canary: image=IRIS: an image name has no capital letters; write image: seldonio/sklearn-iris:0.3 in it and juju config iris canary='{…}'",
+        ),
+        (
+            "canary",
+            "{image: 'iris:2', weight: 101}",
+            "option canary: weight=101: must be a whole number from 0 to 100",
+        ),
+        (
+            "canary",
+            "{wieght: 10}",
+            "option canary: wieght: is no word of canary; the nearest known is weight",
+        ),
+        (
+            "canary",
+            "{prefix: /other/}",
+            "option canary: prefix: is no word of canary",
+        ),
+        (
+            "canary",
+            "{headers: {X-Canary: 'yes'}}",
+            "option canary: headers: \"X-Canary\" is no name of a header: small letters",
+        ),
+        (
+            "canary",
+            "{headers: {x: ''}}",
+            "option canary: headers: x has no value to be equal to",
+        ),
+        ("canary", "[iris]", "option canary: must be a YAML map, not a list"),
+        (
+            "canary",
+            "{implementation: SKLEARN_SERVER}",
+            "option canary: model-uri: is not set, and SKLEARN_SERVER serves the files",
+        ),
+        (
+            "shadow",
+            "{image: 'iris:2', headers: {a: b}}",
+            "option shadow: headers: is no word of shadow",
+        ),
+        (
+            "shadow",
+            "{image: 'iris:2', weight: 0}",
+            "option shadow: weight: is 0, so that it gets no copies",
+        ),
+    ] {
+        let found = fault(option, value);
+        assert!(found.contains(text), "{text}\n{found}");
+    }
+    let config = parsed(json!({"models": "{a: {image: 'iris:1', canary: {image: IRIS}}}"}));
+    assert_eq!(
+        config.faults[0].to_string(),
+        "models: a: canary: image=IRIS: an image name has no capital letters; write image: seldonio/sklearn-iris:0.3 and juju config iris models=@models.yaml"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_model_is_told_once() {
+    let config = parsed(json!({"image": "IRIS", "canary": "{image: 'iris:2'}", "shadow": "{image: 'iris:3'}"}));
+    assert_eq!(config.faults.len(), 1, "{:?}", config.faults);
+    let config = parsed(json!({"image": "iris:1", "resources": "x", "canary": "{weight: 5}"}));
+    assert_eq!(config.faults.len(), 1, "{:?}", config.faults);
+}
+
+#[test]
+fn two_models_do_not_share_a_canarys_service() {
+    // iris-canary is what Seldon calls the Service of iris's canary, and that of predictor canary of iris.
+    let models = "{iris: {canary: {image: 'iris:2'}}, iris-canary: {}}";
+    assert_eq!(parsed(json!({"image": "iris:1", "models": models})).faults, []);
+}

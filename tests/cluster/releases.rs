@@ -1,0 +1,122 @@
+//! A new version by steps: who gets how many requests at each, and that nothing is taken away that still gets some.
+
+use serde_json::json;
+
+use crate::fixture::Live;
+use crate::support::has;
+use crate::support::kinds::deployment;
+
+/// The walk of a canary, each step with what it comes to once all pods answer.
+const WALK: [(&str, &str, &[&str]); 6] = [
+    ("iris:1", "{image: 'iris:2'}", &["default 100"]),
+    ("iris:1", "{image: 'iris:2', weight: 10}", &["default 90", "canary 10"]),
+    ("iris:1", "{image: 'iris:2', weight: 50}", &["default 50", "canary 50"]),
+    ("iris:1", "{image: 'iris:2', weight: 100}", &["canary 100"]),
+    ("iris:2", "{image: 'iris:2', weight: 100}", &["canary 100"]),
+    ("iris:2", "", &["default 100"]),
+];
+
+#[test]
+fn a_canary_is_walked_to_its_promotion() {
+    let mut live = Live::new("walked");
+    live.config(&[("image", "iris:1")]);
+    live.serves();
+    for (image, canary, shares) in WALK {
+        live.config(&[("image", image), ("canary", canary)]);
+        live.hook("config-changed");
+        live.seldon_serves("iris");
+        let says = live.says();
+        assert_eq!(live.shares("iris"), shares, "{image} {canary}");
+        has(&says, &["active: iris serves ", image]);
+        let before = live.versions();
+        live.hook("update-status");
+        assert_eq!(live.versions(), before, "{image} {canary}: a quiet hook wrote");
+    }
+    assert_eq!(live.predictors("iris"), ["default"]);
+}
+
+#[test]
+fn a_canary_gets_nothing_until_it_answers_and_says_so() {
+    let mut live = Live::new("awaited");
+    live.config(&[("image", "iris:1")]);
+    live.serves();
+    live.config(&[("canary", "{image: 'iris:2', weight: 30, headers: {x-canary: 'yes'}}")]);
+    assert_eq!(
+        live.says(),
+        "waiting: iris (canary) is starting, and gets no requests until it answers"
+    );
+    assert_eq!(live.shares("iris"), ["default 100"]);
+    assert_eq!(live.route("iris").unwrap()["spec"]["http"].as_array().unwrap().len(), 1);
+    live.seldon_serves("iris");
+    assert_eq!(
+        live.says(),
+        "active: iris serves iris:1, iris:2 to 30% and where x-canary=yes at /model/iris/"
+    );
+    assert_eq!(live.shares("iris"), ["default 70", "canary 30"]);
+    let by_header = live.route("iris").unwrap()["spec"]["http"][0].clone();
+    assert_eq!(by_header["match"][0]["headers"]["x-canary"]["exact"], "yes");
+    assert_eq!(
+        by_header["route"][0]["destination"]["host"],
+        "iris-canary.awaited.svc.cluster.local"
+    );
+}
+
+#[test]
+fn promoted_in_one_step_the_canary_serves_until_the_model_does() {
+    let mut live = Live::new("promoted");
+    live.config(&[("image", "iris:1"), ("canary", "{image: 'iris:2', weight: 40}")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    live.config(&[("image", "iris:2"), ("canary", "")]);
+    has(&live.says(), &["waiting: iris is changing over to iris:2"]);
+    assert_eq!(live.shares("iris"), ["default 60", "canary 40"]);
+    assert_eq!(live.predictors("iris"), ["default", "canary"]);
+    live.seldon_serves("iris");
+    has(&live.says(), &["active: iris serves iris:2 at"]);
+    assert_eq!(live.shares("iris"), ["default 100"]);
+    assert_eq!(live.predictors("iris"), ["default"]);
+}
+
+#[test]
+fn a_canary_that_fails_and_is_given_up_leaves_the_model_alone() {
+    let mut live = Live::new("failed");
+    live.config(&[("image", "iris:1")]);
+    live.serves();
+    live.config(&[("canary", "{image: 'iris:2', weight: 10}")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    live.merge_status(&deployment(), "iris-canary-0-iris", &json!({"availableReplicas": 0}));
+    has(&live.says(), &["waiting: iris (canary) is starting"]);
+    assert_eq!(live.shares("iris"), ["default 100"]);
+    let default = live.get(&deployment(), "iris-default-0-iris").unwrap()["metadata"]["generation"].clone();
+    live.config(&[("canary", "")]);
+    has(&live.says(), &["active: iris serves iris:1 at"]);
+    assert_eq!(live.predictors("iris"), ["default"]);
+    live.seldon_serves("iris");
+    assert_eq!(
+        live.get(&deployment(), "iris-default-0-iris").unwrap()["metadata"]["generation"],
+        default
+    );
+}
+
+#[test]
+fn a_fault_in_a_canary_leaves_both_as_they_are() {
+    let mut live = Live::new("spoilt");
+    live.config(&[("image", "iris:1"), ("canary", "{image: 'iris:2', weight: 10}")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    // A canary of another version gets its part all the while, as the one before answers.
+    live.config(&[("canary", "{image: 'iris:4', weight: 10}")]);
+    assert_eq!(live.says(), "waiting: iris (canary) is changing over");
+    assert_eq!(live.shares("iris"), ["default 90", "canary 10"]);
+    let before = live.versions();
+    live.config(&[("canary", "{image: 'iris:3', weight: 110}")]);
+    has(
+        &live.says(),
+        &["blocked: option canary: weight=110: must be a whole number from 0 to 100"],
+    );
+    assert_eq!(live.versions(), before);
+}

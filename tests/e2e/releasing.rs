@@ -1,0 +1,92 @@
+//! A new version by steps, under load, and never a lost request.
+
+use std::thread;
+use std::time::Duration;
+
+use site::images::{IRIS_1, IRIS_2};
+
+use crate::fixture::{FLOWER, Model, SERVES, until};
+use crate::load::{Load, ask, ask_as, none_failed};
+use crate::support::has;
+
+/// How many of a hundred requests version 2 answered.
+fn part_of_2(model: &Model) -> usize {
+    let asked: Vec<_> = (0..100).map(|_| model.predict()).collect();
+    asked.iter().filter(|answer| answer.version() == "2").count()
+}
+
+pub fn a_canary_is_walked_to_its_promotion_without_a_lost_request() {
+    let mut model = Model::serving("walk");
+    let load = Load::start(&model.predictions("walk"), FLOWER, 3);
+    let canary = |weight: u8| format!("{{image: '{IRIS_2}', weight: {weight}}}");
+    let steps = [
+        (IRIS_1, canary(0), 0..=0),
+        // Of a hundred requests, so many that it is another number once in ten thousand times.
+        (IRIS_1, canary(10), 1..=24),
+        (IRIS_1, canary(50), 30..=70),
+        (IRIS_1, canary(100), 100..=100),
+        (IRIS_2, canary(100), 100..=100),
+        (IRIS_2, String::new(), 100..=100),
+    ];
+    for (image, canary, part) in steps {
+        model.configure(&[("image", image), ("canary", &canary)]);
+        model.until_says(SERVES, &["active: "]);
+        let seen = part_of_2(&model);
+        assert!(
+            part.contains(&seen),
+            "{seen} of a hundred after image={image} canary={canary}"
+        );
+    }
+    // What is still on its way must arrive too.
+    thread::sleep(Duration::from_secs(15));
+    let answers = load.stop();
+    none_failed(&answers, 30.0);
+    eprintln!("{} requests while a canary was walked, none failed", answers.len());
+}
+
+pub fn promoted_in_one_step_no_request_goes_back_to_the_old_version() {
+    let mut model = Model::new("step");
+    model.configure(&[("canary", &format!("{{image: '{IRIS_2}', weight: 100}}"))]);
+    model.until_says(SERVES, &["active: "]);
+    assert_eq!(part_of_2(&model), 100);
+    let load = Load::start(&model.predictions("step"), FLOWER, 2);
+    model.configure(&[("image", IRIS_2), ("canary", "")]);
+    model.until_says(SERVES, &["active: "]);
+    thread::sleep(Duration::from_secs(15));
+    let answers = load.stop();
+    none_failed(&answers, 20.0);
+    assert!(answers.iter().all(|answer| answer.version() == "2"));
+}
+
+pub fn requests_with_a_header_go_to_the_canary_and_no_others() {
+    let mut model = Model::new("header");
+    model.configure(&[(
+        "canary",
+        &format!("{{image: '{IRIS_2}', headers: {{x-canary: 'yes'}}}}"),
+    )]);
+    has(&model.until_says(SERVES, &["active: "]), &["where x-canary=yes"]);
+    let url = model.predictions("header");
+    for _ in 0..20 {
+        assert_eq!(ask(&url, FLOWER).version(), "1");
+        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
+        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "no")]).version(), "1");
+    }
+}
+
+pub fn a_shadow_sees_the_requests_and_nobody_its_answers() {
+    let mut model = Model::new("shade");
+    model.configure(&[("shadow", &format!("{{image: '{IRIS_2}'}}"))]);
+    model.until_says(SERVES, &["active: "]);
+    let before = model.requests_counted("shadow");
+    for _ in 0..20 {
+        let answer = model.predict();
+        assert_eq!((answer.status, answer.version().as_str()), (200, "1"));
+    }
+    // A copy is sent off after the request, and nobody waits for it.
+    until(Duration::from_secs(10), "the shadow has seen all of them", || {
+        match model.requests_counted("shadow") - before {
+            20 => Ok(()),
+            other => Err(format!("{other} of 20")),
+        }
+    });
+}
