@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+pub mod graph;
 mod layer;
 pub mod manifest;
 mod release;
@@ -18,6 +19,7 @@ use serde_yaml::{Mapping, Value};
 use crate::seldon;
 pub use fault::Fault;
 use fault::Place;
+use graph::Node;
 use layer::Layers;
 use manifest::Manifest;
 pub use release::{Canary, Shadow};
@@ -32,7 +34,7 @@ const LONGEST_OPTION: usize = 256 * 1024;
 const MOST_MODELS: usize = 200;
 
 /// What a model is served from. At least one of image and implementation is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Source {
     /// The image of the model server.
     pub image: Option<Image>,
@@ -56,6 +58,8 @@ impl std::fmt::Display for Source {
 /// What answers requests, as one set of words describes it: a server and its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
+    /// The nodes that a request goes through, where there are several. Then the words of one server say nothing.
+    pub graph: Option<Node>,
     /// What is served.
     pub source: Source,
     /// Parameters of the model server.
@@ -70,6 +74,15 @@ pub struct Server {
     pub replicas: u16,
     /// When the node pulls the image.
     pub image_pull_policy: PullPolicy,
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.graph {
+            Some(graph) => write!(f, "the graph {graph}"),
+            None => write!(f, "{}", self.source),
+        }
+    }
 }
 
 /// A model as it was asked for: sound, and complete but for the site it goes to.
@@ -114,7 +127,7 @@ impl Model {
         }
         let canary = self.canary.iter().map(ToString::to_string);
         let shadow = self.shadow.iter().map(ToString::to_string);
-        let all: Vec<String> = [self.server.source.to_string()]
+        let all: Vec<String> = [self.server.to_string()]
             .into_iter()
             .chain(canary)
             .chain(shadow)
@@ -157,6 +170,8 @@ impl Model {
                 "set {word} of {} and juju config {application} models=@models.yaml",
                 self.name
             )
+        } else if self.server.graph.is_some() && layer::OF_A_NODE.contains(&word) {
+            format!("set {word} in the graph and juju config {application} graph=@graph.yaml")
         } else if self.manifest.is_some() && !["prefix", "gateway"].contains(&word) {
             format!("set {word} in the manifest and juju config {application} manifest=@manifest.yaml")
         } else {

@@ -75,7 +75,7 @@ pub struct Predictor {
 pub struct PredictiveUnit {
     /// Its name, its container's too, and the model's in the URLs of protocol v2.
     pub name: String,
-    /// What it does; this charm makes `MODEL` only.
+    /// What it does: `MODEL`, `TRANSFORMER`, `OUTPUT_TRANSFORMER`, `ROUTER` or `COMBINER`.
     #[serde(rename = "type")]
     pub kind: String,
     /// How it is called.
@@ -89,6 +89,9 @@ pub struct PredictiveUnit {
     /// Parameters of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
+    /// What comes behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<PredictiveUnit>,
 }
 
 /// How a node is called.
@@ -121,7 +124,7 @@ pub struct ComponentSpec {
 /// The part of a pod that is the model's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PodSpec {
-    /// One container, named as its node.
+    /// Containers, each named as its node.
     pub containers: Vec<Container>,
 }
 

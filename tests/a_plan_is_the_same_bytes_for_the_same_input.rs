@@ -148,6 +148,44 @@ fn a_canary_and_a_shadow_are_predictors_with_their_own_services() {
 }
 
 #[test]
+fn a_graph_of_three_is_one_predictor() {
+    let graph = "
+transformer: scale
+image: scale:1
+children:
+- combiner: average
+  image: average:1
+  own-pod: true
+  children:
+  - {model: one, image: 'iris:1', resources: {limits: {memory: 256Mi}}}
+  - {model: two, implementation: XGBOOST_SERVER, model-uri: 'pvc://models/two', parameters: {a: 1}, image-pull-policy: Always}
+";
+    insta::assert_yaml_snapshot!("graph", rendered(&json!({"graph": graph, "replicas": 2}), &site()));
+}
+
+#[test]
+fn what_is_rendered_keeps_seldons_own_rules() {
+    let graph = "{router: ab, implementation: RANDOM_ABTEST, parameters: {ratioA: 0.5}, children: [
+        {model: one, image: 'iris:1', own-pod: true}, {output-transformer: out, image: 'out:1', children: [
+            {model: two, implementation: SKLEARN_SERVER, model-uri: 'gs://bucket/two'}]}]}";
+    for options in [
+        json!({"image": "iris:1"}),
+        json!({"implementation": "TRITON_SERVER", "model-uri": "gs://bucket/m", "protocol": "v2"}),
+        json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 30}", "shadow": "{weight: 10}"}),
+        json!({"graph": graph}),
+        json!({"graph": graph, "canary": "{image: 'iris:2', weight: 30}"}),
+        json!({"image": "iris:1", "canary": format!("{{graph: {graph}}}")}),
+    ] {
+        let object = rendered(&options, &site()).remove(0);
+        let text = serde_yaml::to_string(&object["model"])
+            .unwrap()
+            .replace("seldon-model/", "seldon-model-");
+        let again = config::parse("iris", json!({"manifest": text}).as_object().unwrap());
+        assert_eq!(again.faults, [], "{options}: {text}");
+    }
+}
+
+#[test]
 fn a_weight_is_not_what_rolls_pods() {
     let hashes = |canary: &str| -> Vec<String> {
         let options = json!({"image": "iris:1", "canary": canary});

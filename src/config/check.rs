@@ -16,11 +16,7 @@ const LONGEST_NAME: usize = 48;
 /// The name becomes the name of Services: DNS-1035, or Seldon fails on it after having accepted it.
 pub fn name(layers: &mut Layers) {
     let name = layers.name;
-    let letters = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let ends = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
-    let rule = if !letters || !ends {
+    let rule = if !is_service_name(name) {
         "must be small letters, digits and -, beginning with a letter and ending with none of -"
     } else if name.len() > LONGEST_NAME {
         "has over 48 characters, and Seldon appends to it"
@@ -47,17 +43,22 @@ pub fn name(layers: &mut Layers) {
     );
 }
 
+/// Whether a text is a label of DNS-1035, but for its length.
+pub fn is_service_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// The names of the Services that a manifest's predictors get: Seldon shortens longer ones to a digest, and other names it fails
 /// on after having accepted them.
 pub fn services(layers: &mut Layers, manifest: &Manifest) {
     const LONGEST: usize = 63;
     let services = manifest.services(layers.name);
     for (at, service) in services.iter().enumerate() {
-        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let sound = service.bytes().all(letters)
-            && service.starts_with(|c: char| c.is_ascii_lowercase())
-            && !service.ends_with('-')
-            && service.len() <= LONGEST;
+        let sound = is_service_name(service) && service.len() <= LONGEST;
         let twice = services.iter().take(at).any(|earlier| earlier == service);
         let rule = if !sound {
             "which must be at most 63 small letters, digits and -, beginning with a letter and ending with none of -"

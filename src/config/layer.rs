@@ -7,13 +7,15 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::fault::{Fault, Place};
+use super::graph::graph;
 use super::manifest::{Manifest, manifest};
 use super::value::{self, Protocol, Rule};
 use super::{LONGEST_OPTION, Model, Server, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 20] = [
+pub const WORDS: [&str; 21] = [
     "manifest",
+    "graph",
     "image",
     "implementation",
     "model-uri",
@@ -36,7 +38,8 @@ pub const WORDS: [&str; 20] = [
 ];
 
 /// The words that say something of a server and its pods, all of which a manifest says itself.
-const OF_A_SERVER: [&str; 13] = [
+const OF_A_SERVER: [&str; 14] = [
+    "graph",
     "image",
     "implementation",
     "model-uri",
@@ -51,6 +54,9 @@ const OF_A_SERVER: [&str; 13] = [
     "canary",
     "shadow",
 ];
+
+/// The words that say something of one server, all of which a graph says of each of its nodes.
+pub const OF_A_NODE: [&str; 6] = ["image", "implementation", "model-uri", "parameters", "env", "resources"];
 
 /// Those of them that an option gives where nobody set it.
 const WITH_DEFAULT: [&str; 3] = ["engine-resources", "replicas", "image-pull-policy"];
@@ -131,6 +137,14 @@ impl<'a> Layers<'a> {
 
     /// Reads the words of a server, and sees that there is one where it is needed.
     pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> Server {
+        let graph = if needed && self.says_all("graph", &OF_A_NODE) {
+            self.take("graph", |value| graph(value, protocol))
+        } else {
+            None
+        };
+        if graph.is_some() {
+            return Server { graph, ..self.pods() };
+        }
         let source = Source {
             image: self.text("image", value::image),
             implementation: self.text("implementation", value::implementation),
@@ -144,6 +158,18 @@ impl<'a> Layers<'a> {
             parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
             env: self.yaml("env", value::env).unwrap_or_default(),
             resources: self.yaml("resources", value::resources),
+            ..self.pods()
+        }
+    }
+
+    /// Reads the words that are the same for one server and for several.
+    fn pods(&mut self) -> Server {
+        Server {
+            graph: None,
+            source: Source::default(),
+            parameters: Vec::new(),
+            env: BTreeMap::new(),
+            resources: None,
             engine_resources: self.yaml("engine-resources", value::resources),
             replicas: self.number("replicas", 0..=100).unwrap_or(1),
             image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
@@ -186,30 +212,40 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// The manifest, if that is what describes the model. What an entry says of a server goes before a manifest that is a
-    /// default, and one in the entry before all defaults.
+    /// The manifest, if that is what describes the model.
     fn manifest(&mut self) -> Option<Manifest> {
-        let said = |entry: &Mapping| OF_A_SERVER.into_iter().find(|word| entry.contains_key(*word));
-        let has_one = |entry: &&Mapping| entry.get("manifest").is_some_and(|value| !value.is_null());
-        let beside = match self.entry {
-            Some(entry) if has_one(&entry) => said(entry),
-            Some(entry) if said(entry).is_some() => return None,
-            // An option that has a default cannot be told from one that was set.
-            _ => OF_A_SERVER
-                .into_iter()
-                .filter(|word| !WITH_DEFAULT.contains(word))
-                .find(|word| self.raw_option(word).is_some()),
-        };
+        if !self.says_all("manifest", &OF_A_SERVER) {
+            return None;
+        }
         let manifest = self.take("manifest", manifest)?;
         check::services(self, &manifest);
-        if let Some(word) = beside {
-            let broken = Rule::new(
-                "must not be set beside manifest, which says all of the server; write it there, or unset one of the two",
-                "",
-            );
-            self.fault(word, broken);
-        }
         Some(manifest)
+    }
+
+    /// Whether a word that stands for several others counts. What is said nearer to the model goes before what is said farther
+    /// away, and in one place there must not be both.
+    fn says_all(&mut self, word: &'static str, others: &[&'static str]) -> bool {
+        let maps = [self.inside.as_ref().map(|(_, map)| map), self.entry];
+        let said = maps.into_iter().flatten().find_map(|map| {
+            let other = others.iter().copied().find(|other| map.contains_key(*other));
+            let here = map.get(word).is_some_and(|value| !value.is_null());
+            (here || other.is_some()).then_some((here, other))
+        });
+        let (here, other) = said.unwrap_or_else(|| {
+            // An option that has a default cannot be told from one that was set.
+            let mut others = others.iter().copied().filter(|other| !WITH_DEFAULT.contains(other));
+            let other = others.find(|other| self.raw_option(other).is_some());
+            (self.raw_option(word).is_some(), other)
+        });
+        if let (true, Some(other)) = (here, other) {
+            self.beside(word, other);
+        }
+        here
+    }
+
+    fn beside(&mut self, word: &'static str, other: &'static str) {
+        let rule = format!("must not be set beside {word}, which says it; write it there, or unset one of the two");
+        self.fault(other, Rule::new(rule, ""));
     }
 
     /// Where the word `key` was written.

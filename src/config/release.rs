@@ -9,7 +9,8 @@ use super::{Server, value};
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
-const OF_A_SERVER: [&str; 9] = [
+const OF_A_SERVER: [&str; 10] = [
+    "graph",
     "image",
     "implementation",
     "model-uri",
@@ -48,7 +49,7 @@ impl fmt::Display for Canary {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let source = &self.server.source;
+        let source = &self.server;
         match (self.weight, headers.as_slice()) {
             (0, []) => write!(f, "{source} as a canary without requests"),
             (0, headers) => write!(f, "{source} where {}", headers.join(" and ")),
@@ -60,7 +61,7 @@ impl fmt::Display for Canary {
 
 impl fmt::Display for Shadow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "copies to {}", self.server.source)
+        write!(f, "copies to {}", self.server)
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 
 mod entries;
 mod fuzzed;
+mod graphs;
 mod manifests;
 mod releases;
 mod routes;

@@ -13,7 +13,7 @@ pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pu
 pub use route::{GatewayName, Milliseconds, Prefix};
 pub(crate) use route::{duration, gateway, hosts, hosts_meet, prefix};
 pub use server::{Image, Implementation, Protocol};
-pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, protocol, server_protocols};
+pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols};
 
 /// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

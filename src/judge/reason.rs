@@ -134,9 +134,9 @@ impl<'a> Of<'a> {
             if now.is_some() { "" } else { " --previous" }
         );
         // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
-        let files = match (self.model_uri(), &self.planned.model.manifest) {
-            (Some(uri), _) => Some(format!("the files at {uri}")),
-            (None, Some(_)) if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
+        let files = match self.model_uri() {
+            Some(uri) => Some(format!("the files at {uri}")),
+            None if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
             _ => None,
         };
         if let (true, Some(files)) = (init, files) {

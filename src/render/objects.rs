@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::traffic::Traffic;
 use super::{PlannedPredictor, Site, label, route_name};
+use crate::config::graph::{Kind, Node};
 use crate::config::value::{GatewayName, Resources};
 use crate::config::{Model, Server};
 use crate::istio::{
@@ -52,21 +53,20 @@ fn of_words(model: &Model) -> Value {
         .clone()
         .into_iter()
         .partition(|(key, _)| key == NO_ENGINE);
-    let predictor = |name: &str, server: &Server| Predictor {
-        name: name.to_owned(),
-        annotations: of_predictor.clone(),
-        replicas: server.replicas,
-        traffic: None,
-        shadow: false,
-        graph: graph(&model.name, server),
-        component_specs: vec![ComponentSpec {
-            spec: PodSpec {
-                containers: vec![container(&model.name, server)],
-            },
-        }],
-        svc_orch_spec: server.engine_resources.as_ref().map(|resources| SvcOrchSpec {
-            resources: requirements(resources),
-        }),
+    let predictor = |name: &str, server: &Server| {
+        let graph = nodes(&model.name, server);
+        Predictor {
+            name: name.to_owned(),
+            annotations: of_predictor.clone(),
+            replicas: server.replicas,
+            traffic: None,
+            shadow: false,
+            graph: unit(&graph),
+            component_specs: pods(&graph, server),
+            svc_orch_spec: server.engine_resources.as_ref().map(|resources| SvcOrchSpec {
+                resources: requirements(resources),
+            }),
+        }
     };
     let mut predictors = vec![Predictor {
         traffic: model.canary.as_ref().map(|canary| 100 - canary.weight),
@@ -162,17 +162,32 @@ fn without_counts(predictor: &mut Value) {
     take(Some(predictor), &["replicas", "traffic"]);
 }
 
-/// One node, called as the model in every predictor: protocol v2 has its name in the URL.
-fn graph(name: &str, server: &Server) -> PredictiveUnit {
-    PredictiveUnit {
+/// What a server is rendered from: its graph, or else its one node, called as the model in every predictor: protocol v2 has its
+/// name in the URL.
+fn nodes(name: &str, server: &Server) -> Node {
+    server.graph.clone().unwrap_or_else(|| Node {
         name: name.to_owned(),
-        kind: "MODEL".to_owned(),
+        kind: Kind::Model,
+        source: server.source.clone(),
+        parameters: server.parameters.clone(),
+        env: server.env.clone(),
+        resources: server.resources.clone(),
+        image_pull_policy: None,
+        own_pod: false,
+        children: Vec::new(),
+    })
+}
+
+fn unit(node: &Node) -> PredictiveUnit {
+    PredictiveUnit {
+        name: node.name.clone(),
+        kind: node.kind.word().to_owned(),
         endpoint: Endpoint {
             kind: "REST".to_owned(),
         },
-        implementation: server.source.implementation.as_ref().map(ToString::to_string),
-        model_uri: server.source.model_uri.clone(),
-        parameters: server
+        implementation: node.source.implementation.as_ref().map(ToString::to_string),
+        model_uri: node.source.model_uri.clone(),
+        parameters: node
             .parameters
             .iter()
             .map(|parameter| Parameter {
@@ -181,15 +196,40 @@ fn graph(name: &str, server: &Server) -> PredictiveUnit {
                 kind: parameter.kind.to_owned(),
             })
             .collect(),
+        children: node.children.iter().map(unit).collect(),
     }
 }
 
-fn container(name: &str, server: &Server) -> Container {
+/// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own.
+fn pods(graph: &Node, server: &Server) -> Vec<ComponentSpec> {
+    let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
+        .all()
+        .into_iter()
+        .filter(|node| node.has_container())
+        .partition(|node| node.own_pod);
+    let pod = |nodes: Vec<&Node>| ComponentSpec {
+        spec: PodSpec {
+            containers: nodes.into_iter().map(|node| container(node, server)).collect(),
+        },
+    };
+    let shared = Some(shared).filter(|shared| !shared.is_empty());
+    shared
+        .into_iter()
+        .chain(own.into_iter().map(|node| vec![node]))
+        .map(pod)
+        .collect()
+}
+
+fn container(node: &Node, server: &Server) -> Container {
     Container {
-        name: name.to_owned(),
-        image: server.source.image.as_ref().map(ToString::to_string),
-        image_pull_policy: server.image_pull_policy.word().to_owned(),
-        env: server
+        name: node.name.clone(),
+        image: node.source.image.as_ref().map(ToString::to_string),
+        image_pull_policy: node
+            .image_pull_policy
+            .unwrap_or(server.image_pull_policy)
+            .word()
+            .to_owned(),
+        env: node
             .env
             .iter()
             .map(|(name, value)| EnvVar {
@@ -197,7 +237,7 @@ fn container(name: &str, server: &Server) -> Container {
                 value: value.clone(),
             })
             .collect(),
-        resources: server.resources.as_ref().map(requirements),
+        resources: node.resources.as_ref().map(requirements),
     }
 }
 

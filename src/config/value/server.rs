@@ -229,6 +229,14 @@ pub(crate) fn implementation(text: &str) -> Result<Implementation, Rule> {
     }
 }
 
+/// The same for a node of a graph, where Seldon's own A/B test is one too.
+pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Rule> {
+    if text == "RANDOM_ABTEST" {
+        return Ok(Implementation(text.to_owned()));
+    }
+    implementation(text)
+}
+
 /// Where a model's files are. The schemes are rclone's remotes, of which a site may define more.
 pub(crate) fn model_uri(text: &str) -> Result<String, Rule> {
     const EXAMPLE: &str = "gs://bucket/model";

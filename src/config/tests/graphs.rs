@@ -1,0 +1,144 @@
+//! Several nodes instead of one server.
+
+use super::*;
+use crate::config::graph::Kind;
+
+const THREE: &str = "
+transformer: scale
+image: scale:1
+children:
+- combiner: average
+  image: average:1
+  children:
+  - {model: one, image: 'iris:1'}
+  - {model: two, implementation: SKLEARN_SERVER, model-uri: 'gs://bucket/two'}
+";
+
+#[test]
+fn a_graph_of_three_stages_is_ten_lines() {
+    assert!(THREE.trim().lines().count() <= 10);
+    let config = parsed(json!({"graph": THREE}));
+    assert_eq!(config.faults, []);
+    let model = &config.models[0];
+    assert_eq!(model.serves(), "the graph scale > average > (one, two)");
+    let graph = model.server.graph.as_ref().unwrap();
+    let kinds: Vec<Kind> = graph.all().iter().map(|node| node.kind).collect();
+    assert_eq!(kinds, [Kind::Transformer, Kind::Combiner, Kind::Model, Kind::Model]);
+}
+
+#[test]
+fn what_is_wrong_in_a_graph_is_told_with_its_place() {
+    let with = |from: &str, to: &str| {
+        assert!(THREE.contains(from), "{from}");
+        THREE.replacen(from, to, 1)
+    };
+    for (text, rule) in [
+        (
+            with("transformer: scale\n", ""),
+            "the graph must have one of model, transformer",
+        ),
+        (
+            with("combiner: average", "combiner: Average"),
+            "children[0] has the name combiner=\"Average\", which must be at most 48",
+        ),
+        (with("model: one", "model: two"), "has two nodes called two"),
+        (
+            with("image: 'iris:1'", "image: IRIS"),
+            "children[0].children[0].image=\"IRIS\": an image name has no capital letters",
+        ),
+        (
+            with(", image: 'iris:1'", ""),
+            "children[0].children[0] has neither image nor implementation",
+        ),
+        (
+            with(", model-uri: 'gs://bucket/two'", ""),
+            "children[0].children[1] has no model-uri, and SKLEARN_SERVER serves",
+        ),
+        (
+            with("SKLEARN_SERVER", "TRITON_SERVER"),
+            "TRITON_SERVER, which speaks v2 only, and protocol is seldon",
+        ),
+        (
+            with(
+                "image: average:1",
+                "implementation: SKLEARN_SERVER\n  model-uri: 'gs://b/m'",
+            ),
+            "children[0] has SKLEARN_SERVER, which serves models, and average is none",
+        ),
+        (
+            with("model: one", "router: one"),
+            "children[0].children[0] has no children",
+        ),
+        (
+            with("'iris:1'}", "'iris:1', wight: 3}"),
+            "has \"wight\", which is no word of a node",
+        ),
+        (
+            with("'iris:1'}", "'iris:1', own-pod: 1}"),
+            "children[0].children[0].own-pod must be true or false",
+        ),
+        (
+            with("'iris:1'}", "'iris:1', children: {}}"),
+            "children[0].children[0].children must be a list of nodes",
+        ),
+        (
+            with("'iris:1'}", "'iris:1', env: []}"),
+            "children[0].children[0].env: must be a YAML map",
+        ),
+        (
+            with("{model: one, image: 'iris:1'}", "one"),
+            "children[0].children[0] must be a map, such as {model: iris",
+        ),
+        (
+            with("image: average:1", "implementation: RANDOM_ABTEST"),
+            "must be a router of two children with ratioA",
+        ),
+    ] {
+        let config = parsed(json!({"graph": text}));
+        let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+        assert!(faults.len() == 1 && faults[0].contains(rule), "{rule}\n{faults:?}");
+        assert!(
+            faults[0].starts_with("option graph: ") && faults[0].contains("juju config iris graph="),
+            "{faults:?}"
+        );
+    }
+    let mut deep = "{model: m11, image: 'x:1'}".to_owned();
+    for depth in (1..11).rev() {
+        deep = format!("{{model: m{depth}, image: 'x:1', children: [{deep}]}}");
+    }
+    let fault = parsed(json!({"graph": deep})).faults[0].to_string();
+    assert!(fault.contains("lies deeper than ten nodes"), "{fault}");
+    let routed = "{router: r, image: 'r:1', children: [{model: a, image: 'a:1'}]}";
+    let fault = parsed(json!({"graph": routed, "protocol": "tensorflow"})).faults[0].to_string();
+    assert!(fault.contains("neither routes nor combines"), "{fault}");
+}
+
+#[test]
+fn a_graph_and_the_words_of_one_server_do_not_go_together() {
+    let faults = parsed(json!({"graph": THREE, "image": "iris:1"})).faults;
+    assert!(
+        faults[0]
+            .to_string()
+            .starts_with("option image: must not be set beside graph"),
+        "{faults:?}"
+    );
+    let served = |options: Json| {
+        let config = parsed(options);
+        assert_eq!(config.faults, []);
+        config.models[0].serves()
+    };
+    assert_eq!(
+        served(json!({"graph": THREE, "models": "{a: {image: 'iris:2'}}"})),
+        "iris:2"
+    );
+    let nested = format!("{{a: {{graph: {}}}}}", json!(THREE));
+    assert!(served(json!({"image": "iris:1", "models": nested})).starts_with("the graph"));
+    // A canary of a graph is the graph, another one, or one server.
+    let canary = |canary: &str| served(json!({"graph": "{model: m, image: 'm:1'}", "canary": canary}));
+    assert_eq!(canary("{weight: 5}"), "the graph m, the graph m to 5%");
+    assert_eq!(canary("{weight: 5, image: 'm:2'}"), "the graph m, m:2 to 5%");
+    assert_eq!(
+        canary("{weight: 5, graph: {model: n, image: 'n:1'}}"),
+        "the graph m, the graph n to 5%"
+    );
+}
