@@ -97,6 +97,33 @@ fn the_manifests_of_seldons_documentation_deploy_as_written() {
     assert!(files.len() > 15, "{files:?}");
 }
 
+#[test]
+fn every_example_deploys_and_serves() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
+    let mut live = Live::new("exemplary");
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let text = fs::read_to_string(&file).unwrap();
+        live.config(&[("image", ""), ("models", &text)]);
+        let says = live.serves();
+        let says = if says.starts_with("waiting") { live.says() } else { says };
+        assert!(says.starts_with("active: "), "{}: {says}", file.display());
+        let command = format!(
+            "juju config iris models=@examples/models/{}",
+            file.file_name().unwrap().display()
+        );
+        assert!(
+            text.contains(&command),
+            "{} does not say how it is used",
+            file.display()
+        );
+        // And a quiet hook after it.
+        let before = live.versions();
+        live.hook("update-status");
+        assert_eq!(live.versions(), before, "{}", file.display());
+    }
+}
+
 const TWO: &str = "
 apiVersion: machinelearning.seldon.io/v1
 kind: SeldonDeployment
