@@ -36,6 +36,10 @@ fuzz seconds="60":
 mutants:
     cargo mutants
 
+# Write docs/reference.md anew from config.yaml and actions.yaml.
+docs:
+    UPDATE_DOCS=1 cargo test --test the_reference_is_generated
+
 # Formatting and lints; a warning is an error.
 lint:
     cargo fmt --all --check

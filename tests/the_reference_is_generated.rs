@@ -1,0 +1,106 @@
+//! docs/reference.md is made from config.yaml and actions.yaml, so that it cannot say anything else than the charm.
+//!
+//! `UPDATE_DOCS=1 cargo test --test the_reference_is_generated`, or `just docs`, writes it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_yaml::{Mapping, Value};
+
+fn read(file: &str) -> Mapping {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A description as Markdown: what begins with Form, Default or Example is an item, what is indented is YAML.
+fn markdown(description: &str) -> String {
+    let mut text = String::new();
+    let mut code = false;
+    for line in description.trim_end().lines() {
+        let indented = line.strip_prefix("    ");
+        if indented.is_some() != code && !line.is_empty() {
+            // The blank line before it is there already.
+            text.push_str(if code { "```\n" } else { "```yaml\n" });
+            code = !code;
+        }
+        let item = ["Form:", "Default:", "Example:"]
+            .iter()
+            .find_map(|head| Some((head, line.strip_prefix(head)?)));
+        match (item, indented) {
+            (Some((head, rest)), _) => writeln!(text, "- **{head}**{rest}"),
+            (None, Some(code)) => writeln!(text, "{code}"),
+            (None, None) => writeln!(text, "{line}"),
+        }
+        .unwrap();
+    }
+    if code {
+        text.push_str("```\n");
+    }
+    text
+}
+
+fn reference() -> String {
+    let mut text = "# Reference\n\nGenerated from [config.yaml](../config.yaml) and [actions.yaml](../actions.yaml) by `just docs`.\n\n\
+        ## Options\n"
+        .to_owned();
+    let config = read("config.yaml");
+    for (name, option) in config["options"].as_mapping().unwrap() {
+        let kind = option["type"].as_str().unwrap();
+        write!(text, "\n### `{}`\n\nType: {kind}.\n\n", name.as_str().unwrap()).unwrap();
+        text.push_str(&markdown(option["description"].as_str().unwrap()));
+    }
+    text.push_str("\n## Actions\n");
+    for (name, action) in read("actions.yaml") {
+        let name = name.as_str().unwrap();
+        write!(
+            text,
+            "\n### `{name}`\n\n{}",
+            markdown(action["description"].as_str().unwrap())
+        )
+        .unwrap();
+        for (parameter, value) in action.get("params").and_then(Value::as_mapping).into_iter().flatten() {
+            let said = value["description"].as_str().unwrap().trim();
+            write!(
+                text,
+                "\n- **`{}`** ({}): {said}\n",
+                parameter.as_str().unwrap(),
+                value["type"].as_str().unwrap()
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn the_reference_says_what_config_yaml_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let reference = reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &reference).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == reference,
+        "docs/reference.md is not as config.yaml and actions.yaml: just docs"
+    );
+}
+
+#[test]
+fn every_option_says_its_form_default_and_an_example() {
+    let config = read("config.yaml");
+    for (name, option) in config["options"].as_mapping().unwrap() {
+        let said = option["description"].as_str().unwrap();
+        for part in ["\nForm: ", "\nDefault: ", "\nExample: "] {
+            assert!(said.contains(part), "{name:?} has no{part}");
+        }
+    }
+}
