@@ -1,6 +1,7 @@
 //! Actions: what an operator asks with `juju run`. They change nothing.
 
 mod list_models;
+mod release;
 
 use crate::juju::{HookTools, Invocation, ToolError};
 
@@ -11,6 +12,8 @@ use crate::juju::{HookTools, Invocation, ToolError};
 pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Result<(), ToolError> {
     match name {
         "list-models" => list_models::run(tools, invocation).await,
+        "promote" => release::promote(tools, invocation).await,
+        "rollback" => release::rollback(tools, invocation).await,
         unknown => tools.fail_action(&format!(
             "this charm has no action {unknown}; juju actions {} lists those it has",
             invocation.application

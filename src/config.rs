@@ -4,6 +4,7 @@
 //! the options are the defaults of each entry; without it there is one model, named after the application.
 
 mod check;
+pub mod command;
 mod fault;
 pub mod graph;
 mod layer;
@@ -96,6 +97,10 @@ pub struct Model {
     pub manifest: Option<Manifest>,
     /// What serves it.
     pub server: Server,
+    /// The words that say so, as they were set, wherever that was.
+    pub words: Map<String, Json>,
+    /// Those that its canary says for itself.
+    pub words_of_canary: Map<String, Json>,
     /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
     pub protocol: Option<Protocol>,
     /// What gets some of its requests.

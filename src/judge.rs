@@ -15,6 +15,7 @@ use crate::config::Fault;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
+use crate::render::history::{self, Words};
 use crate::render::{Plan, PlannedModel, RelatedGateway};
 use crate::steps::Steps;
 
@@ -61,6 +62,8 @@ pub struct Standing {
     pub path: Option<String>,
     /// What it serves, likewise.
     pub source: Option<String>,
+    /// What else it served last, if that is known.
+    pub last: Option<Words>,
 }
 
 /// What was found of all models.
@@ -189,6 +192,7 @@ fn held(case: &Case, name: &str) -> Standing {
         message: format!("{name} is faulty; {before}"),
         path: None,
         source: None,
+        last: None,
     }
 }
 
@@ -214,6 +218,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
         message,
         path: Some(model.prefix.to_string()),
         source: Some(model.serves()),
+        last: history::last(planned, case.observed),
     }
 }
 

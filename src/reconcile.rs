@@ -102,20 +102,18 @@ pub async fn reconcile(tools: HookTools, invocation: &Invocation, writes: Writes
     };
     let mut refused = BTreeMap::new();
     let mut wrote = false;
-    if writes == Writes::Due && !look.steps.is_empty() {
-        wrote = tools.is_leader()?;
-        if wrote {
+    if writes == Writes::Due && !look.steps.is_empty() && tools.is_leader()? {
+        wrote = look.steps.change_something();
+        refused = look.write().await;
+        if let Err(refusal) = look.again(invocation, &asked).await {
+            return whole_refusal(tools, invocation, &asked, &refusal);
+        }
+        // What requests no longer go to is taken away once the gateway has surely heard of that.
+        if refused.is_empty() && look.steps.take_away() {
+            tokio::time::sleep(ready::HEARD).await;
             refused = look.write().await;
             if let Err(refusal) = look.again(invocation, &asked).await {
                 return whole_refusal(tools, invocation, &asked, &refusal);
-            }
-            // What requests no longer go to is taken away once the gateway has surely heard of that.
-            if refused.is_empty() && look.steps.take_away() {
-                tokio::time::sleep(ready::HEARD).await;
-                refused = look.write().await;
-                if let Err(refusal) = look.again(invocation, &asked).await {
-                    return whole_refusal(tools, invocation, &asked, &refusal);
-                }
             }
         }
     }

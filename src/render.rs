@@ -1,5 +1,6 @@
 //! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
 
+pub mod history;
 mod objects;
 mod traffic;
 
@@ -23,6 +24,10 @@ pub mod label {
     pub const PREDICTOR: &str = "seldon-model/predictor";
     /// The machine-learning model that an object serves; also on its pods.
     pub const MODEL: &str = "seldon-model/model";
+    /// An annotation on a SeldonDeployment: the words of what serves, or served last.
+    pub const SERVES: &str = "seldon-model/serves";
+    /// The same of what served before that.
+    pub const SERVED_BEFORE: &str = "seldon-model/served-before";
     /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
     /// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
     pub const SPEC_HASH: &str = "seldon-model/spec-hash";
@@ -207,6 +212,7 @@ fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
     let live = traffic::Live::read(model, site, observed);
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
+    history::keep(&mut planned, observed);
     planned.route = match (&planned.gateway, &site.gateway) {
         (Some(gateway), _) => Route::Set(Box::new(objects::virtual_service(model, site, gateway, &traffic))),
         (None, RelatedGateway::Missing) => Route::Gone,

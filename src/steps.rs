@@ -14,6 +14,7 @@ use crate::istio::VirtualService;
 use crate::istio::rival::Claim;
 use crate::observed::{Identity, Observed, claim};
 use crate::ready::is_ready;
+use crate::render::history;
 use crate::render::{Plan, PlannedModel, Route, label, route_name};
 use crate::seldon::SeldonDeployment;
 
@@ -64,6 +65,8 @@ pub struct Apply {
     pub force: bool,
     /// Whether predictors are taken away that are in the cluster.
     pub takes_away: bool,
+    /// Whether it only writes down what serves.
+    pub is_record: bool,
     /// A merge patch to begin with, where a person has added something that an apply would leave.
     pub take_out: Option<Value>,
 }
@@ -133,10 +136,17 @@ impl Steps {
         self.applies.iter().any(|apply| apply.takes_away)
     }
 
-    /// Whether a write is due for that model.
+    /// Whether a write is due that changes what is served, or how it is reached.
+    #[must_use]
+    pub fn change_something(&self) -> bool {
+        self.applies.iter().any(|apply| !apply.is_record) || !self.deletes.is_empty()
+    }
+
+    /// Whether a write is due without which that model is not as asked.
     #[must_use]
     pub fn concern(&self, model: &str) -> bool {
-        self.applies.iter().any(|apply| apply.model == model)
+        let mut due = self.applies.iter().filter(|apply| !apply.is_record);
+        due.any(|apply| apply.model == model)
     }
 }
 
@@ -255,6 +265,7 @@ fn apply(
         because: "it is not there".to_owned(),
         force: false,
         takes_away: false,
+        is_record: false,
         take_out: None,
         object,
     };
@@ -268,6 +279,11 @@ fn apply(
         let added = drift::additions(&step.object, live, is_a_persons);
         let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
+        let as_recorded = history::as_recorded(&step.object, live);
+        step.is_record = added.is_none() && drift::drift(&as_recorded, live, &manager).is_none();
+        if step.is_record {
+            step.because = String::from("it serves, which is written down");
+        }
         let mut by = drift::rivals(&step.object, live, &manager);
         step.force = !by.is_empty() && by.iter().all(|rival| is_a_persons(rival));
         if let Some(added) = added {

@@ -109,7 +109,7 @@ fn printable(text: &str) -> String {
 }
 
 /// An argument as a shell takes it.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+".contains(c);
     if text.chars().all(plain) {
         text.to_owned()

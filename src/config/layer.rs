@@ -112,6 +112,8 @@ impl<'a> Layers<'a> {
             is_entry: self.entry.is_some(),
             manifest,
             server,
+            words: self.words(),
+            words_of_canary: self.map("canary"),
             protocol,
             canary,
             shadow,
@@ -200,6 +202,29 @@ impl<'a> Layers<'a> {
                 .push(Fault::new(self.application, &unknown, &key, Rule::new(rule, "")));
         }
         Some((within, map))
+    }
+
+    /// All that is said of the server, as it was set.
+    fn words(&self) -> Map<String, Json> {
+        let of_others = ["canary", "shadow"];
+        ["manifest"]
+            .iter()
+            .chain(&OF_A_SERVER)
+            .filter(|word| !of_others.contains(*word))
+            .filter_map(|word| Some(((*word).to_owned(), serde_json::to_value(self.raw(word)?).ok()?)))
+            .collect()
+    }
+
+    /// The map that a word says, as it was set.
+    fn map(&self, word: &str) -> Map<String, Json> {
+        let map = match self.raw(word) {
+            Some(Value::String(text)) => yaml(&text).ok(),
+            other => other,
+        };
+        match map.and_then(|map| serde_json::to_value(map).ok()) {
+            Some(Json::Object(map)) => map,
+            _ => Map::new(),
+        }
     }
 
     /// Takes over the faults that were found inside.

@@ -48,6 +48,14 @@ pub fn remote_application(answer: &[u8]) -> Result<String, Garbled> {
     read(answer)
 }
 
+/// Of `action-get` with a key: null where there is no such parameter.
+///
+/// # Errors
+/// As [`config`].
+pub fn text(answer: &[u8]) -> Result<Option<String>, Garbled> {
+    read(answer)
+}
+
 /// Of `relation-get`: the data bag; an empty one may be said as null.
 ///
 /// # Errors

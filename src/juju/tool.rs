@@ -116,6 +116,14 @@ impl HookTools {
         tell("juju-log", &["--log-level", level, "--", line])
     }
 
+    /// A parameter of the action that runs; `None` where it was not given.
+    ///
+    /// # Errors
+    /// When `action-get` fails, as it does outside an action.
+    pub fn action_parameter(self, name: &str) -> Result<Option<String>, ToolError> {
+        ask("action-get", &[name, "--format", "json"], answer::text)
+    }
+
     /// Adds to an action's results. A key is lower-case words joined by `-` and `.`.
     ///
     /// # Errors

@@ -44,7 +44,11 @@ fn objects(live: &Live) -> Vec<Value> {
             if let Some(digest) = object.pointer_mut("/spec/predictors/0/annotations/seldon-model~1spec-hash") {
                 *digest = json!("<digest>");
             }
-            let metadata = object["metadata"].take();
+            let mut metadata = object["metadata"].take();
+            // What it served before is its history, and not what it comes to.
+            if let Some(annotations) = metadata["annotations"].as_object_mut() {
+                annotations.remove("seldon-model/served-before");
+            }
             let owners = metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
             let owners: Vec<String> = owners.iter().map(|owner| owner["name"].to_string()).collect();
             let text = json!({

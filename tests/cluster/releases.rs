@@ -1,6 +1,7 @@
 //! A new version by steps: who gets how many requests at each, and that nothing is taken away that still gets some.
 
 use serde_json::json;
+use site::agent::Hook;
 
 use crate::fixture::Live;
 use crate::support::has;
@@ -119,4 +120,105 @@ fn a_fault_in_a_canary_leaves_both_as_they_are() {
         &["blocked: option canary: weight=110: must be a whole number from 0 to 100"],
     );
     assert_eq!(live.versions(), before);
+}
+
+/// What an action of that name and for that model says to type, or why it does not.
+fn asked(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
+    let parameters = model
+        .map(|model| ("model".to_owned(), json!(model)))
+        .into_iter()
+        .collect();
+    let action = live.hook(Hook::action(action, parameters)).action.unwrap();
+    match action.status.as_str() {
+        "completed" => Ok(action.results["command"].as_str().unwrap().to_owned()),
+        _ => Err(action.message),
+    }
+}
+
+/// Types that command: all of it must be options of the application.
+fn types(live: &mut Live, command: &str) {
+    let arguments = command.strip_prefix("juju config iris ").unwrap();
+    let words = shlex::split(arguments).unwrap();
+    let pairs: Vec<(&str, &str)> = words.iter().map(|word| word.split_once('=').unwrap()).collect();
+    live.config(&pairs);
+}
+
+#[test]
+fn promote_says_what_makes_the_canary_the_model() {
+    let mut live = Live::new("promote");
+    live.config(&[("image", "iris:1")]);
+    live.serves();
+    has(
+        &asked(&mut live, "promote", None).unwrap_err(),
+        &["iris has no canary; juju config iris canary="],
+    );
+    live.config(&[(
+        "canary",
+        "{image: 'iris:2', env: {LEVEL: 'it''s on'}, weight: 50, headers: {a: b}}",
+    )]);
+    live.serves();
+    let command = asked(&mut live, "promote", None).unwrap();
+    types(&mut live, &command);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    assert_eq!(live.says(), "active: iris serves iris:2 at /model/iris/");
+    let container =
+        live.sdep("iris").unwrap()["spec"]["predictors"][0]["componentSpecs"][0]["spec"]["containers"][0].clone();
+    assert_eq!(container["env"], json!([{"name": "LEVEL", "value": "it's on"}]));
+}
+
+#[test]
+fn promote_in_a_fleet_changes_one_entry() {
+    let mut live = Live::new("fleets");
+    live.config(&[
+        ("image", "iris:1"),
+        (
+            "models",
+            "{a: {canary: {image: 'iris:2', weight: 5}}, b: {replicas: 2}}",
+        ),
+    ]);
+    live.hook("config-changed");
+    has(
+        &asked(&mut live, "promote", None).unwrap_err(),
+        &["say which model: model=<one of a, b>"],
+    );
+    let command = asked(&mut live, "promote", Some("a")).unwrap();
+    assert_eq!(
+        command,
+        r#"juju config iris models='{"a":{"image":"iris:2"},"b":{"replicas":2}}'"#
+    );
+}
+
+#[test]
+fn rollback_names_what_served_before() {
+    let mut live = Live::new("back");
+    live.config(&[("image", "iris:1"), ("env", "{A: 1}")]);
+    live.hook("config-changed");
+    assert_eq!(
+        asked(&mut live, "rollback", None).unwrap_err(),
+        "nothing else is known that iris has served"
+    );
+    live.serves();
+    // A version that never serves is not one to go back to.
+    live.config(&[("image", "iris:broken")]);
+    live.hook("config-changed");
+    assert_eq!(
+        asked(&mut live, "rollback", None).unwrap(),
+        "juju config iris image=iris:1"
+    );
+    live.config(&[("image", "iris:2"), ("env", "")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    live.hook("update-status");
+    let command = asked(&mut live, "rollback", None).unwrap();
+    assert_eq!(command, "juju config iris env='{A: 1}' image=iris:1");
+    types(&mut live, &command);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    assert_eq!(live.says(), "active: iris serves iris:1 at /model/iris/");
+    // And forth again.
+    assert_eq!(
+        asked(&mut live, "rollback", None).unwrap(),
+        "juju config iris image=iris:2 env="
+    );
 }

@@ -1,0 +1,96 @@
+//! What a model served last, kept on its SeldonDeployment so that `rollback` can name it: the words it was asked for in.
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::{Map, Value, json};
+
+use super::{PlannedModel, label};
+use crate::observed::Observed;
+use crate::ready;
+
+/// Words by name, as they were set.
+pub type Words = Map<String, Value>;
+
+/// Longest record that is kept, in bytes: Kubernetes takes 256 KiB of annotations, and there are two of these.
+const LONGEST: usize = 96 * 1024;
+
+/// What the live object says that it served last, and before that.
+struct Record {
+    serves: Option<String>,
+    before: Option<String>,
+}
+
+impl Record {
+    fn read(model: &str, observed: &Observed) -> Self {
+        let live = observed.seldon_deployment(model);
+        let get = |key: &str| live.and_then(|object| object.annotations().get(key).cloned());
+        Self {
+            serves: get(label::SERVES),
+            before: get(label::SERVED_BEFORE),
+        }
+    }
+}
+
+/// Writes down in a planned SeldonDeployment what serves, once it does.
+pub fn keep(planned: &mut PlannedModel, observed: &Observed) {
+    let mut record = Record::read(&planned.model.name, observed);
+    let words = written(&planned.model.words);
+    if record.serves.as_ref() != Some(&words) && ready::is_ready(planned, observed) {
+        record = Record {
+            before: record.serves,
+            serves: Some(words),
+        };
+    }
+    let kept = [(label::SERVES, record.serves), (label::SERVED_BEFORE, record.before)];
+    let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (key, text) in kept {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if let (Some(text), Some(annotations)) = (text, annotations.as_object_mut()) {
+            annotations.insert(key.to_owned(), text.into());
+        }
+    }
+    if metadata.get("annotations") == Some(&json!({})) {
+        metadata.remove("annotations");
+    }
+}
+
+/// A planned object that keeps what the live one says of what it served.
+#[must_use]
+pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
+    let mut planned = planned.clone();
+    let Some(metadata) = planned.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return planned;
+    };
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        for key in [label::SERVES, label::SERVED_BEFORE] {
+            match live.annotations().get(key) {
+                Some(text) => annotations.insert(key.to_owned(), text.clone().into()),
+                None => annotations.remove(key),
+            };
+        }
+    }
+    if metadata.get("annotations") == Some(&json!({})) {
+        metadata.remove("annotations");
+    }
+    planned
+}
+
+/// What to go back to: what served last if that is not what is asked for now, else what served before it.
+#[must_use]
+pub fn last(planned: &PlannedModel, observed: &Observed) -> Option<Words> {
+    let record = Record::read(&planned.model.name, observed);
+    let now = written(&planned.model.words);
+    let last = [record.serves, record.before]
+        .into_iter()
+        .flatten()
+        .find(|text| *text != now)?;
+    serde_json::from_str(&last).ok()
+}
+
+/// Words that are too long to be kept are kept as none.
+fn written(words: &Words) -> String {
+    let text = Value::Object(words.clone()).to_string();
+    if text.len() > LONGEST { "null".to_owned() } else { text }
+}
