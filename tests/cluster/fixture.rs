@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
@@ -168,11 +169,20 @@ impl Live {
         self.wait(self.api(resource).patch(name, &parameters, &patch)).unwrap();
     }
 
-    /// Makes an object and leaves no field manager that applies.
+    /// Makes an object and leaves no field manager that applies. For a moment after a definition was edited, the API server turns
+    /// requests for its objects away as if it were shutting down.
     pub fn create(&self, resource: &ApiResource, name: &str, object: &Value) {
+        const MOMENT: Duration = Duration::from_secs(10);
         let object = serde_json::from_value(with_type(resource, name, object)).unwrap();
-        self.wait(self.api(resource).create(&PostParams::default(), &object))
-            .unwrap();
+        let start = Instant::now();
+        loop {
+            match self.wait(self.api(resource).create(&PostParams::default(), &object)) {
+                Err(kube::Error::Api(status)) if status.code == 503 && start.elapsed() < MOMENT => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                made => return drop(made.unwrap()),
+            }
+        }
     }
 
     pub fn merge(&self, resource: &ApiResource, name: &str, change: &Value) {
