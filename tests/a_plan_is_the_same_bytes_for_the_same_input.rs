@@ -220,6 +220,55 @@ fn shares(route: &Value) -> Vec<(String, u64)> {
     http["route"].as_array().unwrap().iter().map(share).collect()
 }
 
+/// A site where iris is what these options say, all of it answering, with that in its route.
+fn deployed(options: &Value, http: &Value) -> Observed {
+    let mut observed = answering(&["default", "canary"]);
+    let object = rendered(options, &site()).remove(0);
+    observed.seldon_deployments[0].data = json!({"spec": object["model"]["spec"]});
+    let mut route = object["route"].clone();
+    route["spec"]["http"] = http.clone();
+    observed.virtual_services = vec![serde_json::from_value(route).unwrap()];
+    observed
+}
+
+fn destination(service: &str, weight: u8) -> Value {
+    json!({"destination": {"host": format!("{service}.edge.svc.cluster.local")}, "weight": weight})
+}
+
+#[test]
+fn what_requests_still_go_to_stays_and_whatever_was_done_by_hand_there_is_a_destination() {
+    let before = json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 20}"});
+    let after = json!({"image": "iris:2"});
+    let comes_to = |options: &Value, http: Value| {
+        let object = rendered_beside(options, &site(), &deployed(&before, &http)).remove(0);
+        let names = |predictor: &Value| predictor["name"].as_str().unwrap().to_owned();
+        let predictors: Vec<String> = object["model"]["spec"]["predictors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(names)
+            .collect();
+        (predictors, shares(&object["route"]))
+    };
+    let share = |service: &str, weight: u64| (service.to_owned(), weight);
+    let both = json!([{"route": [destination("iris-default", 80), destination("iris-canary", 20)]}]);
+    let (predictors, to) = comes_to(&after, both);
+    assert_eq!(predictors, ["default", "canary"]);
+    assert_eq!(to, [share("iris-default", 80), share("iris-canary", 20)]);
+    // Reached by header only, beside a route that leads elsewhere.
+    let by_hand = json!([{"route": [destination("iris-canary", 100)]}, {"route": [destination("elsewhere", 100)]}]);
+    assert_eq!(comes_to(&after, by_hand).1, [share("iris-default", 100)]);
+    // Nothing leads to it any more.
+    let (predictors, to) = comes_to(&after, json!([{"route": [destination("iris-default", 100)]}]));
+    assert_eq!(predictors, ["default"]);
+    assert_eq!(to, [share("iris-default", 100)]);
+    // The same predictor with another Service: twice under one name it cannot be.
+    let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: [
+        {name: default, annotations: {seldon.io/svc-name: other}, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}";
+    let both = json!([{"route": [destination("iris-default", 80), destination("iris-canary", 20)]}]);
+    assert_eq!(comes_to(&json!({"manifest": manifest}), both).0, ["default", "canary"]);
+}
+
 proptest! {
     #[test]
     fn weights_are_a_hundred_and_lead_to_predictors_of_the_plan(

@@ -7,6 +7,10 @@ use seldon_model_fuzz::{gateway, options, reconciled, within_bounds};
 
 fuzz_target!(|text: &str| {
     within_bounds(|| {
-        reconciled(&options([("manifest", text.to_owned())]), gateway(), &Observed::default());
+        reconciled(
+            &options([("manifest", text.to_owned())]),
+            gateway(),
+            &Observed::default(),
+        );
     });
 });

@@ -92,24 +92,35 @@ fn destinations(route: &Value) -> Vec<(String, u8)> {
 pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traffic {
     let name = &planned.model.name;
     let asked = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
+    // One that only gets another Service cannot stay under its name.
+    let renamed = |written: &Value| {
+        let name = written.get("name").and_then(Value::as_str);
+        planned
+            .predictors
+            .iter()
+            .any(|predictor| Some(predictor.name.as_str()) == name)
+    };
     let leaving: Vec<&(String, Value)> = live
         .predictors
         .iter()
-        .filter(|(service, _)| !asked(service) && live.reached.contains(service))
+        .filter(|(service, written)| !asked(service) && !renamed(written) && live.reached.contains(service))
         .collect();
     let share = |service: &str, weight: u8| Share {
         service: service.to_owned(),
         port: observed.port(name, service).unwrap_or(DEFAULT_HTTP_PORT),
         weight,
     };
-    let shares = if leaving.is_empty() || ready::is_rolled_out(planned, observed) {
+    let as_before: Vec<(&str, u8)> = live
+        .routed
+        .iter()
+        .filter(|(service, weight)| *weight > 0 && (asked(service) || leaving.iter().any(|(of, _)| of == service)))
+        .map(|(service, weight)| (service.as_str(), *weight))
+        .collect();
+    // A route that somebody changed by hand may lead nowhere of these.
+    let shares = if leaving.is_empty() || as_before.is_empty() || ready::is_rolled_out(planned, observed) {
         as_asked(planned, observed)
     } else {
-        live.routed
-            .iter()
-            .filter(|(service, _)| asked(service) || leaving.iter().any(|(leaving, _)| leaving == service))
-            .map(|(service, weight)| (service.as_str(), *weight))
-            .collect()
+        as_before
     };
     let has_headers = planned
         .model
