@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::value::GatewayName;
 use crate::istio::Gateway;
+use crate::istio::listeners::Listeners;
 use crate::observed::{Identity, Observed};
 use crate::render::route_name;
 use crate::steps::{Apply, Delete, Kind};
@@ -101,8 +102,8 @@ impl Cluster {
             ..Observed::default()
         };
         for gateway in gateways {
-            if self.gateway_exists(gateway).await? {
-                observed.gateways.insert(gateway.clone());
+            if let Some(listeners) = self.gateway(gateway).await? {
+                observed.gateways.insert(gateway.clone(), listeners);
             }
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
@@ -130,18 +131,33 @@ impl Cluster {
     /// # Errors
     /// When the API server cannot be asked.
     pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), Refusal> {
+        let knows = self.definition_has("virtualservices.networking.istio.io", "directResponse");
+        observed.catch_all_goes_last = knows.await?;
+        Ok(())
+    }
+
+    /// Finds out whether this Seldon is one that takes metrics in the words of autoscaling/v2: 1.15 brought them, as the field
+    /// `metricsv2`. Where the definition may not be read, it is taken for one of those.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), Refusal> {
+        let knows = self.definition_has("seldondeployments.machinelearning.seldon.io", "metricsv2");
+        observed.lacks_metrics_v2 = !knows.await?;
+        Ok(())
+    }
+
+    /// Whether a definition has a field of that name somewhere, or may not be read.
+    async fn definition_has(&self, name: &str, field: &str) -> Result<bool, Refusal> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
             "apiextensions.k8s.io",
             "v1",
             "CustomResourceDefinition",
         ));
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        match self.call(|| api.get("virtualservices.networking.istio.io")).await {
-            Ok(definition) => {
-                observed.catch_all_goes_last = definition.data.to_string().contains("directResponse");
-                Ok(())
-            }
-            Err(Refusal::Forbidden { .. } | Refusal::NotFound) => Ok(()),
+        match self.call(|| api.get(name)).await {
+            Ok(definition) => Ok(definition.data.to_string().contains(field)),
+            Err(Refusal::Forbidden { .. } | Refusal::NotFound) => Ok(true),
             Err(refusal) => Err(refusal),
         }
     }
@@ -233,15 +249,19 @@ impl Cluster {
         }
     }
 
-    async fn gateway_exists(&self, gateway: &GatewayName) -> Result<bool, Refusal> {
+    async fn gateway(&self, gateway: &GatewayName) -> Result<Option<Listeners>, Refusal> {
         let api: Api<DynamicObject> = Api::namespaced_with(
             self.client.clone(),
             &gateway.namespace,
             &ApiResource::erase::<Gateway>(&()),
         );
-        match self.call(|| api.get_metadata(&gateway.name)).await {
-            Ok(_) => Ok(true),
-            Err(Refusal::NotFound) => Ok(false),
+        match self.call(|| api.get(&gateway.name)).await {
+            Ok(found) => {
+                let spec = found.data.get("spec").unwrap_or(&Value::Null);
+                let listeners = Listeners::read(spec, &gateway.namespace, &self.identity.namespace);
+                Ok(Some(listeners))
+            }
+            Err(Refusal::NotFound) => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }

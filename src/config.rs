@@ -5,12 +5,15 @@
 
 mod check;
 pub mod command;
+mod explain;
 mod fault;
 pub mod graph;
 mod layer;
 pub mod manifest;
+mod reader;
 mod release;
 pub mod value;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +21,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use crate::seldon;
+pub use explain::Explainer;
 pub use fault::Fault;
 use fault::Place;
 use graph::Node;
@@ -25,7 +29,8 @@ use layer::Layers;
 use manifest::Manifest;
 pub use release::{Canary, Shadow};
 use value::{
-    GatewayName, Image, Implementation, Milliseconds, Parameter, Prefix, Protocol, PullPolicy, Resources, Rule,
+    Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
+    PodFields, Prefix, Protocol, PullPolicy, Resources, Rule, Tracing,
 };
 
 /// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
@@ -73,8 +78,18 @@ pub struct Server {
     pub engine_resources: Option<Resources>,
     /// How many pods; none when it is stopped on purpose.
     pub replicas: u16,
+    /// Who else decides how many.
+    pub autoscale: Option<Autoscale>,
+    /// How many of them may be away while a node is emptied.
+    pub disruption_budget: Option<DisruptionBudget>,
     /// When the node pulls the image.
     pub image_pull_policy: PullPolicy,
+    /// What else its pods are to have.
+    pub pod: Option<PodFields>,
+    /// Where copies of requests and answers go.
+    pub logger: Option<Logger>,
+    /// Where traces go.
+    pub tracing: Option<Tracing>,
 }
 
 impl std::fmt::Display for Server {
@@ -107,6 +122,8 @@ pub struct Model {
     pub canary: Option<Canary>,
     /// What gets copies of its requests.
     pub shadow: Option<Shadow>,
+    /// What explains its answers.
+    pub explainer: Option<Explainer>,
     /// The path that leads to it.
     pub prefix: Prefix,
     /// The host names it answers to.
@@ -115,6 +132,8 @@ pub struct Model {
     pub timeout: Option<Milliseconds>,
     /// How often the gateway tries again; `None` leaves it to Istio.
     pub retries: Option<u8>,
+    /// What becomes of headers on the way.
+    pub headers: Headers,
     /// The gateway that was named for it, instead of the related one.
     pub gateway: Option<GatewayName>,
     /// Labels for its objects and pods.
@@ -256,7 +275,7 @@ fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Rule> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let Value::Mapping(map) = layer::yaml(text)? else {
+    let Value::Mapping(map) = yaml::yaml(text)? else {
         return Err(Rule::new(
             "must be a YAML map of model name to entry, such as {iris: {image: seldonio/sklearn-iris:0.3}}",
             EXAMPLE,

@@ -3,6 +3,7 @@
 //! `networking.istio.io/v1beta1` is the one version that Istio 1.11 to 1.28 all serve (`istio/istio`,
 //! `manifests/charts/base`).
 
+pub mod listeners;
 pub mod rival;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub struct VirtualServiceSpec {
     pub http: Vec<HttpRoute>,
 }
 
-/// A gateway; only whether it is there is asked.
+/// A gateway; [`listeners`] reads what it takes.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "networking.istio.io",
@@ -53,6 +54,9 @@ pub struct HttpRoute {
     pub rewrite: Rewrite,
     /// Where requests go.
     pub route: Vec<Destination>,
+    /// What becomes of headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<HeaderOperations>,
     /// Where copies of them go, the answers to which nobody sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Service>,
@@ -132,6 +136,33 @@ pub struct Service {
 pub struct Port {
     /// Its number.
     pub number: u16,
+}
+
+/// What becomes of headers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeaderOperations {
+    /// Of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<HeaderValues>,
+    /// Of answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<HeaderValues>,
+}
+
+/// Changes of headers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeaderValues {
+    /// Set to a value, whatever it was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// Given one more value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub add: BTreeMap<String, String>,
+    /// Taken out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
 }
 
 /// How often the gateway tries again.

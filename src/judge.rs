@@ -12,6 +12,8 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::cluster::Refusal;
 use crate::config::Fault;
+use crate::config::value::Scaler;
+use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
@@ -205,11 +207,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
             false,
             format!("{} is stopped on purpose (replicas=0)", model.name),
         ),
-        None => (
-            State::Active,
-            true,
-            format!("{} serves {} at {}", model.name, model.serves(), model.prefix),
-        ),
+        None => (State::Active, true, serves(case, planned)),
     };
     Standing {
         model: model.name.clone(),
@@ -220,6 +218,24 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
         source: Some(model.serves()),
         last: history::last(planned, case.observed),
     }
+}
+
+fn serves(case: &Case, planned: &PlannedModel) -> String {
+    let model = &planned.model;
+    let gateway = planned.gateway.as_ref();
+    let listeners = gateway.and_then(|gateway| case.observed.gateways.get(gateway));
+    let by = if listeners.is_some_and(Listeners::https_only) {
+        ", by https only"
+    } else {
+        ""
+    };
+    let left_out = planned.left_out.map(|what| format!(", {what}")).unwrap_or_default();
+    format!(
+        "{} serves {} at {}{by}{left_out}",
+        model.name,
+        model.serves(),
+        model.prefix
+    )
 }
 
 /// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
@@ -242,7 +258,7 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         )
     });
     // Among equals what lies nearer to the operator comes first.
-    [due, route, pods]
+    [due, route, pods, not_scaled(case, planned)]
         .into_iter()
         .flatten()
         .reduce(|one, other| if other.0 > one.0 { other } else { one })
@@ -251,8 +267,15 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
 /// Why no request gets to the model, its pods aside.
 fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
+    let gateway = planned.gateway.as_ref();
+    let listeners = gateway.and_then(|gateway| case.observed.gateways.get(gateway));
+    if let (Some(gateway), Some(listeners)) = (gateway, listeners)
+        && !listeners.take(&planned.model.hosts)
+    {
+        return Some(words::other_hosts(case, &planned.model, gateway, listeners));
+    }
     match &planned.gateway {
-        Some(gateway) if !case.observed.gateways.contains(gateway) => {
+        Some(gateway) if !case.observed.gateways.contains_key(gateway) => {
             Some(words::no_gateway(case, &planned.model, gateway))
         }
         Some(_) if planned.model.gateway.is_none() => match case.gateway {
@@ -314,6 +337,19 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         format!("{name} is starting {}", model.serves())
     };
     Some((State::Waiting, text))
+}
+
+/// That nobody scales a model which KEDA is to scale: where Seldon runs without KEDA it says nothing of it, and makes one pod.
+fn not_scaled(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+    let model = &planned.model;
+    let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
+    let state = case.observed.state(&model.name);
+    let runs = state
+        .conditions
+        .iter()
+        .any(|condition| condition.kind == "KedaReady" && condition.status == "True");
+    let is_known = state.state == "Available" && !planned.is_stopped();
+    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| words::no_keda(case, model))
 }
 
 /// Whether a model does not serve for a reason that its pods may know.

@@ -92,6 +92,8 @@ impl Invocation {
 /// One relation as this unit sees it: the other application and what it wrote for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
+    /// Its id, such as `gateway-info:3`.
+    pub id: String,
     /// The other side's application.
     pub application: String,
     /// Its application data bag.
@@ -120,7 +122,11 @@ pub fn relations(tools: HookTools, invocation: &Invocation, endpoint: &str) -> R
         .map(|id| {
             let application = tools.remote_application(id)?;
             let bag = tools.application_bag(id, &application)?;
-            Ok(Relation { application, bag })
+            Ok(Relation {
+                id: id.clone(),
+                application,
+                bag,
+            })
         })
         .collect()
 }

@@ -17,3 +17,4 @@ pub mod remove;
 pub mod render;
 pub mod seldon;
 pub mod steps;
+pub mod traces;

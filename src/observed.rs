@@ -2,7 +2,7 @@
 //!
 //! Of Deployments and pods only the fields that a verdict rests on are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::ResourceExt;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::value::GatewayName;
+use crate::istio::listeners::Listeners;
 use crate::istio::rival::Claim;
 use crate::render::{PlannedPredictor, label};
 use crate::seldon::DeploymentState;
@@ -67,8 +68,8 @@ pub struct Observed {
     pub seldon_deployments: Vec<DynamicObject>,
     /// The VirtualServices of all namespaces, whoever's.
     pub virtual_services: Vec<DynamicObject>,
-    /// The gateways that were asked for and are there.
-    pub gateways: BTreeSet<GatewayName>,
+    /// The gateways that were asked for and are there, with what they take.
+    pub gateways: BTreeMap<GatewayName, Listeners>,
     /// The Deployments that Seldon made for us.
     pub deployments: Vec<Deployment>,
     /// The pods of those; looked for only when something is not as it should be.
@@ -77,6 +78,8 @@ pub struct Observed {
     pub services: BTreeMap<String, u16>,
     /// Our application's StatefulSet.
     pub owner: Option<OwnerReference>,
+    /// Whether this Seldon takes no metrics in the words of autoscaling/v2, as before 1.15.
+    pub lacks_metrics_v2: bool,
     /// Whether this Istio puts routes for every path behind all others, as it does from 1.15 on.
     pub catch_all_goes_last: bool,
 }

@@ -42,13 +42,27 @@ pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredic
             .all(|deployment| deployment_is_rolled_out(deployment, predictor))
 }
 
-/// Whether a predictor answers, if perhaps not yet as asked: each of its Deployments has a pod that does.
+/// Whether a predictor answers, if perhaps not yet as asked: each of its Deployments has a pod that does. Its explainer only asks it.
 #[must_use]
 pub fn answers(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed
         .deployments_of_predictor(&planned.model.name, &predictor.name)
+        .filter(|deployment| !is_explainer(deployment, predictor))
         .peekable();
     deployments.peek().is_some() && deployments.all(is_available)
+}
+
+/// The same of its explainer.
+#[must_use]
+pub fn explains(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+    let mut deployments = observed.deployments_of_predictor(&planned.model.name, &predictor.name);
+    deployments.any(|deployment| is_explainer(deployment, predictor) && is_available(deployment))
+}
+
+/// An explainer's Deployment is called as its Service.
+fn is_explainer(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
+    let service = predictor.explainer.as_ref();
+    service.is_some_and(|(service, _)| deployment.name_any() == *service)
 }
 
 /// Whether some pod of a Deployment answers.

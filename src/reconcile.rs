@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::cluster::{Cluster, RIGHTS, Refusal, Right};
+use crate::config::value::Tracing;
 use crate::config::{self, Config};
 use crate::dispatch::identity;
 use crate::judge::{self, Case, Standing, Verdict};
@@ -14,6 +15,7 @@ use crate::observed::{Identity, Observed};
 use crate::ready;
 use crate::render::{self, Plan, RelatedGateway, Site};
 use crate::steps::{self, Steps};
+use crate::traces;
 
 /// The endpoint that names the gateway.
 const GATEWAY_INFO: &str = "gateway-info";
@@ -77,6 +79,7 @@ pub enum Writes {
 struct Asked {
     config: Config,
     gateway: RelatedGateway,
+    tracing: Option<Tracing>,
 }
 
 impl Asked {
@@ -86,6 +89,7 @@ impl Asked {
         Ok(Self {
             config: config::parse(&invocation.application, &options),
             gateway: RelatedGateway::read(&relations),
+            tracing: traces::read(tools, invocation)?,
         })
     }
 }
@@ -189,6 +193,10 @@ impl Look {
         };
         let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
         self.observed = self.cluster.observe(&gateways).await?;
+        // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
+        if asked.config.models.iter().any(render::asks_metrics_v2) {
+            self.cluster.observe_seldon(&mut self.observed).await?;
+        }
         self.plan = render::plan(&asked.config, &self.site(invocation, asked), &self.observed);
         self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
         // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
@@ -205,6 +213,7 @@ impl Look {
             application: self.identity.application.clone(),
             model_uuid: invocation.model_uuid.clone(),
             gateway: asked.gateway.clone(),
+            tracing: asked.tracing.clone(),
             owner: self.observed.owner.clone(),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod history;
 mod objects;
+mod pod;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::Value;
 
-use crate::config::value::GatewayName;
+use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
 use crate::istio::VirtualService;
 use crate::observed::Observed;
@@ -88,6 +89,8 @@ pub struct Site {
     pub model_uuid: String,
     /// The gateway of the relation.
     pub gateway: RelatedGateway,
+    /// Where traces go that no option sends elsewhere: what the tracing relation says.
+    pub tracing: Option<Tracing>,
     /// The application's own StatefulSet: with it Kubernetes removes our objects after a forced removal.
     pub owner: Option<OwnerReference>,
 }
@@ -112,6 +115,8 @@ pub struct PlannedModel {
     pub deployment: Value,
     /// The predictors that were asked for, in their order.
     pub predictors: Vec<PlannedPredictor>,
+    /// What is asked for and this Seldon cannot do, to be said behind what it serves.
+    pub left_out: Option<&'static str>,
     /// The gateway it is to be reached by, if one is known.
     pub gateway: Option<GatewayName>,
     /// Its VirtualService.
@@ -133,6 +138,8 @@ pub struct PlannedPredictor {
     pub replicas: Option<Vec<i64>>,
     /// Whether it gets copies of requests.
     pub shadow: bool,
+    /// The Service of its explainer and that one's port, if it has one.
+    pub explainer: Option<(String, u16)>,
     /// Its part of the requests in percent, or of a shadow the part that is copied; 0 where it was not said.
     pub traffic: u8,
 }
@@ -197,7 +204,7 @@ pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
 }
 
 fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
-    let (deployment, predictors) = objects::seldon_deployment(model, site);
+    let (deployment, predictors) = objects::seldon_deployment(model, site, !observed.lacks_metrics_v2);
     let gateway = match (&model.gateway, &site.gateway) {
         (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
         (None, _) => None,
@@ -206,6 +213,7 @@ fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
         model: model.clone(),
         deployment,
         predictors,
+        left_out: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
         gateway,
         route: Route::Kept,
     };
@@ -219,6 +227,20 @@ fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
         (None, _) => Route::Kept,
     };
     planned
+}
+
+/// What a Seldon before 1.15 leaves out.
+const NO_METRICS_V2: &str = "but autoscale.metrics is left out, as this Seldon Core is older than 1.15: juju refresh seldon-core, or say cpu and memory";
+
+/// Whether a model is to be scaled by metrics that only the words of autoscaling/v2 can say.
+#[must_use]
+pub fn asks_metrics_v2(model: &Model) -> bool {
+    let servers = [Some(&model.server), model.canary.as_ref().map(|canary| &canary.server)];
+    let shadow = model.shadow.as_ref().map(|shadow| &shadow.server);
+    servers.into_iter().chain([shadow]).flatten().any(|server| {
+        let by = server.autoscale.as_ref().map(|autoscale| &autoscale.by);
+        matches!(by, Some(Scaler::Load { metrics, .. }) if !metrics.is_empty())
+    })
 }
 
 /// The name of a model's VirtualService. Not the model's own: Seldon takes that for a route of its own, and deletes

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The port of a predictor's Service while the Service is not there to be asked: Seldon's default.
 pub const DEFAULT_HTTP_PORT: u16 = 8000;
@@ -51,8 +52,9 @@ pub struct Predictor {
     /// Copied to the Deployment, its pods and the Service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// How many pods.
-    pub replicas: u16,
+    /// How many pods; left out where an autoscaler decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u16>,
     /// Its part of the requests in percent, which Seldon wants to be 100 in all where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<u8>,
@@ -67,6 +69,9 @@ pub struct Predictor {
     /// The executor's container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub svc_orch_spec: Option<SvcOrchSpec>,
+    /// What explains its answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explainer: Option<Explainer>,
 }
 
 /// A node of the graph.
@@ -89,6 +94,9 @@ pub struct PredictiveUnit {
     /// Parameters of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
+    /// Where its requests and answers are copied to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logger: Option<Logger>,
     /// What comes behind it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<PredictiveUnit>,
@@ -114,11 +122,31 @@ pub struct Parameter {
     pub kind: String,
 }
 
+/// Where the executor sends copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Logger {
+    /// `all`, `request` or `response`.
+    pub mode: String,
+    /// Who takes them; Seldon's own setting where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ComponentSpec {
-    /// What is in it.
-    pub spec: PodSpec,
+    /// What is in it: a [`PodSpec`], and what else Kubernetes knows of a pod.
+    pub spec: Value,
+    /// How Kubernetes is to scale it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hpa_spec: Option<Value>,
+    /// How KEDA is to scale it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keda_spec: Option<Value>,
+    /// How many may be away while a node is emptied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdb_spec: Option<Value>,
 }
 
 /// The part of a pod that is the model's.
@@ -170,8 +198,48 @@ pub struct ResourceRequirements {
 /// Seldon's executor, which takes the requests of a predictor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SvcOrchSpec {
-    /// Its resources.
-    pub resources: ResourceRequirements,
+    /// Its resources; Seldon's own where they are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// Its environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+}
+
+/// Explains a predictor's answers, from pods of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explainer {
+    /// `AnchorTabular` and the like.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Files for the storage initializer to fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_uri: Option<String>,
+    /// Its container, where that is not to be Seldon's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_spec: Option<ExplainerContainer>,
+    /// Flags for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+    /// What it is made with, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_parameters: Option<String>,
+    /// How many pods.
+    pub replicas: u16,
+}
+
+/// An explainer's container. The operator fills in the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExplainerContainer {
+    /// Its name, which the definition wants.
+    pub name: String,
+    /// What it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What it asks for and may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
 }
 
 /// What the operator says of a SeldonDeployment. It names no generation, so `state` may be that of an older spec.
@@ -184,6 +252,19 @@ pub struct DeploymentState {
     pub description: String,
     /// Where the first predictor answers, with the port of its Service; renewed at every pass of the operator.
     pub address: Address,
+    /// What else it says, by name.
+    pub conditions: Vec<Condition>,
+}
+
+/// One of the things that the operator says.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
 }
 
 /// A place inside the cluster.

@@ -6,6 +6,7 @@ use kube::core::{ObjectList, Status};
 use libfuzzer_sys::fuzz_target;
 use seldon_model::cluster::Refusal;
 use seldon_model::config::value::GatewayName;
+use seldon_model::istio::listeners::Listeners;
 use seldon_model::judge;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{APPLICATION, gateway, options, reconciled, told, within_bounds};
@@ -24,10 +25,11 @@ fuzz_target!(|answers: &str| {
             catch_all_goes_last: true,
             ..Observed::default()
         };
-        observed.gateways.insert(GatewayName {
+        let gate = GatewayName {
             namespace: "edge".to_owned(),
             name: "gate".to_owned(),
-        });
+        };
+        observed.gateways.insert(gate, Listeners::default());
         reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
             let refusal = Refusal::from(kube::Error::Api(Box::new(status)));

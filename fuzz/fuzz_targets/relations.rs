@@ -37,6 +37,7 @@ fn relation(bag: &Bag) -> Relation {
     let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let other = bag.other.iter().map(|(key, value)| (*key, *value));
     Relation {
+        id: "gateway-info:1".to_owned(),
         application: bag.application.to_owned(),
         bag: other
             .chain(known)

@@ -53,6 +53,7 @@ pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<S
 pub fn gateway() -> RelatedGateway {
     let bag = [("gateway_name", "gate"), ("gateway_namespace", "edge")];
     RelatedGateway::read(&[seldon_model::juju::Relation {
+        id: "gateway-info:1".to_owned(),
         application: "istio-pilot".to_owned(),
         bag: bag.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     }])
@@ -68,6 +69,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         application: identity.application.clone(),
         model_uuid: identity.model_uuid.clone(),
         gateway,
+        tracing: None,
         owner: observed.owner.clone(),
     };
     let plan = render::plan(&config, &site, observed);

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::fault::{Fault, Place};
 use super::layer::Layers;
 use super::manifest::Manifest;
-use super::value::{Implementation, Protocol, Rule, hosts_meet};
-use super::{Config, Source};
+use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet};
+use super::{Config, Server, Source};
 use crate::render::route_name;
+use crate::seldon::PREDICTOR;
 
 /// Longest name of a model, in characters. Seldon makes the label key `seldon-app-svc-<model>` of it (operator
 /// v1.17.1, `controllers/seldondeployment_controller.go`) and Kubernetes ends a key at 63.
@@ -98,6 +99,70 @@ pub fn source(layers: &mut Layers, source: &Source, protocol: Option<Protocol>) 
     }
     if let Some(server) = &source.implementation {
         protocols(layers, server, protocol.unwrap_or(Protocol::Seldon));
+    }
+}
+
+/// What is said of pods must suit what runs in them.
+pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
+    if !needed || layers.is_faulty() {
+        return;
+    }
+    let name = layers.name;
+    let nodes: Vec<(&str, Option<&Resources>)> = match &server.graph {
+        Some(graph) => graph
+            .all()
+            .into_iter()
+            .filter(|node| node.has_container())
+            .map(|node| (node.name.as_str(), node.resources.as_ref()))
+            .collect(),
+        None => vec![(name, server.resources.as_ref())],
+    };
+    let names: Vec<&str> = nodes.iter().map(|(name, _)| *name).collect();
+    if let Some(broken) = server.pod.as_ref().and_then(|pod| pod.misfit(&names)) {
+        layers.fault("pod", broken);
+    }
+    let Some(Autoscale {
+        by: Scaler::Load { cpu, memory, .. },
+        ..
+    }) = &server.autoscale
+    else {
+        return;
+    };
+    for (resource, part, example) in [("cpu", cpu, "100m"), ("memory", memory, "256Mi")] {
+        let says = |resources: Option<&Resources>| {
+            resources.is_some_and(|all| all.requests.contains_key(resource) || all.limits.contains_key(resource))
+        };
+        let Some(part) = part else {
+            continue;
+        };
+        let of = format!("no {resource}, of which {resource}: {part} in autoscale is a percentage");
+        let example = format!("{{requests: {{{resource}: {example}}}}}");
+        // Where nothing is said of the executor, Seldon does; of a model's container nobody does.
+        let executor = server.engine_resources.as_ref();
+        match nodes.iter().find(|(_, resources)| !says(*resources)) {
+            Some((node, _)) if server.graph.is_some() => {
+                let rule = format!("{node} has resources that request {of}, such as {example}");
+                layers.fault("graph", Rule::new(rule, "@graph.yaml"));
+            }
+            Some(_) => layers.fault_of_model("resources", Rule::new(format!("requests {of}"), example)),
+            None if executor.is_some() && !says(executor) => {
+                layers.fault_of_model("engine-resources", Rule::new(format!("requests {of}"), example));
+            }
+            None => {}
+        }
+    }
+}
+
+/// The Service of an explainer must get the name that the route leads to.
+pub fn explainer(layers: &mut Layers) {
+    const LONGEST: usize = 63;
+    let service = format!("{}-{PREDICTOR}-explainer", layers.name);
+    if service.len() > LONGEST {
+        let over = service.len() - LONGEST;
+        let rule = format!(
+            "makes the Service {service}, {over} characters longer than Kubernetes takes; give the model a shorter name"
+        );
+        layers.fault("explainer", Rule::new(rule, ""));
     }
 }
 

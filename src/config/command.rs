@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::fault::quote;
-use super::layer::yaml;
+use super::yaml::yaml;
 
 /// New values by word; one without a value is unset.
 pub type Changes = Vec<(String, Option<Json>)>;
@@ -54,7 +54,7 @@ pub fn promotion(model: &super::Model) -> Option<Changes> {
     let mut changes: Changes = model
         .words_of_canary
         .iter()
-        .filter(|(word, _)| !["weight", "headers"].contains(&word.as_str()))
+        .filter(|(word, _)| !["weight", "match"].contains(&word.as_str()))
         .map(|(word, value)| (word.clone(), Some(value.clone())))
         .collect();
     let says = |word: &str| model.words_of_canary.contains_key(word);

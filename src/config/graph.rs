@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 
 use super::Source;
 use super::check;
-use super::layer::yaml;
+use super::reader::Reader;
 use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Rule};
+use super::yaml::yaml;
 
 const EXAMPLE: &str = "@graph.yaml";
 
@@ -176,7 +177,7 @@ fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) ->
             value::nearest(unknown, &known).map_or_else(String::new, |word| format!("; the nearest known is {word}"));
         return Err(refuse(&format!("has {unknown:?}, which is no word of a node{near}")));
     }
-    let read = Reader { map, place };
+    let read = Reader::at_place(map, place, EXAMPLE);
     let kind = *kind;
     let source = Source {
         image: read.text("image", value::image)?,
@@ -199,11 +200,7 @@ fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) ->
         env: read.yaml("env", value::env)?.unwrap_or_default(),
         resources: read.yaml("resources", value::resources)?,
         image_pull_policy: read.text("image-pull-policy", value::pull_policy)?,
-        own_pod: match map.get("own-pod") {
-            None => false,
-            Some(Value::Bool(yes)) => *yes,
-            Some(_) => return Err(read.refuse("own-pod", "must be true or false")),
-        },
+        own_pod: read.flag("own-pod")?,
         children,
     };
     sound(&node, protocol).map_err(|rule| refuse(&rule))?;
@@ -264,45 +261,4 @@ fn sound(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
         _ => {}
     }
     Ok(())
-}
-
-/// The words of one node, with its place for what is wrong.
-struct Reader<'a> {
-    map: &'a Mapping,
-    place: &'a str,
-}
-
-impl Reader<'_> {
-    fn at(&self, word: &str) -> String {
-        if self.place.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{}.{word}", self.place)
-        }
-    }
-
-    fn refuse(&self, word: &str, rule: &str) -> Rule {
-        Rule::new(format!("{} {rule}", self.at(word)), EXAMPLE)
-    }
-
-    fn text<T>(&self, word: &str, parse: fn(&str) -> Result<T, Rule>) -> Result<Option<T>, Rule> {
-        match self.map.get(word) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => parse(text.trim()).map(Some).map_err(|rule| self.put(word, rule)),
-            Some(_) => Err(self.refuse(word, "must be text: put it in quotes")),
-        }
-    }
-
-    fn yaml<T>(&self, word: &str, parse: fn(&Value) -> Result<T, Rule>) -> Result<Option<T>, Rule> {
-        match self.map.get(word) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => parse(value).map(Some).map_err(|rule| self.put(word, rule)),
-        }
-    }
-
-    /// A rule for a value, with the value's place in the graph.
-    fn put(&self, word: &str, broken: Rule) -> Rule {
-        let value = broken.value.map(|value| format!("={value:?}")).unwrap_or_default();
-        Rule::new(format!("{}{value}: {}", self.at(word), broken.rule), EXAMPLE)
-    }
 }

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
+use super::explain::{Explainer, explainer};
 use super::fault::{Fault, Place};
 use super::graph::graph;
 use super::manifest::{Manifest, manifest};
 use super::value::{self, Protocol, Rule};
-use super::{LONGEST_OPTION, Model, Server, Source, check};
+use super::yaml::yaml;
+use super::{Model, Server, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 21] = [
+pub const WORDS: [&str; 28] = [
     "manifest",
     "graph",
     "image",
@@ -25,11 +26,18 @@ pub const WORDS: [&str; 21] = [
     "resources",
     "engine-resources",
     "replicas",
+    "autoscale",
+    "disruption-budget",
     "image-pull-policy",
+    "pod",
+    "logger",
+    "tracing",
+    "explainer",
     "prefix",
     "hosts",
     "timeout",
     "retries",
+    "headers",
     "gateway",
     "labels",
     "annotations",
@@ -38,7 +46,7 @@ pub const WORDS: [&str; 21] = [
 ];
 
 /// The words that say something of a server and its pods, all of which a manifest says itself.
-const OF_A_SERVER: [&str; 14] = [
+const OF_A_SERVER: [&str; 20] = [
     "graph",
     "image",
     "implementation",
@@ -49,7 +57,13 @@ const OF_A_SERVER: [&str; 14] = [
     "resources",
     "engine-resources",
     "replicas",
+    "autoscale",
+    "disruption-budget",
     "image-pull-policy",
+    "pod",
+    "logger",
+    "tracing",
+    "explainer",
     "annotations",
     "canary",
     "shadow",
@@ -101,10 +115,11 @@ impl<'a> Layers<'a> {
         let protocol = self.text("protocol", value::protocol);
         let manifest = self.manifest();
         let server = self.server(protocol, manifest.is_none());
-        let (canary, shadow) = if manifest.is_none() {
-            (self.canary(protocol), self.shadow(protocol))
-        } else {
+        let is_manifest = manifest.is_some();
+        let (canary, shadow) = if is_manifest {
             (None, None)
+        } else {
+            (self.canary(protocol), self.shadow(protocol))
         };
         let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
         let model = Model {
@@ -117,6 +132,7 @@ impl<'a> Layers<'a> {
             protocol,
             canary,
             shadow,
+            explainer: if is_manifest { None } else { self.explainer(protocol) },
             prefix: self.text("prefix", value::prefix).or(default_prefix)?,
             hosts: self
                 .take("hosts", |value| match value {
@@ -130,6 +146,7 @@ impl<'a> Layers<'a> {
             retries: self
                 .number("retries", 0..=10)
                 .and_then(|attempts| attempts.try_into().ok()),
+            headers: self.yaml("headers", value::headers).unwrap_or_default(),
             gateway: self.text("gateway", value::gateway),
             labels: self.yaml("labels", value::labels).unwrap_or_default(),
             annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
@@ -145,7 +162,9 @@ impl<'a> Layers<'a> {
             None
         };
         if graph.is_some() {
-            return Server { graph, ..self.pods() };
+            let server = Server { graph, ..self.pods() };
+            check::pods(self, &server, needed);
+            return server;
         }
         let source = Source {
             image: self.text("image", value::image),
@@ -155,13 +174,24 @@ impl<'a> Layers<'a> {
         if self.faults.is_empty() && needed {
             check::source(self, &source, protocol);
         }
-        Server {
+        let server = Server {
             source,
             parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
             env: self.yaml("env", value::env).unwrap_or_default(),
             resources: self.yaml("resources", value::resources),
             ..self.pods()
-        }
+        };
+        check::pods(self, &server, needed);
+        server
+    }
+
+    fn explainer(&mut self, protocol: Option<Protocol>) -> Option<Explainer> {
+        let explainer = self.take("explainer", |value| match value {
+            Value::String(text) => explainer(&yaml(text)?, protocol),
+            other => explainer(other, protocol),
+        })?;
+        check::explainer(self);
+        Some(explainer)
     }
 
     /// Reads the words that are the same for one server and for several.
@@ -174,7 +204,12 @@ impl<'a> Layers<'a> {
             resources: None,
             engine_resources: self.yaml("engine-resources", value::resources),
             replicas: self.number("replicas", 0..=100).unwrap_or(1),
+            autoscale: self.yaml("autoscale", value::autoscale),
+            disruption_budget: self.yaml("disruption-budget", value::disruption_budget),
             image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
+            pod: self.yaml("pod", value::pod),
+            logger: self.yaml("logger", value::logger),
+            tracing: self.yaml("tracing", value::tracing),
         }
     }
 
@@ -305,6 +340,11 @@ impl<'a> Layers<'a> {
         self.faults.push(Fault::new(self.application, &place, key, broken));
     }
 
+    /// Whether anything was found to be wrong so far.
+    pub fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// Whether the model has an entry, and so a name that can be changed there.
     pub fn is_entry(&self) -> bool {
         self.entry.is_some()
@@ -371,7 +411,7 @@ impl<'a> Layers<'a> {
 }
 
 /// The keys of a map that are none of these words, as far as a message may repeat them.
-fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
+pub fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
     map.keys()
         .map(|key| match key {
             Value::String(key) => value::name_in(key).to_owned(),
@@ -381,7 +421,8 @@ fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn near(key: &str, known: &[&str]) -> String {
+/// What to say of a word that is not known.
+pub fn near(key: &str, known: &[&str]) -> String {
     value::nearest(key, known).map_or_else(String::new, |word| format!("; the nearest known is {word}"))
 }
 
@@ -392,70 +433,4 @@ fn is_set(value: Value) -> Option<Value> {
         Value::String(text) if text.trim().is_empty() => None,
         _ => Some(value),
     }
-}
-
-/// A YAML document of sane size. The library refuses duplicate keys and aliases that multiply.
-pub fn yaml(text: &str) -> Result<Value, Rule> {
-    of_sane_size(text)?;
-    serde_yaml::from_str(text).map_err(|error| unsound(&error))
-}
-
-/// The same for text that may hold several.
-pub fn documents(text: &str) -> Result<Vec<Value>, Rule> {
-    of_sane_size(text)?;
-    serde_yaml::Deserializer::from_str(text)
-        .map(|document| Value::deserialize(document).map_err(|error| unsound(&error)))
-        .collect()
-}
-
-fn of_sane_size(text: &str) -> Result<(), Rule> {
-    if text.len() <= LONGEST_OPTION {
-        return Ok(());
-    }
-    let (length, most) = (text.len() / 1024, LONGEST_OPTION / 1024);
-    Err(Rule::new(
-        format!("is {length} KiB long, at most {most} KiB are read"),
-        "",
-    ))
-}
-
-fn unsound(error: &serde_yaml::Error) -> Rule {
-    // The library's own text repeats what it read, which may be a secret.
-    let fault = error.to_string();
-    let kind = ["duplicate entry", "repetition limit", "recursion limit"]
-        .into_iter()
-        .find(|kind| fault.contains(kind))
-        .map_or_else(String::new, |kind| format!(" ({kind})"));
-    let place = error.location().map_or_else(String::new, |at| {
-        format!(" at line {}, column {}", at.line(), at.column())
-    });
-    Rule::new(format!("is not sound YAML{kind}{place}"), "")
-}
-
-/// A YAML map of text to scalars as text.
-pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule> {
-    let Value::Mapping(map) = value else {
-        return Err(Rule::new(
-            format!("must be a YAML map, not {}", value::type_name(value)),
-            example,
-        ));
-    };
-    map.iter()
-        .map(|(key, value)| {
-            let Value::String(key) = key else {
-                return Err(Rule::new("has a name that is not text", example));
-            };
-            let text = value::scalar(value).ok_or_else(|| {
-                Rule::new(
-                    format!(
-                        "{} must be one value, not {}",
-                        value::name_in(key),
-                        value::type_name(value)
-                    ),
-                    example,
-                )
-            })?;
-            Ok((key.clone(), text))
-        })
-        .collect()
 }

@@ -4,11 +4,12 @@ pub mod rules;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use super::layer::documents;
+use super::value::kubernetes::{fill_in, json, misfit};
 use super::value::{self, Rule};
+use super::yaml::documents;
 use crate::seldon::read::Spec;
 
 /// What a message shows for a manifest that would do.
@@ -51,7 +52,7 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
         Value::String(text) => one(documents(text)?)?,
         other => other.clone(),
     };
-    let document = json(&document, "")?;
+    let document = json(&document, "", EXAMPLE)?;
     kind(&document)?;
     let texts = |pointer: &str| texts(document.pointer(pointer), pointer);
     let mut spec = document
@@ -72,20 +73,7 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
 
 /// The parts of a spec that rules rest on.
 pub(crate) fn read(spec: &Json) -> Result<Spec, Rule> {
-    serde_path_to_error::deserialize(spec).map_err(|error| {
-        let place = error.path().to_string();
-        // The library's own words repeat the value.
-        let why = error.inner().to_string();
-        let expected = why.rsplit_once("expected ").map_or("", |(_, expected)| expected);
-        let kind = match expected {
-            "i64" => "a whole number",
-            "a string" => "text, in quotes where YAML would take it for something else",
-            "a boolean" => "true or false",
-            "a sequence" => "a list",
-            _ => "a map",
-        };
-        Rule::new(format!("{place} must be {kind}"), EXAMPLE)
-    })
+    serde_path_to_error::deserialize(spec).map_err(|error| misfit(&error, "", EXAMPLE))
 }
 
 /// A predictor of a SeldonDeployment that is in the cluster.
@@ -152,63 +140,6 @@ fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, 
             })
             .collect(),
         Some(_) => Err(Rule::new(format!("{place} must be a map"), EXAMPLE)),
-    }
-}
-
-/// YAML as the Kubernetes API takes it: keys are text, and what is null is as good as not there.
-fn json(value: &Value, place: &str) -> Result<Json, Rule> {
-    Ok(match value {
-        Value::Null => Json::Null,
-        Value::Bool(yes) => Json::Bool(*yes),
-        Value::Number(_) => serde_json::to_value(value)
-            .ok()
-            .filter(|number| !number.is_null())
-            .ok_or_else(|| Rule::new(format!("{place} is a number that JSON cannot say"), EXAMPLE))?,
-        Value::String(text) => Json::String(text.clone()),
-        Value::Sequence(list) => (0..)
-            .zip(list)
-            .map(|(at, item)| json(item, &format!("{place}[{at}]")))
-            .collect::<Result<_, _>>()?,
-        Value::Mapping(map) => {
-            let mut object = Map::new();
-            for (key, value) in map {
-                let key = value::scalar(key)
-                    .ok_or_else(|| Rule::new(format!("{place} has a name that is not text"), EXAMPLE))?;
-                let place = if place.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{place}.{key}")
-                };
-                let value = json(value, &place)?;
-                if !value.is_null() {
-                    object.insert(key, value);
-                }
-            }
-            Json::Object(object)
-        }
-        Value::Tagged(_) => return Err(Rule::new(format!("{place} has a tag of YAML"), EXAMPLE)),
-    })
-}
-
-/// The one default of Seldon's definition, the protocol of a port: the API server would add it, and the object in the cluster
-/// would differ from what was asked for ever.
-fn fill_in(value: &mut Json) {
-    match value {
-        Json::Object(map) => {
-            for (key, value) in map {
-                if key == "ports" {
-                    let ports = value.as_array_mut().into_iter().flatten();
-                    let ports = ports.filter_map(Json::as_object_mut);
-                    for port in ports.filter(|port| port.contains_key("containerPort")) {
-                        port.entry("protocol").or_insert_with(|| "TCP".into());
-                    }
-                } else {
-                    fill_in(value);
-                }
-            }
-        }
-        Json::Array(list) => list.iter_mut().for_each(fill_in),
-        _ => {}
     }
 }
 

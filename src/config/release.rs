@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::layer::{Layers, scalars};
+use super::layer::Layers;
 use super::value::{Protocol, Rule};
+use super::yaml::scalars;
 use super::{Server, value};
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
-const OF_A_SERVER: [&str; 10] = [
+const OF_A_SERVER: [&str; 15] = [
     "graph",
     "image",
     "implementation",
@@ -19,7 +20,12 @@ const OF_A_SERVER: [&str; 10] = [
     "resources",
     "engine-resources",
     "replicas",
+    "autoscale",
+    "disruption-budget",
     "image-pull-policy",
+    "pod",
+    "logger",
+    "tracing",
 ];
 
 /// What gets some of the requests.
@@ -68,12 +74,12 @@ impl fmt::Display for Shadow {
 impl Layers<'_> {
     /// Reads `canary`.
     pub fn canary(&mut self, protocol: Option<Protocol>) -> Option<Canary> {
-        let known = [&OF_A_SERVER[..], &["weight", "headers"]].concat();
+        let known = [&OF_A_SERVER[..], &["weight", "match"]].concat();
         let (mut within, _) = self.inside("canary", &known)?;
         let canary = Canary {
             server: within.server(protocol, true),
             weight: within.percent("weight").unwrap_or(0),
-            headers: within.yaml("headers", headers).unwrap_or_default(),
+            headers: within.yaml("match", matched).unwrap_or_default(),
         };
         self.found(within);
         Some(canary)
@@ -103,7 +109,7 @@ impl Layers<'_> {
 }
 
 /// Headers by name, each with the value that it must have. Istio wants names in small letters.
-fn headers(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+fn matched(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
     const EXAMPLE: &str = "{x-canary: \"yes\"}";
     let headers = scalars(value, EXAMPLE)?;
     for (name, value) in &headers {

@@ -7,6 +7,7 @@ mod entries;
 mod fuzzed;
 mod graphs;
 mod manifests;
+mod pods;
 mod releases;
 mod routes;
 

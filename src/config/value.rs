@@ -1,19 +1,32 @@
 //! The values of options: parsed here once, sound from then on.
 
+mod headers;
+pub(crate) mod kubernetes;
 mod pod;
+mod pod_spec;
 mod route;
+mod scale;
 mod server;
+mod telemetry;
 
 use std::ops::RangeInclusive;
 
 use serde_yaml::Value;
 
+pub(crate) use headers::headers;
+pub use headers::{HeaderChanges, Headers};
 pub use pod::{Amounts, Parameter, PullPolicy, Resources};
 pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pull_policy, resources};
+pub use pod_spec::PodFields;
+pub(crate) use pod_spec::pod;
 pub use route::{GatewayName, Milliseconds, Prefix};
 pub(crate) use route::{duration, gateway, hosts, hosts_meet, prefix};
+pub use scale::{Autoscale, DisruptionBudget, Scaler};
+pub(crate) use scale::{autoscale, disruption_budget};
 pub use server::{Image, Implementation, Protocol};
 pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols};
+pub use telemetry::{Collector, Logger, Topic, Tracing};
+pub(crate) use telemetry::{logger, tracing, url};
 
 /// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

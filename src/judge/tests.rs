@@ -54,7 +54,7 @@ impl Scene {
             refused: BTreeMap::new(),
             wrote: false,
         };
-        scene.observed.gateways.insert(gateway_name());
+        scene.observed.gateways.insert(gateway_name(), Listeners::default());
         for planned in scene.plan().models {
             scene.add(&planned, planned.model.server.replicas);
         }
@@ -74,6 +74,7 @@ impl Scene {
                 application: "iris".into(),
                 model_uuid: identity().model_uuid,
                 gateway: self.gateway.clone(),
+                tracing: None,
                 owner,
             },
             &self.observed,

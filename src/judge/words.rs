@@ -6,6 +6,7 @@ use super::Case;
 use crate::cluster::{Refusal, Right};
 use crate::config::Model;
 use crate::config::value::GatewayName;
+use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::render::{PlannedModel, RelatedGateway};
 use crate::seldon;
@@ -163,6 +164,30 @@ pub fn no_gateway(case: &Case, model: &Model, gateway: &GatewayName) -> (State, 
             model.set(case.application, "gateway", "namespace/name")
         )),
     }
+}
+
+/// The gateway is there, but takes no request with a host name of the model's.
+pub fn other_hosts(case: &Case, model: &Model, gateway: &GatewayName, listeners: &Listeners) -> (State, String) {
+    let hosts = listeners.hosts.first().map_or("none", String::as_str);
+    blocked(format!(
+        "the gateway {gateway} takes requests for {} only, and none for {}: {}",
+        if listeners.hosts.is_empty() {
+            "other namespaces".to_owned()
+        } else {
+            listeners.hosts.join(", ")
+        },
+        model.hosts.join(", "),
+        model.set(case.application, "hosts", hosts)
+    ))
+}
+
+/// KEDA is to scale a model, and Seldon has nothing to do with KEDA.
+pub fn no_keda(case: &Case, model: &Model) -> (State, String) {
+    blocked(format!(
+        "{} serves, but nobody scales it: Seldon Core runs without KEDA; juju integrate seldon-core:keda keda, or {}",
+        model.name,
+        model.set(case.application, "autoscale", "'{max: 3, cpu: 80}'")
+    ))
 }
 
 pub fn gateway_down(gateway: &GatewayName, application: &str) -> (State, String) {

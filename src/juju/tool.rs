@@ -83,6 +83,14 @@ impl HookTools {
         )
     }
 
+    /// Says something to the other side of a relation, for all units: only the leader may. It is written when the hook ends well.
+    ///
+    /// # Errors
+    /// When `relation-set` fails.
+    pub fn say_in_relation(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
+        tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])
+    }
+
     /// How many units of this application are meant to stay, this one included if it is.
     ///
     /// # Errors

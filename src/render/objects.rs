@@ -9,22 +9,25 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::traffic::Traffic;
-use super::{PlannedPredictor, Site, label, route_name};
+use super::{PlannedPredictor, Site, label, pod, route_name};
 use crate::config::graph::{Kind, Node};
-use crate::config::value::{GatewayName, Resources};
-use crate::config::{Model, Server};
+use crate::config::value::{GatewayName, HeaderChanges};
+use crate::config::{self, Model, Server};
 use crate::istio::{
-    Destination, Exactly, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Uri, VirtualService,
-    VirtualServiceSpec,
+    Destination, Exactly, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite,
+    Service, Uri, VirtualService, VirtualServiceSpec,
 };
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
-    CANARY, ComponentSpec, Container, Endpoint, EnvVar, PREDICTOR, Parameter, PodSpec, PredictiveUnit, Predictor,
-    ResourceRequirements, SHADOW, SeldonDeployment, SeldonDeploymentSpec, SvcOrchSpec,
+    CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
+    SeldonDeployment, SeldonDeploymentSpec,
 };
 
+/// Where an explainer answers, below its model's prefix.
+const EXPLAINER: &str = "explainer/";
+
 /// The SeldonDeployment of a model, and its predictors.
-pub fn seldon_deployment(model: &Model, site: &Site) -> (Value, Vec<PlannedPredictor>) {
+pub fn seldon_deployment(model: &Model, site: &Site, metrics_v2: bool) -> (Value, Vec<PlannedPredictor>) {
     let mut metadata = metadata(&model.name, model, site);
     let mut spec = match &model.manifest {
         Some(manifest) => {
@@ -34,7 +37,7 @@ pub fn seldon_deployment(model: &Model, site: &Site) -> (Value, Vec<PlannedPredi
             metadata.labels = Some(labels);
             manifest.spec.clone()
         }
-        None => of_words(model),
+        None => of_words(model, site, metrics_v2),
     };
     let predictors = predictors(model, site, &mut spec);
     let object = json!({
@@ -47,7 +50,7 @@ pub fn seldon_deployment(model: &Model, site: &Site) -> (Value, Vec<PlannedPredi
 }
 
 /// The spec of a model that the words of options describe.
-fn of_words(model: &Model) -> Value {
+fn of_words(model: &Model, site: &Site, metrics_v2: bool) -> Value {
     let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
@@ -55,21 +58,31 @@ fn of_words(model: &Model) -> Value {
         .partition(|(key, _)| key == NO_ENGINE);
     let predictor = |name: &str, server: &Server| {
         let graph = nodes(&model.name, server);
+        let server = &Server {
+            tracing: server.tracing.clone().or_else(|| site.tracing.clone()),
+            ..server.clone()
+        };
         Predictor {
             name: name.to_owned(),
             annotations: of_predictor.clone(),
-            replicas: server.replicas,
+            replicas: pod::replicas(server, metrics_v2),
             traffic: None,
             shadow: false,
-            graph: unit(&graph),
-            component_specs: pods(&graph, server),
-            svc_orch_spec: server.engine_resources.as_ref().map(|resources| SvcOrchSpec {
-                resources: requirements(resources),
-            }),
+            graph: PredictiveUnit {
+                logger: server.logger.as_ref().map(|logger| Logger {
+                    mode: logger.mode.to_owned(),
+                    url: logger.url.clone(),
+                }),
+                ..unit(&graph)
+            },
+            component_specs: pod::pods(&graph, server, metrics_v2),
+            svc_orch_spec: pod::executor(&model.name, server),
+            explainer: None,
         }
     };
     let mut predictors = vec![Predictor {
         traffic: model.canary.as_ref().map(|canary| 100 - canary.weight),
+        explainer: model.explainer.as_ref().map(|one| explainer(&model.name, one)),
         ..predictor(PREDICTOR, &model.server)
     }];
     predictors.extend(model.canary.as_ref().map(|canary| Predictor {
@@ -116,6 +129,7 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
             deployments: predictor.deployments(&read),
             replicas: predictor.replicas(&read),
             shadow: predictor.shadow,
+            explainer: predictor.explainer_service(&model.name),
             traffic: predictor.traffic.clamp(0, 100).try_into().unwrap_or_default(),
         });
     }
@@ -196,55 +210,26 @@ fn unit(node: &Node) -> PredictiveUnit {
                 kind: parameter.kind.to_owned(),
             })
             .collect(),
+        logger: None,
         children: node.children.iter().map(unit).collect(),
     }
 }
 
-/// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own.
-fn pods(graph: &Node, server: &Server) -> Vec<ComponentSpec> {
-    let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
-        .all()
-        .into_iter()
-        .filter(|node| node.has_container())
-        .partition(|node| node.own_pod);
-    let pod = |nodes: Vec<&Node>| ComponentSpec {
-        spec: PodSpec {
-            containers: nodes.into_iter().map(|node| container(node, server)).collect(),
-        },
+fn explainer(model: &str, explainer: &config::Explainer) -> Explainer {
+    let container = ExplainerContainer {
+        // As the operator would call it: protocol v2 has it in the URL.
+        name: format!("{model}-{PREDICTOR}-explainer"),
+        image: explainer.image.as_ref().map(ToString::to_string),
+        resources: explainer.resources.as_ref().map(pod::requirements),
     };
-    let shared = Some(shared).filter(|shared| !shared.is_empty());
-    shared
-        .into_iter()
-        .chain(own.into_iter().map(|node| vec![node]))
-        .map(pod)
-        .collect()
-}
-
-fn container(node: &Node, server: &Server) -> Container {
-    Container {
-        name: node.name.clone(),
-        image: node.source.image.as_ref().map(ToString::to_string),
-        image_pull_policy: node
-            .image_pull_policy
-            .unwrap_or(server.image_pull_policy)
-            .word()
-            .to_owned(),
-        env: node
-            .env
-            .iter()
-            .map(|(name, value)| EnvVar {
-                name: name.clone(),
-                value: value.clone(),
-            })
-            .collect(),
-        resources: node.resources.as_ref().map(requirements),
-    }
-}
-
-fn requirements(resources: &Resources) -> ResourceRequirements {
-    ResourceRequirements {
-        requests: resources.requests.clone(),
-        limits: resources.limits.clone(),
+    let said = container.image.is_some() || container.resources.is_some();
+    Explainer {
+        kind: explainer.kind.to_owned(),
+        model_uri: explainer.model_uri.clone(),
+        container_spec: said.then_some(container),
+        config: explainer.config.clone(),
+        init_parameters: explainer.init_parameters.clone(),
+        replicas: explainer.replicas,
     }
 }
 
@@ -282,6 +267,7 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffi
                 weight: (!alone).then_some(share.weight),
             })
             .collect(),
+        headers: headers(model),
         mirror: traffic.mirror.as_ref().map(|share| service(&share.service, share.port)),
         mirror_percentage: traffic.mirror.as_ref().map(|share| Percent {
             value: f64::from(share.weight),
@@ -308,6 +294,22 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffi
             ..all.clone()
         });
     }
+    if let Some(share) = &traffic.explainer {
+        let prefix = format!("{}{EXPLAINER}", model.prefix);
+        http.push(HttpRoute {
+            matches: vec![HttpMatch {
+                uri: Uri::Prefix(prefix),
+                headers: BTreeMap::new(),
+            }],
+            route: vec![Destination {
+                destination: service(&share.service, share.port),
+                weight: None,
+            }],
+            mirror: None,
+            mirror_percentage: None,
+            ..all.clone()
+        });
+    }
     http.push(all);
     VirtualService {
         metadata: metadata(&route_name(&model.name), model, site),
@@ -317,6 +319,21 @@ pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffi
             http,
         },
     }
+}
+
+fn headers(model: &Model) -> Option<HeaderOperations> {
+    let changes = |changes: &HeaderChanges| {
+        (!changes.is_empty()).then(|| HeaderValues {
+            set: changes.set.clone(),
+            add: changes.add.clone(),
+            remove: changes.remove.clone(),
+        })
+    };
+    let operations = HeaderOperations {
+        request: changes(&model.headers.request),
+        response: changes(&model.headers.response),
+    };
+    (operations != HeaderOperations::default()).then_some(operations)
 }
 
 fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {

@@ -18,6 +18,8 @@ pub struct Traffic {
     pub shares: Vec<Share>,
     /// Where requests with the headers of a canary go.
     pub by_header: Option<Share>,
+    /// Where questions about answers go.
+    pub explainer: Option<Share>,
     /// Where copies go.
     pub mirror: Option<Share>,
     /// Predictors of the live SeldonDeployment that are not asked for any more, but that requests still go to.
@@ -138,6 +140,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
             .into_iter()
             .map(|(service, weight)| share(service, weight))
             .collect(),
+        explainer: explained(planned, observed),
         by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
             .filter(|shadow| ready::answers(planned, shadow, observed))
@@ -145,6 +148,18 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
             .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
         leaving: leaving.into_iter().map(|(_, written)| written.clone()).collect(),
     }
+}
+
+/// The first explainer, once it answers.
+fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
+    let mut predictors = planned.predictors.iter().filter(|predictor| !predictor.shadow);
+    let (predictor, (service, port)) =
+        predictors.find_map(|predictor| Some((predictor, predictor.explainer.as_ref()?)))?;
+    ready::explains(planned, predictor, observed).then(|| Share {
+        service: service.clone(),
+        port: *port,
+        weight: 100,
+    })
 }
 
 /// The parts that were asked for, of those that answer; of all, where none of them does.

@@ -80,6 +80,8 @@ pub struct Endpoint {
     /// `REST`, `GRPC` or empty.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The port of an explainer.
+    pub service_port: u16,
 }
 
 /// `logger`.
@@ -147,6 +149,8 @@ pub struct Explainer {
     /// `AnchorTabular` and the like; empty for none.
     #[serde(rename = "type")]
     pub kind: String,
+    /// How it is called.
+    pub endpoint: Option<Endpoint>,
     /// How many pods.
     pub replicas: Option<i64>,
 }
@@ -212,6 +216,17 @@ impl Predictor {
         self.explainer
             .as_ref()
             .is_some_and(|explainer| !explainer.kind.is_empty())
+    }
+
+    /// The Service of its explainer, which is called as its Deployment (`GetExplainerDeploymentName`), but for one that would be too
+    /// long; and that Service's port.
+    #[must_use]
+    pub fn explainer_service(&self, deployment: &str) -> Option<(String, u16)> {
+        const DEFAULT_PORT: u16 = 9000;
+        let explainer = self.explainer.as_ref().filter(|_| self.has_explainer())?;
+        let port = explainer.endpoint.as_ref().map(|endpoint| endpoint.service_port);
+        let port = port.filter(|port| *port > 0).unwrap_or(DEFAULT_PORT);
+        Some((format!("{deployment}-{}-explainer", self.name), port))
     }
 
     fn has_own_executor(&self, spec: &Spec) -> bool {

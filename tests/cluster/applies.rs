@@ -59,7 +59,7 @@ fn objects_say_whose_they_are() {
 }
 
 #[test]
-fn a_quiet_hook_is_five_tool_calls_four_requests_and_no_write() {
+fn a_quiet_hook_is_six_tool_calls_four_requests_and_no_write() {
     let mut live = Live::new("quiet");
     assert!(live.serves().starts_with("active"));
     let before = live.versions();
@@ -81,6 +81,7 @@ fn a_quiet_hook_is_five_tool_calls_four_requests_and_no_write() {
             "relation-ids",
             "relation-list",
             "relation-get",
+            "relation-ids",
             "status-get"
         ]
     );
@@ -95,7 +96,7 @@ fn many_models_cost_no_more_requests_than_one() {
     has(&live.serves(), &["active: 30 models serve: m0, m1, m10"]);
     let (run, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 4, "{requests:?}");
-    assert_eq!(run.calls.len(), 5);
+    assert_eq!(run.calls.len(), 6);
 }
 
 #[test]

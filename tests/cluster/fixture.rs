@@ -224,7 +224,10 @@ impl Live {
             "http://{model}-{first}.{}.svc.cluster.local:8000/api/v1.0/predictions",
             self.model()
         );
-        self.merge_status(&sdep(), model, &json!({"state": "Available", "address": {"url": url}}));
+        // As one that runs with KEDA.
+        let keda = json!({"type": "KedaReady", "status": "True"});
+        let status = json!({"state": "Available", "address": {"url": url}, "conditions": [keda]});
+        self.merge_status(&sdep(), model, &status);
     }
 
     /// The same for one of its predictors, and nothing of the state.

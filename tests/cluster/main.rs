@@ -16,6 +16,7 @@ mod fixture;
 mod gateways;
 mod judges;
 mod owns;
+mod pods;
 mod proxy;
 mod releases;
 mod removes;

@@ -41,7 +41,7 @@ fn a_canary_gets_nothing_until_it_answers_and_says_so() {
     let mut live = Live::new("awaited");
     live.config(&[("image", "iris:1")]);
     live.serves();
-    live.config(&[("canary", "{image: 'iris:2', weight: 30, headers: {x-canary: 'yes'}}")]);
+    live.config(&[("canary", "{image: 'iris:2', weight: 30, match: {x-canary: 'yes'}}")]);
     assert_eq!(
         live.says(),
         "waiting: iris (canary) is starting, and gets no requests until it answers"
@@ -154,7 +154,7 @@ fn promote_says_what_makes_the_canary_the_model() {
     );
     live.config(&[(
         "canary",
-        "{image: 'iris:2', env: {LEVEL: 'it''s on'}, weight: 50, headers: {a: b}}",
+        "{image: 'iris:2', env: {LEVEL: 'it''s on'}, weight: 50, match: {a: b}}",
     )]);
     live.serves();
     let command = asked(&mut live, "promote", None).unwrap();

@@ -205,6 +205,32 @@ fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
     assert!(live.serves().starts_with("active"));
 }
 
+#[test]
+fn metrics_that_an_older_seldon_does_not_know_are_left_out_and_the_status_says_so() {
+    let server = start("older-metrics", true);
+    let mut live = Live::trusted_on(&server, "metrics");
+    edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
+        let path = "/schema/openAPIV3Schema/properties/spec/properties/predictors/items/properties/componentSpecs/items/properties/hpaSpec/properties";
+        let fields = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        fields.remove("metricsv2").unwrap();
+    });
+    let metric = "{type: Pods, pods: {metric: {name: queue}, target: {type: AverageValue, averageValue: '10'}}}";
+    live.config(&[
+        ("resources", "{requests: {cpu: 100m}}"),
+        ("autoscale", &format!("{{max: 3, cpu: 80, metrics: [{metric}]}}")),
+    ]);
+    has(
+        &live.serves(),
+        &[
+            "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, but autoscale.metrics is left out",
+            "juju refresh seldon-core, or say cpu and memory",
+        ],
+    );
+    let hpa = live.sdep("iris").unwrap()["spec"]["predictors"][0]["componentSpecs"][0]["hpaSpec"].clone();
+    assert_eq!(hpa["metrics"][0]["resource"]["targetAverageUtilization"], 80);
+    assert_eq!(hpa.get("metricsv2"), None);
+}
+
 /// Changes every version of a kind's definition.
 fn edit_definition(live: &Live, name: &str, edit: impl Fn(&mut Value)) {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(

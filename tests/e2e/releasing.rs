@@ -60,10 +60,7 @@ pub fn promoted_in_one_step_no_request_goes_back_to_the_old_version() {
 
 pub fn requests_with_a_header_go_to_the_canary_and_no_others() {
     let mut model = Model::new("header");
-    model.configure(&[(
-        "canary",
-        &format!("{{image: '{IRIS_2}', headers: {{x-canary: 'yes'}}}}"),
-    )]);
+    model.configure(&[("canary", &format!("{{image: '{IRIS_2}', match: {{x-canary: 'yes'}}}}"))]);
     has(&model.until_says(SERVES, &["active: "]), &["where x-canary=yes"]);
     let url = model.predictions("header");
     for _ in 0..20 {

@@ -41,7 +41,11 @@ fn what_a_fault_says_to_type_is_taken() {
                 let typed = typed
                     .parse::<i64>()
                     .map_or_else(|_| json!(typed), |number| json!(number));
-                let mut options = json!({"image": "iris:1", "model-uri": "gs://bucket/model"});
+                let mut options = json!({
+                    "image": "iris:1",
+                    "model-uri": "gs://bucket/model",
+                    "resources": "{requests: {cpu: 100m}}",
+                });
                 options[option] = typed;
                 assert_eq!(parsed(options).faults, [], "{fault}");
                 told += 1;

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_canary_is_as_the_model_but_for_what_it_says() {
-    let model = model("canary", "{image: 'iris:2', weight: 10, headers: {x-canary: 'yes'}}");
+    let model = model("canary", "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}");
     let canary = model.canary.as_ref().unwrap();
     assert_eq!(canary.server.source.to_string(), "iris:2");
     assert_eq!(canary.weight, 10);
@@ -28,7 +28,7 @@ fn without_a_weight_it_gets_no_requests_and_a_shadow_all_copies() {
     assert_eq!(model("shadow", "{image: 'iris:2'}").shadow.unwrap().weight, 100);
     let said = |option: &str, value: &str| model(option, value).serves();
     assert!(said("canary", "{image: 'iris:2'}").ends_with("iris:2 as a canary without requests"));
-    assert!(said("canary", "{image: 'iris:2', headers: {a: b}}").ends_with("iris:2 where a=b"));
+    assert!(said("canary", "{image: 'iris:2', match: {a: b}}").ends_with("iris:2 where a=b"));
     assert!(said("canary", "{image: 'iris:2', weight: 100}").ends_with("iris:2 to 100%"));
     assert!(said("shadow", "{image: 'iris:2'}").ends_with("copies to iris:2"));
 }
@@ -58,13 +58,13 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
         ),
         (
             "canary",
-            "{headers: {X-Canary: 'yes'}}",
-            "option canary: headers: \"X-Canary\" is no name of a header: small letters",
+            "{match: {X-Canary: 'yes'}}",
+            "option canary: match: \"X-Canary\" is no name of a header: small letters",
         ),
         (
             "canary",
-            "{headers: {x: ''}}",
-            "option canary: headers: x has no value to be equal to",
+            "{match: {x: ''}}",
+            "option canary: match: x has no value to be equal to",
         ),
         ("canary", "[iris]", "option canary: must be a YAML map, not a list"),
         (
@@ -74,8 +74,8 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
         ),
         (
             "shadow",
-            "{image: 'iris:2', headers: {a: b}}",
-            "option shadow: headers: is no word of shadow",
+            "{image: 'iris:2', match: {a: b}}",
+            "option shadow: match: is no word of shadow",
         ),
         (
             "shadow",

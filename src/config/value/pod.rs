@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::{Rule, name_in, nearest, scalar, type_name};
-use crate::config::layer::scalars;
+use crate::config::yaml::scalars;
 
 /// When a node pulls an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,0 +1,350 @@
+//! What is said of pods: how many, what else they have, where copies, traces and explanations go.
+
+use super::*;
+use crate::config::value::{Collector, DisruptionBudget, Scaler};
+
+/// The one fault of these options beside an image.
+#[track_caller]
+fn fault_of(mut options: Json) -> String {
+    options["image"] = json!("iris:1");
+    let faults = parsed(options).faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults[0].to_string()
+}
+
+#[track_caller]
+fn server_of(mut options: Json) -> Server {
+    options["image"] = json!("iris:1");
+    let config = parsed(options);
+    assert_eq!(config.faults, []);
+    config.models[0].server.clone()
+}
+
+#[test]
+fn a_model_is_scaled_within_bounds_by_what_its_pods_use() {
+    let server = server_of(json!({
+        "autoscale": "{min: 2, max: 5, cpu: 80, memory: 120}",
+        "resources": "{requests: {cpu: 100m}, limits: {memory: 1Gi}}",
+    }));
+    let autoscale = server.autoscale.unwrap();
+    assert_eq!((autoscale.min, autoscale.max), (2, 5));
+    let Scaler::Load { cpu, memory, metrics } = autoscale.by else {
+        panic!("not by load")
+    };
+    assert_eq!((cpu, memory, metrics.len()), (Some(80), Some(120), 0));
+    let least = server_of(json!({
+        "autoscale": "{max: 3, metrics: [{type: Pods, pods: {metric: {name: x}, target: {type: AverageValue, averageValue: '10'}}}]}",
+    }));
+    assert_eq!(least.autoscale.unwrap().min, 1);
+}
+
+#[test]
+fn what_nothing_could_scale_by_is_refused() {
+    for (autoscale, text) in [
+        ("{cpu: 80}", "max is not set"),
+        ("{max: 0, cpu: 80}", "max=\"0\": must be a whole number from 1 to 100"),
+        ("{min: 4, max: 3, cpu: 80}", "min is 4, more than max, which is 3"),
+        ("{max: 3}", "says nothing that the number of pods could follow"),
+        (
+            "{min: 0, max: 3, metrics: [{type: Pods}]}",
+            "only with keda Kubernetes scales to none",
+        ),
+        (
+            "{max: 3, cpus: 80}",
+            "cpus: is none of min, max, cpu, memory, metrics, keda; the nearest known is cpu",
+        ),
+        ("{max: 3, metrics: {type: Pods}}", "metrics must be a list"),
+        (
+            "{max: 3, metrics: [{type: Pods, pod: {}}]}",
+            "metrics[0].pod is nothing that Kubernetes knows",
+        ),
+        ("{max: 3, metrics: [{type: 1}]}", "metrics[0].type must be text"),
+        ("{max: 3, metrics: [{pods: {}}]}", "metrics[0].type is not set"),
+        (
+            "{max: 3, cpu: 80, keda: {}}",
+            "keda must not stand beside cpu, memory or metrics",
+        ),
+        ("{max: 3, keda: {}}", "keda.triggers must be a list"),
+        (
+            "{max: 3, keda: {trigers: []}}",
+            "keda.trigers is nothing that Seldon hands to KEDA; the nearest known is triggers",
+        ),
+        (
+            "{max: 3, keda: {triggers: [{type: cron}]}}",
+            "keda.triggers[0] must have type and metadata",
+        ),
+        (
+            "{max: 3, keda: {triggers: [{type: prometheus, metadata: {threshold: 5}}]}}",
+            "keda.triggers[0].metadata.threshold must be text",
+        ),
+        ("80", "must be a YAML map, not a number"),
+    ] {
+        let found = fault_of(json!({"autoscale": autoscale}));
+        assert!(
+            found.starts_with("option autoscale: ") && found.contains(text),
+            "{text}\n{found}"
+        );
+    }
+}
+
+#[test]
+fn a_percentage_needs_a_request_that_it_is_of() {
+    let found = fault_of(json!({"autoscale": "{max: 3, cpu: 80}"}));
+    assert_eq!(
+        found,
+        "option resources: requests no cpu, of which cpu: 80 in autoscale is a percentage; juju config iris resources='{requests: {cpu: 100m}}'"
+    );
+    let found = fault_of(json!({
+        "autoscale": "{max: 3, memory: 80}",
+        "resources": "{requests: {memory: 1Gi}}",
+        "engine-resources": "{requests: {cpu: 50m}}",
+    }));
+    assert!(
+        found.starts_with("option engine-resources: requests no memory, of which memory: 80"),
+        "{found}"
+    );
+    // Of an executor that nothing is said of, Seldon says it.
+    server_of(
+        json!({"autoscale": "{max: 3, memory: 80}", "resources": "{requests: {memory: 1Gi}}", "engine-resources": ""}),
+    );
+}
+
+#[test]
+fn pods_that_may_be_away_are_counted_or_a_part() {
+    let budget = |text: &str| server_of(json!({"disruption-budget": text})).disruption_budget.unwrap();
+    assert_eq!(
+        budget("{max-unavailable: 1}"),
+        DisruptionBudget::MaxUnavailable(json!(1))
+    );
+    assert_eq!(
+        budget("{min-available: 50%}"),
+        DisruptionBudget::MinAvailable(json!("50%"))
+    );
+    for (text, rule) in [
+        ("{}", "must say one of min-available and max-unavailable"),
+        ("{min-available: 1, max-unavailable: 1}", "must say one of"),
+        ("{max-unavailable: half}", "max-unavailable: must be a number of pods"),
+        ("{max-unavailable: 101%}", "max-unavailable: must be a number of pods"),
+        ("{max-unavailable: -1}", "max-unavailable: must be a number of pods"),
+    ] {
+        let found = fault_of(json!({"disruption-budget": text}));
+        assert!(found.contains(rule), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_pod_has_what_kubernetes_knows_and_no_option_says() {
+    let pod = "{runtimeClassName: nvidia, tolerations: [{key: gpu, operator: Exists}], volumes: [{name: data, emptyDir: {}}],
+        containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}, {name: beside, image: 'busybox:1'}]}";
+    let fields = server_of(json!({"pod": pod})).pod.unwrap();
+    assert_eq!(fields.general["runtimeClassName"], "nvidia");
+    assert_eq!(fields.containers.len(), 2);
+    // As the API server would fill it in, or the object there would differ for ever.
+    let ports = "{containers: [{name: iris, ports: [{name: debug, containerPort: 5678}]}]}";
+    let fields = server_of(json!({"pod": ports})).pod.unwrap();
+    assert_eq!(fields.containers[0]["ports"][0]["protocol"], "TCP");
+    for (pod, text) in [
+        ("[]", "must be a YAML map, not a list"),
+        (
+            "{nodeSelecter: {a: b}}",
+            "nodeSelecter is nothing that Kubernetes knows; the nearest known is nodeSelector",
+        ),
+        (
+            "{securityContext: {runAsRoot: true}}",
+            "securityContext.runAsRoot is nothing that Kubernetes knows",
+        ),
+        ("{tolerations: {key: gpu}}", "tolerations must be a list"),
+        ("{hostNetwork: 'yes'}", "hostNetwork must be true or false"),
+        (
+            "{terminationGracePeriodSeconds: soon}",
+            "terminationGracePeriodSeconds must be a whole number",
+        ),
+        (
+            "{containers: [{name: iris, image: 'iris:2'}]}",
+            "containers[0].image must not be set here: image says it",
+        ),
+        (
+            "{containers: [{name: iris, imagePullPolicy: Always}]}",
+            "containers[0].imagePullPolicy must not be set here: image-pull-policy says it",
+        ),
+        (
+            "{containers: [{name: irsi, tty: true}]}",
+            "containers[0] has no image, and is none of the model's, which are called iris",
+        ),
+        ("{containers: [{tty: true}]}", "containers[0].name is not set"),
+        (
+            "{containers: [{name: iris}, {name: iris}]}",
+            "containers[1].name is that of an earlier one too",
+        ),
+        (
+            "{containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}]}",
+            "containers[0].volumeMounts[0].name is \"data\", and volumes has none of that name",
+        ),
+    ] {
+        let found = fault_of(json!({"pod": pod}));
+        assert!(
+            found.starts_with("option pod: ") && found.contains(text),
+            "{text}\n{found}"
+        );
+    }
+}
+
+#[test]
+fn copies_go_to_one_place() {
+    let logger = |text: &str| server_of(json!({"logger": text})).logger.unwrap();
+    let by_url = logger("http://broker.logging:8080/a?b=c");
+    assert_eq!(
+        (by_url.mode, by_url.url.as_deref()),
+        ("all", Some("http://broker.logging:8080/a?b=c"))
+    );
+    let to_kafka = logger("{mode: request, kafka: {broker: 'kafka:9092', topic: iris}}");
+    assert_eq!(
+        (to_kafka.mode, to_kafka.kafka.unwrap().topic.as_str()),
+        ("request", "iris")
+    );
+    assert_eq!(logger("{mode: response}").url, None);
+    for (text, rule) in [
+        ("broker", "logger=broker: must be a URL"),
+        ("ftp://broker", "must be a URL"),
+        ("{url: 'http://a b'}", "url=\"http://a b\": must be a URL"),
+        ("{mode: some}", "mode must be one of all, request, response"),
+        (
+            "{kafka: {broker: kafka, topic: iris}}",
+            "kafka.broker=\"kafka\": must be host:port",
+        ),
+        ("{kafka: {broker: 'kafka:9092'}}", "kafka.topic is not set"),
+        (
+            "{kafka: {broker: 'kafka:9092', topic: 'a b'}}",
+            "kafka.topic=\"a b\": must be at most 249 letters",
+        ),
+        (
+            "{url: 'http://b', kafka: {broker: 'kafka:9092', topic: iris}}",
+            "kafka must not stand beside url",
+        ),
+        (
+            "{modes: all}",
+            "modes: is none of mode, url, kafka; the nearest known is mode",
+        ),
+    ] {
+        let found = fault_of(json!({"logger": text}));
+        assert!(found.contains(rule), "{text}: {found}");
+    }
+}
+
+#[test]
+fn traces_go_to_an_agent_or_a_collector() {
+    let tracing = |text: &str| server_of(json!({"tracing": text})).tracing.unwrap();
+    let agent = tracing("jaeger.tracing.svc:6831");
+    let to = Collector::Agent {
+        host: "jaeger.tracing.svc".into(),
+        port: 6831,
+    };
+    assert_eq!((agent.to, agent.sampler, agent.parameter.as_str()), (to, "const", "1"));
+    let some = tracing("{to: 'http://jaeger:14268/api/traces', sampler: probabilistic, parameter: 0.1}");
+    assert_eq!(some.to, Collector::Endpoint("http://jaeger:14268/api/traces".into()));
+    assert_eq!((some.sampler, some.parameter.as_str()), ("probabilistic", "0.1"));
+    for (text, rule) in [
+        ("jaeger", "tracing=jaeger: must be the host:port of Jaeger's agent"),
+        ("jaeger:0", "must be the host:port"),
+        ("{sampler: const}", "to is not set: who takes the traces"),
+        (
+            "{to: 'jaeger:6831', sampler: all}",
+            "sampler must be one of const, probabilistic",
+        ),
+        (
+            "{to: 'jaeger:6831', sampler: probabilistic, parameter: 10}",
+            "parameter must be from 0 to 1 for the sampler probabilistic",
+        ),
+        (
+            "{to: 'jaeger:6831', parameter: many}",
+            "parameter: must be a number, not text",
+        ),
+    ] {
+        let found = fault_of(json!({"tracing": text}));
+        assert!(found.contains(rule), "{text}: {found}");
+    }
+}
+
+#[test]
+fn an_explainer_is_of_a_known_type_and_told_what_it_reads() {
+    let explained = |mut options: Json| {
+        options["image"] = json!("iris:1");
+        let config = parsed(options);
+        assert_eq!(config.faults, []);
+        config.models[0].explainer.clone().unwrap()
+    };
+    let one = explained(json!({"explainer": "{type: AnchorTabular, model-uri: 'gs://b/e', config: {threshold: 0.9}}"}));
+    assert_eq!(
+        (one.kind, one.replicas, one.config["threshold"].as_str()),
+        ("AnchorTabular", 1, "0.9")
+    );
+    let v2 = explained(json!({"protocol": "v2", "explainer": "{type: AnchorTabular, init-parameters: {seed: 1}}"}));
+    assert_eq!(v2.init_parameters.as_deref(), Some("{\"seed\":1}"));
+    for (text, rule) in [
+        ("{}", "type is not set: one of AnchorTabular"),
+        ("{type: Anchor}", "type must be one of AnchorTabular"),
+        ("{type: ALE, model_uri: x}", "the nearest known is model-uri"),
+        ("{type: ALE, model-uri: here}", "model-uri=\"here\": must say where"),
+        (
+            "{type: ALE, init-parameters: {a: 1}}",
+            "init-parameters is read with protocol v2 only",
+        ),
+        (
+            "{type: ALE, replicas: 0}",
+            "replicas=\"0\": must be a whole number from 1 to 100",
+        ),
+    ] {
+        let found = fault_of(json!({"explainer": text}));
+        assert!(found.contains(rule), "{text}: {found}");
+    }
+    let found = fault_of(json!({"protocol": "v2", "explainer": "{type: ALE, config: {a: 1}}"}));
+    assert!(found.contains("config is not read with protocol v2"), "{found}");
+    let long = "a".repeat(46);
+    let models = format!("{{{long}: {{image: 'iris:1', explainer: {{type: ALE}}}}}}");
+    let config = parsed(json!({"models": models}));
+    assert!(
+        config.faults[0]
+            .to_string()
+            .contains("1 characters longer than Kubernetes takes"),
+        "{:?}",
+        config.faults
+    );
+}
+
+#[test]
+fn headers_are_changed_by_name() {
+    let config = parsed(json!({
+        "image": "iris:1",
+        "headers": "{request: {set: {X-Site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}",
+    }));
+    assert_eq!(config.faults, []);
+    let headers = &config.models[0].headers;
+    assert_eq!(headers.request.set["X-Site"], "12");
+    assert_eq!(headers.request.remove, ["cookie"]);
+    assert_eq!(headers.response.add["x-model"], "iris");
+    for (text, rule) in [
+        ("{}", "changes nothing"),
+        ("{request: {}}", "changes nothing"),
+        ("{set: {a: b}}", "set: is none of request, response"),
+        ("{request: {put: {a: b}}}", "request.put: is none of set, add, remove"),
+        (
+            "{request: {set: {':path': /}}}",
+            "request.set: \"\" is no name of a header",
+        ),
+        (
+            "{request: {set: {Host: a}}}",
+            "request.set: must not change the header Host",
+        ),
+        (
+            "{request: {set: {a: \"b\\nc\"}}}",
+            "request.set: the value of a must be one line",
+        ),
+        (
+            "{response: {remove: cookie}}",
+            "response.remove: must be a list of names",
+        ),
+    ] {
+        let found = fault_of(json!({"headers": text}));
+        assert!(found.contains(rule), "{text}: {found}");
+    }
+}

@@ -1,0 +1,118 @@
+//! What a gateway takes: which hosts, and whether with TLS.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::value::hosts_meet;
+
+/// What the servers of a Gateway take, as far as a model's route can be reached through them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listeners {
+    /// The host names, of all of them; empty where nothing is said of any.
+    pub hosts: Vec<String>,
+    /// Whether one takes plain HTTP, and does not only send clients on to HTTPS.
+    pub http: bool,
+    /// Whether one takes HTTPS.
+    pub https: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Spec {
+    servers: Vec<Server>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Server {
+    port: Port,
+    hosts: Vec<String>,
+    tls: Tls,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Port {
+    protocol: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Tls {
+    https_redirect: bool,
+}
+
+impl Listeners {
+    /// Reads the spec of a Gateway of one namespace for routes of another. A host may be for routes of one namespace only, as
+    /// `namespace/host`, `.` being the gateway's own (`istio/api`, `networking/v1alpha3/gateway.proto`).
+    #[must_use]
+    pub fn read(spec: &Value, of: &str, for_routes_of: &str) -> Self {
+        let spec = Spec::deserialize(spec).unwrap_or_default();
+        let mut listeners = Self::default();
+        for server in spec.servers {
+            match server.port.protocol.to_ascii_uppercase().as_str() {
+                "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => listeners.http |= !server.tls.https_redirect,
+                "HTTPS" => listeners.https = true,
+                _ => continue,
+            }
+            let hosts = server.hosts.iter().filter_map(|host| match host.split_once('/') {
+                None | Some(("*", _)) => Some(host.rsplit('/').next().unwrap_or(host)),
+                Some((".", host)) => (of == for_routes_of).then_some(host),
+                Some((namespace, host)) => (namespace == for_routes_of).then_some(host),
+            });
+            listeners.hosts.extend(hosts.map(ToOwned::to_owned));
+        }
+        listeners
+    }
+
+    /// Whether some request with one of these host names is taken.
+    #[must_use]
+    pub fn take(&self, hosts: &[String]) -> bool {
+        let says_nothing = !self.http && !self.https;
+        says_nothing || hosts_meet(hosts, &self.hosts)
+    }
+
+    /// Whether clients must speak TLS.
+    #[must_use]
+    pub fn https_only(&self) -> bool {
+        self.https && !self.http
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(servers: &Value) -> Listeners {
+        Listeners::read(&json!({"servers": servers}), "istio-system", "edge")
+    }
+
+    fn server(protocol: &str, hosts: &[&str]) -> Value {
+        json!({"port": {"number": 1, "protocol": protocol}, "hosts": hosts})
+    }
+
+    #[test]
+    fn tls_is_a_must_where_plain_http_is_not_taken() {
+        assert!(read(&json!([server("HTTPS", &["*"])])).https_only());
+        assert!(!read(&json!([server("HTTP", &["*"])])).https_only());
+        assert!(!read(&json!([server("HTTPS", &["*"]), server("http", &["*"])])).https_only());
+        let mut redirect = server("HTTP", &["*"]);
+        redirect["tls"] = json!({"httpsRedirect": true});
+        assert!(read(&json!([server("HTTPS", &["*"]), redirect])).https_only());
+        // What routes by host name alone is not for models.
+        assert!(!read(&json!([server("TLS", &["*"])])).https_only());
+    }
+
+    #[test]
+    fn hosts_may_be_for_routes_of_one_namespace() {
+        let takes = |host: &str| read(&json!([server("HTTP", &[host])])).take(&["iris.example".to_owned()]);
+        for host in ["*", "*/*", "iris.example", "*.example", "edge/iris.example", "edge/*"] {
+            assert!(takes(host), "{host}");
+        }
+        for host in ["other.example", "other/iris.example", "./iris.example"] {
+            assert!(!takes(host), "{host}");
+        }
+        assert!(read(&json!([])).take(&["iris.example".to_owned()]));
+    }
+}

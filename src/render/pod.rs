@@ -1,0 +1,220 @@
+//! The pods of a predictor: a container for each node, and what else they are to have.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Server;
+use crate::config::graph::Node;
+use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Resources, Scaler, Tracing};
+use crate::seldon::{ComponentSpec, Container, EnvVar, PodSpec, ResourceRequirements, SvcOrchSpec};
+
+/// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own. Whether metrics in
+/// the words of autoscaling/v2 can be said depends on Seldon's definition.
+pub fn pods(graph: &Node, server: &Server, metrics_v2: bool) -> Vec<ComponentSpec> {
+    let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
+        .all()
+        .into_iter()
+        .filter(|node| node.has_container())
+        .partition(|node| node.own_pod);
+    let shared = Some(shared).filter(|shared| !shared.is_empty());
+    let of_pods = shared.into_iter().chain(own.into_iter().map(|node| vec![node]));
+    let names: Vec<&str> = graph.all().iter().map(|node| node.name.as_str()).collect();
+    of_pods
+        .enumerate()
+        .map(|(at, nodes)| {
+            let containers = nodes.into_iter().map(|node| container(node, server)).collect();
+            let mut spec = serde_json::to_value(PodSpec { containers }).unwrap_or_default();
+            if let Some(fields) = &server.pod {
+                add(&mut spec, fields, |name| at == 0 && !names.contains(&name));
+            }
+            ComponentSpec {
+                spec,
+                hpa_spec: scaled(server).and_then(|autoscale| hpa(autoscale, metrics_v2)),
+                keda_spec: scaled(server).and_then(keda),
+                pdb_spec: server.disruption_budget.as_ref().map(pdb),
+            }
+        })
+        .collect()
+}
+
+/// How many pods a predictor has, where that is ours to say.
+pub fn replicas(server: &Server, metrics_v2: bool) -> Option<u16> {
+    match scaled(server) {
+        Some(autoscale) if hpa(autoscale, metrics_v2).is_none() && keda(autoscale).is_none() => Some(autoscale.min),
+        Some(_) => None,
+        None => Some(server.replicas),
+    }
+}
+
+/// Who scales it; nobody where it is stopped on purpose.
+fn scaled(server: &Server) -> Option<&Autoscale> {
+    server.autoscale.as_ref().filter(|_| server.replicas > 0)
+}
+
+fn container(node: &Node, server: &Server) -> Container {
+    let traced = server.tracing.as_ref().map(of_wrapper).unwrap_or_default();
+    let env = node.env.iter().map(|(name, value)| variable(name, value));
+    Container {
+        name: node.name.clone(),
+        image: node.source.image.as_ref().map(ToString::to_string),
+        image_pull_policy: node
+            .image_pull_policy
+            .unwrap_or(server.image_pull_policy)
+            .word()
+            .to_owned(),
+        env: traced
+            .into_iter()
+            .filter(|variable| !node.env.contains_key(&variable.name))
+            .chain(env)
+            .collect(),
+        resources: node.resources.as_ref().map(requirements),
+    }
+}
+
+/// The executor in front of a model.
+pub fn executor(name: &str, server: &Server) -> Option<SvcOrchSpec> {
+    let mut env = Vec::new();
+    if let Some(topic) = server.logger.as_ref().and_then(|logger| logger.kafka.as_ref()) {
+        env.push(variable("LOGGER_KAFKA_BROKER", &topic.broker));
+        env.push(variable("LOGGER_KAFKA_TOPIC", &topic.topic));
+    }
+    if let Some(tracing) = &server.tracing {
+        env.extend(of_executor(name, tracing));
+    }
+    let resources = server.engine_resources.as_ref().map(requirements);
+    (resources.is_some() || !env.is_empty()).then_some(SvcOrchSpec { resources, env })
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+pub fn requirements(resources: &Resources) -> ResourceRequirements {
+    ResourceRequirements {
+        requests: resources.requests.clone(),
+        limits: resources.limits.clone(),
+    }
+}
+
+/// The variables of Jaeger's client in Go, which the executor is made with (v1.17.1, `executor/api/tracing`). B3 is the form in
+/// which Istio's gateway hands on what it traces.
+fn of_executor(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
+    let mut env = match &tracing.to {
+        Collector::Agent { host, port } => vec![
+            variable("JAEGER_AGENT_HOST", host),
+            variable("JAEGER_AGENT_PORT", &port.to_string()),
+        ],
+        Collector::Endpoint(url) => vec![variable("JAEGER_ENDPOINT", url)],
+    };
+    env.extend([
+        variable("JAEGER_SAMPLER_TYPE", tracing.sampler),
+        variable("JAEGER_SAMPLER_PARAM", &tracing.parameter),
+        variable("JAEGER_SERVICE_NAME", name),
+        variable("JAEGER_TRACE_PROPAGATION_TYPE", "b3"),
+    ]);
+    env
+}
+
+/// Those of Seldon's Python wrapper (v1.17.1, `python/seldon_core/utils.py`), which reaches an agent only.
+fn of_wrapper(tracing: &Tracing) -> Vec<EnvVar> {
+    match &tracing.to {
+        Collector::Agent { host, port } => vec![
+            variable("TRACING", "1"),
+            variable("JAEGER_AGENT_HOST", host),
+            variable("JAEGER_AGENT_PORT", &port.to_string()),
+        ],
+        Collector::Endpoint(_) => Vec::new(),
+    }
+}
+
+/// Puts a pod's fields beside those that are there. Containers go by name, one that is no node's where `takes` says so.
+fn add(spec: &mut Value, fields: &PodFields, takes: impl Fn(&str) -> bool) {
+    let Some(spec) = spec.as_object_mut() else {
+        return;
+    };
+    merge(spec, &fields.general);
+    let Some(containers) = spec.get_mut("containers").and_then(Value::as_array_mut) else {
+        return;
+    };
+    for more in &fields.containers {
+        let name = PodFields::name(more);
+        let is_it = |one: &&mut Value| one.get("name").and_then(Value::as_str) == Some(name);
+        match containers.iter_mut().find(is_it).and_then(Value::as_object_mut) {
+            Some(ours) => merge(ours, more),
+            None if takes(name) => containers.push(Value::Object(more.clone())),
+            None => {}
+        }
+    }
+}
+
+/// Sets fields; what both have as a list is one list of both, without repeats.
+fn merge(ours: &mut Map<String, Value>, more: &Map<String, Value>) {
+    for (key, value) in more {
+        match (ours.get_mut(key), value) {
+            (Some(Value::Array(ours)), Value::Array(more)) => {
+                let new: Vec<Value> = more.iter().filter(|one| !ours.contains(one)).cloned().collect();
+                ours.extend(new);
+            }
+            _ => {
+                ours.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// A `HorizontalPodAutoscaler`, as Seldon takes it: the older form for what that can say, as every Seldon knows it, and the newer
+/// one, which came with 1.15, for the rest. Seldon takes one of the two lists.
+fn hpa(autoscale: &Autoscale, metrics_v2: bool) -> Option<Value> {
+    let Scaler::Load { cpu, memory, metrics } = &autoscale.by else {
+        return None;
+    };
+    let uses = [("cpu", cpu), ("memory", memory)];
+    let uses = uses.into_iter().filter_map(|(name, part)| Some((name, (*part)?)));
+    let mut spec = json!({"minReplicas": autoscale.min, "maxReplicas": autoscale.max});
+    if metrics.is_empty() || !metrics_v2 {
+        let old: Vec<Value> = uses
+            .map(|(name, part)| {
+                json!({"type": "Resource", "resource": {"name": name, "targetAverageUtilization": part}})
+            })
+            .collect();
+        if old.is_empty() {
+            return None;
+        }
+        set(&mut spec, "metrics", old.into());
+    } else {
+        let all: Vec<Value> = uses
+            .map(|(name, part)| {
+                let target = json!({"type": "Utilization", "averageUtilization": part});
+                json!({"type": "Resource", "resource": {"name": name, "target": target}})
+            })
+            .chain(metrics.iter().cloned())
+            .collect();
+        set(&mut spec, "metricsv2", all.into());
+    }
+    Some(spec)
+}
+
+fn keda(autoscale: &Autoscale) -> Option<Value> {
+    let Scaler::Keda(said) = &autoscale.by else {
+        return None;
+    };
+    let mut spec = said.clone();
+    spec.insert("minReplicaCount".to_owned(), autoscale.min.into());
+    spec.insert("maxReplicaCount".to_owned(), autoscale.max.into());
+    Some(Value::Object(spec))
+}
+
+fn pdb(budget: &DisruptionBudget) -> Value {
+    match budget {
+        DisruptionBudget::MinAvailable(amount) => json!({"minAvailable": amount}),
+        DisruptionBudget::MaxUnavailable(amount) => json!({"maxUnavailable": amount}),
+    }
+}
+
+fn set(to: &mut Value, key: &str, value: Value) {
+    if let Some(map) = to.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
+}

@@ -1,0 +1,95 @@
+//! The `tracing` relation: where traces of a model's requests go, if Juju's observability stack takes them.
+//!
+//! The interface is `tracing` v2 of `canonical/charm-relation-interfaces`: who asks names the protocols it speaks in `receivers`,
+//! and is answered with a URL for each.
+
+use serde::Deserialize;
+
+use crate::config::value::{Collector, Tracing};
+use crate::juju::{self, HookTools, Invocation, Relation, ToolError};
+
+/// The endpoint.
+const TRACING: &str = "tracing";
+/// The one of the interface's protocols that Seldon's executor speaks: that of Jaeger's client in Go.
+const PROTOCOL: &str = "jaeger_thrift_http";
+/// Where a Jaeger collector takes traces.
+const PATH: &str = "/api/traces";
+
+/// Where traces go; `None` without such a relation, and until it is answered, for which it is asked here.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn read(tools: HookTools, invocation: &Invocation) -> Result<Option<Tracing>, ToolError> {
+    for relation in juju::relations(tools, invocation, TRACING)? {
+        if let Some(tracing) = answer(&relation) {
+            return Ok(Some(tracing));
+        }
+        ask(tools, invocation, &relation)?;
+    }
+    Ok(None)
+}
+
+/// What the other side says.
+fn answer(relation: &Relation) -> Option<Tracing> {
+    #[derive(Deserialize)]
+    struct Receiver {
+        protocol: Protocol,
+        url: String,
+    }
+    #[derive(Deserialize)]
+    struct Protocol {
+        name: String,
+    }
+    let receivers: Vec<Receiver> = serde_json::from_str(relation.bag.get("receivers")?).ok()?;
+    let receiver = receivers.iter().find(|receiver| receiver.protocol.name == PROTOCOL)?;
+    let url = crate::config::value::url(receiver.url.trim_end_matches('/')).ok()?;
+    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let url = if has_path { url } else { format!("{url}{PATH}") };
+    Some(Tracing::all(Collector::Endpoint(url)))
+}
+
+/// Says which protocol is wanted, once: only a leader may, and may read what it said before.
+fn ask(tools: HookTools, invocation: &Invocation, relation: &Relation) -> Result<(), ToolError> {
+    let wanted = format!("[\"{PROTOCOL}\"]");
+    if !tools.is_leader()? {
+        return Ok(());
+    }
+    let said = tools.application_bag(&relation.id, &invocation.application)?;
+    if said.get("receivers") == Some(&wanted) {
+        return Ok(());
+    }
+    tools.say_in_relation(&relation.id, "receivers", &wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(receivers: &str) -> Option<Tracing> {
+        answer(&Relation {
+            id: "tracing:1".into(),
+            application: "tempo".into(),
+            bag: [("receivers".to_owned(), receivers.to_owned())].into(),
+        })
+    }
+
+    fn receiver(name: &str, url: &str) -> String {
+        format!(r#"[{{"protocol": {{"name": "{name}", "type": "http"}}, "url": "{url}"}}]"#)
+    }
+
+    #[test]
+    fn traces_go_to_the_receiver_of_the_one_protocol_that_the_executor_speaks() {
+        for url in [
+            "http://tempo.cos.svc:14268",
+            "http://tempo.cos.svc:14268/",
+            "http://tempo.cos.svc:14268/api/traces",
+        ] {
+            let to = Collector::Endpoint("http://tempo.cos.svc:14268/api/traces".into());
+            assert_eq!(answered(&receiver(PROTOCOL, url)), Some(Tracing::all(to)));
+        }
+        assert_eq!(answered(&receiver("otlp_http", "http://tempo.cos.svc:4318")), None);
+        assert_eq!(answered(&receiver(PROTOCOL, "tempo")), None);
+        assert_eq!(answered("[]"), None);
+        assert_eq!(answered("garbage"), None);
+    }
+}
