@@ -14,6 +14,9 @@ use crate::seldon::PREDICTOR;
 /// v1.17.1, `controllers/seldondeployment_controller.go`) and Kubernetes ends a key at 63.
 const LONGEST_NAME: usize = 48;
 
+/// Longest name of a Service, in characters: Seldon makes a digest of what is longer.
+const LONGEST_SERVICE: usize = 63;
+
 /// The name becomes the name of Services: DNS-1035, or Seldon fails on it after having accepted it.
 pub fn name(layers: &mut Layers) {
     let name = layers.name;
@@ -56,10 +59,9 @@ pub fn is_service_name(name: &str) -> bool {
 /// The names of the Services that a manifest's predictors get: Seldon shortens longer ones to a digest, and other names it fails
 /// on after having accepted them.
 pub fn services(layers: &mut Layers, manifest: &Manifest) {
-    const LONGEST: usize = 63;
     let services = manifest.services(layers.name);
     for (at, service) in services.iter().enumerate() {
-        let sound = is_service_name(service) && service.len() <= LONGEST;
+        let sound = is_service_name(service) && service.len() <= LONGEST_SERVICE;
         let twice = services.iter().take(at).any(|earlier| earlier == service);
         let rule = if !sound {
             "which must be at most 63 small letters, digits and -, beginning with a letter and ending with none of -"
@@ -70,6 +72,14 @@ pub fn services(layers: &mut Layers, manifest: &Manifest) {
         };
         let rule = format!("predictors[{at}].name makes the Service {service:?}, {rule}");
         layers.fault("manifest", Rule::new(rule, "@manifest.yaml"));
+    }
+    for (at, service) in manifest.explainers(layers.name) {
+        if service.len() > LONGEST_SERVICE {
+            let rule = format!(
+                "predictors[{at}].explainer gets the Service {service:?}, which must be at most 63 characters; take a shorter name"
+            );
+            layers.fault("manifest", Rule::new(rule, "@manifest.yaml"));
+        }
     }
 }
 
@@ -155,10 +165,9 @@ pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
 
 /// The Service of an explainer must get the name that the route leads to.
 pub fn explainer(layers: &mut Layers) {
-    const LONGEST: usize = 63;
     let service = format!("{}-{PREDICTOR}-explainer", layers.name);
-    if service.len() > LONGEST {
-        let over = service.len() - LONGEST;
+    if service.len() > LONGEST_SERVICE {
+        let over = service.len() - LONGEST_SERVICE;
         let rule = format!(
             "makes the Service {service}, {over} characters longer than Kubernetes takes; give the model a shorter name"
         );

@@ -44,6 +44,15 @@ impl Manifest {
             .map(|predictor| predictor.service(model))
             .collect()
     }
+
+    /// The names of its explainers' Services under a model of that name, with the places of their predictors.
+    #[must_use]
+    pub fn explainers(&self, model: &str) -> Vec<(usize, String)> {
+        let spec = read(&self.spec).unwrap_or_default();
+        let all = spec.predictors.iter().enumerate();
+        all.filter_map(|(at, predictor)| Some((at, predictor.explainer_service(model)?.0)))
+            .collect()
+    }
 }
 
 /// Reads a manifest, YAML or JSON.

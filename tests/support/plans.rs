@@ -1,0 +1,57 @@
+//! What the tests of plans share: a site, and a plan's objects.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use seldon_model::config::{self, Config};
+use seldon_model::juju::Relation;
+use seldon_model::observed::Observed;
+use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, plan};
+use serde_json::{Value, json};
+
+pub fn relation(bag: &[(&str, &str)]) -> Relation {
+    Relation {
+        id: "gateway-info:1".into(),
+        application: "istio-pilot".into(),
+        bag: bag.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+    }
+}
+
+pub fn site() -> Site {
+    Site {
+        namespace: "edge".into(),
+        application: "iris".into(),
+        model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
+        gateway: RelatedGateway::read(&[relation(&[
+            ("gateway_name", "kubeflow-gateway"),
+            ("gateway_namespace", "kubeflow"),
+        ])]),
+        tracing: None,
+        owner: None,
+    }
+}
+
+pub fn objects(planned: &PlannedModel) -> Value {
+    let route = match &planned.route {
+        Route::Set(route) => serde_json::to_value(route).unwrap(),
+        other => json!(format!("{other:?}")),
+    };
+    json!({"model": planned.deployment, "route": route})
+}
+
+pub fn configured(options: &Value) -> Config {
+    let config = config::parse("iris", options.as_object().unwrap());
+    assert_eq!(config.faults, []);
+    config
+}
+
+pub fn rendered(options: &Value, site: &Site) -> Vec<Value> {
+    rendered_beside(options, site, &Observed::default())
+}
+
+pub fn rendered_beside(options: &Value, site: &Site, observed: &Observed) -> Vec<Value> {
+    plan(&configured(options), site, observed)
+        .models
+        .iter()
+        .map(objects)
+        .collect()
+}
