@@ -21,10 +21,11 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config::value::GatewayName;
-use crate::istio::Gateway;
 use crate::istio::listeners::Listeners;
-use crate::observed::{Identity, Observed};
+use crate::istio::{Gateway, general};
+use crate::observed::{Identity, Observed, Ports};
 use crate::render::route_name;
+use crate::seldon::DEFAULT_GRPC_PORT;
 use crate::steps::{Apply, Delete, Kind};
 
 pub use refusal::Refusal;
@@ -283,9 +284,8 @@ impl Cluster {
                 let routed = observed
                     .virtual_service(&self.identity, &route_name(&name))
                     .and_then(|route| {
-                        route
-                            .data
-                            .pointer("/spec/http/0/route/0/destination/port/number")?
+                        general(&route.data)?
+                            .pointer("/route/0/destination/port/number")?
                             .as_u64()
                     });
                 let said = state.address.port().map(u64::from);
@@ -293,7 +293,7 @@ impl Cluster {
             })
     }
 
-    async fn ports(&self) -> Result<BTreeMap<String, u16>, Refusal> {
+    async fn ports(&self) -> Result<BTreeMap<String, Ports>, Refusal> {
         #[derive(Clone, Debug, Default, Deserialize)]
         struct Spec {
             #[serde(default)]
@@ -313,14 +313,17 @@ impl Cluster {
                 &ListParams::default().labels("seldon-deployment-id"),
             )
             .await?;
-        let port = |service: &Object<Spec, Value>| {
+        let ports = |service: &Object<Spec, Value>| {
             let ports = &service.spec.ports;
-            let http = ports.iter().find(|port| port.name.starts_with("http"));
-            http.or(ports.first()).map(|port| port.port)
+            let named = |name: &str| ports.iter().find(|port| port.name.starts_with(name));
+            Some(Ports {
+                http: named("http").or(ports.first())?.port,
+                grpc: named("grpc").map_or(DEFAULT_GRPC_PORT, |port| port.port),
+            })
         };
         Ok(services
             .iter()
-            .filter_map(|service| Some((service.name_any(), port(service)?)))
+            .filter_map(|service| Some((service.name_any(), ports(service)?)))
             .collect())
     }
 

@@ -128,6 +128,8 @@ pub struct Model {
     pub prefix: Prefix,
     /// The host names it answers to.
     pub hosts: Vec<String>,
+    /// The host name by which its calls over gRPC are known without headers.
+    pub grpc_host: Option<String>,
     /// How long the gateway waits for an answer.
     pub timeout: Option<Milliseconds>,
     /// How often the gateway tries again; `None` leaves it to Istio.
@@ -196,7 +198,7 @@ impl Model {
             )
         } else if self.server.graph.is_some() && layer::OF_A_NODE.contains(&word) {
             format!("set {word} in the graph and juju config {application} graph=@graph.yaml")
-        } else if self.manifest.is_some() && !["prefix", "gateway"].contains(&word) {
+        } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&word) {
             format!("set {word} in the manifest and juju config {application} manifest=@manifest.yaml")
         } else {
             format!("juju config {application} {word}={value}")
@@ -259,6 +261,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
     check::route_names(application, &mut config);
     check::service_names(application, &mut config);
     check::overlaps(application, &mut config);
+    check::grpc_hosts(application, &mut config);
     config.models.sort_by(|a, b| a.name.cmp(&b.name));
     config
 }

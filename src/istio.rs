@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Routes for the requests that come in at a gateway.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,13 @@ pub struct VirtualServiceSpec {
     pub http: Vec<HttpRoute>,
 }
 
+/// What a VirtualService in the cluster says of requests that no other of its routes takes: the first that matches is taken, so it is
+/// the last.
+#[must_use]
+pub fn general(object: &Value) -> Option<&Value> {
+    object.pointer("/spec/http")?.as_array()?.last()
+}
+
 /// A gateway; [`listeners`] reads what it takes.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -50,8 +58,9 @@ pub struct HttpRoute {
     /// Which requests it is for: any of these.
     #[serde(rename = "match")]
     pub matches: Vec<HttpMatch>,
-    /// What becomes of the path.
-    pub rewrite: Rewrite,
+    /// What becomes of the path; left out, it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
     /// Where requests go.
     pub route: Vec<Destination>,
     /// What becomes of headers.
@@ -72,30 +81,36 @@ pub struct HttpRoute {
 }
 
 /// A condition on a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct HttpMatch {
+    /// The host that it is for as the client wrote it, perhaps with a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Text>,
     /// Headers that it must have, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, Exactly>,
-    /// The path.
-    pub uri: Uri,
+    pub headers: BTreeMap<String, Text>,
+    /// The path; any where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<Text>,
 }
 
-/// A condition on a path.
+/// A condition on a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Uri {
+pub enum Text {
     /// It begins with this, as plain text: `/a` is a prefix of `/ab`.
     Prefix(String),
     /// It is this.
     Exact(String),
+    /// All of it matches this expression of RE2.
+    Regex(String),
 }
 
-/// A text that must be this.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Exactly {
-    /// The text.
-    pub exact: String,
+/// The condition that a request is for a host, on whatever port: a client that connects to another than 80 or 443 names it, and Istio
+/// leaves it there (`istio/istio`, `gateway.go`, `StripHostPort`, which is off by default).
+#[must_use]
+pub fn authority(host: &str) -> Text {
+    Text::Regex(format!("{}(:[0-9]+)?", host.replace('.', "[.]")))
 }
 
 /// Replaces what matched.

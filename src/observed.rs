@@ -14,7 +14,7 @@ use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
 use crate::istio::rival::Claim;
 use crate::render::{PlannedPredictor, label};
-use crate::seldon::DeploymentState;
+use crate::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, ServiceState};
 
 /// A Deployment, as far as it is read.
 pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
@@ -61,6 +61,15 @@ impl Identity {
     }
 }
 
+/// The ports of a predictor's Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// For HTTP.
+    pub http: u16,
+    /// For gRPC.
+    pub grpc: u16,
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
@@ -74,8 +83,8 @@ pub struct Observed {
     pub deployments: Vec<Deployment>,
     /// The pods of those; looked for only when something is not as it should be.
     pub pods: Vec<Pod>,
-    /// The HTTP ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
-    pub services: BTreeMap<String, u16>,
+    /// The ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
+    pub services: BTreeMap<String, Ports>,
     /// Our application's StatefulSet.
     pub owner: Option<OwnerReference>,
     /// Whether this Seldon takes no metrics in the words of autoscaling/v2, as before 1.15.
@@ -114,11 +123,18 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// The port of a predictor's Service: the Service's own where it was looked up, else as Seldon reports that of the first one.
+    /// The ports of a predictor's Service: the Service's own where it was looked up, else as Seldon reports them, of HTTP that of the
+    /// first one, else Seldon's defaults.
     #[must_use]
-    pub fn port(&self, model: &str, service: &str) -> Option<u16> {
-        let found = self.services.get(service).copied();
-        found.or_else(|| self.state(model).address.port())
+    pub fn ports(&self, model: &str, service: &str) -> Ports {
+        self.services.get(service).copied().unwrap_or_else(|| {
+            let state = self.state(model);
+            let grpc = state.services.get(service).and_then(ServiceState::grpc_port);
+            Ports {
+                http: state.address.port().unwrap_or(DEFAULT_HTTP_PORT),
+                grpc: grpc.unwrap_or(DEFAULT_GRPC_PORT),
+            }
+        })
     }
 
     /// The Deployments of a model, without those of a SeldonDeployment that was deleted: Kubernetes takes them away in its

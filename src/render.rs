@@ -3,6 +3,7 @@
 pub mod history;
 mod objects;
 mod pod;
+pub(crate) mod route;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -196,14 +197,14 @@ pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
         models: config
             .models
             .iter()
-            .map(|model| planned(model, site, observed))
+            .map(|model| planned(model, config, site, observed))
             .collect(),
         held: config.held.clone(),
         prune: config.faults.is_empty(),
     }
 }
 
-fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
+fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> PlannedModel {
     let (deployment, predictors) = objects::seldon_deployment(model, site, !observed.lacks_metrics_v2);
     let gateway = match (&model.gateway, &site.gateway) {
         (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
@@ -221,8 +222,17 @@ fn planned(model: &Model, site: &Site, observed: &Observed) -> PlannedModel {
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
     history::keep(&mut planned, observed);
+    // What somebody has asked for goes before what nobody has.
+    let seldons = route::seldons_prefix(model, site)
+        .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
     planned.route = match (&planned.gateway, &site.gateway) {
-        (Some(gateway), _) => Route::Set(Box::new(objects::virtual_service(model, site, gateway, &traffic))),
+        (Some(gateway), _) => Route::Set(Box::new(route::virtual_service(
+            &planned,
+            site,
+            gateway,
+            &traffic,
+            seldons.as_ref(),
+        ))),
         (None, RelatedGateway::Missing) => Route::Gone,
         (None, _) => Route::Kept,
     };

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// The port of a predictor's Service while the Service is not there to be asked: Seldon's default.
 pub const DEFAULT_HTTP_PORT: u16 = 8000;
+/// The same for gRPC.
+pub const DEFAULT_GRPC_PORT: u16 = 5001;
 
 /// The predictor of a model.
 pub const PREDICTOR: &str = "default";
@@ -254,6 +256,9 @@ pub struct DeploymentState {
     pub address: Address,
     /// What else it says, by name.
     pub conditions: Vec<Condition>,
+    /// What the operator says of Services, by name. Written once and not renewed.
+    #[serde(rename = "serviceStatus")]
+    pub services: BTreeMap<String, ServiceState>,
 }
 
 /// One of the things that the operator says.
@@ -265,6 +270,22 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+}
+
+/// What the operator says of a Service.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServiceState {
+    /// `<service>.<namespace>:<port>`
+    pub grpc_endpoint: String,
+}
+
+impl ServiceState {
+    /// The port in the endpoint.
+    #[must_use]
+    pub fn grpc_port(&self) -> Option<u16> {
+        self.grpc_endpoint.rsplit_once(':')?.1.parse().ok()
+    }
 }
 
 /// A place inside the cluster.

@@ -103,6 +103,13 @@ pub enum Obstacle {
         /// The VirtualService, as `namespace/name`.
         route: String,
     },
+    /// Its calls over gRPC are claimed by a VirtualService that is not ours.
+    GrpcRival {
+        /// The host that was asked for.
+        host: String,
+        /// The VirtualService, as `namespace/name`.
+        route: String,
+    },
     /// An older route takes every path, and this Istio asks it first.
     Hidden {
         /// The VirtualService, as `namespace/name`.
@@ -332,9 +339,9 @@ fn rival(
     claims: &[Claim],
 ) -> Option<Obstacle> {
     let model = &planned.model;
-    // Ours counts as the older one only for the prefix it has already.
-    let ours = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
-    let goes_before_us = |claim: &&Claim| ours.is_none_or(|ours| claim.goes_before(ours));
+    // Ours counts as the older one only for what it has already.
+    let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
+    let goes_before_us = |claim: &&Claim| for_prefix.is_none_or(|ours| claim.goes_before(ours));
     let place = |claim: &Claim| format!("{}/{}", claim.namespace, claim.name);
     let rival = claims
         .iter()
@@ -352,7 +359,20 @@ fn rival(
             .filter(|_| !observed.catch_all_goes_last)
             .map(|claim| Obstacle::Hidden { route: place(claim) })
     };
-    rival.or_else(hidden)
+    let of_calls = || {
+        let host = model.grpc_host.as_ref()?;
+        let takes = |claim: &Claim| claim.takes_calls(gateway, &model.hosts, host);
+        let ours = ours.filter(|ours| takes(ours));
+        claims
+            .iter()
+            .filter(|claim| takes(claim))
+            .find(|claim| ours.is_none_or(|ours| claim.goes_before(ours)))
+            .map(|claim| Obstacle::GrpcRival {
+                host: host.clone(),
+                route: place(claim),
+            })
+    };
+    rival.or_else(of_calls).or_else(hidden)
 }
 
 fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {

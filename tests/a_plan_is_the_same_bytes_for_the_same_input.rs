@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use plans::{configured, relation, rendered, rendered_beside, site};
 use proptest::prelude::*;
 use seldon_model::config;
-use seldon_model::observed::Observed;
+use seldon_model::observed::{Observed, Ports};
 use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ fn the_blogs_model_is_the_blogs_two_objects() {
 fn every_option_has_its_place() {
     let mut site = site();
     let mut observed = Observed::default();
-    observed.services.insert("fraud-default".into(), 9000);
+    let ports = Ports { http: 9000, grpc: 9500 };
+    observed.services.insert("fraud-default".into(), ports);
     site.owner = Some(OwnerReference {
         api_version: "apps/v1".into(),
         kind: "StatefulSet".into(),
@@ -56,6 +57,7 @@ fraud:
   image-pull-policy: Always
   prefix: /fraud/
   hosts: [fraud.example]
+  grpc-host: fraud.example
   timeout: 1500ms
   retries: 0
   gateway: istio-system/other
@@ -102,6 +104,16 @@ fn a_canary_and_a_shadow_are_predictors_with_their_own_services() {
     });
     let all = answering(&["default", "canary", "shadow"]);
     insta::assert_yaml_snapshot!("canary_and_shadow", rendered_beside(&options, &site(), &all));
+}
+
+#[test]
+fn calls_over_grpc_are_known_by_headers_or_by_host() {
+    let options = json!({
+        "image": "iris:1", "protocol": "v2", "hosts": "*.plant.example", "grpc-host": "iris.plant.example",
+        "canary": "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}",
+    });
+    let all = answering(&["default", "canary"]);
+    insta::assert_yaml_snapshot!("grpc", rendered_beside(&options, &site(), &all)[0]["route"]["spec"]);
 }
 
 #[test]
@@ -257,8 +269,100 @@ proptest! {
             let better = (answers[0] && weight < 100) || (answers[1] && weight > 0);
             prop_assert!(!(silent && better), "{:?} with {:?} answering", all, there);
         }
-        let by_header = object["route"]["spec"]["http"].as_array().unwrap().len() > 1;
+        // One route is for calls over gRPC, and one for all other requests.
+        let by_header = object["route"]["spec"]["http"].as_array().unwrap().len() > 2;
         prop_assert_eq!(by_header, header && answers[1]);
+    }
+}
+
+/// Where a route leads to, copies included.
+fn destinations(http: &Value) -> Vec<Value> {
+    let shares = http["route"].as_array().unwrap().iter();
+    let to = shares.map(|share| share["destination"].clone());
+    to.chain(http.get("mirror").cloned()).collect()
+}
+
+proptest! {
+    #[test]
+    fn calls_over_grpc_go_where_requests_go_but_to_the_other_port(
+        weight in 0..=100_u8,
+        answers in prop::collection::vec(any::<bool>(), 3),
+        header in any::<bool>(),
+        protocol in prop::sample::select(vec!["", "seldon", "v2", "tensorflow"]),
+        grpc_host in any::<bool>(),
+        ports in (1..=u16::MAX, 1..=u16::MAX),
+    ) {
+        let headers = if header { ", match: {x: y}" } else { "" };
+        let options = json!({
+            "image": "iris:1", "protocol": protocol, "grpc-host": if grpc_host { "iris.example" } else { "" },
+            "canary": format!("{{image: 'iris:2', weight: {weight}{headers}}}"), "shadow": "{image: 'iris:3'}",
+        });
+        let names = ["default", "canary", "shadow"];
+        let there: Vec<&str> = names.into_iter().zip(&answers).filter_map(|(name, is)| is.then_some(name)).collect();
+        let mut observed = answering(&there);
+        for name in names {
+            observed.services.insert(format!("iris-{name}"), Ports { http: ports.0, grpc: ports.1 });
+        }
+        let object = rendered_beside(&options, &site(), &observed).remove(0);
+        let http = object["route"]["spec"]["http"].as_array().unwrap();
+        let is_grpc = |http: &&Value| http["match"][0]["headers"].get("content-type").is_some();
+        let (calls, requests): (Vec<_>, Vec<_>) = http.iter().partition(is_grpc);
+        for (routes, port) in [(&calls, ports.1), (&requests, ports.0)] {
+            for to in routes.iter().flat_map(|http| destinations(http)) {
+                prop_assert_eq!(&to["port"]["number"], &json!(port));
+                let host = to["host"].as_str().unwrap();
+                prop_assert!(names.iter().any(|name| host == format!("iris-{name}.edge.svc.cluster.local")), "{}", host);
+            }
+        }
+        let split = |http: &Value| shares(&json!({"spec": {"http": [http]}}));
+        prop_assert_eq!(split(calls.last().unwrap()), split(requests.last().unwrap()));
+        // By headers, and by host if there is one.
+        for http in &calls {
+            prop_assert_eq!(http["match"].as_array().unwrap().len(), 1 + usize::from(grpc_host));
+        }
+    }
+}
+
+#[test]
+fn what_a_browser_asks_from_the_page_of_a_model_reaches_the_model() {
+    let http = |options: Value| rendered(&options, &site()).remove(0)["route"]["spec"]["http"].clone();
+    let own = |http: &Value| -> Vec<Value> {
+        let last = http.as_array().unwrap().last().unwrap();
+        last["match"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["uri"].clone())
+            .collect()
+    };
+    let seldons = json!({"prefix": "/seldon/edge/iris/"});
+    let of_seldon = http(json!({"image": "iris:1"}));
+    assert_eq!(own(&of_seldon).last(), Some(&seldons));
+    assert_eq!(of_seldon.as_array().unwrap().len(), 2);
+    // Where it is asked for, for this model or another one, it is not there twice.
+    let asked = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
+    assert_eq!(
+        own(&http(asked)),
+        [seldons.clone(), json!({"exact": "/seldon/edge/iris"})]
+    );
+    let others = json!({"image": "iris:1", "models": "{iris: {}, other: {prefix: /seldon/}}"});
+    assert!(!own(&http(others)).contains(&seldons));
+    // The page of v2 asks at the root of the host, where only the page itself tells whose call it is.
+    for protocol in ["v2", "kfserving"] {
+        let manifest = format!(
+            "{{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {{protocol: {protocol}, predictors: [
+            {{name: a, graph: {{name: m, implementation: TRITON_SERVER, modelUri: 'gs://b/m'}}}}]}}}}"
+        );
+        let of_v2 = http(json!({"manifest": manifest, "prefix": "/m.1/"}));
+        let page = &of_v2[1];
+        assert_eq!(
+            page["match"],
+            json!([{
+                "uri": {"prefix": "/v2/"}, "headers": {"referer": {"regex": "https?://[^/]+/m[.]1/v2/docs/.*"}},
+            }])
+        );
+        assert!(page.get("rewrite").is_none());
+        assert_eq!(of_v2.as_array().unwrap().len(), 3);
     }
 }
 

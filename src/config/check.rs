@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fault::{Fault, Place};
 use super::layer::Layers;
 use super::manifest::Manifest;
-use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet};
+use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet, nearest_host};
 use super::{Config, Server, Source};
 use crate::render::route_name;
 use crate::seldon::PREDICTOR;
@@ -192,6 +192,56 @@ fn protocols(layers: &mut Layers, server: &Implementation, protocol: Protocol) {
             example: names.first().copied().unwrap_or_default().to_owned(),
         },
     );
+}
+
+/// Where the hosts of a model are named, that for gRPC must be among them: no others lead to its route.
+pub fn grpc_host(layers: &mut Layers, host: &str, hosts: &[String]) {
+    if nearest_host(hosts, host).is_none() {
+        let hosts = hosts.join(",");
+        let rule = format!("lacks {host}, which is the grpc-host");
+        let broken = Rule::of(hosts.clone(), rule, format!("{hosts},{host}"));
+        layers.fault("hosts", broken);
+    }
+}
+
+/// A model's host for gRPC must lead to that model. Of two that have the same, neither is touched, as with prefixes; one whose calls
+/// would go to the hosts of another is not touched either.
+pub fn grpc_hosts(application: &str, config: &mut Config) {
+    let mut clashes = Vec::new();
+    for (at, one) in config.models.iter().enumerate() {
+        let Some(host) = &one.grpc_host else {
+            continue;
+        };
+        let near = nearest_host(&one.hosts, host);
+        for (of, other) in config.models.iter().enumerate() {
+            let gateways_meet = one.gateway.is_none() || other.gateway.is_none() || one.gateway == other.gateway;
+            if of == at || !gateways_meet {
+                continue;
+            }
+            if other.grpc_host.as_ref() == Some(host) && of < at {
+                let rule = format!("is that of {} already; each model needs its own", other.name);
+                clashes.push((one.name.clone(), host.clone(), rule, Some(other.name.clone())));
+            } else if nearest_host(&other.hosts, host) > near {
+                let rule = format!(
+                    "is one of the hosts of {}, so that its calls go there; take another name",
+                    other.name
+                );
+                clashes.push((one.name.clone(), host.clone(), rule, None));
+            }
+        }
+    }
+    for (name, host, rule, other) in clashes {
+        // One fault for each model, however many it clashes with.
+        if config.held.insert(name.clone()) {
+            let broken = Rule::of(host, rule, format!("{name}.example.com"));
+            config
+                .faults
+                .push(Fault::new(application, &Place::Entry(name), "grpc-host", broken));
+        }
+        config.held.extend(other);
+    }
+    let Config { models, held, .. } = config;
+    models.retain(|model| !held.contains(&model.name));
 }
 
 /// Two models may not claim the same requests. Neither of the two is touched: which one is wrong, only a person

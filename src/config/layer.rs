@@ -14,7 +14,7 @@ use super::yaml::yaml;
 use super::{Model, Server, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 28] = [
+pub const WORDS: [&str; 29] = [
     "manifest",
     "graph",
     "image",
@@ -35,6 +35,7 @@ pub const WORDS: [&str; 28] = [
     "explainer",
     "prefix",
     "hosts",
+    "grpc-host",
     "timeout",
     "retries",
     "headers",
@@ -122,6 +123,8 @@ impl<'a> Layers<'a> {
             (self.canary(protocol), self.shadow(protocol))
         };
         let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
+        let prefix = self.text("prefix", value::prefix).or(default_prefix)?;
+        let hosts = self.hosts();
         let model = Model {
             name: self.name.to_owned(),
             is_entry: self.entry.is_some(),
@@ -133,15 +136,9 @@ impl<'a> Layers<'a> {
             canary,
             shadow,
             explainer: if is_manifest { None } else { self.explainer(protocol) },
-            prefix: self.text("prefix", value::prefix).or(default_prefix)?,
-            hosts: self
-                .take("hosts", |value| match value {
-                    // `*` and `*.domain` are no YAML.
-                    Value::String(text) if !text.trim_start().starts_with('[') => value::hosts(value),
-                    Value::String(text) => value::hosts(&yaml(text)?),
-                    other => value::hosts(other),
-                })
-                .unwrap_or_else(|| vec!["*".to_owned()]),
+            prefix,
+            grpc_host: self.grpc_host(&hosts),
+            hosts,
             timeout: self.text("timeout", value::duration),
             retries: self
                 .number("retries", 0..=10)
@@ -152,6 +149,22 @@ impl<'a> Layers<'a> {
             annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
         };
         Some(model)
+    }
+
+    fn hosts(&mut self) -> Vec<String> {
+        let hosts = self.take("hosts", |value| match value {
+            // `*` and `*.domain` are no YAML.
+            Value::String(text) if !text.trim_start().starts_with('[') => value::hosts(value),
+            Value::String(text) => value::hosts(&yaml(text)?),
+            other => value::hosts(other),
+        });
+        hosts.unwrap_or_else(|| vec!["*".to_owned()])
+    }
+
+    fn grpc_host(&mut self, hosts: &[String]) -> Option<String> {
+        let host = self.text("grpc-host", value::host)?;
+        check::grpc_host(self, &host, hosts);
+        Some(host)
     }
 
     /// Reads the words of a server, and sees that there is one where it is needed.

@@ -7,6 +7,7 @@ use super::layer::Layers;
 use super::value::{Protocol, Rule};
 use super::yaml::scalars;
 use super::{Server, value};
+use crate::render::route::OF_GRPC;
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
@@ -122,6 +123,10 @@ fn matched(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
                 "{:?} is no name of a header: small letters, digits, - and _",
                 value::name_in(name)
             );
+            return Err(Rule::new(rule, EXAMPLE));
+        }
+        if OF_GRPC.contains(&name.as_str()) {
+            let rule = format!("{name} is what calls over gRPC are told apart by; take another header");
             return Err(Rule::new(rule, EXAMPLE));
         }
         if value.is_empty() || value.contains(|c: char| c.is_control()) {

@@ -20,7 +20,7 @@ pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pu
 pub use pod_spec::PodFields;
 pub(crate) use pod_spec::pod;
 pub use route::{GatewayName, Milliseconds, Prefix};
-pub(crate) use route::{duration, gateway, hosts, hosts_meet, prefix};
+pub(crate) use route::{duration, gateway, host, hosts, hosts_meet, nearest_host, prefix};
 pub use scale::{Autoscale, DisruptionBudget, Scaler};
 pub(crate) use scale::{autoscale, disruption_budget};
 pub use server::{Image, Implementation, Protocol};
@@ -48,7 +48,7 @@ impl Rule {
         }
     }
 
-    fn of(value: impl Into<String>, rule: impl Into<String>, example: impl Into<String>) -> Self {
+    pub(super) fn of(value: impl Into<String>, rule: impl Into<String>, example: impl Into<String>) -> Self {
         Self {
             value: Some(value.into()),
             ..Self::new(rule, example)

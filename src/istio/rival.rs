@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::{Text, authority};
 use crate::config::value::{GatewayName, Prefix, hosts_meet};
 
 /// What somebody's VirtualService claims on a gateway.
@@ -23,6 +24,8 @@ pub struct Claim {
     hosts: Vec<String>,
     gateways: Vec<String>,
     paths: Vec<Path>,
+    /// The hosts that all requests to are its own, whatever their path: so a model's calls over gRPC are told apart.
+    authorities: Vec<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -79,11 +82,13 @@ impl Claim {
     pub fn read(namespace: &str, name: &str, created: Option<Timestamp>, spec: &Value) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
         let mut paths = Vec::new();
+        let mut authorities = Vec::new();
         for http in spec.http {
             if http.matches.is_empty() {
                 paths.push(Path::Everything);
             }
             for one in http.matches {
+                authorities.extend(of_authority(&one));
                 paths.extend(path(one));
             }
         }
@@ -94,6 +99,7 @@ impl Claim {
             hosts: spec.hosts,
             gateways: spec.gateways,
             paths,
+            authorities,
         }
     }
 
@@ -130,6 +136,15 @@ impl Claim {
             })
     }
 
+    /// Whether it wants calls over gRPC to `host` on that gateway.
+    #[must_use]
+    pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
+        self.competes(gateway, hosts)
+            && [authority(host), Text::Exact(host.to_owned())]
+                .iter()
+                .any(|text| self.authorities.contains(text))
+    }
+
     /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
     /// 1.15 on, and leaves it where it is before that.
     #[must_use]
@@ -161,6 +176,12 @@ fn path(one: Match) -> Option<Path> {
         }
         (None, None, _) => None,
     }
+}
+
+/// The authority of a match that has one and no path.
+fn of_authority(one: &Match) -> Option<Text> {
+    let authority = one.conditions.get("authority").filter(|_| one.uri.is_none())?;
+    Text::deserialize(authority).ok()
 }
 
 fn of_prefix(prefix: String, ignore_case: bool) -> Path {
@@ -227,6 +248,40 @@ mod tests {
         ] {
             assert!(overlaps(&claim(json!([{"match": [one]}]))), "{one}");
         }
+    }
+
+    #[test]
+    fn calls_over_grpc_are_told_apart_by_host_and_headers_and_claim_no_path() {
+        let calls = json!({"headers": {
+            "content-type": {"prefix": "application/grpc"}, "seldon": {"exact": "iris"}, "namespace": {"exact": "edge"},
+        }});
+        let seldons_own = json!({
+            "uri": {"regex": ".*tensorflow.*|.*seldon.protos.*|.*inference.*"},
+            "headers": {"seldon": {"exact": "iris"}, "namespace": {"exact": "edge"}},
+        });
+        let page =
+            json!({"uri": {"prefix": "/v2/"}, "headers": {"referer": {"regex": "https?://[^/]+/model/v/v2/docs/.*"}}});
+        let to_host = json!({
+            "authority": {"regex": "iris[.]example(:[0-9]+)?"}, "headers": {"content-type": {"prefix": "application/grpc"}},
+        });
+        let gate = gateway("istio/gate").unwrap();
+        let every = ["*".to_owned()];
+        for one in [calls, seldons_own, page, to_host.clone()] {
+            let theirs = claim(json!([{"match": [one]}]));
+            assert!(!overlaps(&theirs) && !theirs.takes_everything(&gate, &every), "{one}");
+            assert_eq!(
+                theirs.takes_calls(&gate, &every, "iris.example"),
+                one == to_host,
+                "{one}"
+            );
+        }
+        let theirs = claim(json!([{"match": [to_host]}]));
+        assert!(!theirs.takes_calls(&gate, &every, "iris2example"));
+        assert!(!theirs.takes_calls(&gateway("istio/door").unwrap(), &every, "iris.example"));
+        let by_hand = claim(json!([{"match": [{"authority": {"exact": "iris.example"}}]}]));
+        assert!(by_hand.takes_calls(&gate, &every, "iris.example"));
+        let some = json!([{"match": [{"authority": {"exact": "iris.example"}, "uri": {"prefix": "/theirs/"}}]}]);
+        assert!(!claim(some).takes_calls(&gate, &every, "iris.example"));
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn rights(missing: &[Right]) -> String {
 pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
     let namespace = case.namespace;
     let mend = model.set(case.application, "prefix", "/…/");
+    let mend_host = model.set(case.application, "grpc-host", "…");
     let model = &model.name;
     match obstacle {
         Obstacle::Foreign {
@@ -116,6 +117,9 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
                 "{model}: there is a {kind} {name} of {whose}, which is left alone; take another name, or kubectl -n {namespace} delete {} {name}",
                 kind.to_lowercase()
             )
+        }
+        Obstacle::GrpcRival { host, route } => {
+            format!("{model}: grpc-host {host} is taken by VirtualService {route} on the same gateway: {mend_host}")
         }
         Obstacle::Rival { prefix, route } => {
             format!("{model}: prefix {prefix} is taken by VirtualService {route} on the same gateway: {mend}")

@@ -1,4 +1,4 @@
-//! The two objects of a model.
+//! The SeldonDeployment of a model.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,14 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::traffic::Traffic;
-use super::{PlannedPredictor, Site, label, pod, route_name};
+use super::{PlannedPredictor, Site, label, pod};
 use crate::config::graph::{Kind, Node};
-use crate::config::value::{GatewayName, HeaderChanges};
 use crate::config::{self, Model, Server};
-use crate::istio::{
-    Destination, Exactly, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite,
-    Service, Uri, VirtualService, VirtualServiceSpec,
-};
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
     CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
     SeldonDeployment, SeldonDeploymentSpec,
 };
-
-/// Where an explainer answers, below its model's prefix.
-const EXPLAINER: &str = "explainer/";
 
 /// The SeldonDeployment of a model, and its predictors.
 pub fn seldon_deployment(model: &Model, site: &Site, metrics_v2: bool) -> (Value, Vec<PlannedPredictor>) {
@@ -233,110 +224,8 @@ fn explainer(model: &str, explainer: &config::Explainer) -> Explainer {
     }
 }
 
-/// The VirtualService of a model: its prefix, with and without the last slash, to its predictors.
-pub fn virtual_service(model: &Model, site: &Site, gateway: &GatewayName, traffic: &Traffic) -> VirtualService {
-    let service = |service: &str, port: u16| Service {
-        host: format!("{service}.{}.svc.cluster.local", site.namespace),
-        port: Port { number: port },
-    };
-    let alone = traffic.shares.len() == 1;
-    let with = |headers: &BTreeMap<String, String>| -> Vec<HttpMatch> {
-        let headers: BTreeMap<String, Exactly> = headers
-            .iter()
-            .map(|(name, value)| (name.clone(), Exactly { exact: value.clone() }))
-            .collect();
-        // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
-        [
-            Uri::Prefix(model.prefix.to_string()),
-            Uri::Exact(model.prefix.bare().to_owned()),
-        ]
-        .map(|uri| HttpMatch {
-            uri,
-            headers: headers.clone(),
-        })
-        .into()
-    };
-    let all = HttpRoute {
-        matches: with(&BTreeMap::new()),
-        rewrite: Rewrite { uri: "/".to_owned() },
-        route: traffic
-            .shares
-            .iter()
-            .map(|share| Destination {
-                destination: service(&share.service, share.port),
-                weight: (!alone).then_some(share.weight),
-            })
-            .collect(),
-        headers: headers(model),
-        mirror: traffic.mirror.as_ref().map(|share| service(&share.service, share.port)),
-        mirror_percentage: traffic.mirror.as_ref().map(|share| Percent {
-            value: f64::from(share.weight),
-        }),
-        timeout: model.timeout.map(|timeout| timeout.to_string()),
-        retries: Some(
-            model
-                .retries
-                .map_or_else(Retries::of_lost_connections, |attempts| Retries {
-                    attempts,
-                    retry_on: None,
-                }),
-        ),
-    };
-    // The first that matches is taken, so the one for all requests is the last.
-    let mut http: Vec<HttpRoute> = Vec::new();
-    if let (Some(canary), Some(share)) = (&model.canary, &traffic.by_header) {
-        http.push(HttpRoute {
-            matches: with(&canary.headers),
-            route: vec![Destination {
-                destination: service(&share.service, share.port),
-                weight: None,
-            }],
-            ..all.clone()
-        });
-    }
-    if let Some(share) = &traffic.explainer {
-        let prefix = format!("{}{EXPLAINER}", model.prefix);
-        http.push(HttpRoute {
-            matches: vec![HttpMatch {
-                uri: Uri::Prefix(prefix),
-                headers: BTreeMap::new(),
-            }],
-            route: vec![Destination {
-                destination: service(&share.service, share.port),
-                weight: None,
-            }],
-            mirror: None,
-            mirror_percentage: None,
-            ..all.clone()
-        });
-    }
-    http.push(all);
-    VirtualService {
-        metadata: metadata(&route_name(&model.name), model, site),
-        spec: VirtualServiceSpec {
-            hosts: model.hosts.clone(),
-            gateways: vec![gateway.to_string()],
-            http,
-        },
-    }
-}
-
-fn headers(model: &Model) -> Option<HeaderOperations> {
-    let changes = |changes: &HeaderChanges| {
-        (!changes.is_empty()).then(|| HeaderValues {
-            set: changes.set.clone(),
-            add: changes.add.clone(),
-            remove: changes.remove.clone(),
-        })
-    };
-    let operations = HeaderOperations {
-        request: changes(&model.headers.request),
-        response: changes(&model.headers.response),
-    };
-    (operations != HeaderOperations::default()).then_some(operations)
-}
-
-fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
+/// What an object of a model says of itself.
+pub(super) fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(site.namespace.clone()),

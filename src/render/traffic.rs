@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::{PlannedModel, PlannedPredictor, Site, route_name};
 use crate::config::Model;
-use crate::observed::Observed;
+use crate::istio::general;
+use crate::observed::{Observed, Ports};
 use crate::ready;
-use crate::seldon::{CANARY, DEFAULT_HTTP_PORT};
+use crate::seldon::CANARY;
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +32,8 @@ pub struct Traffic {
 pub struct Share {
     /// Its name.
     pub service: String,
-    /// Its port.
-    pub port: u16,
+    /// Its ports.
+    pub ports: Ports,
     /// In percent.
     pub weight: u8,
 }
@@ -60,18 +61,20 @@ impl Live {
                 (!read.shadow).then(|| (read.service(&model.name), written.clone()))
             })
             .collect();
-        let routes: Vec<Vec<(String, u8)>> = observed
-            .virtual_service_in(&site.namespace, &route_name(&model.name))
+        let route = observed.virtual_service_in(&site.namespace, &route_name(&model.name));
+        let reached = route
             .and_then(|route| route.data.pointer("/spec/http")?.as_array())
             .into_iter()
             .flatten()
-            .map(destinations)
+            .flat_map(destinations)
+            .map(|(service, _)| service)
             .collect();
-        let reached = routes.iter().flatten().map(|(service, _)| service.clone()).collect();
         Self {
             predictors,
-            // The one for all requests is the last.
-            routed: routes.into_iter().next_back().unwrap_or_default(),
+            routed: route
+                .and_then(|route| general(&route.data))
+                .map(destinations)
+                .unwrap_or_default(),
             reached,
         }
     }
@@ -109,7 +112,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
         .collect();
     let share = |service: &str, weight: u8| Share {
         service: service.to_owned(),
-        port: observed.port(name, service).unwrap_or(DEFAULT_HTTP_PORT),
+        ports: observed.ports(name, service),
         weight,
     };
     let as_before: Vec<(&str, u8)> = live
@@ -157,7 +160,10 @@ fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
         predictors.find_map(|predictor| Some((predictor, predictor.explainer.as_ref()?)))?;
     ready::explains(planned, predictor, observed).then(|| Share {
         service: service.clone(),
-        port: *port,
+        ports: Ports {
+            http: *port,
+            ..observed.ports(&planned.model.name, service)
+        },
         weight: 100,
     })
 }

@@ -1,6 +1,6 @@
 //! Config in, objects out, and a status that is true.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::Live;
 use crate::support::kinds::{deployment, sdep, service, stateful_set};
@@ -165,10 +165,10 @@ fn what_is_no_longer_asked_for_goes_from_the_object_too() {
     assert_eq!(live.sdep("iris").unwrap()["metadata"]["labels"]["team"], "vision");
     live.config(&[("labels", ""), ("timeout", ""), ("protocol", "")]);
     live.hook("config-changed");
-    let (sdep, route) = (live.sdep("iris").unwrap(), live.route("iris").unwrap());
+    let sdep = live.sdep("iris").unwrap();
     assert!(sdep["metadata"]["labels"].get("team").is_none());
     assert!(sdep["spec"].get("protocol").is_none());
-    assert!(route["spec"]["http"][0].get("timeout").is_none());
+    assert!(live.requests("iris").get("timeout").is_none());
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn the_route_of_a_model_that_is_held_counts() {
     live.config(&[("models", "{a: {prefix: /y/, image: 'BAD'}, b: {prefix: /x/}}")]);
     let says = live.says();
     has(&says, &["blocked: 0 of 2 serve", "a: image=BAD"]);
-    let route = live.route("b").unwrap();
     assert_eq!(
-        route["spec"]["http"][0]["match"][0]["uri"]["prefix"], "/y/",
+        live.requests("b")["match"][0]["uri"]["prefix"],
+        "/y/",
         "it serves where it served"
     );
 }
@@ -254,11 +254,9 @@ fn the_route_follows_the_port_of_the_live_service() {
         &json!({"address": {"url": "http://iris-default.ports.svc.cluster.local:9000/"}}),
     );
     live.hook("update-status");
-    let route = live.route("iris").unwrap();
-    assert_eq!(
-        route["spec"]["http"][0]["route"][0]["destination"]["port"]["number"],
-        9000
-    );
+    let port = |route: &Value| route["route"][0]["destination"]["port"]["number"].clone();
+    assert_eq!(port(&live.requests("iris")), 9000);
+    assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 4, "{requests:?}");
 }

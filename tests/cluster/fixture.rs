@@ -162,6 +162,12 @@ impl Live {
         self.get(&vs(), &format!("{model}-route"))
     }
 
+    /// The part of its route that is for all requests, the last.
+    pub fn requests(&self, model: &str) -> Value {
+        let route = self.route(model).unwrap();
+        route["spec"]["http"].as_array().unwrap().last().unwrap().clone()
+    }
+
     /// Makes or changes an object as somebody else.
     pub fn apply_as(&self, manager: &str, resource: &ApiResource, name: &str, object: &Value) {
         let patch = Patch::Apply(with_type(resource, name, object));
@@ -269,12 +275,7 @@ impl Live {
 
     /// Where the requests for a model go, as `predictor weight`; those with a canary's headers aside.
     pub fn shares(&self, model: &str) -> Vec<String> {
-        let route = self.route(model).unwrap()["spec"]["http"]
-            .as_array()
-            .unwrap()
-            .last()
-            .unwrap()["route"]
-            .clone();
+        let route = self.requests(model)["route"].clone();
         let share = |share: &Value| {
             let host = text(&share["destination"]["host"]);
             let weight = share["weight"].as_u64().unwrap_or(100);

@@ -11,6 +11,7 @@
 )]
 
 mod applies;
+mod calls;
 mod converges;
 mod fixture;
 mod gateways;

@@ -42,7 +42,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
         says = live.says();
     }
     has(&says, &["active: iris serves ", " at /model/iris/"]);
-    let route = live.route("iris").unwrap()["spec"]["http"][0].clone();
+    let route = live.requests("iris");
     let shares = route["route"].as_array().unwrap();
     if shares.len() > 1 {
         let sum: u64 = shares.iter().map(|share| share["weight"].as_u64().unwrap()).sum();
@@ -202,10 +202,10 @@ fn a_shadow_gets_copies_once_it_answers() {
         .replace("traffic: 25", "traffic: 20\n    shadow: true");
     live.config(&[("image", ""), ("manifest", &shadowed)]);
     live.hook("config-changed");
-    assert!(live.route("iris").unwrap()["spec"]["http"][0].get("mirror").is_none());
+    assert!(live.requests("iris").get("mirror").is_none());
     live.seldon_serves("iris");
     has(&live.says(), &["active"]);
-    let route = live.route("iris").unwrap()["spec"]["http"][0].clone();
+    let route = live.requests("iris");
     assert_eq!(live.shares("iris"), ["blue 100"]);
     assert_eq!(route["mirror"]["host"], "iris-green.shadowed.svc.cluster.local");
     assert_eq!(route["mirrorPercentage"]["value"], 20);

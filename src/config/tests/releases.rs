@@ -63,6 +63,11 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
         ),
         (
             "canary",
+            "{match: {namespace: blue}}",
+            "option canary: match: namespace is what calls over gRPC are told apart by; take another header",
+        ),
+        (
+            "canary",
             "{match: {x: ''}}",
             "option canary: match: x has no value to be equal to",
         ),

@@ -1,6 +1,8 @@
 //! What leads to a model: prefix, hosts, time, gateway.
 
-use super::{fault, model};
+use serde_json::json;
+
+use super::{fault, model, parsed};
 
 #[test]
 fn a_prefix_is_one_that_every_gateway_reads_alike() {
@@ -72,4 +74,73 @@ fn routes_take_hosts_times_and_gateways() {
         "kubeflow/kubeflow-gateway"
     );
     assert!(fault("gateway", "kubeflow-gateway").contains("namespace/name"));
+}
+
+#[test]
+fn a_host_for_grpc_is_one_name_that_leads_to_the_model() {
+    assert_eq!(
+        model("grpc-host", "iris.plant.example").grpc_host.as_deref(),
+        Some("iris.plant.example")
+    );
+    assert_eq!(model("grpc-host", "10.0.0.7").grpc_host.as_deref(), Some("10.0.0.7"));
+    assert_eq!(model("hosts", "*").grpc_host, None);
+    for (host, rule) in [
+        ("*.plant.example", "without *"),
+        ("iris.plant.example:8080", "without a port"),
+        ("iris_plant", "is no host name"),
+        ("a,b", "is no host name"),
+    ] {
+        let text = fault("grpc-host", host);
+        assert!(text.contains(rule), "{host}: {text}");
+        assert!(text.contains("juju config iris grpc-host=iris.example.com"), "{text}");
+    }
+}
+
+#[test]
+fn a_host_for_grpc_is_among_the_models_hosts_and_no_other_models() {
+    let faults = |options| -> Vec<String> { parsed(options).faults.iter().map(ToString::to_string).collect() };
+    let one = |hosts: &str| faults(json!({"image": "iris:1", "hosts": hosts, "grpc-host": "iris.plant.example"}));
+    for hosts in ["", "*", "*.plant.example", "a.example,iris.plant.example"] {
+        assert_eq!(one(hosts), Vec::<String>::new(), "{hosts}");
+    }
+    assert_eq!(
+        one("a.example"),
+        [
+            "option hosts=a.example: lacks iris.plant.example, which is the grpc-host; \
+          juju config iris hosts=a.example,iris.plant.example"
+        ]
+    );
+    let two = |models: &str| faults(json!({"image": "iris:1", "models": models}));
+    assert_eq!(
+        two("{a: {grpc-host: x.example}, b: {grpc-host: x.example}}"),
+        [
+            "models: b: grpc-host=x.example: is that of a already; each model needs its own; \
+          write grpc-host: b.example.com and juju config iris models=@models.yaml"
+        ]
+    );
+    // A request goes to the routes of the nearest host, and to no others.
+    for other in ["x.example", "'*.example'"] {
+        let text = two(&format!("{{a: {{grpc-host: x.example}}, b: {{hosts: {other}}}}}")).concat();
+        assert!(
+            text.contains("a: grpc-host=x.example: is one of the hosts of b"),
+            "{other}: {text}"
+        );
+    }
+    for models in [
+        "{a: {grpc-host: x.example}, b: {grpc-host: y.example}}",
+        "{a: {grpc-host: x.example, hosts: x.example}, b: {hosts: '*.example'}}",
+        "{a: {grpc-host: x.example, gateway: one/gate}, b: {grpc-host: x.example, gateway: two/gate}}",
+    ] {
+        assert_eq!(two(models), Vec::<String>::new(), "{models}");
+    }
+    // Neither of two that have the same is touched.
+    let config = parsed(json!({"image": "iris:1", "models": "{a: {grpc-host: x}, b: {grpc-host: x}, c: {}}"}));
+    assert_eq!(
+        config
+            .models
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect::<Vec<_>>(),
+        ["c"]
+    );
 }

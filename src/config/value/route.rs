@@ -119,6 +119,24 @@ pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Rule> {
     Ok(hosts)
 }
 
+/// One host name.
+pub(crate) fn host(text: &str) -> Result<String, Rule> {
+    let refuse = |rule: &str| Err(Rule::of(text, rule, "iris.example.com"));
+    if text.contains('*') {
+        return refuse("must be one host name, without *");
+    }
+    if let Some((name, port)) = text.rsplit_once(':')
+        && is_host(name)
+        && port.bytes().all(|b| b.is_ascii_digit())
+    {
+        return refuse("must be without a port: calls on every port are taken");
+    }
+    if !is_host(text) {
+        return refuse("is no host name");
+    }
+    Ok(text.to_owned())
+}
+
 fn is_host(host: &str) -> bool {
     if host == "*" {
         return true;
@@ -150,6 +168,17 @@ fn host_meets(one: &str, other: &str) -> bool {
         (None, Some(end)) => one.ends_with(end),
         (Some(one), Some(other)) => one.ends_with(other) || other.ends_with(one),
     }
+}
+
+/// How near the nearest of these hosts is to a name that it covers: a request goes to the routes of the nearest, and to no others
+/// (Envoy, `config.route.v3.VirtualHost`, `domains`).
+#[must_use]
+pub(crate) fn nearest_host(hosts: &[String], name: &str) -> Option<usize> {
+    let near = |host: &String| match host.strip_prefix('*') {
+        Some(end) => name.ends_with(end).then_some(end.len()),
+        None => (host == name).then_some(usize::MAX),
+    };
+    hosts.iter().filter_map(near).max()
 }
 
 /// An Istio Gateway.

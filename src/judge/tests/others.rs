@@ -41,6 +41,17 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
         ],
     );
 
+    let mut scene = Scene::serving(json!({"image": "iris:1", "grpc-host": "iris.example"}));
+    let taken = json!([{"match": [{"authority": {"regex": "iris[.]example(:[0-9]+)?"}}]}]);
+    scene.observed.virtual_services = vec![route("other", "theirs", taken)];
+    has(
+        &scene.says(),
+        &[
+            "blocked: iris: grpc-host iris.example is taken by VirtualService other/theirs on the same gateway",
+            "juju config iris grpc-host=…",
+        ],
+    );
+
     let mut scene = Scene::iris();
     scene.observed.virtual_services = vec![route("other", "all", json!([{}]))];
     scene.observed.catch_all_goes_last = true;

@@ -1,0 +1,202 @@
+//! The VirtualService of a model: which requests are its own, and where they go.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::objects::metadata;
+use super::traffic::{Share, Traffic};
+use super::{PlannedModel, Site, route_name};
+use crate::config::Model;
+use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
+use crate::istio::{
+    Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
+    VirtualService, VirtualServiceSpec, authority,
+};
+
+/// Where an explainer answers, below its model's prefix.
+const EXPLAINER: &str = "explainer/";
+
+/// Headers by name.
+type Headers = BTreeMap<String, String>;
+
+/// What a call over gRPC is known by, whatever service it is of: its content type begins so
+/// (`grpc/grpc`, `doc/PROTOCOL-HTTP2.md`).
+const GRPC: (&str, &str) = ("content-type", "application/grpc");
+/// The headers by which Seldon's own routes and its Python client name a model and its namespace (`SeldonIO/seldon-core` v1.17.1,
+/// `operator/controllers/seldondeployment_controller.go` and `python/seldon_core/seldon_client.py`).
+const SELDON: &str = "seldon";
+const NAMESPACE: &str = "namespace";
+
+/// The headers that tell calls over gRPC from other requests, and the calls of one model from those of another.
+pub const OF_GRPC: [&str; 3] = [GRPC.0, SELDON, NAMESPACE];
+
+/// The VirtualService of a planned model. `seldons` is the prefix that Seldon itself would give it, unless that is for another model.
+pub fn virtual_service(
+    planned: &PlannedModel,
+    site: &Site,
+    gateway: &GatewayName,
+    traffic: &Traffic,
+    seldons: Option<&Prefix>,
+) -> VirtualService {
+    let model = &planned.model;
+    let to = |shares: &[Share], port: fn(&Share) -> u16| {
+        let service = |share: &Share| Service {
+            host: format!("{}.{}.svc.cluster.local", share.service, site.namespace),
+            port: Port { number: port(share) },
+        };
+        let alone = shares.len() == 1;
+        HttpRoute {
+            matches: Vec::new(),
+            rewrite: None,
+            route: shares
+                .iter()
+                .map(|share| Destination {
+                    destination: service(share),
+                    weight: (!alone).then_some(share.weight),
+                })
+                .collect(),
+            headers: operations(model),
+            mirror: traffic.mirror.as_ref().map(service),
+            mirror_percentage: traffic.mirror.as_ref().map(|share| Percent {
+                value: f64::from(share.weight),
+            }),
+            timeout: model.timeout.map(|timeout| timeout.to_string()),
+            retries: Some(
+                model
+                    .retries
+                    .map_or_else(Retries::of_lost_connections, |attempts| Retries {
+                        attempts,
+                        retry_on: None,
+                    }),
+            ),
+        }
+    };
+    let routes = |headers: &Headers, shares: &[Share]| {
+        let calls = HttpRoute {
+            matches: calls(model, site, headers),
+            ..to(shares, |share| share.ports.grpc)
+        };
+        let page = HttpRoute {
+            matches: vec![of_the_page(model)],
+            ..to(shares, |share| share.ports.http)
+        };
+        let rest = HttpRoute {
+            matches: requests(model, seldons, headers),
+            rewrite: Some(Rewrite { uri: "/".to_owned() }),
+            ..to(shares, |share| share.ports.http)
+        };
+        // A page asks without headers of one's own.
+        let page = (headers.is_empty() && asks_at_the_root(&planned.deployment)).then_some(page);
+        [Some(calls), page, Some(rest)].into_iter().flatten()
+    };
+    // The first that matches is taken, so the one for all requests is the last.
+    let mut http: Vec<HttpRoute> = Vec::new();
+    if let (Some(canary), Some(share)) = (&model.canary, &traffic.by_header) {
+        http.extend(routes(&canary.headers, std::slice::from_ref(share)));
+    }
+    if let Some(share) = &traffic.explainer {
+        http.push(HttpRoute {
+            matches: vec![HttpMatch {
+                authority: None,
+                headers: BTreeMap::new(),
+                uri: Some(Text::Prefix(format!("{}{EXPLAINER}", model.prefix))),
+            }],
+            rewrite: Some(Rewrite { uri: "/".to_owned() }),
+            mirror: None,
+            mirror_percentage: None,
+            ..to(std::slice::from_ref(share), |share| share.ports.http)
+        });
+    }
+    http.extend(routes(&Headers::new(), &traffic.shares));
+    VirtualService {
+        metadata: metadata(&route_name(&model.name), model, site),
+        spec: VirtualServiceSpec {
+            hosts: model.hosts.clone(),
+            gateways: vec![gateway.to_string()],
+            http,
+        },
+    }
+}
+
+/// What becomes of headers on the way.
+fn operations(model: &Model) -> Option<HeaderOperations> {
+    let changes = |changes: &HeaderChanges| {
+        (!changes.is_empty()).then(|| HeaderValues {
+            set: changes.set.clone(),
+            add: changes.add.clone(),
+            remove: changes.remove.clone(),
+        })
+    };
+    let operations = HeaderOperations {
+        request: changes(&model.headers.request),
+        response: changes(&model.headers.response),
+    };
+    (operations != HeaderOperations::default()).then_some(operations)
+}
+
+fn exactly(headers: &Headers) -> BTreeMap<String, Text> {
+    let exactly = |(name, value): (&String, &String)| (name.clone(), Text::Exact(value.clone()));
+    headers.iter().map(exactly).collect()
+}
+
+/// Requests over HTTP: the prefix with and without its last slash, and Seldon's own prefix.
+fn requests(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<HttpMatch> {
+    // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
+    let own = [
+        Text::Prefix(model.prefix.to_string()),
+        Text::Exact(model.prefix.bare().to_owned()),
+    ];
+    let seldons = seldons.map(|prefix| Text::Prefix(prefix.to_string()));
+    own.into_iter()
+        .chain(seldons)
+        .map(|uri| HttpMatch {
+            uri: Some(uri),
+            headers: exactly(headers),
+            authority: None,
+        })
+        .collect()
+}
+
+/// Calls over gRPC. Their path is that of a service and a method, and can have no prefix.
+fn calls(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
+    let mut with = exactly(headers);
+    with.insert(GRPC.0.to_owned(), Text::Prefix(GRPC.1.to_owned()));
+    let by_host = model.grpc_host.as_ref().map(|host| HttpMatch {
+        authority: Some(authority(host)),
+        headers: with.clone(),
+        uri: None,
+    });
+    with.insert(SELDON.to_owned(), Text::Exact(model.name.clone()));
+    with.insert(NAMESPACE.to_owned(), Text::Exact(site.namespace.clone()));
+    let by_headers = HttpMatch {
+        authority: None,
+        headers: with,
+        uri: None,
+    };
+    [by_headers].into_iter().chain(by_host).collect()
+}
+
+/// The prefix of a model in Seldon's own routes. The document that its executor serves under `api/v1.0/doc/` sends requests there
+/// (`SeldonIO/seldon-core` v1.17.1, `executor/api/rest/utils.go`).
+pub fn seldons_prefix(model: &Model, site: &Site) -> Option<Prefix> {
+    prefix(&format!("/seldon/{}/{}/", site.namespace, model.name)).ok()
+}
+
+/// Whether the page that the executor serves sends requests to the root of the host, as that of protocol v2 under `v2/docs/` does
+/// (`SeldonIO/seldon-core` v1.17.1, `openapi/v2/dataplane.yaml`). With the protocol tensorflow there is no page.
+fn asks_at_the_root(deployment: &Value) -> bool {
+    let protocol = deployment.pointer("/spec/protocol").and_then(Value::as_str);
+    matches!(protocol, Some("v2" | "kfserving"))
+}
+
+/// Requests from that page: a browser says which page it sends one from.
+fn of_the_page(model: &Model) -> HttpMatch {
+    let page = format!("{}v2/docs/", model.prefix).replace('.', "[.]");
+    let from = Text::Regex(format!("https?://[^/]+{page}.*"));
+    HttpMatch {
+        authority: None,
+        headers: [("referer".to_owned(), from)].into(),
+        uri: Some(Text::Prefix("/v2/".to_owned())),
+    }
+}
