@@ -20,9 +20,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::config::manifest;
 use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
-use crate::istio::{Gateway, general};
+use crate::istio::{Gateway, ports};
 use crate::observed::{Identity, Observed, Ports};
 use crate::render::route_name;
 use crate::seldon::DEFAULT_GRPC_PORT;
@@ -267,7 +268,7 @@ impl Cluster {
         }
     }
 
-    /// Whether Seldon's word for the port of a model's Service is missing or differs from our route.
+    /// Whether Seldon's word for the ports of a model's Service is missing or differs from our route.
     fn ports_are_in_doubt(&self, observed: &Observed) -> bool {
         observed
             .seldon_deployments
@@ -275,21 +276,24 @@ impl Cluster {
             .filter(|object| self.identity.owns(object))
             .any(|object| {
                 let name = object.name_any();
-                // Seldon reports the port of the first one only.
+                // Seldon reports the HTTP port of the first one only.
                 let predictors = object.data.pointer("/spec/predictors").and_then(Value::as_array);
                 if predictors.is_some_and(|all| all.len() > 1) {
                     return true;
                 }
-                let state = observed.state(&name);
+                let service = predictors
+                    .and_then(|all| manifest::predictor(all.first()?))
+                    .map(|predictor| predictor.service(&name));
+                let said = match service.map(|service| observed.told(&name, &service)) {
+                    Some((Some(http), Some(grpc))) => Some(BTreeSet::from([http, grpc].map(u64::from))),
+                    _ => None,
+                };
                 let routed = observed
                     .virtual_service(&self.identity, &route_name(&name))
-                    .and_then(|route| {
-                        general(&route.data)?
-                            .pointer("/route/0/destination/port/number")?
-                            .as_u64()
-                    });
-                let said = state.address.port().map(u64::from);
-                !state.state.is_empty() && (said.is_none() || said != routed)
+                    .map(|route| ports(&route.data));
+                // An explainer has a port of its own beside them.
+                let agree = said.zip(routed).is_some_and(|(said, routed)| said.is_subset(&routed));
+                !observed.state(&name).state.is_empty() && !agree
             })
     }
 

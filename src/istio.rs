@@ -6,7 +6,7 @@
 pub mod listeners;
 pub mod rival;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,17 @@ pub struct VirtualServiceSpec {
 #[must_use]
 pub fn general(object: &Value) -> Option<&Value> {
     object.pointer("/spec/http")?.as_array()?.last()
+}
+
+/// The ports that a VirtualService in the cluster leads to.
+#[must_use]
+pub fn ports(object: &Value) -> BTreeSet<u64> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let routes = list(object.pointer("/spec/http")).into_iter();
+    let shares = routes.flat_map(|http| list(http.get("route")));
+    shares
+        .filter_map(|share| share.pointer("/destination/port/number")?.as_u64())
+        .collect()
 }
 
 /// A gateway; [`listeners`] reads what it takes.

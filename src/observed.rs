@@ -123,18 +123,25 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// The ports of a predictor's Service: the Service's own where it was looked up, else as Seldon reports them, of HTTP that of the
-    /// first one, else Seldon's defaults.
+    /// The ports of a predictor's Service: the Service's own where it was looked up, else as Seldon tells them, else its defaults.
     #[must_use]
     pub fn ports(&self, model: &str, service: &str) -> Ports {
-        self.services.get(service).copied().unwrap_or_else(|| {
-            let state = self.state(model);
-            let grpc = state.services.get(service).and_then(ServiceState::grpc_port);
+        let found = self.services.get(service).copied();
+        found.unwrap_or_else(|| {
+            let (http, grpc) = self.told(model, service);
             Ports {
-                http: state.address.port().unwrap_or(DEFAULT_HTTP_PORT),
+                http: http.unwrap_or(DEFAULT_HTTP_PORT),
                 grpc: grpc.unwrap_or(DEFAULT_GRPC_PORT),
             }
         })
+    }
+
+    /// The ports that Seldon tells of a predictor's Service: for HTTP, which is that of the first one, and for gRPC.
+    #[must_use]
+    pub fn told(&self, model: &str, service: &str) -> (Option<u16>, Option<u16>) {
+        let state = self.state(model);
+        let grpc = state.services.get(service).and_then(ServiceState::grpc_port);
+        (state.address.port(), grpc)
     }
 
     /// The Deployments of a model, without those of a SeldonDeployment that was deleted: Kubernetes takes them away in its

@@ -359,20 +359,30 @@ fn rival(
             .filter(|_| !observed.catch_all_goes_last)
             .map(|claim| Obstacle::Hidden { route: place(claim) })
     };
-    let of_calls = || {
-        let host = model.grpc_host.as_ref()?;
-        let takes = |claim: &Claim| claim.takes_calls(gateway, &model.hosts, host);
-        let ours = ours.filter(|ours| takes(ours));
-        claims
-            .iter()
-            .filter(|claim| takes(claim))
-            .find(|claim| ours.is_none_or(|ours| claim.goes_before(ours)))
-            .map(|claim| Obstacle::GrpcRival {
-                host: host.clone(),
-                route: place(claim),
-            })
-    };
-    rival.or_else(of_calls).or_else(hidden)
+    rival
+        .or_else(|| rival_for_calls(planned, gateway, ours, claims))
+        .or_else(hidden)
+}
+
+/// Whoever gets the calls over gRPC that are known by their host.
+fn rival_for_calls(
+    planned: &PlannedModel,
+    gateway: &GatewayName,
+    ours: Option<&Claim>,
+    claims: &[Claim],
+) -> Option<Obstacle> {
+    let hosts = &planned.model.hosts;
+    let host = planned.model.grpc_host.as_ref()?;
+    let takes = |claim: &Claim| claim.takes_calls(gateway, hosts, host);
+    let ours = ours.filter(|ours| takes(ours));
+    let goes_before_us = |claim: &Claim| ours.is_none_or(|ours| claim.goes_before(ours));
+    claims
+        .iter()
+        .find(|claim| claim.is_nearer(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
+        .map(|claim| Obstacle::GrpcRival {
+            host: host.clone(),
+            route: format!("{}/{}", claim.namespace, claim.name),
+        })
 }
 
 fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {

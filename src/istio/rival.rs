@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{Text, authority};
-use crate::config::value::{GatewayName, Prefix, hosts_meet};
+use crate::config::value::{GatewayName, Prefix, hosts_meet, nearest_host};
 
 /// What somebody's VirtualService claims on a gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +143,13 @@ impl Claim {
             && [authority(host), Text::Exact(host.to_owned())]
                 .iter()
                 .any(|text| self.authorities.contains(text))
+    }
+
+    /// Whether calls to `host` on that gateway never come to a model with those hosts, because it has a nearer one, whatever it does with
+    /// them.
+    #[must_use]
+    pub fn is_nearer(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
+        self.is_bound_to(gateway) && nearest_host(&self.hosts, host) > nearest_host(hosts, host)
     }
 
     /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
@@ -282,6 +289,26 @@ mod tests {
         assert!(by_hand.takes_calls(&gate, &every, "iris.example"));
         let some = json!([{"match": [{"authority": {"exact": "iris.example"}, "uri": {"prefix": "/theirs/"}}]}]);
         assert!(!claim(some).takes_calls(&gate, &every, "iris.example"));
+    }
+
+    #[test]
+    fn whoever_has_a_nearer_host_gets_the_calls_to_it() {
+        let gate = gateway("istio/gate").unwrap();
+        let nearer = |theirs: &str, ours: &str| {
+            let spec = json!({"hosts": [theirs], "gateways": ["istio/gate"], "http": [{}]});
+            let ours = [ours.to_owned()];
+            Claim::read("other", "theirs", None, &spec).is_nearer(&gate, &ours, "iris.plant.example")
+        };
+        for (theirs, ours, expected) in [
+            ("iris.plant.example", "*", true),
+            ("*.plant.example", "*.example", true),
+            ("*.plant.example", "iris.plant.example", false),
+            ("iris.plant.example", "iris.plant.example", false),
+            ("*", "*", false),
+            ("wine.plant.example", "*", false),
+        ] {
+            assert_eq!(nearer(theirs, ours), expected, "{theirs} {ours}");
+        }
     }
 
     #[test]

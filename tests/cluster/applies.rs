@@ -257,6 +257,14 @@ fn the_route_follows_the_port_of_the_live_service() {
     let port = |route: &Value| route["route"][0]["destination"]["port"]["number"].clone();
     assert_eq!(port(&live.requests("iris")), 9000);
     assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
+    // What it says of gRPC it does not renew, so the Service is asked again.
+    let (_, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 5, "{requests:?}");
+    live.merge_status(
+        &sdep(),
+        "iris",
+        &json!({"serviceStatus": {"iris-default": {"grpcEndpoint": "iris-default.ports:9500"}}}),
+    );
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 4, "{requests:?}");
 }

@@ -60,7 +60,12 @@ fn objects(live: &Live) -> Vec<Value> {
             // As a name of its own, in hosts and in gateways.
             let text = text
                 .replace(&format!(".{}.svc", live.model()), ".<namespace>.svc")
-                .replace(&format!("{}/gate", live.model()), "<namespace>/gate");
+                .replace(&format!("{}/gate", live.model()), "<namespace>/gate")
+                .replace(&format!("/seldon/{}/", live.model()), "/seldon/<namespace>/")
+                .replace(
+                    &format!("{{\"exact\":\"{}\"}}", live.model()),
+                    "{\"exact\":\"<namespace>\"}",
+                );
             all.push(serde_json::from_str(&text).unwrap());
         }
     }

@@ -230,10 +230,22 @@ impl Live {
             "http://{model}-{first}.{}.svc.cluster.local:8000/api/v1.0/predictions",
             self.model()
         );
+        let services: serde_json::Map<String, Value> = predictors
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|predictor| format!("{model}-{}", text(&predictor["name"])))
+            .map(|service| {
+                let end = format!("{service}.{}:5001", self.model());
+                (service.clone(), json!({"svcName": service, "grpcEndpoint": end}))
+            })
+            .collect();
         // As one that runs with KEDA.
         let keda = json!({"type": "KedaReady", "status": "True"});
-        let status = json!({"state": "Available", "address": {"url": url}, "conditions": [keda]});
-        self.merge_status(&sdep(), model, &status);
+        let says = json!({
+            "state": "Available", "address": {"url": url}, "serviceStatus": services, "conditions": [keda],
+        });
+        self.merge_status(&sdep(), model, &says);
     }
 
     /// The same for one of its predictors, and nothing of the state.
