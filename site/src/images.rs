@@ -23,6 +23,8 @@ pub const IRIS_1: &str = "site.local/iris:1";
 pub const IRIS_2: &str = "site.local/iris:2";
 /// The first of them behind MLServer, which speaks protocol v2.
 pub const MLSERVER_IRIS: &str = "site.local/mlserver-iris:1";
+/// The first of them behind a small server that speaks the protocol of TensorFlow Serving.
+pub const TENSORFLOW_IRIS: &str = "site.local/tensorflow-iris:1";
 const OPERATOR: &str = "site.local/seldon-core-operator:1.16.0";
 const STORAGE_INITIALIZER: &str = "site.local/rclone-storage-initializer:1";
 const ISTIOD: &str = "site.local/istiod:1.22-dev";
@@ -63,6 +65,7 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
     let mlserver = parts::python(&layers, &builder, &parts::MLSERVER)?;
     let model = parts::model(&layers, &builder, &parts::SELDON, &seldon)?;
     let model_of_mlserver = parts::model(&layers, &builder, &parts::MLSERVER, &mlserver)?;
+    let tensorflow = parts::python(&layers, &builder, &parts::TENSORFLOW)?;
     let envoy = parts::envoy(&layers, &builder)?;
     let (executor, executor_layers) = parts::executor(&layers, &base)?;
 
@@ -106,6 +109,18 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
             ]
             .map(str::to_owned)
             .to_vec(),
+        },
+        Image {
+            reference: TENSORFLOW_IRIS,
+            layers: vec![
+                base.clone(),
+                seldon.clone(),
+                model.clone(),
+                tensorflow,
+                parts::tensorflow_server(&layers)?,
+            ],
+            command: words(&["python3", "/opt/serve_tensorflow.py"]),
+            environment: vec!["PYTHONPATH=/opt/tensorflow:/opt/seldon".to_owned()],
         },
         Image {
             layers: executor_layers,

@@ -6,7 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use ureq::Agent;
+use ureq::http::Response;
+use ureq::{Agent, Body, Error};
 
 /// How long a client waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +58,10 @@ fn ask_with(agent: &Agent, url: &str, body: &str, headers: &[(&str, &str)]) -> A
     let request = headers
         .iter()
         .fold(request, |request, (name, value)| request.header(*name, *value));
-    let answer = request.send(body);
+    answered(request.send(body))
+}
+
+fn answered(answer: Result<Response<Body>, Error>) -> Answer {
     let (status, body) = match answer {
         Ok(mut answer) => {
             let status = answer.status().as_u16();
@@ -83,6 +87,11 @@ pub fn ask(url: &str, body: &str) -> Answer {
 /// The same with headers of its own.
 pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
     ask_with(&client(), url, body, headers)
+}
+
+/// What is at an address.
+pub fn get(url: &str) -> Answer {
+    answered(client().get(url).call())
 }
 
 /// Requests at a constant rate, until it is stopped.

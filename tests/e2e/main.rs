@@ -14,6 +14,7 @@
 
 mod failing;
 mod fixture;
+mod grpc;
 mod load;
 mod many;
 mod measure;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
             a_model_that_outgrows_its_memory_is_named,
             a_model_that_no_node_has_room_for_is_named,
             a_model_uri_that_does_not_exist_is_named;
+        grpc:
+            seldons_client_is_led_by_headers_or_host_and_so_is_its_page,
+            the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page,
+            the_client_of_tensorflow_is_led_by_headers_or_host;
         many:
             ten_models_share_a_port_and_one_leaves_without_harm,
             a_taken_prefix_blocks_the_second_and_harms_nobody;

@@ -99,6 +99,7 @@ pub(super) fn executor_stand_in() -> Program {
             ("go.mod", include_str!("../../images/executor/go.mod")),
             ("go.sum", include_str!("../../images/executor/go.sum")),
             ("main.go", include_str!("../../images/executor/main.go")),
+            ("docs.go", include_str!("../../images/executor/docs.go")),
         ],
     }
 }

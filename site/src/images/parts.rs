@@ -25,6 +25,7 @@ const SELDON_EXECUTOR: &str = "SELDON_EXECUTOR";
 
 const TRAIN: &str = include_str!("../../images/iris/train.py");
 const CLASSIFIER: &str = include_str!("../../images/iris/IrisClassifier.py");
+const TENSORFLOW_SERVER: &str = include_str!("../../images/iris/serve_tensorflow.py");
 const INITIALIZER: &str = include_str!("../../images/initialize-model.sh");
 
 /// A folder of Python packages.
@@ -43,6 +44,12 @@ pub(super) const SELDON: Packages = Packages {
 pub(super) const MLSERVER: Packages = Packages {
     name: "mlserver",
     requirements: include_str!("../../images/mlserver.txt"),
+};
+
+/// What speaks the protocol of TensorFlow Serving, beside what of Seldon's wrapper speaks gRPC.
+pub(super) const TENSORFLOW: Packages = Packages {
+    name: "tensorflow",
+    requirements: include_str!("../../images/tensorflow.txt"),
 };
 
 /// The files of Debian packages, unpacked and no more.
@@ -234,6 +241,13 @@ pub(super) fn pause(layers: &Layers<'_>) -> Result<Layer> {
             .args(["-static", "-Os", "-DVERSION=v3.10", "-o"])
             .arg(tree.join("pause"))
             .arg(&file))
+    })
+}
+
+/// What serves the model over the protocol of TensorFlow Serving.
+pub(super) fn tensorflow_server(layers: &Layers<'_>) -> Result<Layer> {
+    layers.layer("serve-tensorflow", &[TENSORFLOW_SERVER.as_bytes()], |tree| {
+        put(tree, "opt/serve_tensorflow.py", TENSORFLOW_SERVER.as_bytes())
     })
 }
 
