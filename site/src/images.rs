@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use crate::assets::{self, PodPrograms};
 use archive::Image;
-use layer::Layers;
+use layer::{Layer, Layers};
 
 /// What holds a pod's namespaces.
 pub const PAUSE: &str = "site.local/pause:1.34.4";
@@ -97,31 +97,23 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
         single(PAUSE, parts::pause(&layers)?, "/pause"),
         iris(IRIS_1, "1"),
         iris(IRIS_2, "2"),
-        Image {
-            reference: MLSERVER_IRIS,
-            layers: vec![base.clone(), mlserver, model_of_mlserver],
-            command: words(&["python3", "/opt/mlserver/bin/mlserver", "start", "/tmp"]),
-            environment: [
+        python(
+            MLSERVER_IRIS,
+            &[&base, &mlserver, &model_of_mlserver],
+            &["/opt/mlserver/bin/mlserver", "start", "/tmp"],
+            &[
                 "PYTHONPATH=/opt/mlserver",
                 "MLSERVER_MODEL_IMPLEMENTATION=mlserver_sklearn.SKLearnModel",
                 "MLSERVER_MODEL_URI=/model/1.joblib",
                 "MLSERVER_PARALLEL_WORKERS=0",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        },
-        Image {
-            reference: TENSORFLOW_IRIS,
-            layers: vec![
-                base.clone(),
-                seldon.clone(),
-                model.clone(),
-                tensorflow,
-                parts::tensorflow_server(&layers)?,
             ],
-            command: words(&["python3", "/opt/serve_tensorflow.py"]),
-            environment: vec!["PYTHONPATH=/opt/tensorflow:/opt/seldon".to_owned()],
-        },
+        ),
+        python(
+            TENSORFLOW_IRIS,
+            &[&base, &seldon, &model, &tensorflow, &parts::tensorflow_server(&layers)?],
+            &["/opt/serve_tensorflow.py"],
+            &["PYTHONPATH=/opt/tensorflow:/opt/seldon"],
+        ),
         Image {
             layers: executor_layers,
             ..single(executor, base.clone(), "/executor")
@@ -158,6 +150,16 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
         istiod: ISTIOD,
         proxy: PROXY,
     })
+}
+
+/// An image that runs Python.
+fn python(reference: &'static str, layers: &[&Layer], command: &[&str], environment: &[&str]) -> Image {
+    Image {
+        reference,
+        layers: layers.iter().map(|layer| (*layer).clone()).collect(),
+        command: words(&[&["python3"], command].concat()),
+        environment: words(environment),
+    }
 }
 
 fn words(words: &[&str]) -> Vec<String> {
