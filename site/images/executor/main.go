@@ -1,7 +1,8 @@
-// A stand-in for Seldon Core's executor, the container that stands before a model in each of its pods, for graphs of one
-// node. It leads the executor's paths to the model's, answers probes and counts requests under the executor's names; it
-// knows no routers, combiners or transformers, writes no payload logs and no traces. What it does is held to what the
-// real one of v1.17.1 was seen to do, in recorded.json.
+// A stand-in for Seldon Core's executor, the container that stands before a model in each of its pods. It leads the
+// executor's paths to the model's, through graphs of several nodes with protocol seldon (graph.go), writes payload logs
+// (logger.go), answers probes and counts requests under the executor's names. It takes gRPC to graphs of one node only,
+// and knows no graphs of several nodes with other protocols, no Kafka and no traces. What it does is held to what the real
+// one of v1.17.1 was seen to do, in recorded.json and graphs.json.
 package main
 
 import (
@@ -31,19 +32,19 @@ const puidHeader = "Seldon-Puid"
 // How long requests may take that are under way when the pod ends.
 const farewell = 10 * time.Second
 
-// predictor is what the operator says in ENGINE_PREDICTOR, as far as one node needs it.
+// predictor is what the operator says in ENGINE_PREDICTOR, as far as it is needed here.
 type predictor struct {
-	Name        string            `json:"name"`
-	Annotations map[string]string `json:"annotations"`
-	Graph       struct {
-		Name     string `json:"name"`
-		Endpoint struct {
-			Host     string `json:"service_host"`
-			HTTPPort int    `json:"httpPort"`
-			GRPCPort int    `json:"grpcPort"`
-		} `json:"endpoint"`
-		Children []json.RawMessage `json:"children"`
-	} `json:"graph"`
+	Name           string            `json:"name"`
+	Annotations    map[string]string `json:"annotations"`
+	Graph          unit              `json:"graph"`
+	ComponentSpecs []struct {
+		Spec struct {
+			Containers []struct {
+				Name  string `json:"name"`
+				Image string `json:"image"`
+			} `json:"containers"`
+		} `json:"spec"`
+	} `json:"componentSpecs"`
 }
 
 func main() {
@@ -52,8 +53,9 @@ func main() {
 	if err != nil {
 		log.Fatalf("ENGINE_PREDICTOR: %v", err)
 	}
-	if len(served.Graph.Children) > 0 {
-		log.Fatal("this stand-in serves graphs of one node; give the site a real executor: SELDON_EXECUTOR=<path>")
+	if len(served.Graph.Children) > 0 && options["protocol"] != "seldon" {
+		log.Fatal("this stand-in serves graphs of several nodes with protocol seldon only; " +
+			"give the site a real executor: SELDON_EXECUTOR=<path>")
 	}
 	web := &http.Server{Addr: ":" + options["http_port"], Handler: handler(options, served)}
 	// What speaks gRPC goes through as it is, without TLS as in Seldon's pods.
@@ -61,7 +63,7 @@ func main() {
 	protocols.SetUnencryptedHTTP2(true)
 	calls := &http.Server{
 		Addr:      ":" + options["grpc_port"],
-		Handler:   through(served.Graph.Endpoint.Host, served.Graph.Endpoint.GRPCPort, &http.Transport{Protocols: protocols}),
+		Handler:   calling(&served.Graph, &http.Transport{Protocols: protocols}),
 		Protocols: protocols,
 	}
 	ended := make(chan os.Signal, 1)
@@ -84,6 +86,7 @@ func main() {
 func read(arguments []string) map[string]string {
 	options := map[string]string{
 		"http_port": "8000", "grpc_port": "5001", "protocol": "seldon", "prometheus_path": "/metrics",
+		"logger_workers": "10", "log_work_buffer_size": "10000", "log_write_timeout_ms": "2000",
 	}
 	name := ""
 	for _, word := range arguments {
@@ -136,6 +139,18 @@ func through(host string, port int, transport http.RoundTripper) http.Handler {
 	}
 }
 
+// calling hands gRPC on to a graph's only node.
+func calling(root *unit, transport http.RoundTripper) http.Handler {
+	if len(root.Children) == 0 {
+		return through(root.Endpoint.Host, root.Endpoint.GRPCPort, transport)
+	}
+	return http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		answer.Header().Set("Content-Type", "application/grpc")
+		answer.Header().Set("Grpc-Status", "12")
+		answer.Header().Set("Grpc-Message", "this stand-in takes no gRPC to a graph of several nodes")
+	})
+}
+
 func address(host string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
@@ -144,19 +159,21 @@ func handler(options map[string]string, served *predictor) http.Handler {
 	counts := prometheus.NewRegistry()
 	count := counter(counts, options["sdep"], served)
 	model := through(served.Graph.Endpoint.Host, served.Graph.Endpoint.HTTPPort, http.DefaultTransport)
-	at := func(to string) http.Handler {
-		return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
-			request.URL.Path, request.URL.RawPath = to, ""
-			model.ServeHTTP(answer, request)
-		})
-	}
+	whole := newGraph(&served.Graph, asker(counts, options["sdep"], served), newLogger(options))
+	predict := func(path string) http.Handler { return whole.serve(path, (*walk).predict) }
 	ready := func(answer http.ResponseWriter, _ *http.Request) {
-		connection, err := net.DialTimeout("tcp", address(served.Graph.Endpoint.Host, served.Graph.Endpoint.HTTPPort), time.Second)
-		if err != nil {
-			answer.WriteHeader(http.StatusServiceUnavailable)
-			return
+		for _, unit := range served.Graph.all() {
+			// Seldon's own A/B test is in no container.
+			if unit.Endpoint.Host == "" || unit.Endpoint.Port == 0 {
+				continue
+			}
+			connection, err := net.DialTimeout("tcp", address(unit.Endpoint.Host, unit.Endpoint.Port), time.Second)
+			if err != nil {
+				answer.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			_ = connection.Close()
 		}
-		_ = connection.Close()
 	}
 	routes := http.NewServeMux()
 	// A path that is known answers every method: browsers ask with OPTIONS first what they may do.
@@ -183,22 +200,22 @@ func handler(options map[string]string, served *predictor) http.Handler {
 	switch options["protocol"] {
 	case "seldon":
 		for _, version := range []string{"v0.1", "v1.0"} {
-			route("POST", "/api/"+version+"/predictions", count("predictions", at("/predict")))
-			route("POST", "/api/"+version+"/feedback", count("feedback", at("/send-feedback")))
+			route("POST", "/api/"+version+"/predictions", count("predictions", predict("/predict")))
+			route("POST", "/api/"+version+"/feedback", count("feedback", whole.serve("", (*walk).feedback)))
 		}
 		route("GET", "/api/v1.0/health/status", count("status", http.HandlerFunc(ready)))
 	case "tensorflow":
 		route("POST", "/v1/models/{model}/:predict", count("predictions",
 			http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
-				at("/v1/models/"+request.PathValue("model")+":predict").ServeHTTP(answer, request)
+				predict("/v1/models/"+request.PathValue("model")+":predict").ServeHTTP(answer, request)
 			})))
 		route("GET", "/v1/models/{model}/metadata", count("metadata", model))
 		// The method tells the two apart: a model's name may not hold a colon.
 		route("GET", "/v1/models/{model}", count("status", model))
-		route("POST", "POST /v1/models/{model}", count("predictions", model))
+		route("POST", "POST /v1/models/{model}", count("predictions", predict("")))
 	default:
-		route("POST", "/v2/models/{model}/infer", count("predictions", model))
-		route("POST", "/v2/models/infer", count("predictions", at("/v2/models/"+served.Graph.Name+"/infer")))
+		route("POST", "/v2/models/{model}/infer", count("predictions", predict("")))
+		route("POST", "/v2/models/infer", count("predictions", predict("/v2/models/"+served.Graph.Name+"/infer")))
 		route("GET", "/v2/models/{model}/ready", count("status", model))
 		route("GET", "/v2/models/{model}", count("metadata", model))
 		route("GET", "/v2/health/ready", count("status", http.HandlerFunc(ready)))
@@ -214,9 +231,11 @@ func handler(options map[string]string, served *predictor) http.Handler {
 	})
 }
 
+// How long requests take, in seconds, as the executor sorts them.
+var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+
 // counter counts requests as the executor does: those it answers, under the names of v1.17.1.
 func counter(counts prometheus.Registerer, deployment string, served *predictor) func(string, http.Handler) http.Handler {
-	buckets := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "seldon_api_executor_server_requests_seconds",
 		Help:    "How long the requests took that a model's clients made.",
@@ -230,5 +249,42 @@ func counter(counts prometheus.Registerer, deployment string, served *predictor)
 			"predictor_version": served.Annotations["version"],
 			"service":           service,
 		}), next)
+	}
+}
+
+// asker counts what the executor asks of each unit, and by which path.
+func asker(counts prometheus.Registerer, deployment string, served *predictor) func(unit, path string) http.RoundTripper {
+	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "seldon_api_executor_client_requests_seconds",
+		Help:    "How long the requests took that the executor made to a model's units.",
+		Buckets: buckets,
+	}, []string{
+		"deployment_name", "predictor_name", "predictor_version", "service", "model_name", "model_image", "model_version",
+		"method", "code",
+	})
+	counts.MustRegister(histogram)
+	images := map[string][]string{}
+	for _, component := range served.ComponentSpecs {
+		for _, container := range component.Spec.Containers {
+			images[container.Name] = strings.Split(container.Image, ":")
+		}
+	}
+	return func(unit, path string) http.RoundTripper {
+		image, version := "", ""
+		if parts := images[unit]; len(parts) > 0 {
+			image = parts[0]
+			if len(parts) == 2 {
+				version = parts[1]
+			}
+		}
+		return promhttp.InstrumentRoundTripperDuration(histogram.MustCurryWith(prometheus.Labels{
+			"deployment_name":   deployment,
+			"predictor_name":    served.Name,
+			"predictor_version": served.Annotations["version"],
+			"service":           path,
+			"model_name":        unit,
+			"model_image":       image,
+			"model_version":     version,
+		}), http.DefaultTransport)
 	}
 }

@@ -79,9 +79,10 @@ func before(t *testing.T, protocol string, model net.Addr) http.Handler {
 		t.Fatal(err)
 	}
 	served := &predictor{Name: "default", Annotations: map[string]string{"version": "7"}}
-	served.Graph.Name = "iris"
+	served.Graph.Name, served.Graph.Type = "iris", "MODEL"
 	served.Graph.Endpoint.Host = host
-	served.Graph.Endpoint.HTTPPort, _ = strconv.Atoi(port)
+	served.Graph.Endpoint.Port, _ = strconv.Atoi(port)
+	served.Graph.Endpoint.HTTPPort = served.Graph.Endpoint.Port
 	options := read([]string{"--sdep", "iris", "--prometheus_path", "/prometheus", "--full_health_checks=false"})
 	options["protocol"] = protocol
 	return handler(options, served)

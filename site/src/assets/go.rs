@@ -100,6 +100,9 @@ pub(super) fn executor_stand_in() -> Program {
             ("go.sum", include_str!("../../images/executor/go.sum")),
             ("main.go", include_str!("../../images/executor/main.go")),
             ("docs.go", include_str!("../../images/executor/docs.go")),
+            ("graph.go", include_str!("../../images/executor/graph.go")),
+            ("routing.go", include_str!("../../images/executor/routing.go")),
+            ("logger.go", include_str!("../../images/executor/logger.go")),
         ],
     }
 }
@@ -142,10 +145,16 @@ impl Program {
         say(&format!("building {title} from Go modules, {}, this once", self.takes));
         let log = folder.join("build.log");
         let partial = folder.join("partial");
+        // Of our own program the files that it has now, not one that it had before and that lies there still.
+        let ours = |name: &&str| self.package == "." && name.ends_with(".go");
+        let mut sources: Vec<&str> = self.files.iter().map(|(name, _)| *name).filter(ours).collect();
+        if sources.is_empty() {
+            sources.push(self.package);
+        }
         let child = go
             .args(["build", "-trimpath", "-ldflags", &self.link, "-o"])
             .arg(&partial)
-            .arg(self.package)
+            .args(sources)
             .current_dir(&folder)
             .env("CGO_ENABLED", "0")
             .stdin(Stdio::null())
