@@ -25,6 +25,11 @@ pub const IRIS_2: &str = "site.local/iris:2";
 pub const MLSERVER_IRIS: &str = "site.local/mlserver-iris:1";
 /// The first of them behind a small server that speaks the protocol of TensorFlow Serving.
 pub const TENSORFLOW_IRIS: &str = "site.local/tensorflow-iris:1";
+/// Nodes of a graph that are no models, behind Seldon's wrapper: the variable `STEP` says which, `Scale` (a transformer, from
+/// millimetres to centimetres), `Average` (a combiner) or `Way` (a router, by the length of a flower's petals).
+pub const STEPS: &str = "site.local/steps:1";
+/// Explains the Iris models' answers to protocol seldon, with alibi's `AnchorTabular`.
+pub const EXPLAINER: &str = "site.local/explainer:1";
 const OPERATOR: &str = "site.local/seldon-core-operator:1.16.0";
 const STORAGE_INITIALIZER: &str = "site.local/rclone-storage-initializer:1";
 const ISTIOD: &str = "site.local/istiod:1.22-dev";
@@ -43,6 +48,8 @@ pub struct Images {
     pub executor: &'static str,
     /// What copies a model's files into its pod.
     pub storage_initializer: &'static str,
+    /// What explains a model's answers, where a `SeldonDeployment` names no image for it.
+    pub explainer: &'static str,
     /// Istio's control plane.
     pub istiod: &'static str,
     /// Istio's agent with Envoy.
@@ -61,59 +68,11 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
 
     let base = parts::base(&layers)?;
     let builder = parts::builder(&layers)?;
-    let seldon = parts::python(&layers, &builder, &parts::SELDON)?;
-    let mlserver = parts::python(&layers, &builder, &parts::MLSERVER)?;
-    let model = parts::model(&layers, &builder, &parts::SELDON, &seldon)?;
-    let model_of_mlserver = parts::model(&layers, &builder, &parts::MLSERVER, &mlserver)?;
-    let tensorflow = parts::python(&layers, &builder, &parts::TENSORFLOW)?;
     let envoy = parts::envoy(&layers, &builder)?;
     let (executor, executor_layers) = parts::executor(&layers, &base)?;
 
-    let iris = |reference, version: &str| Image {
-        reference,
-        layers: vec![base.clone(), seldon.clone(), model.clone()],
-        command: words(&[
-            "python3",
-            "/opt/seldon/bin/seldon-core-microservice",
-            "IrisClassifier",
-            "--service-type=MODEL",
-            // One process, and threads enough for a load test: a model of these weighs next to nothing.
-            "--workers=1",
-            "--threads=8",
-            "--grpc-workers=1",
-        ]),
-        environment: vec![
-            "PYTHONPATH=/opt/seldon:/model".to_owned(),
-            format!("MODEL_VERSION={version}"),
-        ],
-    };
-    let single = |reference, layer, program: &str| Image {
-        reference,
-        layers: vec![layer],
-        command: words(&[program]),
-        environment: Vec::new(),
-    };
-    let images = [
+    let mut images = vec![
         single(PAUSE, parts::pause(&layers)?, "/pause"),
-        iris(IRIS_1, "1"),
-        iris(IRIS_2, "2"),
-        python(
-            MLSERVER_IRIS,
-            &[&base, &mlserver, &model_of_mlserver],
-            &["/opt/mlserver/bin/mlserver", "start", "/tmp"],
-            &[
-                "PYTHONPATH=/opt/mlserver",
-                "MLSERVER_MODEL_IMPLEMENTATION=mlserver_sklearn.SKLearnModel",
-                "MLSERVER_MODEL_URI=/model/1.joblib",
-                "MLSERVER_PARALLEL_WORKERS=0",
-            ],
-        ),
-        python(
-            TENSORFLOW_IRIS,
-            &[&base, &seldon, &model, &tensorflow, &parts::tensorflow_server(&layers)?],
-            &["/opt/serve_tensorflow.py"],
-            &["PYTHONPATH=/opt/tensorflow:/opt/seldon"],
-        ),
         Image {
             layers: executor_layers,
             ..single(executor, base.clone(), "/executor")
@@ -136,20 +95,90 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
         },
         Image {
             reference: STORAGE_INITIALIZER,
-            layers: vec![base, parts::initializer(&layers)?],
+            layers: vec![base.clone(), parts::initializer(&layers)?],
             command: words(&["/initialize-model"]),
             environment: Vec::new(),
         },
     ];
+    images.extend(of_models(&layers, &base, &builder)?);
     Ok(Images {
         archive: archive::write(&folder, &images, say)?,
         pause: PAUSE,
         operator: OPERATOR,
         executor,
         storage_initializer: STORAGE_INITIALIZER,
+        explainer: EXPLAINER,
         istiod: ISTIOD,
         proxy: PROXY,
     })
+}
+
+/// The images that a model may be made of.
+fn of_models(layers: &Layers<'_>, base: &Layer, builder: &Layer) -> Result<Vec<Image>> {
+    let seldon = parts::python(layers, builder, &parts::SELDON)?;
+    let mlserver = parts::python(layers, builder, &parts::MLSERVER)?;
+    let model = parts::model(layers, builder, &parts::SELDON, &seldon)?;
+    let model_of_mlserver = parts::model(layers, builder, &parts::MLSERVER, &mlserver)?;
+    let tensorflow = parts::python(layers, builder, &parts::TENSORFLOW)?;
+
+    let iris = |reference, version: &str| Image {
+        reference,
+        layers: vec![base.clone(), seldon.clone(), model.clone()],
+        command: words(&[
+            "python3",
+            "/opt/seldon/bin/seldon-core-microservice",
+            "IrisClassifier",
+            "--service-type=MODEL",
+            // One process, and threads enough for a load test: a model of these weighs next to nothing.
+            "--workers=1",
+            "--threads=8",
+            "--grpc-workers=1",
+        ]),
+        environment: vec![
+            "PYTHONPATH=/opt/seldon:/model".to_owned(),
+            format!("MODEL_VERSION={version}"),
+        ],
+    };
+    Ok(vec![
+        iris(IRIS_1, "1"),
+        iris(IRIS_2, "2"),
+        Image {
+            command: words(&[
+                "/bin/sh",
+                "-c",
+                "exec python3 /opt/seldon/bin/seldon-core-microservice steps.$STEP --workers=1 --threads=8 --grpc-workers=1",
+            ]),
+            ..python(
+                STEPS,
+                &[base, &seldon, &parts::steps(layers)?],
+                &[],
+                &["PYTHONPATH=/opt/seldon:/steps"],
+            )
+        },
+        python(
+            EXPLAINER,
+            &[base, &seldon, &parts::explainer(layers, builder)?],
+            &["/explainer/explainer.py"],
+            &["PYTHONPATH=/opt/seldon:/opt/alibi"],
+        ),
+        python(
+            MLSERVER_IRIS,
+            &[base, &mlserver, &model_of_mlserver],
+            &["/opt/mlserver/bin/mlserver", "start", "/tmp"],
+            &[
+                "PYTHONPATH=/opt/mlserver",
+                "MLSERVER_MODEL_IMPLEMENTATION=mlserver_sklearn.SKLearnModel",
+                "MLSERVER_MODEL_URI=/model/1.joblib",
+                "MLSERVER_PARALLEL_WORKERS=0",
+            ],
+        ),
+        python(
+            TENSORFLOW_IRIS,
+            &[base, &seldon, &model, &tensorflow, &parts::tensorflow_server(layers)?],
+            &["/opt/serve_tensorflow.py"],
+            &["PYTHONPATH=/opt/tensorflow:/opt/seldon"],
+        ),
+    ])
 }
 
 /// An image that runs Python.
@@ -159,6 +188,16 @@ fn python(reference: &'static str, layers: &[&Layer], command: &[&str], environm
         layers: layers.iter().map(|layer| (*layer).clone()).collect(),
         command: words(&[&["python3"], command].concat()),
         environment: words(environment),
+    }
+}
+
+/// An image of one program.
+fn single(reference: &'static str, layer: Layer, program: &str) -> Image {
+    Image {
+        reference,
+        layers: vec![layer],
+        command: words(&[program]),
+        environment: Vec::new(),
     }
 }
 

@@ -233,10 +233,21 @@ impl Model {
 
     /// How many requests the executor of a predictor has counted.
     pub fn requests_counted(&self, predictor: &str) -> u64 {
+        let of = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == predictor;
+        self.executor_counts(of)
+            .lines()
+            .filter(|line| line.starts_with("seldon_api_executor_server_requests_seconds_count"))
+            .filter(|line| line.contains("service=\"predictions\"") && line.contains("deployment_name=\"iris\""))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
+    /// What the executor counts in the pod that is meant.
+    pub fn executor_counts(&self, meant: impl Fn(&Value) -> bool) -> String {
         let pods = self.objects(&kinds::pod());
         let address = pods
             .iter()
-            .find(|pod| pod["metadata"]["labels"]["seldon-model/predictor"] == predictor)
+            .find(|pod| meant(pod))
             .and_then(|pod| pod["status"]["podIP"].as_str())
             .unwrap()
             .to_owned();
@@ -246,12 +257,7 @@ impl Model {
             .args(["curl", "-s", &format!("http://{address}:8000/prometheus")])
             .output()
             .unwrap();
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter(|line| line.starts_with("seldon_api_executor_server_requests_seconds_count"))
-            .filter(|line| line.contains("service=\"predictions\"") && line.contains("deployment_name=\"iris\""))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Sets options and runs config-changed: what the status is then.

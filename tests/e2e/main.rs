@@ -22,6 +22,7 @@ mod outages;
 mod owning;
 mod releasing;
 mod serving;
+mod shapes;
 mod site_itself;
 #[path = "../support/mod.rs"]
 mod support;
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
             promoted_in_one_step_no_request_goes_back_to_the_old_version,
             requests_with_a_header_go_to_the_canary_and_no_others,
             a_shadow_sees_the_requests_and_nobody_its_answers;
+        shapes:
+            graphs_combine_split_route_and_learn,
+            a_manifest_splits_logs_and_explains;
         failing:
             a_bad_image_is_named_and_the_version_before_goes_on,
             a_crash_at_start_is_named,

@@ -146,7 +146,7 @@ impl Program {
         let log = folder.join("build.log");
         let partial = folder.join("partial");
         // Of our own program the files that it has now, not one that it had before and that lies there still.
-        let ours = |name: &&str| self.package == "." && name.ends_with(".go");
+        let ours = |name: &&str| self.package == "." && !name.starts_with("go.");
         let mut sources: Vec<&str> = self.files.iter().map(|(name, _)| *name).filter(ours).collect();
         if sources.is_empty() {
             sources.push(self.package);

@@ -37,6 +37,7 @@ pub(super) async fn apply(client: &Client, server: &ApiServer, images: &Images) 
         ("OPERATOR", images.operator.to_owned()),
         ("EXECUTOR", images.executor.to_owned()),
         ("STORAGE_INITIALIZER", images.storage_initializer.to_owned()),
+        ("EXPLAINER", images.explainer.to_owned()),
         ("ISTIOD", images.istiod.to_owned()),
         ("PROXY", images.proxy.to_owned()),
         ("ISTIOD_ADDRESS", ISTIOD_ADDRESS.to_owned()),

