@@ -5,12 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
 
 /// How long a client waits.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of how many failures more is told than their number.
+const TOLD: usize = 20;
+
+/// On what a request went.
+#[derive(Clone, Copy, Debug)]
+pub enum Connection {
+    /// One that was made for it.
+    New,
+    /// One that its client keeps.
+    Kept,
+}
 
 /// What a client was answered.
 #[derive(Clone, Debug)]
@@ -20,6 +33,9 @@ pub struct Answer {
     pub body: String,
     /// When it was there.
     pub at: Instant,
+    /// How long it took.
+    pub took: Duration,
+    pub connection: Connection,
 }
 
 impl Answer {
@@ -53,15 +69,16 @@ fn client() -> Agent {
     Agent::new_with_config(config)
 }
 
-fn ask_with(agent: &Agent, url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+fn ask_with(agent: &Agent, connection: Connection, url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    let start = Instant::now();
     let request = agent.post(url).content_type("application/json");
     let request = headers
         .iter()
         .fold(request, |request, (name, value)| request.header(*name, *value));
-    answered(request.send(body))
+    answered(start, connection, request.send(body))
 }
 
-fn answered(answer: Result<Response<Body>, Error>) -> Answer {
+fn answered(start: Instant, connection: Connection, answer: Result<Response<Body>, Error>) -> Answer {
     let (status, body) = match answer {
         Ok(mut answer) => {
             let status = answer.status().as_u16();
@@ -76,6 +93,8 @@ fn answered(answer: Result<Response<Body>, Error>) -> Answer {
         status,
         body,
         at: Instant::now(),
+        took: start.elapsed(),
+        connection,
     }
 }
 
@@ -86,12 +105,12 @@ pub fn ask(url: &str, body: &str) -> Answer {
 
 /// The same with headers of its own.
 pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
-    ask_with(&client(), url, body, headers)
+    ask_with(&client(), Connection::New, url, body, headers)
 }
 
 /// What is at an address.
 pub fn get(url: &str) -> Answer {
-    answered(client().get(url).call())
+    answered(Instant::now(), Connection::New, client().get(url).call())
 }
 
 /// Requests at a constant rate, until it is stopped.
@@ -115,7 +134,7 @@ impl Load {
                     let mut next = Instant::now();
                     while !stop.load(Ordering::Relaxed) {
                         answers.push(if number % 2 == 0 {
-                            ask_with(&kept, &url, &body, &[])
+                            ask_with(&kept, Connection::Kept, &url, &body, &[])
                         } else {
                             ask(&url, &body)
                         });
@@ -145,15 +164,27 @@ impl Load {
 /// Every request was answered, at no less than this rate a second.
 #[track_caller]
 pub fn none_failed(answers: &[Answer], rate: f64) {
+    let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
     let failed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let told = failed.iter().take(TOLD).map(|answer| {
+        format!(
+            "\n{} {} after {} ms on a connection that is {:?}, {:.3} s after the first answer, at {}",
+            answer.status,
+            answer.body,
+            answer.took.as_millis(),
+            answer.connection,
+            (answer.at - first.at).as_secs_f64(),
+            // By the clock of the site's logs.
+            Timestamp::now() - answer.at.elapsed(),
+        )
+    });
     assert!(
         failed.is_empty(),
-        "{} of {} failed, the first: {:?}",
+        "{} of {} failed:{}",
         failed.len(),
         answers.len(),
-        failed.first()
+        told.collect::<String>()
     );
-    let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
     let seconds = (last.at - first.at).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
     let seen = answers.len() as f64 / seconds;
