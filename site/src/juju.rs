@@ -7,6 +7,7 @@ mod charm;
 mod integrate;
 mod options;
 mod relation;
+mod secret;
 mod status;
 mod store;
 mod unit;
@@ -22,6 +23,7 @@ pub use application::Application;
 pub use charm::{ActionSpec, Charm, Endpoint};
 pub use options::{OptionSpec, OptionType, parse_bool};
 pub use relation::{Bag, Life, Relation, Side};
+pub use secret::{MODEL, Secret, Tracked};
 pub use status::{LogLine, Status, now};
 pub use store::Store;
 pub use unit::{AgentState, Joined, Unit, application_of};
@@ -34,26 +36,6 @@ pub struct Model {
     pub name: String,
     /// Its UUID.
     pub uuid: String,
-}
-
-/// A secret as the controller holds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Secret {
-    /// A label its owner or reader gave it.
-    pub label: String,
-    /// `application` or `unit`, empty when it is another's (a user's, another application's).
-    pub owner: String,
-    /// Free text.
-    pub description: String,
-    /// `never`, `hourly`, … ; empty is `never`.
-    pub rotation: String,
-    /// The latest revision, from 1.
-    pub revision: u64,
-    /// Its content, decoded.
-    pub content: BTreeMap<String, String>,
-    /// Applications that may read it; of no account when the owner is ours.
-    pub granted: Vec<String>,
 }
 
 /// Everything Juju knows.

@@ -246,6 +246,33 @@ fn hooks_come_in_jujus_order() {
 }
 
 #[test]
+fn a_unit_that_has_read_a_secret_is_told_of_each_new_content_and_reads_it_when_it_asks() {
+    let mut stage = Stage::new("exit 0");
+    let uri = stage.world.add_secret("ink", &[("colour", "red")]).unwrap();
+    stage.wake();
+    stage.script(&format!("secret-get {uri} 2>&1; exit 0"));
+    assert_eq!(stage.run("update-status").stdout, "ERROR permission denied\n");
+    stage.world.grant_secret("ink", "press").unwrap();
+    assert_eq!(stage.wake(), [""; 0], "no hook tells of a grant");
+    assert_eq!(stage.run("update-status").stdout, "colour: red\n");
+    stage.world.update_secret("ink", &[("colour", "blue")]).unwrap();
+    assert_eq!(stage.wake(), ["secret-changed"]);
+    assert_eq!(stage.wake(), [""; 0], "it is told once");
+    assert_eq!(stage.run("update-status").stdout, "colour: red\n");
+    for (how, read) in [("--peek", "blue"), ("", "red"), ("--refresh", "blue"), ("", "blue")] {
+        stage.script(&format!("secret-get {uri} {how}"));
+        assert_eq!(stage.run("update-status").stdout, format!("colour: {read}\n"), "{how}");
+    }
+    stage.world.remove_secret(&uri).unwrap();
+    stage.script(&format!("secret-get {uri} 2>&1; exit 0"));
+    let id = uri.strip_prefix("secret:").unwrap();
+    assert_eq!(
+        stage.run("update-status").stdout,
+        format!("ERROR secret \"{id}\" not found\n")
+    );
+}
+
+#[test]
 fn units_come_and_go_one_by_one_and_the_last_takes_the_application_along() {
     let mut stage = Stage::new("exit 0");
     stage.wake();

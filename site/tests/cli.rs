@@ -162,6 +162,16 @@ fn a_day_at_the_site(user: &User) {
     user.reads(&["update-status", "press/1"]);
     assert!(user.reads(&["debug-log"]).contains("unit.press/0"), "the log is kept");
 
+    // Secrets.
+    let uri = user.reads(&["add-secret", "ink", "colour=red"]);
+    assert!(uri.starts_with("secret:"), "{uri}");
+    user.reads(&["grant-secret", "ink", "press"]);
+    user.reads(&["update-secret", uri.trim_end(), "colour=blue"]);
+    let told = user.is_told(&["update-secret", "ink", "hunter2"]);
+    assert!(!told.contains("hunter2"), "{told}");
+    user.reads(&["remove-secret", "ink"]);
+    assert!(user.is_told(&["remove-secret", "ink"]).contains("not found"));
+
     // Relations, and the end.
     user.reads(&["remove-relation", "press", "istio-pilot"]);
     assert_eq!(press(user)["relations"], serde_json::json!({}));

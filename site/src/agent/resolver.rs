@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use super::hook::{Hook, RelationEvent};
 use super::{Agent, HookRun, snapshot};
-use crate::juju::{AgentState, Application, Joined, Life, Relation, Status, Unit, World, application_of};
+use crate::juju::{AgentState, Application, Joined, Life, MODEL, Relation, Status, Unit, World, application_of};
 
 /// A unit whose charm makes every hook due again would keep its agent busy for ever; Juju lets it, a test need not.
 const MOST_HOOKS: usize = 500;
@@ -60,6 +60,7 @@ fn due(world: &World, name: &str) -> Result<Option<Hook>> {
             .or_else(|| elected(application, unit))
             .or_else(|| changed(application, unit))
             .or_else(|| (!unit.started).then(|| "start".into()))
+            .or_else(|| secret_changed(world, unit))
             .or_else(|| related(world, unit))
     })
 }
@@ -110,6 +111,24 @@ fn elected(application: &Application, unit: &Unit) -> Option<Hook> {
 fn changed(application: &Application, unit: &Unit) -> Option<Hook> {
     let now = application.config_fingerprint(&unit.address);
     (unit.config_seen.as_ref() != Some(&now)).then(|| "config-changed".into())
+}
+
+/// A secret that the unit has read has a newer revision, of which it was not told.
+fn secret_changed(world: &World, unit: &Unit) -> Option<Hook> {
+    let (id, secret) = world.secrets.iter().find(|(id, secret)| {
+        let tracked = unit.secrets.get(*id);
+        tracked.is_some_and(|tracked| tracked.told < secret.revision)
+    })?;
+    Some(Hook::Secret {
+        event: "changed".to_owned(),
+        id: format!("secret:{id}"),
+        label: if secret.owner == MODEL {
+            String::new()
+        } else {
+            secret.label.clone()
+        },
+        revision: None,
+    })
 }
 
 /// Relation events but created: they come once the unit has started.
@@ -234,6 +253,13 @@ fn remember(world: &mut World, name: &str, hook: &Hook) -> Result<()> {
                 // The unit leaves the relation, which is when units at the other end see it depart.
                 world.relation_mut(*id)?.bags.remove(name);
                 world.drop_finished_relations();
+            }
+        }
+        Hook::Secret { event, id, .. } if event == "changed" => {
+            let id = id.trim_start_matches("secret:");
+            let newest = world.secrets.get(id).map(|secret| secret.revision);
+            if let (Some(tracked), Some(newest)) = (world.unit_mut(name)?.secrets.get_mut(id), newest) {
+                tracked.told = newest;
             }
         }
         Hook::Secret { .. } | Hook::Action { .. } => {}

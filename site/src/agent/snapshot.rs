@@ -28,6 +28,7 @@ pub(super) fn context(world: &World, unit_name: &str, hook: &Hook) -> Result<Con
             .collect(),
         goal_state: goal_state(world, application),
         secrets: world.secrets.clone(),
+        tracked: unit.secrets.clone(),
         bindings: bindings(application, unit),
         private_address: unit.address.clone(),
         public_address: unit.address.clone(),
@@ -217,6 +218,7 @@ pub(super) fn book_immediate(world: &mut World, context: &Context) -> Result<()>
         application.workload_version.clone_from(version);
     }
     let unit = world.unit_mut(&context.unit)?;
+    unit.secrets.clone_from(&context.tracked);
     if context.status_was_set {
         unit.status.clone_from(&context.unit_status);
         unit.status_was_set = true;

@@ -92,6 +92,24 @@ enum Command {
         #[arg(long)]
         remove: bool,
     },
+    /// Add a secret, and print its URI
+    AddSecret {
+        name: String,
+        /// `key=value`
+        #[arg(required = true)]
+        content: Vec<String>,
+    },
+    /// Let an application read a secret
+    GrantSecret { name: String, application: String },
+    /// Give a secret a new content
+    UpdateSecret {
+        name: String,
+        /// `key=value`
+        #[arg(required = true)]
+        content: Vec<String>,
+    },
+    /// Remove a secret
+    RemoveSecret { name: String },
     /// Change the number of units
     ScaleApplication { application: String, units: usize },
     /// Upgrade an application to the charm as it is now
@@ -238,6 +256,22 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             site.world.application_mut(&application)?.trust = !remove;
             site.settle()?;
         }
+        Command::AddSecret { name, content } => {
+            println!("{}", site.world.add_secret(&name, &pairs(&content)?)?);
+            site.settle()?;
+        }
+        Command::GrantSecret { name, application } => {
+            site.world.grant_secret(&name, &application)?;
+            site.settle()?;
+        }
+        Command::UpdateSecret { name, content } => {
+            site.world.update_secret(&name, &pairs(&content)?)?;
+            site.settle()?;
+        }
+        Command::RemoveSecret { name } => {
+            site.world.remove_secret(&name)?;
+            site.settle()?;
+        }
         Command::ScaleApplication { application, units } => {
             site.hooks(|agent, world| agent.scale(world, &application, units))?;
         }
@@ -271,6 +305,13 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
         Command::Up { .. } | Command::Down | Command::Deploy { .. } | Command::Demo { .. } | Command::Lead { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The keys and values of a secret.
+fn pairs(content: &[String]) -> Result<Vec<(&str, &str)>> {
+    // What is no pair may be the secret itself.
+    let split = |text| str::split_once(text, '=').context("a secret is given as key=value");
+    content.iter().map(String::as_str).map(split).collect()
 }
 
 fn action_command(site: &mut Site, unit: &str, action: &str, params: &[String]) -> Result<ExitCode> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::print::Node;
-use crate::juju::{Life, LogLine, Secret, Status, Version};
+use crate::juju::{Life, LogLine, Secret, Status, Tracked, Version};
 
 /// One relation as the unit's agent knows it.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,8 @@ pub struct Context {
     pub goal_state: Node,
     /// Secrets by bare id.
     pub secrets: BTreeMap<String, Secret>,
+    /// What the unit has read of them.
+    pub tracked: BTreeMap<String, Tracked>,
     /// Networks by endpoint.
     pub bindings: BTreeMap<String, Binding>,
     /// The pod's address.

@@ -1,11 +1,11 @@
-//! The secret tools (Juju 3.0 and later). Revisions are counted but only the latest content is kept, so secret-get reads
-//! the latest with or without `--peek` and `--refresh`.
+//! The secret tools (Juju 3.0 and later). secret-get stays at the revision a unit has read, but with `--refresh`, which takes the
+//! latest from then on, and `--peek`, which shows it (juju/juju, …/jujuc/secret-get.go).
 
 use std::collections::BTreeMap;
 
 use super::print::Node;
 use super::{Arguments, Context, Failure, Reply, keyvalues, relation};
-use crate::juju::Secret;
+use crate::juju::{MODEL, Secret, Tracked};
 
 const ROTATIONS: [&str; 7] = ["never", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"];
 
@@ -68,21 +68,33 @@ pub(super) fn get(context: &mut Context, arguments: &Arguments<'_>) -> Result<Re
     };
     arguments.at_most(2)?;
     let secret = context.secrets_now().get(&id).ok_or_else(|| unknown(&id))?;
-    if secret.owner.is_empty()
-        && !secret.granted.is_empty()
-        && !secret.granted.iter().any(|name| name == context.application())
-    {
+    // A user's is granted or not; another application's may be given without saying to whom.
+    let restricted = secret.owner == MODEL || (secret.owner.is_empty() && !secret.granted.is_empty());
+    if restricted && !secret.granted.iter().any(|name| name == context.application()) {
         return Err(Failure::Run("permission denied".to_owned()));
     }
+    let latest = Tracked {
+        revision: secret.revision,
+        content: secret.content.clone(),
+        told: secret.revision,
+    };
+    let tracked = context.tracked.get(&id).cloned();
+    let read = match (parsed.is_set("peek"), parsed.is_set("refresh"), tracked) {
+        (true, ..) => latest.content,
+        (_, false, Some(tracked)) => tracked.content,
+        _ => {
+            context.tracked.insert(id, latest.clone());
+            latest.content
+        }
+    };
     let Some(key) = parsed.at(1) else {
-        return Ok(Reply::Value(Node::from(&secret.content)));
+        return Ok(Reply::Value(Node::from(&read)));
     };
     let (name, encoded) = match key.strip_suffix("#base64") {
         Some(name) => (name, true),
         None => (key, false),
     };
-    let value = secret
-        .content
+    let value = read
         .get(name)
         .ok_or_else(|| Failure::Run(format!("secret key value {name:?} not found")))?;
     Ok(Reply::Value(Node::text(if encoded {

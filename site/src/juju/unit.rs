@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::relation::Life;
+use super::secret::Tracked;
 use super::status::Status;
 use crate::agent::Hook;
 
@@ -95,6 +96,9 @@ pub struct Unit {
     /// What `state-set` keeps, on the controller.
     #[serde(default)]
     pub state: BTreeMap<String, String>,
+    /// The secrets it has read, by bare id.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Tracked>,
     /// Port ranges opened, as `80/tcp` or `100-200/udp`.
     #[serde(default)]
     pub ports: BTreeSet<String>,
