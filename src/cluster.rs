@@ -4,6 +4,7 @@
 
 mod refusal;
 mod rights;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -30,7 +31,7 @@ use crate::seldon::DEFAULT_GRPC_PORT;
 use crate::steps::{Apply, Delete, Kind};
 
 pub use refusal::Refusal;
-pub use rights::{RIGHTS, Right};
+pub use rights::{RIGHTS, Right, SECRETS, rights};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
 /// written after that may be another unit's to write.
@@ -80,11 +81,11 @@ impl Cluster {
     }
 
     /// Looks at all that a plan and its verdict need. Four requests when nothing has to be found out: lists, so that
-    /// a hundred models cost as many as one.
+    /// a hundred models cost as many as one. Secrets are looked for where they are needed or some may be left over.
     ///
     /// # Errors
     /// When a list or the gateway cannot be read.
-    pub async fn observe(&self, gateways: &BTreeSet<GatewayName>) -> Result<Observed, Refusal> {
+    pub async fn observe(&self, gateways: &BTreeSet<GatewayName>, secrets: bool) -> Result<Observed, Refusal> {
         let seldon_deployments = self
             .list::<DynamicObject>(
                 &Kind::SeldonDeployment.resource(),
@@ -109,6 +110,9 @@ impl Cluster {
             }
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
+        if secrets || self.has_secrets(&observed) {
+            observed.secrets = self.our_secrets().await?;
+        }
         if self.ports_are_in_doubt(&observed) {
             observed.services = self.ports().await?;
         }
@@ -208,11 +212,11 @@ impl Cluster {
         }
     }
 
-    /// Our objects in our namespace, for their removal.
+    /// Our objects in our namespace, for their removal. Secrets are looked for only where there may be some.
     ///
     /// # Errors
     /// When they cannot be listed. A kind that the cluster does not know has none.
-    pub async fn observe_ours(&self) -> Result<Observed, Refusal> {
+    pub async fn observe_ours(&self, secrets: bool) -> Result<Observed, Refusal> {
         let mut found = Vec::new();
         for kind in [Kind::VirtualService, Kind::SeldonDeployment] {
             let parameters = ListParams::default().labels(&self.identity.selector());
@@ -224,24 +228,29 @@ impl Cluster {
                 list => list?,
             });
         }
-        Ok(Observed {
+        let mut observed = Observed {
             seldon_deployments: found.pop().unwrap_or_default(),
             virtual_services: found.pop().unwrap_or_default(),
             ..Observed::default()
-        })
+        };
+        if secrets || self.has_secrets(&observed) {
+            observed.secrets = self.our_secrets().await?;
+        }
+        Ok(observed)
     }
 
     /// Waits until none of our objects is left, or the time of the hook is over. Gives the names of those left.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn wait_until_gone(&self) -> Result<Vec<String>, Refusal> {
+    pub async fn wait_until_gone(&self, secrets: bool) -> Result<Vec<String>, Refusal> {
         loop {
-            let observed = self.observe_ours().await?;
+            let observed = self.observe_ours(secrets).await?;
             let left: Vec<String> = observed
                 .virtual_services
                 .iter()
                 .chain(&observed.seldon_deployments)
+                .chain(observed.secrets.iter().map(|secret| &secret.0))
                 .map(ResourceExt::name_any)
                 .collect();
             if left.is_empty() || Instant::now() + GONE_POLL > self.deadline {

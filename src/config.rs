@@ -12,6 +12,7 @@ mod layer;
 pub mod manifest;
 mod reader;
 mod release;
+pub mod secret;
 pub mod value;
 mod yaml;
 
@@ -28,6 +29,7 @@ use graph::Node;
 use layer::Layers;
 use manifest::Manifest;
 pub use release::{Canary, Shadow};
+use secret::{NamedSecret, Secrets};
 use value::{
     Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
     PodFields, Prefix, Protocol, PullPolicy, Resources, Rule, Tracing,
@@ -84,6 +86,10 @@ pub struct Server {
     pub disruption_budget: Option<DisruptionBudget>,
     /// When the node pulls the image.
     pub image_pull_policy: PullPolicy,
+    /// What it is allowed to pull it with.
+    pub image_pull_secret: Option<NamedSecret>,
+    /// What the model's files are fetched with.
+    pub storage_secret: Option<NamedSecret>,
     /// What else its pods are to have.
     pub pod: Option<PodFields>,
     /// Where copies of requests and answers go.
@@ -215,6 +221,8 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Models that were named but are faulty: what they have in the cluster stays as it is.
     pub held: BTreeSet<String>,
+    /// What is in the secrets of Juju's that the sound models name, once it was asked for.
+    pub secrets: Secrets,
 }
 
 /// Reads what `config-get` answered. Total: whatever is in there, the result says it.

@@ -5,14 +5,18 @@
 
 pub mod answer;
 pub mod log;
+pub mod secret;
 pub mod status;
 pub mod tool;
+pub mod version;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+pub use secret::{Content, Unreadable};
 pub use status::{State, Status};
 pub use tool::{HookTools, ToolError};
+pub use version::Version;
 
 /// Why Juju started this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub struct Invocation {
     pub model_name: String,
     /// The UUID of the Juju model.
     pub model_uuid: String,
+    /// The version of Juju, if it can be read.
+    pub version: Option<Version>,
 }
 
 /// A variable that Juju sets in every hook is not there: this is no hook.
@@ -76,6 +82,7 @@ impl Invocation {
             unit,
             model_name: need("JUJU_MODEL_NAME")?,
             model_uuid: need("JUJU_MODEL_UUID")?,
+            version: get("JUJU_VERSION").and_then(|text| Version::read(&text)),
         })
     }
 

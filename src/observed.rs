@@ -3,6 +3,7 @@
 //! Of Deployments and pods only the fields that a verdict rests on are read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::ResourceExt;
@@ -20,6 +21,16 @@ use crate::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, Servi
 pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
 /// A pod, as far as it is read.
 pub type Pod = Object<PodSpec, PodStatus>;
+
+/// A Secret, of which nothing but the name is shown.
+#[derive(Clone, PartialEq)]
+pub struct Secret(pub DynamicObject);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Secret").field(&self.0.name_any()).finish()
+    }
+}
 
 /// Who asks: the application whose objects are ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +88,8 @@ pub struct Observed {
     pub seldon_deployments: Vec<DynamicObject>,
     /// The VirtualServices of all namespaces, whoever's.
     pub virtual_services: Vec<DynamicObject>,
+    /// Our Secrets, and those of others whose names we need; looked for only where there are or should be any.
+    pub secrets: Vec<Secret>,
     /// The gateways that were asked for and are there, with what they take.
     pub gateways: BTreeMap<GatewayName, Listeners>,
     /// The Deployments that Seldon made for us.
@@ -98,6 +111,13 @@ impl Observed {
     #[must_use]
     pub fn seldon_deployment(&self, name: &str) -> Option<&DynamicObject> {
         self.seldon_deployments.iter().find(|object| object.name_any() == name)
+    }
+
+    /// The Secret of that name in our namespace.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&DynamicObject> {
+        let mut all = self.secrets.iter().map(|secret| &secret.0);
+        all.find(|object| object.name_any() == name)
     }
 
     /// The VirtualService of that name in our namespace.

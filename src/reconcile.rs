@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::Timestamp;
 use tracing::{debug, info, warn};
 
-use crate::cluster::{Cluster, RIGHTS, Refusal, Right};
-use crate::config::value::Tracing;
+use crate::cluster::{Cluster, Refusal, Right, rights};
+use crate::config::secret::Answers;
+use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
 use crate::dispatch::identity;
 use crate::judge::{self, Case, Standing, Verdict};
-use crate::juju::{self, HookTools, Invocation, State, Status, ToolError};
+use crate::juju::{self, HookTools, Invocation, State, Status, ToolError, Unreadable};
 use crate::observed::{Identity, Observed};
 use crate::ready;
 use crate::render::{self, Plan, RelatedGateway, Site};
-use crate::steps::{self, Steps};
+use crate::steps::{self, Kind, Steps};
 use crate::traces;
 
 /// The endpoint that names the gateway.
@@ -86,12 +87,36 @@ impl Asked {
     fn read(tools: HookTools, invocation: &Invocation) -> Result<Self, ToolError> {
         let options = tools.config()?;
         let relations = juju::relations(tools, invocation, GATEWAY_INFO)?;
+        let mut config = config::parse(&invocation.application, &options);
+        let answers = secrets(tools, invocation, &config)?;
+        config.take_in(&invocation.application, &identity(invocation).namespace, &answers);
         Ok(Self {
-            config: config::parse(&invocation.application, &options),
+            config,
             gateway: RelatedGateway::read(&relations),
             tracing: traces::read(tools, invocation)?,
         })
     }
+
+    /// Whether a model has a secret of Juju's.
+    fn needs_secrets(&self) -> bool {
+        self.config
+            .models
+            .iter()
+            .any(|model| model.juju_secrets().next().is_some())
+    }
+}
+
+/// Asks Juju for the secrets that models name. Every unit may: they are granted to the application.
+fn secrets(tools: HookTools, invocation: &Invocation, config: &Config) -> Result<Answers, ToolError> {
+    let without = invocation.version.as_ref().filter(|version| !version.has_secrets());
+    let ask = |uri: SecretUri| {
+        let answer = match without {
+            Some(version) => Err(Unreadable::NoSecrets(version.clone())),
+            None => tools.secret(&uri.to_string())?,
+        };
+        Ok((uri, answer))
+    };
+    config.juju_secrets().into_iter().map(ask).collect()
 }
 
 /// Looks, writes what has to be written if this unit leads, and draws the verdict.
@@ -182,7 +207,7 @@ impl Look {
         };
         match look.again(invocation, asked).await {
             Ok(()) => Ok(look),
-            Err(refusal) => Err(look.cluster.explain(refusal).await),
+            Err(refusal) => Err(look.cluster.explain(refusal, asked.needs_secrets()).await),
         }
     }
 
@@ -192,13 +217,21 @@ impl Look {
             _ => None,
         };
         let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
-        self.observed = self.cluster.observe(&gateways).await?;
+        self.observed = self.cluster.observe(&gateways, asked.needs_secrets()).await?;
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
         if asked.config.models.iter().any(render::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
         self.plan = render::plan(&asked.config, &self.site(invocation, asked), &self.observed);
         self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        // One of ours would have been found already.
+        let unseen = steps::unseen(&self.plan, &self.observed);
+        if !unseen.is_empty() {
+            self.cluster
+                .observe_foreign_secrets(&unseen, &mut self.observed)
+                .await?;
+            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        }
         // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
         if steps::has_catch_all(&self.plan, &self.observed, &self.identity) {
             self.cluster.observe_istio(&mut self.observed).await?;
@@ -241,7 +274,7 @@ impl Look {
             match self.cluster.apply(apply).await {
                 Ok(()) => info!("applied {} {}: {}", apply.kind.word(), apply.name, apply.because),
                 Err(refusal) if refusal.concerns_all() => {
-                    return self.for_all(&self.cluster.explain(refusal).await);
+                    return self.for_all(&self.cluster.explain(refusal, self.writes_secrets()).await);
                 }
                 Err(refusal) => {
                     refused.insert(apply.model.clone(), refusal);
@@ -255,7 +288,7 @@ impl Look {
     }
 
     async fn may_write(&self) -> Result<(), Refusal> {
-        let writes = RIGHTS.into_iter().filter(Right::writes);
+        let writes = rights(self.writes_secrets()).filter(Right::writes);
         let missing = self.cluster.missing(writes).await?;
         if missing.is_empty() {
             return Ok(());
@@ -266,6 +299,12 @@ impl Look {
         })
     }
 
+    /// Whether a Secret is to be written, or one of ours was found.
+    fn writes_secrets(&self) -> bool {
+        let planned = self.plan.models.iter().any(|planned| !planned.secrets.is_empty());
+        planned || !self.observed.secrets.is_empty()
+    }
+
     fn for_all(&self, refusal: &Refusal) -> BTreeMap<String, Refusal> {
         let models = self.plan.models.iter();
         models
@@ -274,12 +313,20 @@ impl Look {
     }
 
     async fn delete(&self) {
+        let mut kept = BTreeSet::new();
         for delete in &self.steps.deletes {
             let (kind, name) = (delete.kind.word(), &delete.name);
+            // A Secret does not go before the model that reads it.
+            if delete.kind == Kind::Secret && kept.contains(&delete.model) {
+                continue;
+            }
             match self.cluster.delete(delete).await {
                 Ok(()) => info!("deleted {kind} {name}: it is no longer asked for"),
                 // It is looked for again at every hook.
-                Err(refusal) => warn!("{kind} {name} cannot be deleted: {refusal}"),
+                Err(refusal) => {
+                    warn!("{kind} {name} cannot be deleted: {refusal}");
+                    kept.insert(&delete.model);
+                }
             }
         }
     }

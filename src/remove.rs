@@ -45,14 +45,15 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
 async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
     let identity = identity(invocation);
     let cluster = Cluster::connect(identity.clone()).await?;
-    let deletes = steps::removal(&cluster.observe_ours().await?, &identity);
+    let observed = cluster.observe_ours(false).await?;
+    let deletes = steps::removal(&observed, &identity);
     for delete in &deletes {
         cluster.delete(delete).await?;
     }
     if deletes.is_empty() {
         return Ok(Vec::new());
     }
-    let left = cluster.wait_until_gone().await?;
+    let left = cluster.wait_until_gone(!observed.secrets.is_empty()).await?;
     info!("deleted {} objects", deletes.len() - left.len().min(deletes.len()));
     Ok(left)
 }

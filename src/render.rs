@@ -4,6 +4,7 @@ pub mod history;
 mod objects;
 mod pod;
 pub(crate) mod route;
+pub mod secrets;
 mod traffic;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
 use crate::istio::VirtualService;
 use crate::observed::Observed;
+use secrets::{PlannedSecret, Wanted};
 
 /// Keys of the labels and annotations that mark what is ours.
 pub mod label {
@@ -30,6 +32,8 @@ pub mod label {
     pub const SERVES: &str = "seldon-model/serves";
     /// The same of what served before that.
     pub const SERVED_BEFORE: &str = "seldon-model/served-before";
+    /// An annotation on a SeldonDeployment: there are Secrets of ours for it, or some may be left over.
+    pub const SECRETS: &str = "seldon-model/secrets";
     /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
     /// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
     pub const SPEC_HASH: &str = "seldon-model/spec-hash";
@@ -114,6 +118,8 @@ pub struct PlannedModel {
     pub model: Model,
     /// Its SeldonDeployment.
     pub deployment: Value,
+    /// The Secrets that it refers to, as far as they are made of Juju's.
+    pub secrets: Vec<PlannedSecret>,
     /// The predictors that were asked for, in their order.
     pub predictors: Vec<PlannedPredictor>,
     /// What is asked for and this Seldon cannot do, to be said behind what it serves.
@@ -205,7 +211,8 @@ pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
 }
 
 fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> PlannedModel {
-    let (deployment, predictors) = objects::seldon_deployment(model, site, !observed.lacks_metrics_v2);
+    let wanted = Wanted::new(model, site, &config.secrets, observed);
+    let (deployment, predictors) = objects::seldon_deployment(model, site, &wanted, !observed.lacks_metrics_v2);
     let gateway = match (&model.gateway, &site.gateway) {
         (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
         (None, _) => None,
@@ -213,6 +220,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     let mut planned = PlannedModel {
         model: model.clone(),
         deployment,
+        secrets: wanted.secrets,
         predictors,
         left_out: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
         gateway,
@@ -222,6 +230,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
     history::keep(&mut planned, observed);
+    secrets::mark(&mut planned, observed);
     // What somebody has asked for goes before what nobody has.
     let seldons = route::seldons_prefix(model, site)
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));

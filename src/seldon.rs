@@ -93,6 +93,9 @@ pub struct PredictiveUnit {
     /// Files for the storage initializer to fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_uri: Option<String>,
+    /// The Secret with the environment of what fetches them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_secret_ref_name: Option<String>,
     /// Parameters of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<Parameter>,
@@ -153,9 +156,20 @@ pub struct ComponentSpec {
 
 /// The part of a pod that is the model's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PodSpec {
+    /// The Secrets that the node may pull its images with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<SecretName>,
     /// Containers, each named as its node.
     pub containers: Vec<Container>,
+}
+
+/// A Secret of the same namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretName {
+    /// Its name.
+    pub name: String,
 }
 
 /// A container. The image of a prepackaged server is filled in by Seldon.
@@ -218,6 +232,9 @@ pub struct Explainer {
     /// Files for the storage initializer to fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_uri: Option<String>,
+    /// A Secret with the variables of the storage initializer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_secret_ref_name: Option<String>,
     /// Its container, where that is not to be Seldon's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_spec: Option<ExplainerContainer>,

@@ -1,9 +1,12 @@
 //! From what should be and what is to what has to be done: the writes of this hook, and what stands in their way.
 
 mod drift;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{ApiResource, DynamicObject};
 use serde::Serialize;
@@ -17,14 +20,17 @@ use crate::ready::is_ready;
 use crate::render::history;
 use crate::render::{Plan, PlannedModel, Route, label, route_name};
 use crate::seldon::SeldonDeployment;
+pub use secrets::unseen;
 
-/// The two kinds of object that this charm writes.
+/// The kinds of object that this charm writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `virtualservices.networking.istio.io`
     VirtualService,
     /// `seldondeployments.machinelearning.seldon.io`
     SeldonDeployment,
+    /// `secrets`
+    Secret,
 }
 
 impl Kind {
@@ -34,6 +40,7 @@ impl Kind {
         match self {
             Self::VirtualService => "VirtualService",
             Self::SeldonDeployment => "SeldonDeployment",
+            Self::Secret => "Secret",
         }
     }
 
@@ -43,12 +50,13 @@ impl Kind {
         match self {
             Self::VirtualService => ApiResource::erase::<VirtualService>(&()),
             Self::SeldonDeployment => ApiResource::erase::<SeldonDeployment>(&()),
+            Self::Secret => ApiResource::erase::<Secret>(&()),
         }
     }
 }
 
 /// Server-side apply of an object.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Apply {
     /// The model it is of.
     pub model: String,
@@ -69,6 +77,22 @@ pub struct Apply {
     pub is_record: bool,
     /// A merge patch to begin with, where a person has added something that an apply would leave.
     pub take_out: Option<Value>,
+}
+
+impl fmt::Debug for Apply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Apply");
+        shown
+            .field("model", &self.model)
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .field("because", &self.because)
+            .field("force", &self.force);
+        if self.kind != Kind::Secret {
+            shown.field("object", &self.object).field("take_out", &self.take_out);
+        }
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Removal of an object of ours that is no longer asked for.
@@ -120,9 +144,9 @@ pub enum Obstacle {
 /// The writes in their order, and the models that none is for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Steps {
-    /// Objects to apply: a model before its route.
+    /// Objects to apply: Secrets before the model that refers to them, and that before its route.
     pub applies: Vec<Apply>,
-    /// Objects to remove, to be done only once everything was applied: routes first.
+    /// Objects to remove, to be done only once everything was applied: routes first, Secrets last.
     pub deletes: Vec<Delete>,
     /// Objects to remove later, once the model that takes over their prefix is ready.
     pub inherited: Vec<Delete>,
@@ -236,7 +260,14 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
 
 fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
     let name = &planned.model.name;
-    let mut steps = Vec::new();
+    let mut steps: Vec<Apply> = planned
+        .secrets
+        .iter()
+        .filter_map(|secret| {
+            let live = observed.secret(&secret.name);
+            apply(name, Kind::Secret, &secret.object(), live, identity)
+        })
+        .collect();
     steps.extend(apply(
         name,
         Kind::SeldonDeployment,
@@ -286,9 +317,12 @@ fn apply(
         let added = drift::additions(&step.object, live, is_a_persons);
         let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
-        let as_recorded = history::as_recorded(&step.object, live);
+        let as_recorded = match kind {
+            Kind::Secret => secrets::as_owned(&step.object, live),
+            _ => history::as_recorded(&step.object, live),
+        };
         step.is_record = added.is_none() && drift::drift(&as_recorded, live, &manager).is_none();
-        if step.is_record {
+        if step.is_record && kind == Kind::SeldonDeployment {
             step.because = String::from("it serves, which is written down");
         }
         let mut by = drift::rivals(&step.object, live, &manager);
@@ -323,7 +357,9 @@ fn obstacle(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
                 application: object.labels().get(label::APPLICATION).cloned(),
             })
     };
+    let mut secrets = planned.secrets.iter();
     foreign(Kind::SeldonDeployment, observed.seldon_deployment(name))
+        .or_else(|| secrets.find_map(|secret| foreign(Kind::Secret, observed.secret(&secret.name))))
         .or_else(|| foreign(Kind::VirtualService, route))
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
@@ -392,11 +428,13 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             match kind {
                 Kind::SeldonDeployment => name == model,
                 Kind::VirtualService => planned.route != Route::Gone && name == route_name(model),
+                Kind::Secret => false,
             }
         });
         let held = plan.held.iter().any(|model| match kind {
             Kind::SeldonDeployment => name == model,
             Kind::VirtualService => name == route_name(model),
+            Kind::Secret => false,
         });
         of_plan || held
     };
@@ -417,6 +455,7 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
     };
     let mut deletes = of(Kind::VirtualService, &observed.virtual_services);
     deletes.extend(of(Kind::SeldonDeployment, &observed.seldon_deployments));
+    deletes.extend(secrets::idle(plan, observed, identity));
     deletes
 }
 

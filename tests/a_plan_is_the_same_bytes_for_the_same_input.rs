@@ -16,7 +16,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use plans::{configured, relation, rendered, rendered_beside, site};
 use proptest::prelude::*;
 use seldon_model::config;
-use seldon_model::observed::{Observed, Ports};
+use seldon_model::juju::Content;
+use seldon_model::observed::{Observed, Ports, Secret};
 use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 
@@ -66,6 +67,67 @@ fraud:
 ",
     });
     insta::assert_yaml_snapshot!("every_option", rendered_beside(&options, &site, &observed));
+}
+
+#[test]
+fn secrets_have_their_place_in_every_pod_and_every_node_that_fetches_files() {
+    let uri = "secret:9m4e2mr0ui3e8a215n4g";
+    let graph = "{transformer: t, image: 't:1', children: [
+        {model: a, implementation: SKLEARN_SERVER, model-uri: 's3://m/a'},
+        {model: b, image: 'b:1', own-pod: true}]}";
+    let options = json!({"graph": graph, "image-pull-secret": "kubernetes:mine", "storage-secret": uri});
+    let planned_with = |password: &str, observed: &Observed| {
+        let pairs = [("access-key-id", "edge"), ("secret-access-key", password)];
+        let content: Content = pairs
+            .map(|(key, value)| (key.into(), value.into()))
+            .into_iter()
+            .collect();
+        let mut config = configured(&options);
+        let answers = config.juju_secrets().into_iter().map(|uri| (uri, Ok(content.clone())));
+        config.take_in("iris", "edge", &answers.collect());
+        plan(&config, &site(), observed).models.remove(0)
+    };
+    let first = planned_with("hunter1", &Observed::default());
+    let name = "iris-storage-9m4e2mr0ui3e8a215n4g-1";
+    let predictor = &first.deployment["spec"]["predictors"][0];
+    assert_eq!(
+        predictor["graph"]["envSecretRefName"],
+        Value::Null,
+        "it fetches nothing"
+    );
+    assert_eq!(predictor["graph"]["children"][0]["envSecretRefName"], name);
+    assert_eq!(predictor["graph"]["children"][1]["envSecretRefName"], Value::Null);
+    let pods = predictor["componentSpecs"].as_array().unwrap();
+    assert_eq!(pods.len(), 2);
+    for pod in pods {
+        assert_eq!(pod["spec"]["imagePullSecrets"], json!([{"name": "mine"}]));
+    }
+    let [secret] = first.secrets.as_slice() else {
+        panic!("{:?}", first.secrets);
+    };
+    assert_eq!(secret.name, name);
+    assert_eq!(
+        secret.object()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
+        "aHVudGVyMQ=="
+    );
+    // Neither what is planned nor what is found shows a value.
+    let mut observed = Observed::default();
+    observed
+        .secrets
+        .push(Secret(serde_json::from_value(secret.object()).unwrap()));
+    for shown in [
+        format!("{first:?}"),
+        format!("{observed:?}"),
+        first.deployment.to_string(),
+    ] {
+        assert!(!shown.contains("hunter") && !shown.contains("aHVudGVy"), "{shown}");
+    }
+    // The same content keeps its name, so that nothing rolls, and another one has another.
+    let same = planned_with("hunter1", &observed);
+    assert_eq!(same.deployment, first.deployment);
+    let other = planned_with("hunter2", &observed);
+    assert_eq!(other.secrets[0].name, "iris-storage-9m4e2mr0ui3e8a215n4g-2");
+    assert_ne!(other.predictors[0].hash, first.predictors[0].hash);
 }
 
 /// A look at the cluster in which these predictors of iris answer.

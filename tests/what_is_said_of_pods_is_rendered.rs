@@ -29,6 +29,8 @@ fn of_pods() -> Value {
                 env: [{name: KEY, valueFrom: {secretKeyRef: {name: keys, key: iris}}}]}, {name: beside, image: 'beside:1'}]}",
         "logger": "{mode: request, kafka: {broker: 'kafka:9092', topic: iris}}",
         "tracing": "{to: 'jaeger:6831', sampler: probabilistic, parameter: 0.1}",
+        "storage-secret": "kubernetes:files",
+        "image-pull-secret": "kubernetes:registry",
         "explainer": "{type: AnchorTabular, model-uri: 'pvc://models/explainer', image: 'explainer:1', config: {threshold: '0.9'}}",
         "headers": "{request: {set: {x-site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}",
         "canary": "{image: 'iris:2', weight: 10, replicas: 0, tracing: 'http://jaeger:14268/api/traces', logger: 'http://broker'}",

@@ -48,7 +48,7 @@ const fn everywhere(verb: &'static str, group: &'static str, resource: &'static 
     }
 }
 
-/// All that this charm does, as `rbac.yaml` grants it.
+/// All that this charm does, as `rbac.yaml` grants it, but for what needs Secrets.
 pub const RIGHTS: [Right; 13] = [
     here("list", SELDON, "seldondeployments"),
     here("create", SELDON, "seldondeployments"),
@@ -64,6 +64,19 @@ pub const RIGHTS: [Right; 13] = [
     here("list", "", "pods"),
     here("list", "", "services"),
 ];
+
+/// What it does where a model has a secret of Juju's.
+pub const SECRETS: [Right; 4] = [
+    here("list", "", "secrets"),
+    here("create", "", "secrets"),
+    here("patch", "", "secrets"),
+    here("delete", "", "secrets"),
+];
+
+/// All that is needed, with Secrets or without.
+pub fn rights(secrets: bool) -> impl Iterator<Item = Right> {
+    RIGHTS.into_iter().chain(SECRETS.into_iter().filter(move |_| secrets))
+}
 
 impl Right {
     /// Whether it changes anything.
@@ -106,11 +119,11 @@ impl Cluster {
         Ok(missing)
     }
 
-    /// Says what is missing where a request was forbidden.
-    pub async fn explain(&self, refusal: Refusal) -> Refusal {
+    /// Says what is missing where a request was forbidden, Secrets being needed or not.
+    pub async fn explain(&self, refusal: Refusal, secrets: bool) -> Refusal {
         match refusal {
             Refusal::Forbidden { why, .. } => Refusal::Forbidden {
-                missing: self.missing(RIGHTS.into_iter()).await.unwrap_or_default(),
+                missing: self.missing(rights(secrets)).await.unwrap_or_default(),
                 why,
             },
             other => other,

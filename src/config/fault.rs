@@ -85,6 +85,19 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The same fault, mended otherwise than by another value.
+    pub(super) fn mended_by(self, mend: String) -> Self {
+        Self { mend, ..self }
+    }
+
+    /// The same fault, mended by something else before its mend.
+    pub(super) fn mended_after(self, first: &str) -> Self {
+        let mend = format!("{first}, {}", self.mend);
+        self.mended_by(mend)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.text, self.mend)

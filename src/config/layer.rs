@@ -9,12 +9,13 @@ use super::explain::{Explainer, explainer};
 use super::fault::{Fault, Place};
 use super::graph::graph;
 use super::manifest::{Manifest, manifest};
+use super::secret::{NamedSecret, Purpose};
 use super::value::{self, Protocol, Rule};
 use super::yaml::yaml;
 use super::{Model, Server, Source, check};
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 29] = [
+pub const WORDS: [&str; 31] = [
     "manifest",
     "graph",
     "image",
@@ -29,6 +30,8 @@ pub const WORDS: [&str; 29] = [
     "autoscale",
     "disruption-budget",
     "image-pull-policy",
+    "image-pull-secret",
+    "storage-secret",
     "pod",
     "logger",
     "tracing",
@@ -47,7 +50,7 @@ pub const WORDS: [&str; 29] = [
 ];
 
 /// The words that say something of a server and its pods, all of which a manifest says itself.
-const OF_A_SERVER: [&str; 20] = [
+const OF_A_SERVER: [&str; 22] = [
     "graph",
     "image",
     "implementation",
@@ -61,6 +64,8 @@ const OF_A_SERVER: [&str; 20] = [
     "autoscale",
     "disruption-budget",
     "image-pull-policy",
+    "image-pull-secret",
+    "storage-secret",
     "pod",
     "logger",
     "tracing",
@@ -220,10 +225,18 @@ impl<'a> Layers<'a> {
             autoscale: self.yaml("autoscale", value::autoscale),
             disruption_budget: self.yaml("disruption-budget", value::disruption_budget),
             image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
+            image_pull_secret: self.secret(Purpose::ImagePull),
+            storage_secret: self.secret(Purpose::Storage),
             pod: self.yaml("pod", value::pod),
             logger: self.yaml("logger", value::logger),
             tracing: self.yaml("tracing", value::tracing),
         }
+    }
+
+    fn secret(&mut self, purpose: Purpose) -> Option<NamedSecret> {
+        let of = self.text(purpose.word(), value::secret)?;
+        let place = self.place(purpose.word());
+        Some(NamedSecret { of, place })
     }
 
     /// The same model with the words of a map, the value of that word, before all others; and the map, without faults of its keys.

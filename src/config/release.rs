@@ -11,7 +11,7 @@ use crate::render::route::OF_GRPC;
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
-const OF_A_SERVER: [&str; 15] = [
+const OF_A_SERVER: [&str; 17] = [
     "graph",
     "image",
     "implementation",
@@ -24,6 +24,8 @@ const OF_A_SERVER: [&str; 15] = [
     "autoscale",
     "disruption-budget",
     "image-pull-policy",
+    "image-pull-secret",
+    "storage-secret",
     "pod",
     "logger",
     "tracing",

@@ -10,6 +10,7 @@ mod manifests;
 mod pods;
 mod releases;
 mod routes;
+mod secrets;
 
 fn options(value: Json) -> Map<String, Json> {
     match value {

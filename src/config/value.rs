@@ -6,6 +6,7 @@ mod pod;
 mod pod_spec;
 mod route;
 mod scale;
+mod secret;
 mod server;
 mod telemetry;
 
@@ -23,6 +24,8 @@ pub use route::{GatewayName, Milliseconds, Prefix};
 pub(crate) use route::{duration, gateway, host, hosts, hosts_meet, nearest_host, prefix};
 pub use scale::{Autoscale, DisruptionBudget, Scaler};
 pub(crate) use scale::{autoscale, disruption_budget};
+pub(crate) use secret::secret;
+pub use secret::{SecretRef, SecretUri};
 pub use server::{Image, Implementation, Protocol};
 pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols};
 pub use telemetry::{Collector, Logger, Topic, Tracing};

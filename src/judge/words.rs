@@ -10,7 +10,7 @@ use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::render::{PlannedModel, RelatedGateway};
 use crate::seldon;
-use crate::steps::{Delete, Obstacle};
+use crate::steps::{Delete, Kind, Obstacle};
 
 /// A refusal by the API server.
 #[must_use]
@@ -112,9 +112,13 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
             let whose = owner
                 .as_ref()
                 .map_or("somebody else".to_owned(), |owner| format!("application {owner}"));
+            let another = match kind {
+                Kind::Secret => "",
+                Kind::SeldonDeployment | Kind::VirtualService => "take another name, or ",
+            };
             let kind = kind.word();
             format!(
-                "{model}: there is a {kind} {name} of {whose}, which is left alone; take another name, or kubectl -n {namespace} delete {} {name}",
+                "{model}: there is a {kind} {name} of {whose}, which is left alone; {another}kubectl -n {namespace} delete {} {name}",
                 kind.to_lowercase()
             )
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{State, Status};
+use super::{Content, State, Status};
 
 /// An answer is not what it should be. What it is instead is not repeated: an answer may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,14 @@ pub fn text(answer: &[u8]) -> Result<Option<String>, Garbled> {
 /// As [`config`].
 pub fn bag(answer: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
+}
+
+/// Of `secret-get`.
+///
+/// # Errors
+/// As [`config`].
+pub fn secret(answer: &[u8]) -> Result<Content, Garbled> {
+    read(answer)
 }
 
 /// Of `goal-state`: how many units of this application are meant to stay.

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 
-use super::Status;
 use super::answer::{self, Garbled};
+use super::{Content, Status, Unreadable};
 
 /// A hook tool did not do what it is there for.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,21 @@ use super::answer::{self, Garbled};
 pub struct ToolError {
     tool: &'static str,
     problem: Problem,
+}
+
+impl ToolError {
+    /// Why a secret cannot be read, if that is what went wrong (`canonical/operator`, `ops/model.py`, tells the two apart by the
+    /// same words).
+    fn unreadable(&self) -> Option<Unreadable> {
+        let Problem::Failed(why) = &self.problem else {
+            return None;
+        };
+        if why.contains("permission denied") {
+            Some(Unreadable::NotGranted)
+        } else {
+            why.contains("not found").then_some(Unreadable::Gone)
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +104,19 @@ impl HookTools {
     /// When `relation-set` fails.
     pub fn say_in_relation(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
         tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])
+    }
+
+    /// The newest content of a secret. Juju tells of the next one by `secret-changed`.
+    ///
+    /// # Errors
+    /// When `secret-get` fails otherwise than by refusing the secret.
+    pub fn secret(self, uri: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+        // Without --refresh it would stay at the revision that was read first.
+        let arguments = [uri, "--refresh", "--format", "json"];
+        match ask("secret-get", &arguments, answer::secret) {
+            Ok(content) => Ok(Ok(content)),
+            Err(error) => error.unreadable().map(Err).ok_or(error),
+        }
     }
 
     /// How many units of this application are meant to stay, this one included if it is.

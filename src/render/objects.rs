@@ -8,9 +8,11 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use super::secrets::Wanted;
 use super::{PlannedPredictor, Site, label, pod};
 use crate::config::graph::{Kind, Node};
-use crate::config::{self, Model, Server};
+use crate::config::secret::Purpose;
+use crate::config::{Model, Server};
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
     CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
@@ -18,7 +20,12 @@ use crate::seldon::{
 };
 
 /// The SeldonDeployment of a model, and its predictors.
-pub fn seldon_deployment(model: &Model, site: &Site, metrics_v2: bool) -> (Value, Vec<PlannedPredictor>) {
+pub fn seldon_deployment(
+    model: &Model,
+    site: &Site,
+    secrets: &Wanted,
+    metrics_v2: bool,
+) -> (Value, Vec<PlannedPredictor>) {
     let mut metadata = metadata(&model.name, model, site);
     let mut spec = match &model.manifest {
         Some(manifest) => {
@@ -28,7 +35,7 @@ pub fn seldon_deployment(model: &Model, site: &Site, metrics_v2: bool) -> (Value
             metadata.labels = Some(labels);
             manifest.spec.clone()
         }
-        None => of_words(model, site, metrics_v2),
+        None => of_words(model, site, secrets, metrics_v2),
     };
     let predictors = predictors(model, site, &mut spec);
     let object = json!({
@@ -41,7 +48,7 @@ pub fn seldon_deployment(model: &Model, site: &Site, metrics_v2: bool) -> (Value
 }
 
 /// The spec of a model that the words of options describe.
-fn of_words(model: &Model, site: &Site, metrics_v2: bool) -> Value {
+fn of_words(model: &Model, site: &Site, secrets: &Wanted, metrics_v2: bool) -> Value {
     let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
@@ -64,16 +71,16 @@ fn of_words(model: &Model, site: &Site, metrics_v2: bool) -> Value {
                     mode: logger.mode.to_owned(),
                     url: logger.url.clone(),
                 }),
-                ..unit(&graph)
+                ..unit(&graph, secrets.name(server, Purpose::Storage).as_ref())
             },
-            component_specs: pod::pods(&graph, server, metrics_v2),
+            component_specs: pod::pods(&graph, server, secrets.name(server, Purpose::ImagePull), metrics_v2),
             svc_orch_spec: pod::executor(&model.name, server),
             explainer: None,
         }
     };
     let mut predictors = vec![Predictor {
         traffic: model.canary.as_ref().map(|canary| 100 - canary.weight),
-        explainer: model.explainer.as_ref().map(|one| explainer(&model.name, one)),
+        explainer: explainer(model, secrets),
         ..predictor(PREDICTOR, &model.server)
     }];
     predictors.extend(model.canary.as_ref().map(|canary| Predictor {
@@ -183,7 +190,7 @@ fn nodes(name: &str, server: &Server) -> Node {
     })
 }
 
-fn unit(node: &Node) -> PredictiveUnit {
+fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     PredictiveUnit {
         name: node.name.clone(),
         kind: node.kind.word().to_owned(),
@@ -192,6 +199,7 @@ fn unit(node: &Node) -> PredictiveUnit {
         },
         implementation: node.source.implementation.as_ref().map(ToString::to_string),
         model_uri: node.source.model_uri.clone(),
+        env_secret_ref_name: secret.filter(|_| node.source.model_uri.is_some()).cloned(),
         parameters: node
             .parameters
             .iter()
@@ -202,26 +210,28 @@ fn unit(node: &Node) -> PredictiveUnit {
             })
             .collect(),
         logger: None,
-        children: node.children.iter().map(unit).collect(),
+        children: node.children.iter().map(|child| unit(child, secret)).collect(),
     }
 }
 
-fn explainer(model: &str, explainer: &config::Explainer) -> Explainer {
+fn explainer(model: &Model, secrets: &Wanted) -> Option<Explainer> {
+    let explainer = model.explainer.as_ref()?;
     let container = ExplainerContainer {
         // As the operator would call it: protocol v2 has it in the URL.
-        name: format!("{model}-{PREDICTOR}-explainer"),
+        name: format!("{}-{PREDICTOR}-explainer", model.name),
         image: explainer.image.as_ref().map(ToString::to_string),
         resources: explainer.resources.as_ref().map(pod::requirements),
     };
     let said = container.image.is_some() || container.resources.is_some();
-    Explainer {
+    Some(Explainer {
         kind: explainer.kind.to_owned(),
         model_uri: explainer.model_uri.clone(),
+        env_secret_ref_name: secrets.of_explainer(model),
         container_spec: said.then_some(container),
         config: explainer.config.clone(),
         init_parameters: explainer.init_parameters.clone(),
         replicas: explainer.replicas,
-    }
+    })
 }
 
 /// What an object of a model says of itself.

@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::config::Server;
 use crate::config::graph::Node;
 use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Resources, Scaler, Tracing};
-use crate::seldon::{ComponentSpec, Container, EnvVar, PodSpec, ResourceRequirements, SvcOrchSpec};
+use crate::seldon::{ComponentSpec, Container, EnvVar, PodSpec, ResourceRequirements, SecretName, SvcOrchSpec};
 
 /// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own. Whether metrics in
-/// the words of autoscaling/v2 can be said depends on Seldon's definition.
-pub fn pods(graph: &Node, server: &Server, metrics_v2: bool) -> Vec<ComponentSpec> {
+/// the words of autoscaling/v2 can be said depends on Seldon's definition. `secret` is what the node pulls images with.
+pub fn pods(graph: &Node, server: &Server, secret: Option<String>, metrics_v2: bool) -> Vec<ComponentSpec> {
+    let secrets: Vec<SecretName> = secret.into_iter().map(|name| SecretName { name }).collect();
     let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
         .all()
         .into_iter()
@@ -21,8 +22,11 @@ pub fn pods(graph: &Node, server: &Server, metrics_v2: bool) -> Vec<ComponentSpe
     of_pods
         .enumerate()
         .map(|(at, nodes)| {
-            let containers = nodes.into_iter().map(|node| container(node, server)).collect();
-            let mut spec = serde_json::to_value(PodSpec { containers }).unwrap_or_default();
+            let spec = PodSpec {
+                image_pull_secrets: secrets.clone(),
+                containers: nodes.into_iter().map(|node| container(node, server)).collect(),
+            };
+            let mut spec = serde_json::to_value(spec).unwrap_or_default();
             if let Some(fields) = &server.pod {
                 add(&mut spec, fields, |name| at == 0 && !names.contains(&name));
             }

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 /// The first difference, as a path for the log; `None` when an apply would change nothing.
 pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
     let live = serde_json::to_value(live).unwrap_or_default();
-    for part in ["metadata", "spec"] {
+    let parts = wanted.as_object().into_iter().flat_map(serde_json::Map::keys);
+    for part in parts.filter(|part| !["apiVersion", "kind"].contains(&part.as_str())) {
         let (Some(wanted), Some(live)) = (wanted.get(part), live.get(part)) else {
-            return Some(part.to_owned());
+            return Some(format!("{part} is not as asked"));
         };
         if let Some(path) = missing(wanted, live, part) {
             return Some(format!("{path} is not as asked"));

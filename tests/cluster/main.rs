@@ -22,6 +22,7 @@ mod proxy;
 mod releases;
 mod removes;
 mod rights;
+mod secrets;
 mod shapes;
 mod trouble;
 mod weather;

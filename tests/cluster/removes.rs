@@ -2,12 +2,12 @@
 
 use std::thread;
 
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::fixture::{Live, api_server, audit, runtime};
 use crate::support::has;
-use crate::support::kinds::sdep;
+use crate::support::kinds::{sdep, secret};
 
 fn dying(live: &mut Live) {
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
@@ -26,6 +26,27 @@ fn the_last_unit_takes_everything_along_and_twice_is_fine() {
     let left: Vec<String> = live.versions().into_iter().map(|(name, _)| name).collect();
     assert_eq!(left, ["theirs"]);
     live.hook("remove");
+}
+
+#[test]
+fn secrets_go_last_and_are_looked_for_only_where_there_are_some() {
+    let mut live = Live::new("removed-secrets");
+    let uri = live.secret("store", &[("access-key-id", "a"), ("secret-access-key", "b")]);
+    let models = format!("{{a: {{model-uri: 's3://m/a', storage-secret: '{uri}'}}, b: {{}}}}");
+    live.config(&[("image", "iris:1"), ("models", &models)]);
+    live.serves();
+    dying(&mut live);
+    let (run, requests) = live.audited("remove");
+    has(run.logged("INFO").last().unwrap(), &["deleted 5 objects"]);
+    let deletes: Vec<&str> = requests
+        .iter()
+        .filter_map(|request| request.strip_prefix("delete "))
+        .collect();
+    assert_eq!(deletes.last(), Some(&"secrets"), "{deletes:?}");
+    let left = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();
+    assert_eq!(left.items.len(), 0);
+    let (_, requests) = live.audited("remove");
+    assert_eq!(requests, ["list virtualservices", "list seldondeployments"]);
 }
 
 #[test]

@@ -84,6 +84,28 @@ fn the_rights_of_rbac_yaml_are_enough_from_first_hook_to_last() {
 }
 
 #[test]
+fn rights_on_secrets_are_missed_only_where_a_model_has_one() {
+    let mut live = Live::untrusted("unsecret");
+    live.wait(live.cluster.apply_gateway("unsecret", "gate")).unwrap();
+    grant(&live, |rule| !rule.to_string().contains("secrets"));
+    let kubernetes = ("image-pull-secret", "kubernetes:mine");
+    live.config(&[kubernetes]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
+    live.config(&[("image-pull-secret", &uri)]);
+    let says = live.says();
+    has(
+        &says,
+        &[
+            "blocked: juju trust iris",
+            "rbac.yaml: iris may not list/create/patch/delete secrets",
+        ],
+    );
+    live.config(&[kubernetes]);
+    assert!(live.says().starts_with("active"), "{}", live.says());
+}
+
+#[test]
 fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written() {
     let mut live = Live::untrusted("half");
     live.wait(live.cluster.apply_gateway("half", "gate")).unwrap();

@@ -27,6 +27,10 @@ pub fn pod() -> ApiResource {
     kind("", "v1", "Pod")
 }
 
+pub fn secret() -> ApiResource {
+    kind("", "v1", "Secret")
+}
+
 pub fn service() -> ApiResource {
     kind("", "v1", "Service")
 }

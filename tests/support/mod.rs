@@ -59,6 +59,13 @@ impl Edge {
         self
     }
 
+    /// A secret of that name, granted to the charm. Returns its URI.
+    pub fn secret(&mut self, name: &str, content: &[(&str, &str)]) -> String {
+        let uri = self.world.add_secret(name, content).unwrap();
+        self.world.grant_secret(name, "iris").unwrap();
+        uri
+    }
+
     pub fn fault(&mut self, tool: &str, fault: Fault) -> &mut Self {
         self.agent.faults.insert(tool.to_owned(), fault);
         self

@@ -1,0 +1,343 @@
+//! Secrets by name: which names there are, and what is said where Juju does not give one, or it is not what it should be.
+
+use super::*;
+use crate::config::secret::{Answers, Purpose};
+use crate::juju::{Content, Unreadable, Version};
+
+const ONE: &str = "secret:9m4e2mr0ui3e8a215n4g";
+const OTHER: &str = "secret:9m4e2mr0ui3e8a215n50";
+
+fn content(pairs: &[(&str, &str)]) -> Content {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+/// What these options come to where Juju answers the same for every secret.
+fn told(options: Json, answer: &Result<Content, Unreadable>) -> Config {
+    let mut config = parsed(options);
+    assert_eq!(config.faults, []);
+    let answers: Answers = config
+        .juju_secrets()
+        .into_iter()
+        .map(|uri| (uri, answer.clone()))
+        .collect();
+    config.take_in("iris", "edge", &answers);
+    config
+}
+
+/// The one fault of a model with this secret.
+fn refused(word: &str, answer: &Result<Content, Unreadable>) -> String {
+    let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
+    options[word] = json!(ONE);
+    let config = told(options, answer);
+    assert_eq!(config.models, [], "a model without its secret is not planned");
+    assert!(config.held.contains("iris"), "what it had is held");
+    let [fault] = config.faults.as_slice() else {
+        panic!("{:#?}", config.faults);
+    };
+    let text = fault.to_string();
+    assert!(text.chars().count() <= 240, "too long for a status: {text}");
+    text
+}
+
+/// What the Secret for that holds, by key.
+fn made(word: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
+    options[word] = json!(ONE);
+    let config = told(options, &Ok(content(pairs)));
+    assert_eq!(config.faults, []);
+    let data = config.secrets.values().next().unwrap().encoded();
+    let text = |(key, value): (String, k8s_openapi::ByteString)| (key, String::from_utf8(value.0).unwrap());
+    data.into_iter().map(text).collect()
+}
+
+#[test]
+fn a_secret_is_jujus_or_kubernetes_and_nothing_else() {
+    use value::SecretRef;
+    let of = |text: &str| model("image-pull-secret", text).server.image_pull_secret.unwrap().of;
+    for text in [
+        ONE,
+        "secret://aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/9m4e2mr0ui3e8a215n4g",
+    ] {
+        let SecretRef::Juju(uri) = of(text) else {
+            panic!("{text}");
+        };
+        assert_eq!((uri.to_string().as_str(), uri.id()), (text, "9m4e2mr0ui3e8a215n4g"));
+    }
+    assert_eq!(
+        of("kubernetes:plant.registry-1"),
+        SecretRef::Kubernetes("plant.registry-1".into())
+    );
+    for (text, rule) in [
+        ("registry", "must be secret: with the id that juju add-secret prints"),
+        ("9m4e2mr0ui3e8a215n4g", "must be secret:"),
+        ("secret:registry", "has no id after secret:"),
+        ("secret:9m4e2mr0ui3e8a215n4G", "has no id after secret:"),
+        ("secret://edge/9m4e2mr0ui3e8a215n4g", "must be secret://<UUID"),
+        ("kubernetes:", "no name of a Kubernetes Secret"),
+        ("kubernetes:Plant", "no name of a Kubernetes Secret"),
+        ("kubernetes:-a", "no name of a Kubernetes Secret"),
+        ("hunter2", "must be secret:"),
+    ] {
+        let fault = fault("storage-secret", text);
+        assert!(
+            fault.starts_with("option storage-secret: ") && fault.contains(rule),
+            "{fault}"
+        );
+        assert!(!fault.contains("hunter2"), "what is no name may be the secret: {fault}");
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_says_what_to_type() {
+    let old = || Err(Unreadable::NoSecrets(Version::read("2.9.42").unwrap()));
+    for (word, answer, text) in [
+        (
+            "image-pull-secret",
+            Err(Unreadable::NotGranted),
+            "is not granted to iris; juju grant-secret secret:9m4e2mr0ui3e8a215n4g iris",
+        ),
+        (
+            "image-pull-secret",
+            Err(Unreadable::Gone),
+            "there is no such secret (any more); juju add-secret NAME registry=… username=… password=…, juju grant-secret NAME iris, juju config iris image-pull-secret='secret:…'",
+        ),
+        (
+            "storage-secret",
+            Err(Unreadable::Gone),
+            "there is no such secret (any more); juju add-secret NAME access-key-id=… secret-access-key=… endpoint=…, juju grant-secret NAME iris, juju config iris storage-secret='secret:…'",
+        ),
+        (
+            "image-pull-secret",
+            old(),
+            "Juju 2.9.42 has no secrets for charms, as Juju has from 3.0.3 on; kubectl -n edge create secret docker-registry NAME …, juju config iris image-pull-secret=kubernetes:NAME",
+        ),
+        (
+            "storage-secret",
+            old(),
+            "Juju 2.9.42 has no secrets for charms, as Juju has from 3.0.3 on; kubectl -n edge create secret generic NAME …, juju config iris storage-secret=kubernetes:NAME",
+        ),
+    ] {
+        assert_eq!(refused(word, &answer), format!("option {word}={ONE}: {text}"));
+    }
+}
+
+#[test]
+fn a_secret_that_is_none_of_its_purpose_names_the_key_and_never_a_value() {
+    for (word, pairs, rule) in [
+        (
+            "image-pull-secret",
+            vec![("username", "hunter2")],
+            "has no key registry",
+        ),
+        (
+            "image-pull-secret",
+            vec![("registry", "r"), ("username", "hunter2")],
+            "has no key password",
+        ),
+        (
+            "image-pull-secret",
+            vec![("registry", "hunter 2")],
+            "key registry is no host",
+        ),
+        (
+            "image-pull-secret",
+            vec![("dockerconfigjson", "hunter2")],
+            "key dockerconfigjson is no JSON with a map auths",
+        ),
+        (
+            "image-pull-secret",
+            vec![("dockerconfigjson", r#"{"auths": ["hunter2"]}"#)],
+            "key dockerconfigjson is no JSON",
+        ),
+        (
+            "storage-secret",
+            vec![("access-key-id", "hunter2")],
+            "has no key secret-access-key",
+        ),
+        (
+            "storage-secret",
+            vec![("endpoint", "hunter2")],
+            "has no key access-key-id",
+        ),
+        (
+            "storage-secret",
+            vec![("password", "hunter2")],
+            "nor one that begins with rclone-config-",
+        ),
+    ] {
+        let text = refused(word, &Ok(content(&pairs)));
+        assert!(text.contains(rule), "{text}");
+        assert!(text.contains(&format!("; juju update-secret {ONE} ")), "{text}");
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}
+
+#[test]
+fn credentials_of_a_registry_become_a_docker_config() {
+    for registry in ["registry", "server"] {
+        let data = made(
+            "image-pull-secret",
+            &[
+                (registry, "r.example:5000"),
+                ("username", "edge"),
+                ("password", "hunter2"),
+                ("email", "x"),
+            ],
+        );
+        let config: Json = serde_json::from_str(&data[".dockerconfigjson"]).unwrap();
+        assert_eq!(
+            config,
+            json!({"auths": {"r.example:5000": {"username": "edge", "password": "hunter2", "auth": "ZWRnZTpodW50ZXIy"}}})
+        );
+    }
+    let whole = r#"{"auths": {"r.example": {"auth": "eDp5"}}}"#;
+    let data = made("image-pull-secret", &[("dockerconfigjson", whole)]);
+    assert_eq!(data[".dockerconfigjson"], whole);
+}
+
+#[test]
+fn keys_of_a_store_become_rclones_variables() {
+    let short = made(
+        "storage-secret",
+        &[
+            ("access-key-id", "edge"),
+            ("secret-access-key", "hunter2"),
+            ("endpoint", "http://minio:9000"),
+        ],
+    );
+    let pairs: Vec<String> = short.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(
+        pairs,
+        [
+            "RCLONE_CONFIG_S3_ACCESS_KEY_ID=edge",
+            "RCLONE_CONFIG_S3_ENDPOINT=http://minio:9000",
+            "RCLONE_CONFIG_S3_ENV_AUTH=false",
+            "RCLONE_CONFIG_S3_PROVIDER=Other",
+            "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY=hunter2",
+            "RCLONE_CONFIG_S3_TYPE=s3",
+        ]
+    );
+    let amazon = made(
+        "storage-secret",
+        &[
+            ("access-key-id", "a"),
+            ("secret-access-key", "b"),
+            ("region", "eu-west-1"),
+            ("rclone-config-s3-acl", "private"),
+        ],
+    );
+    assert_eq!(amazon["RCLONE_CONFIG_S3_PROVIDER"], "AWS");
+    assert_eq!(amazon["RCLONE_CONFIG_S3_REGION"], "eu-west-1");
+    assert_eq!(amazon["RCLONE_CONFIG_S3_ACL"], "private");
+    // What is said in full counts.
+    let full = made(
+        "storage-secret",
+        &[
+            ("access-key-id", "a"),
+            ("secret-access-key", "b"),
+            ("rclone-config-s3-provider", "Ceph"),
+        ],
+    );
+    assert_eq!(full["RCLONE_CONFIG_S3_PROVIDER"], "Ceph");
+    let other = made(
+        "storage-secret",
+        &[
+            ("rclone-config-azure-type", "azureblob"),
+            ("rclone-config-azure-key", "k"),
+        ],
+    );
+    assert_eq!(
+        other.keys().collect::<Vec<_>>(),
+        ["RCLONE_CONFIG_AZURE_KEY", "RCLONE_CONFIG_AZURE_TYPE"]
+    );
+}
+
+#[test]
+fn the_place_of_a_secret_is_that_of_its_word_and_other_models_go_on() {
+    let options = json!({
+        "image": "iris:1",
+        "models": format!("
+a: {{}}
+b: {{image-pull-secret: '{ONE}'}}
+c: {{image-pull-secret: 'kubernetes:mine'}}
+d: {{canary: {{image: 'iris:2', image-pull-secret: '{OTHER}'}}}}
+"),
+    });
+    let config = told(options, &Err(Unreadable::NotGranted));
+    let names: Vec<&str> = config.models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["a", "c"]);
+    assert_eq!(config.held.iter().collect::<Vec<_>>(), ["b", "d"]);
+    let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            format!("models: b: image-pull-secret={ONE}: is not granted to iris; juju grant-secret {ONE} iris"),
+            format!(
+                "models: d: canary: image-pull-secret={OTHER}: is not granted to iris; juju grant-secret {OTHER} iris"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn one_secret_of_many_models_is_asked_for_once_and_told_once() {
+    let options =
+        json!({"image": "iris:1", "image-pull-secret": ONE, "models": "{a: {}, b: {}, c: {image-pull-secret: ''}}"});
+    assert_eq!(parsed(options.clone()).juju_secrets().len(), 1);
+    let config = told(options, &Err(Unreadable::Gone));
+    assert_eq!(config.faults.len(), 1);
+    assert_eq!(config.models.len(), 1, "one that unsets it needs none");
+}
+
+#[test]
+fn a_secret_for_files_is_asked_for_only_where_there_are_files() {
+    let none = json!({"image": "iris:1", "storage-secret": ONE});
+    assert!(parsed(none).juju_secrets().is_empty());
+    let graph =
+        "{transformer: t, image: 't:1', children: [{model: m, implementation: SKLEARN_SERVER, model-uri: 's3://m/m'}]}";
+    let config = told(
+        json!({"graph": graph, "storage-secret": ONE, "image-pull-secret": ONE}),
+        &Ok(content(&[
+            ("access-key-id", "a"),
+            ("secret-access-key", "b"),
+            ("registry", "r.example"),
+            ("username", "u"),
+            ("password", "p"),
+        ])),
+    );
+    assert_eq!(config.faults, []);
+    let purposes: Vec<Purpose> = config.secrets.keys().map(|(purpose, _)| *purpose).collect();
+    assert_eq!(
+        purposes,
+        [Purpose::ImagePull, Purpose::Storage],
+        "one secret may be both"
+    );
+}
+
+#[test]
+fn a_manifest_names_its_secrets_itself() {
+    let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: [
+        {name: default, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}";
+    let config = parsed(json!({"manifest": manifest, "image-pull-secret": ONE}));
+    assert!(
+        config.faults[0]
+            .to_string()
+            .contains("image-pull-secret: must not be set beside manifest")
+    );
+}
+
+#[test]
+fn no_value_is_in_what_a_configuration_shows_of_itself() {
+    let pairs = [("access-key-id", "hunter1"), ("secret-access-key", "hunter2")];
+    let config = told(
+        json!({"image": "iris:1", "model-uri": "s3://m/m", "storage-secret": ONE}),
+        &Ok(content(&pairs)),
+    );
+    assert_eq!(config.secrets.len(), 1);
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains("RCLONE_CONFIG_S3_SECRET_ACCESS_KEY") && !shown.contains("hunter"),
+        "{shown}"
+    );
+}

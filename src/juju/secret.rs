@@ -1,0 +1,61 @@
+//! The content of a secret that Juju keeps, and why a charm may not have it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::Version;
+
+/// What is in a secret, by key. Its values are shown nowhere, not even to whoever debugs.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Content(BTreeMap<String, String>);
+
+impl Content {
+    /// The value of a key; one that is empty says nothing.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// All keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Content {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Why a secret cannot be read, where a person must do something about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is not granted to this application.
+    NotGranted,
+    /// There is none of that URI, or none any more.
+    Gone,
+    /// This Juju gives charms no secrets.
+    NoSecrets(Version),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_shows_its_keys_and_none_of_its_values() {
+        let content: Content = [("password".to_owned(), "hunter2".to_owned())].into_iter().collect();
+        assert_eq!(format!("{content:?}"), r#"{"password"}"#);
+        assert_eq!(content.get("password"), Some("hunter2"));
+    }
+}

@@ -1,0 +1,58 @@
+//! When a Secret may go, and what of it is of no account to who reads it.
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::{Delete, Kind, model_of};
+use crate::observed::{Identity, Observed};
+use crate::ready::is_ready;
+use crate::render::secrets::refers_to;
+use crate::render::{Plan, PlannedModel};
+
+/// Our Secrets that nothing reads any more. While a model is changing over, pods of before may have to start once more with what
+/// they were made with.
+pub fn idle(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
+    let in_use = |planned: &PlannedModel, name: &String| {
+        let live = observed.seldon_deployment(&planned.model.name);
+        !is_ready(planned, observed)
+            || refers_to(&planned.deployment).contains(name)
+            || live.is_some_and(|live| refers_to(&live.data).contains(name))
+    };
+    observed
+        .secrets
+        .iter()
+        .map(|secret| &secret.0)
+        .filter(|object| identity.owns(object) && object.metadata.deletion_timestamp.is_none())
+        .map(|object| Delete {
+            model: model_of(object),
+            kind: Kind::Secret,
+            name: object.name_any(),
+            uid: object.uid(),
+        })
+        .filter(|delete| !plan.held.contains(&delete.model))
+        .filter(|delete| {
+            !plan
+                .model(&delete.model)
+                .is_some_and(|planned| in_use(planned, &delete.name))
+        })
+        .collect()
+}
+
+/// The names of planned Secrets that were not found among ours.
+#[must_use]
+pub fn unseen(plan: &Plan, observed: &Observed) -> Vec<String> {
+    let planned = plan.models.iter().flat_map(|planned| &planned.secrets);
+    let unseen = planned.filter(|secret| observed.secret(&secret.name).is_none());
+    unseen.map(|secret| secret.name.clone()).collect()
+}
+
+/// The same Secret with the owners that the live one has.
+pub fn as_owned(wanted: &Value, live: &DynamicObject) -> Value {
+    let mut wanted = wanted.clone();
+    if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
+        let owners = serde_json::to_value(&live.metadata.owner_references).unwrap_or_default();
+        metadata.insert("ownerReferences".to_owned(), owners);
+    }
+    wanted
+}
