@@ -102,10 +102,14 @@ impl<'a> Of<'a> {
             | "RegistryUnavailable"
             | "ImageInspectError" => {
                 let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
-                return Some(format!(
-                    "{name}: image {} cannot be pulled ({reason}{why}): {}",
-                    container.image,
+                let mend = if wants_credentials(&why) {
+                    set("image-pull-secret", "secret:…")
+                } else {
                     set("image", "…")
+                };
+                return Some(format!(
+                    "{name}: image {} cannot be pulled ({reason}{why}): {mend}",
+                    container.image
                 ));
             }
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
@@ -239,6 +243,19 @@ fn pull_error(message: &str) -> String {
     } else {
         format!(": {cause}")
     }
+}
+
+/// Whether a registry did not let the node pull (containerd, `core/remotes/docker`, repeats what the registry says).
+fn wants_credentials(why: &str) -> bool {
+    [
+        "unauthorized",
+        "401",
+        "authorization failed",
+        "no basic auth credentials",
+        "authentication required",
+    ]
+    .iter()
+    .any(|sign| why.to_lowercase().contains(sign))
 }
 
 fn first_sentence(message: &str) -> &str {

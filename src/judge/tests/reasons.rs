@@ -34,6 +34,24 @@ fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
 }
 
 #[test]
+fn a_registry_that_wants_credentials_is_met_with_the_option_for_them() {
+    let mut scene = Scene::iris();
+    let says = scene
+        .pod(json!({"containerStatuses": [{"name": "iris", "image": "r.example/iris:1", "state": {"waiting": {
+            "reason": "ErrImagePull",
+            "message": "failed to resolve reference \"r.example/iris:1\": failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+        }}}]}))
+        .says();
+    has(
+        &says,
+        &[
+            "blocked: iris: image r.example/iris:1 cannot be pulled (ErrImagePull: 401 Unauthorized)",
+            "juju config iris image-pull-secret=secret:…",
+        ],
+    );
+}
+
+#[test]
 fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
     let mut scene = Scene::iris();
     let says = scene
