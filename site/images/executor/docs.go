@@ -10,20 +10,27 @@ import (
 // pages serves what one can read of a model's paths and try them from, where the executor of v1.17.1 does: a page, and the
 // document that it shows (executor/api/rest/server.go). The executor's page is Swagger UI with Seldon's documents; this one
 // names its document and no more, and the document has the paths that a page sends requests to.
-func pages(route func(method, pattern string, next http.Handler), options map[string]string) {
+func pages(routes *http.ServeMux, route func(method, pattern string, next http.Handler), options map[string]string) {
+	page := func(folder, name, kind string, document []byte) {
+		text := fmt.Sprintf("<!DOCTYPE html>\n<title>What this model takes</title>\n<p>It is in <a href=\"./%s\">%[1]s</a>.</p>\n", name)
+		route("GET", folder+"{$}", always("text/html; charset=utf-8", []byte(text)))
+		route("GET", folder+name, always(kind, document))
+		// Not led to where the slash is, as Go would do by itself.
+		routes.Handle(strings.TrimSuffix(folder, "/"), http.NotFoundHandler())
+	}
 	switch options["protocol"] {
 	case "seldon":
 		// The executor writes its namespace and its SeldonDeployment into them (executor/api/rest/utils.go).
 		under := fmt.Sprintf("/seldon/%s/%s/api/v1.0/", options["namespace"], options["sdep"])
 		document := describe("Seldon External API", under+"predictions", under+"feedback")
 		for _, folder := range []string{"/api/v0.1/doc/", "/api/v1.0/doc/"} {
-			page(route, folder, "seldon.json", "application/json", document)
+			page(folder, "seldon.json", "application/json", document)
 		}
 	case "tensorflow":
 		// It has none.
 	default:
 		document := describe("Data Plane", "/v2/models/{model_name}/infer")
-		page(route, "/v2/docs/", "dataplane.yaml", "text/plain; charset=utf-8", document)
+		page("/v2/docs/", "dataplane.yaml", "application/x-yaml", document)
 	}
 }
 
@@ -52,14 +59,9 @@ func describe(title string, paths ...string) []byte {
 	return document
 }
 
-func page(route func(method, pattern string, next http.Handler), folder, name, kind string, document []byte) {
-	text := fmt.Sprintf("<!DOCTYPE html>\n<title>What this model takes</title>\n<p>It is in <a href=\"./%s\">%[1]s</a>.</p>\n", name)
-	answer := func(kind string, bytes []byte) http.Handler {
-		return http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
-			answer.Header().Set("Content-Type", kind)
-			_, _ = answer.Write(bytes)
-		})
-	}
-	route("GET", folder+"{$}", answer("text/html; charset=utf-8", []byte(text)))
-	route("GET", folder+name, answer(kind, document))
+func always(kind string, bytes []byte) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		answer.Header().Set("Content-Type", kind)
+		_, _ = answer.Write(bytes)
+	})
 }

@@ -196,7 +196,7 @@ func handler(options map[string]string, served *predictor) http.Handler {
 	route("GET", "/ready", http.HandlerFunc(ready))
 	route("GET", "/live", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	route("GET", options["prometheus_path"], promhttp.HandlerFor(counts, promhttp.HandlerOpts{}))
-	pages(route, options)
+	pages(routes, route, options)
 	switch options["protocol"] {
 	case "seldon":
 		for _, version := range []string{"v0.1", "v1.0"} {

@@ -21,6 +21,8 @@ type recorded struct {
 	Puid                                                  bool
 	Answer                                                any
 	Metrics                                               []string
+	// Of other people's pages and documents only these parts of the text are kept.
+	Names []string
 }
 
 func TestTheStandInDoesWhatTheExecutorWasSeenToDo(t *testing.T) {
@@ -83,7 +85,7 @@ func before(t *testing.T, protocol string, model net.Addr) http.Handler {
 	served.Graph.Endpoint.Host = host
 	served.Graph.Endpoint.Port, _ = strconv.Atoi(port)
 	served.Graph.Endpoint.HTTPPort = served.Graph.Endpoint.Port
-	options := read([]string{"--sdep", "iris", "--prometheus_path", "/prometheus", "--full_health_checks=false"})
+	options := read([]string{"--sdep", "iris", "--namespace", "edge", "--prometheus_path", "/prometheus", "--full_health_checks=false"})
 	options["protocol"] = protocol
 	return handler(options, served)
 }
@@ -122,6 +124,14 @@ func compare(t *testing.T, handler http.Handler, want recorded) {
 	}
 	if location := answer.Header().Get("Location"); location != want.Location {
 		t.Errorf("led to %q, not %q", location, want.Location)
+	}
+	for _, part := range want.Names {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s is not in %s", part, text)
+		}
+	}
+	if want.Names != nil {
+		return
 	}
 	var got any = text
 	if object := map[string]any{}; json.Unmarshal([]byte(text), &object) == nil {

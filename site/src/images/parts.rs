@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::layer::{Layer, Layers, run};
+use super::layer::{Layer, Layers, pack, run};
 use super::text;
 use crate::assets::{self, Sources};
 
@@ -298,11 +298,28 @@ pub(super) fn executor(layers: &Layers<'_>, base: &Layer) -> Result<(&'static st
             "Seldon's executor is {}, as {SELDON_EXECUTOR} says",
             text(&given)
         ));
-        let layer = program(layers, "executor", &given)?;
-        return Ok(("site.local/seldon-executor:given", vec![base.clone(), layer]));
+        let mut all = vec![base.clone(), program(layers, "executor", &given)?];
+        let pages = given.with_file_name("openapi");
+        if pages.is_dir() {
+            all.push(executor_pages(layers, &pages)?);
+        }
+        return Ok(("site.local/seldon-executor:given", all));
     }
     let layer = program(layers, "executor", &assets::executor_stand_in(layers.say)?)?;
     Ok(("site.local/seldon-executor-stand-in:1", vec![base.clone(), layer]))
+}
+
+/// The pages that a real executor serves, where its own image has them. It writes into them, as whatever user.
+fn executor_pages(layers: &Layers<'_>, folder: &Path) -> Result<Layer> {
+    let packed = layers.folder.join("openapi.tar");
+    pack(folder, &packed)?;
+    let bytes = fs::read(&packed)?;
+    fs::remove_file(&packed)?;
+    layers.layer("executor-pages", &[&bytes], |tree| {
+        let to = tree.join("openapi");
+        run(Command::new("cp").arg("--recursive").arg(folder).arg(&to))?;
+        run(Command::new("chmod").args(["--recursive", "a+rwX"]).arg(&to))
+    })
 }
 
 fn put(tree: &Path, name: &str, bytes: &[u8]) -> Result<()> {
