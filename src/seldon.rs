@@ -82,9 +82,9 @@ pub struct Predictor {
 pub struct PredictiveUnit {
     /// Its name, its container's too, and the model's in the URLs of protocol v2.
     pub name: String,
-    /// What it does: `MODEL`, `TRANSFORMER`, `OUTPUT_TRANSFORMER`, `ROUTER` or `COMBINER`.
-    #[serde(rename = "type")]
-    pub kind: String,
+    /// What it does: `MODEL`, `TRANSFORMER`, `OUTPUT_TRANSFORMER`, `ROUTER` or `COMBINER`; none for what the executor does itself.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// How it is called.
     pub endpoint: Endpoint,
     /// The prepackaged server, if it is one.

@@ -195,6 +195,18 @@ children:
 }
 
 #[test]
+fn seldons_own_ab_test_is_not_called_a_router() {
+    let graph = |router: &str| {
+        let graph =
+            format!("{{router: ab, {router}, children: [{{model: a, image: 'a:1'}}, {{model: b, image: 'b:1'}}]}}");
+        let graph = &rendered(&json!({"graph": graph}), &site())[0]["model"]["spec"]["predictors"][0]["graph"];
+        graph.get("type").cloned()
+    };
+    assert_eq!(graph("implementation: RANDOM_ABTEST"), None);
+    assert_eq!(graph("image: 'router:1'"), Some(json!("ROUTER")));
+}
+
+#[test]
 fn what_is_rendered_keeps_seldons_own_rules() {
     let graph = "{router: ab, implementation: RANDOM_ABTEST, parameters: {ratioA: 0.5}, children: [
         {model: one, image: 'iris:1', own-pod: true}, {output-transformer: out, image: 'out:1', children: [

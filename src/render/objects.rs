@@ -193,7 +193,8 @@ fn nodes(name: &str, server: &Server) -> Node {
 fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     PredictiveUnit {
         name: node.name.clone(),
-        kind: node.kind.word().to_owned(),
+        // Of what is called a router the executor would ask the way, at an address that its own A/B test does not have.
+        kind: node.has_container().then(|| node.kind.word().to_owned()),
         endpoint: Endpoint {
             kind: "REST".to_owned(),
         },

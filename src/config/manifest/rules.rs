@@ -146,6 +146,14 @@ impl Found {
         } else if unit.is_prepackaged() {
             self.server(spec, predictor, unit, place);
         }
+        // Seldon takes it; its executor then asks a container that is not there (`predictor_process.go`, `route`).
+        let asked = unit.kind.as_deref() == Some("ROUTER");
+        if asked && unit.implementation.as_deref() == Some("RANDOM_ABTEST") && predictor.container(name).is_none() {
+            self.add(
+                format!("{place}.type"),
+                "is ROUTER beside RANDOM_ABTEST, so that every request would fail; leave the type out",
+            );
+        }
         if unit
             .logger
             .as_ref()

@@ -220,6 +220,13 @@ fn every_rule_of_seldons_for_graphs_is_told_with_its_place() {
             "predictors[1].graph.implementation TRITON_SERVER speaks v2 only, and protocol is seldon",
         ),
         (
+            with(
+                "children: []",
+                "children: [{name: ab, type: ROUTER, implementation: RANDOM_ABTEST}]",
+            ),
+            "predictors[0].graph.children[0].type is ROUTER beside RANDOM_ABTEST, so that every request would fail",
+        ),
+        (
             with("children: []", "logger: {url: 'http://sink'}"),
             "predictors[0].graph.logger.mode must be all, request or response",
         ),
