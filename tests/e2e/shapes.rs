@@ -8,7 +8,7 @@ use site::images::{IRIS_1, IRIS_2, STEPS};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, full, until};
 use crate::load::{Answer, ask};
-use crate::support::kinds::{pod, service};
+use crate::support::kinds::pod;
 
 /// The flower in millimetres.
 const IN_MILLIMETRES: &str = r#"{"data": {"ndarray": [[51, 35, 14, 2]]}}"#;
@@ -178,8 +178,7 @@ fn each_side_of_a_request_is_logged(model: &Model, sink: &Sink) {
 }
 
 fn the_explainer_says_what_an_answer_hangs_on(model: &Model) {
-    let address = cluster_ip(model, "iris-most-explainer");
-    let answer = inside(&format!("http://{address}:9000/api/v1.0/explain"), Some(FLOWER));
+    let answer = served(&ask(&model.url("/model/shapes/explainer/api/v1.0/explain"), FLOWER)).json();
     // Any flower with petals as short as these is of the same kind.
     let anchor = answer["data"]["anchor"].to_string();
     assert!(anchor.contains("petal"), "{answer}");
@@ -198,22 +197,14 @@ fn parsed(text: &Value) -> Value {
     serde_json::from_str(text.as_str().unwrap()).unwrap()
 }
 
-/// What is answered inside the node: to a POST where there is something to send.
+/// What is answered inside the node.
 #[track_caller]
-fn inside(url: &str, body: Option<&str>) -> Value {
+fn inside(url: &str) -> Value {
     let mut command = full().enter().unwrap();
     command.args(["curl", "-s", "--max-time", "30", url]);
-    if let Some(body) = body {
-        command.args(["-H", "Content-Type: application/json", "-d", body]);
-    }
     let output = command.stdin(Stdio::null()).output().unwrap();
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{url} answered {}", String::from_utf8_lossy(&output.stdout)))
-}
-
-fn cluster_ip(model: &Model, name: &str) -> String {
-    let object = model.wait(model.api(&service()).get(name)).unwrap();
-    object.data["spec"]["clusterIP"].as_str().unwrap().to_owned()
 }
 
 /// How often the executor of a model asked a node for something.
@@ -264,6 +255,6 @@ impl Sink {
 
     /// All that came, oldest first.
     fn events(&self) -> Vec<Value> {
-        serde_json::from_value(inside(&self.url(), None)).unwrap()
+        serde_json::from_value(inside(&self.url())).unwrap()
     }
 }
