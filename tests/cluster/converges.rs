@@ -182,17 +182,25 @@ fn killed_at_any_moment_of_its_removal_it_leaves_nothing() {
     assert_eq!(writes, 4);
 }
 
+/// What else an entry may say.
+const MORE: [&str; 5] = [
+    "",
+    ", env: {TRACE: 'on'}",
+    ", explainer: {type: ALE, model-uri: 'pvc://files/e'}",
+    ", autoscale: {max: 3, keda: {triggers: [{type: cron, metadata: {timezone: UTC}}]}}",
+    ", pod: {nodeSelector: {a: b}}, logger: 'http://broker', tracing: 'jaeger:6831', headers: {request: {set: {a: b}}}",
+];
+
 /// A fleet of some of three models, each of a version, one of them perhaps at a prefix that others had before.
 fn fleet() -> impl Strategy<Value = Options> {
-    let entry = (1..3_u8, 0..3_u8, any::<bool>());
+    let entry = (1..3_u8, 0..3_u8, prop::sample::select(&MORE[..]));
     (prop::collection::btree_map(0..3_usize, entry, 1..=3), 0..4_usize).prop_map(|(entries, shared)| {
         let entries: Vec<String> = entries
             .into_iter()
-            .map(|(at, (version, replicas, traced))| {
+            .map(|(at, (version, replicas, more))| {
                 let prefix = if at == shared { ", prefix: /shared/" } else { "" };
-                let env = if traced { ", env: {TRACE: 'on'}" } else { "" };
                 let name = ["a", "b", "c"][at];
-                format!("{name}: {{image: 'iris:{version}', replicas: {replicas}{prefix}{env}}}")
+                format!("{name}: {{image: 'iris:{version}', replicas: {replicas}{prefix}{more}}}")
             })
             .collect();
         models(&format!("{{{}}}", entries.join(", ")))

@@ -255,8 +255,11 @@ impl Live {
         let mut deployments: Vec<String> = (0..predictor["componentSpecs"].as_array().map_or(1, Vec::len))
             .map(|at| format!("{model}-{name}-{at}-{model}"))
             .collect();
+        let explainer = format!("{model}-{name}-explainer");
         if predictor["explainer"]["type"].is_string() {
-            deployments.push(format!("{model}-{name}-explainer"));
+            deployments.push(explainer);
+        } else if self.get(&deployment(), &explainer).is_some() {
+            self.delete(&deployment(), &explainer);
         }
         let replicas = predictor["replicas"].as_u64().unwrap_or(1);
         let metadata = json!({"labels": predictor["labels"], "annotations": predictor["annotations"]});

@@ -248,6 +248,13 @@ pub(crate) fn model_uri(text: &str) -> Result<String, Rule> {
     if text.len() > LONGEST {
         return refuse("has over 2048 characters");
     }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err(Rule::of(
+            text,
+            "is a plain URL; rclone wants a remote, which storage-secret describes: rclone-config-web-type=http, rclone-config-web-url=…",
+            "web:models/iris",
+        ));
+    }
     if !text.starts_with('/') && !text.contains(':') {
         return refuse("must say where, such as gs://bucket/model or pvc://claim/model");
     }
