@@ -97,6 +97,18 @@ fn who_breaks_a_connection_off_is_named() {
     let said = lead.line();
     assert!(said.contains(&format!(": broken off by {to}: ")), "{said}");
 
+    let mut client = lead.client();
+    let (inside, _) = server.accept().unwrap();
+    client.write_all(b"asked").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(inside.peek(&mut [0; 5]).unwrap(), 5);
+    drop(inside);
+    let said = lead.line();
+    assert!(
+        said.contains(&format!(": broken off by {to} after the client had ended it: ")),
+        "{said}"
+    );
+
     let client = lead.client();
     let (mut inside, _) = server.accept().unwrap();
     inside.write_all(b"unasked").unwrap();

@@ -48,7 +48,13 @@ async fn join(mut outside: TcpStream, to: &str) -> Result<()> {
     let joined = copy_bidirectional(&mut outside, &mut inside).await;
     joined.map(drop).with_context(|| {
         // A socket that was reset has no other end any more.
-        let by = if inside.peer_addr().is_ok() { "the client" } else { to };
-        format!("broken off by {by}")
+        if inside.peer_addr().is_ok() {
+            "broken off by the client".to_owned()
+        } else if matches!(outside.try_read(&mut [0]), Ok(0)) {
+            // That harms nobody: who answers before it has read all that it was asked resets what comes after.
+            format!("broken off by {to} after the client had ended it")
+        } else {
+            format!("broken off by {to}")
+        }
     })
 }
