@@ -1,14 +1,18 @@
 //! A model's clients.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
+
+use crate::fixture::folder;
 
 /// How long a client waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -166,6 +170,8 @@ impl Load {
 pub fn none_failed(answers: &[Answer], rate: f64) {
     let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
     let failed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
+    // By the clock of the site's logs.
+    let clock = |answer: &Answer| Timestamp::now() - answer.at.elapsed();
     let told = failed.iter().take(TOLD).map(|answer| {
         format!(
             "\n{} {} after {} ms on a connection that is {:?}, {:.3} s after the first answer, at {}",
@@ -174,19 +180,44 @@ pub fn none_failed(answers: &[Answer], rate: f64) {
             answer.took.as_millis(),
             answer.connection,
             (answer.at - first.at).as_secs_f64(),
-            // By the clock of the site's logs.
-            Timestamp::now() - answer.at.elapsed(),
+            clock(answer),
         )
     });
     assert!(
         failed.is_empty(),
-        "{} of {} failed:{}",
+        "{} of {} failed:{}\nThe site at that time:\n{}",
         failed.len(),
         answers.len(),
-        told.collect::<String>()
+        told.collect::<String>(),
+        site_said(&failed.iter().copied().map(clock).collect::<Vec<_>>())
     );
     let seconds = (last.at - first.at).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
     let seen = answers.len() as f64 / seconds;
     assert!(seen >= rate, "{seen:.0} requests a second are no load");
+}
+
+/// What the logs of the port that leads to the gateway, and of the gateway itself, hold of failures within a second of
+/// one of these moments.
+fn site_said(moments: &[Timestamp]) -> String {
+    const SECOND: SignedDuration = SignedDuration::from_secs(1);
+    let site = folder("e2e");
+    let pods = fs::read_dir(site.join("pods")).into_iter().flatten().flatten();
+    let gateways = pods
+        .filter(|pod| pod.file_name().to_string_lossy().contains("_istio-ingressgateway-"))
+        .map(|pod| pod.path().join("istio-proxy/0.log"));
+    let logs: Vec<PathBuf> = std::iter::once(site.join("gateway-port.log")).chain(gateways).collect();
+    let texts: Vec<String> = logs.iter().flat_map(fs::read_to_string).collect();
+    let near = |line: &&str| {
+        // Envoy writes late, and the time of the request itself is in brackets.
+        let from = line.split_once('[').map_or(*line, |(_, request)| request);
+        let at = from
+            .split_inclusive('Z')
+            .next()
+            .and_then(|at| at.parse::<Timestamp>().ok());
+        at.is_some_and(|at| moments.iter().any(|moment| moment.duration_since(at).abs() <= SECOND))
+    };
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let lines = lines.filter(|line| !line.contains("\" 200 ")).filter(near);
+    lines.take(TOLD).collect::<Vec<_>>().join("\n")
 }
