@@ -27,6 +27,8 @@ pub(crate) use space::Space;
 
 /// The node's address, in its own network: one of those that are kept for examples (RFC 5737).
 pub(crate) const ADDRESS: &str = "192.0.2.1";
+/// That of its clients.
+const CLIENTS: &str = "192.0.2.2";
 /// Where the API server listens there.
 pub(crate) const API_PORT: &str = "6443";
 /// The node's name.

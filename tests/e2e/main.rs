@@ -88,6 +88,7 @@ fn main() -> ExitCode {
             without_the_api_server_it_waits_and_heals,
             without_seldons_controller_it_never_says_active,
             without_istiod_what_is_routed_goes_on,
+            without_the_gateway_who_is_refused_spoils_no_later_connection,
             without_the_kubelet_it_does_not_stay_active;
         site_itself:
             down_leaves_nothing_behind,

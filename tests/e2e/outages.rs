@@ -1,13 +1,14 @@
 //! A part of the site is away.
 
+use std::fs;
 use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use site::images::IRIS_2;
 
-use crate::fixture::{FLOWER, Model, SERVES, SOON, full, runtime, scale, until};
-use crate::load::{Load, none_failed};
+use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
+use crate::load::{Load, ask, none_failed};
 use crate::support::has;
 use crate::support::kinds::{deployment, vs};
 
@@ -144,4 +145,33 @@ pub fn without_the_kubelet_it_does_not_stay_active() {
         200 => Ok(()),
         other => Err(other.to_string()),
     });
+}
+
+pub fn without_the_gateway_who_is_refused_spoils_no_later_connection() {
+    let url = format!("http://{}/", full().gateway());
+    let log = folder("e2e").join("gateway-port.log");
+    let refused = || fs::read_to_string(&log).unwrap().matches("refused").count();
+    let before = refused();
+    let back = without("istio-system", "istio-ingressgateway");
+    until(SERVES, "a client is refused", || {
+        let answer = ask(&url, FLOWER);
+        if refused() > before {
+            Ok(())
+        } else {
+            Err(format!("{answer:?}"))
+        }
+    });
+    let mut command = full().enter().unwrap();
+    let output = command.args(["cat", "/proc/net/nf_conntrack"]).output().unwrap();
+    drop(back);
+    if !output.status.success() {
+        eprintln!("skipped: this kernel does not show its connections");
+        return;
+    }
+    let connections = String::from_utf8_lossy(&output.stdout);
+    // What is expected to be answered by the node itself never reaches the gateway.
+    let stray = connections.lines().find(|line| {
+        line.contains("SYN_SENT") && line.contains("dst=192.0.2.1 ") && line.contains("[UNREPLIED] src=192.0.2.1 ")
+    });
+    assert_eq!(stray, None);
 }

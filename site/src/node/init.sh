@@ -1,7 +1,7 @@
 # The first process of a node: makes the node's file systems and network, and stays. When it ends, the kernel ends every
 # other process of the node and takes back all that is made here.
 set -e
-state=$1 address=$2
+state=$1 address=$2 clients=$3
 # What is mounted here is seen by the node alone.
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -27,6 +27,14 @@ ip link set node0 up
 # Services have addresses of no network; without a route nothing would be sent to them.
 ip route add default dev node0
 echo 1 >/proc/sys/net/ipv4/ip_forward
+# Clients come from outside the node, as to a real one. When Kubernetes refuses a connection that the node itself begins to a
+# NodePort, the kernel remembers it for two minutes as one that goes nowhere, and the next from that port is lost.
+ip netns add clients
+ip link add clients0 type veth peer name eth0 netns clients
+ip link set clients0 master node0 up
+ip -n clients link set lo up
+ip -n clients addr add "$clients/24" dev eth0
+ip -n clients link set eth0 up
 echo ready >"$state/ready"
 trap '' TERM INT
 # A shell that waits collects what its children leave behind.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::ADDRESS;
+use super::{ADDRESS, CLIENTS};
 use crate::agent::tool_client;
 use crate::process::{self, Launch, Lifetime, Process};
 
@@ -17,6 +17,8 @@ use crate::process::{self, Launch, Lifetime, Process};
 const NODE: &str = "node";
 /// What the first process does.
 const INIT: &str = include_str!("init.sh");
+/// The network of the node's clients, as ip-netns(8) keeps it.
+const NETWORK: &str = "/run/netns/clients";
 /// How long the namespaces may take to be there, and to be gone. Both take less than a second.
 const WAIT: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -39,15 +41,22 @@ impl Space {
         process::enter(self.init)
     }
 
-    /// Leads what arrives at a port of loopback to a port of the node.
+    /// Leads what arrives at a port of loopback to a port of the node, which sees a client from outside.
     ///
     /// # Errors
     /// When the process that does it cannot be started.
     pub(crate) fn lead(self, name: &'static str, folder: &Path, from: TcpListener, to: &str) -> Result<Process> {
+        let program = tool_client()?.to_string_lossy().into_owned();
         Launch {
             name,
-            program: &tool_client()?,
-            arguments: vec![super::LEAD.to_owned(), format!("{ADDRESS}:{to}")],
+            program: Path::new("nsenter"),
+            arguments: vec![
+                format!("--net={NETWORK}"),
+                "--".to_owned(),
+                program,
+                super::LEAD.to_owned(),
+                format!("{ADDRESS}:{to}"),
+            ],
             folder,
             inside: folder,
             namespaces: Some(self.init),
@@ -81,7 +90,7 @@ impl Namespaces {
         let mut arguments: Vec<String> = ["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh"]
             .map(str::to_owned)
             .to_vec();
-        arguments.extend([text(&script), text(folder), ADDRESS.to_owned()]);
+        arguments.extend([text(&script), text(folder), ADDRESS.to_owned(), CLIENTS.to_owned()]);
         let process = Launch {
             name: NODE,
             program: Path::new("unshare"),
