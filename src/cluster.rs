@@ -2,33 +2,23 @@
 //!
 //! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
 
+mod observe;
 mod refusal;
 mod rights;
 mod secrets;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Object, Patch, PatchParams, Preconditions,
-    ValidationDirective,
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions, ValidationDirective,
 };
 use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::{Client, Config, ResourceExt};
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::config::manifest;
-use crate::config::value::GatewayName;
-use crate::istio::listeners::Listeners;
-use crate::istio::{Gateway, ports};
-use crate::observed::{Identity, Observed, Ports};
-use crate::render::route_name;
-use crate::seldon::DEFAULT_GRPC_PORT;
-use crate::steps::{Apply, Delete, Kind};
+use crate::observed::Identity;
+use crate::steps::{Apply, Delete};
 
 pub use refusal::Refusal;
 pub use rights::{RIGHTS, Right, SECRETS, rights};
@@ -80,94 +70,6 @@ impl Cluster {
         })
     }
 
-    /// Looks at all that a plan and its verdict need. Four requests when nothing has to be found out: lists, so that
-    /// a hundred models cost as many as one. Secrets are looked for where they are needed or some may be left over.
-    ///
-    /// # Errors
-    /// When a list or the gateway cannot be read.
-    pub async fn observe(&self, gateways: &BTreeSet<GatewayName>, secrets: bool) -> Result<Observed, Refusal> {
-        let seldon_deployments = self
-            .list::<DynamicObject>(
-                &Kind::SeldonDeployment.resource(),
-                Some(&self.identity.namespace),
-                &ListParams::default(),
-            )
-            .await?;
-        // Of all namespaces: whoever shares the gateway may be anywhere.
-        let virtual_services = self
-            .list::<DynamicObject>(&Kind::VirtualService.resource(), None, &ListParams::default())
-            .await?;
-        let mut observed = Observed {
-            owner: owner(&self.identity, &seldon_deployments),
-            seldon_deployments,
-            virtual_services,
-            catch_all_goes_last: true,
-            ..Observed::default()
-        };
-        for gateway in gateways {
-            if let Some(listeners) = self.gateway(gateway).await? {
-                observed.gateways.insert(gateway.clone(), listeners);
-            }
-        }
-        observed.deployments = self.list_ours("apps", "Deployment").await?;
-        if secrets || self.has_secrets(&observed) {
-            observed.secrets = self.our_secrets().await?;
-        }
-        if self.ports_are_in_doubt(&observed) {
-            observed.services = self.ports().await?;
-        }
-        if observed.owner.is_none() {
-            observed.owner = self.stateful_set().await?;
-        }
-        Ok(observed)
-    }
-
-    /// Finds the pods of our models, for the reasons why one does not serve.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
-    pub async fn observe_pods(&self, observed: &mut Observed) -> Result<(), Refusal> {
-        observed.pods = self.list_ours("", "Pod").await?;
-        Ok(())
-    }
-
-    /// Finds out whether this Istio is one that puts routes for every path behind all others: 1.15 brought that, and
-    /// with it the field `directResponse`. Where the definition may not be read, it is taken for one of those.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
-    pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), Refusal> {
-        let knows = self.definition_has("virtualservices.networking.istio.io", "directResponse");
-        observed.catch_all_goes_last = knows.await?;
-        Ok(())
-    }
-
-    /// Finds out whether this Seldon is one that takes metrics in the words of autoscaling/v2: 1.15 brought them, as the field
-    /// `metricsv2`. Where the definition may not be read, it is taken for one of those.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
-    pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), Refusal> {
-        let knows = self.definition_has("seldondeployments.machinelearning.seldon.io", "metricsv2");
-        observed.lacks_metrics_v2 = !knows.await?;
-        Ok(())
-    }
-
-    /// Whether a definition has a field of that name somewhere, or may not be read.
-    async fn definition_has(&self, name: &str, field: &str) -> Result<bool, Refusal> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
-            "apiextensions.k8s.io",
-            "v1",
-            "CustomResourceDefinition",
-        ));
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        match self.call(|| api.get(name)).await {
-            Ok(definition) => Ok(definition.data.to_string().contains(field)),
-            Err(Refusal::Forbidden { .. } | Refusal::NotFound) => Ok(true),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
     /// Applies an object.
     ///
     /// # Errors
@@ -212,33 +114,6 @@ impl Cluster {
         }
     }
 
-    /// Our objects in our namespace, for their removal. Secrets are looked for only where there may be some.
-    ///
-    /// # Errors
-    /// When they cannot be listed. A kind that the cluster does not know has none.
-    pub async fn observe_ours(&self, secrets: bool) -> Result<Observed, Refusal> {
-        let mut found = Vec::new();
-        for kind in [Kind::VirtualService, Kind::SeldonDeployment] {
-            let parameters = ListParams::default().labels(&self.identity.selector());
-            let list = self
-                .list(&kind.resource(), Some(&self.identity.namespace), &parameters)
-                .await;
-            found.push(match list {
-                Err(Refusal::NoKind { .. }) => Vec::new(),
-                list => list?,
-            });
-        }
-        let mut observed = Observed {
-            seldon_deployments: found.pop().unwrap_or_default(),
-            virtual_services: found.pop().unwrap_or_default(),
-            ..Observed::default()
-        };
-        if secrets || self.has_secrets(&observed) {
-            observed.secrets = self.our_secrets().await?;
-        }
-        Ok(observed)
-    }
-
     /// Waits until none of our objects is left, or the time of the hook is over. Gives the names of those left.
     ///
     /// # Errors
@@ -257,103 +132,6 @@ impl Cluster {
                 return Ok(left);
             }
             sleep(GONE_POLL).await;
-        }
-    }
-
-    async fn gateway(&self, gateway: &GatewayName) -> Result<Option<Listeners>, Refusal> {
-        let api: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &gateway.namespace,
-            &ApiResource::erase::<Gateway>(&()),
-        );
-        match self.call(|| api.get(&gateway.name)).await {
-            Ok(found) => {
-                let spec = found.data.get("spec").unwrap_or(&Value::Null);
-                let listeners = Listeners::read(spec, &gateway.namespace, &self.identity.namespace);
-                Ok(Some(listeners))
-            }
-            Err(Refusal::NotFound) => Ok(None),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
-    /// Whether Seldon's word for the ports of a model's Service is missing or differs from our route.
-    fn ports_are_in_doubt(&self, observed: &Observed) -> bool {
-        observed
-            .seldon_deployments
-            .iter()
-            .filter(|object| self.identity.owns(object))
-            .any(|object| {
-                let name = object.name_any();
-                // Seldon reports the HTTP port of the first one only.
-                let predictors = object.data.pointer("/spec/predictors").and_then(Value::as_array);
-                if predictors.is_some_and(|all| all.len() > 1) {
-                    return true;
-                }
-                let service = predictors
-                    .and_then(|all| manifest::predictor(all.first()?))
-                    .map(|predictor| predictor.service(&name));
-                let said = match service.map(|service| observed.told(&name, &service)) {
-                    Some((Some(http), Some(grpc))) => Some(BTreeSet::from([http, grpc].map(u64::from))),
-                    _ => None,
-                };
-                let routed = observed
-                    .virtual_service(&self.identity, &route_name(&name))
-                    .map(|route| ports(&route.data));
-                // An explainer has a port of its own beside them.
-                let agree = said.zip(routed).is_some_and(|(said, routed)| said.is_subset(&routed));
-                !observed.state(&name).state.is_empty() && !agree
-            })
-    }
-
-    async fn ports(&self) -> Result<BTreeMap<String, Ports>, Refusal> {
-        #[derive(Clone, Debug, Default, Deserialize)]
-        struct Spec {
-            #[serde(default)]
-            ports: Vec<ServicePort>,
-        }
-        #[derive(Clone, Debug, Deserialize)]
-        struct ServicePort {
-            #[serde(default)]
-            name: String,
-            port: u16,
-        }
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Service"));
-        let services: Vec<Object<Spec, Value>> = self
-            .list(
-                &resource,
-                Some(&self.identity.namespace),
-                &ListParams::default().labels("seldon-deployment-id"),
-            )
-            .await?;
-        let ports = |service: &Object<Spec, Value>| {
-            let ports = &service.spec.ports;
-            let named = |name: &str| ports.iter().find(|port| port.name.starts_with(name));
-            Some(Ports {
-                http: named("http").or(ports.first())?.port,
-                grpc: named("grpc").map_or(DEFAULT_GRPC_PORT, |port| port.port),
-            })
-        };
-        Ok(services
-            .iter()
-            .filter_map(|service| Some((service.name_any(), ports(service)?)))
-            .collect())
-    }
-
-    async fn stateful_set(&self) -> Result<Option<OwnerReference>, Refusal> {
-        let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
-        let api = self.ours(&ApiResource::from_gvk(&gvk));
-        match self.call(|| api.get_metadata(&self.identity.application)).await {
-            Ok(found) => Ok(found.uid().map(|uid| OwnerReference {
-                api_version: "apps/v1".to_owned(),
-                kind: "StatefulSet".to_owned(),
-                name: self.identity.application.clone(),
-                uid,
-                controller: None,
-                block_owner_deletion: None,
-            })),
-            Err(Refusal::NotFound) => Ok(None),
-            Err(refusal) => Err(refusal),
         }
     }
 
@@ -440,14 +218,4 @@ pub fn namespace(model: &str) -> String {
         .map(|text| text.trim().to_owned())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| model.to_owned())
-}
-
-/// The StatefulSet that our objects are owned by already: were it another one by now, they would be gone.
-fn owner(identity: &Identity, objects: &[DynamicObject]) -> Option<OwnerReference> {
-    objects
-        .iter()
-        .filter(|object| identity.owns(object))
-        .flat_map(ResourceExt::owner_references)
-        .find(|owner| owner.kind == "StatefulSet" && owner.name == identity.application)
-        .cloned()
 }

@@ -14,6 +14,7 @@ mod reader;
 mod release;
 pub mod secret;
 pub mod value;
+mod words;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,7 +203,7 @@ impl Model {
                 "set {word} of {} and juju config {application} models=@models.yaml",
                 self.name
             )
-        } else if self.server.graph.is_some() && layer::OF_A_NODE.contains(&word) {
+        } else if self.server.graph.is_some() && words::OF_A_NODE.contains(&word) {
             format!("set {word} in the graph and juju config {application} graph=@graph.yaml")
         } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&word) {
             format!("set {word} in the manifest and juju config {application} manifest=@manifest.yaml")

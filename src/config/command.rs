@@ -59,7 +59,7 @@ pub fn promotion(model: &super::Model) -> Option<Changes> {
         .collect();
     let says = |word: &str| model.words_of_canary.contains_key(word);
     // What a graph or one server says must not stand beside the other.
-    let of_a_node = super::layer::OF_A_NODE;
+    let of_a_node = super::words::OF_A_NODE;
     if says("graph") {
         changes.extend(
             of_a_node

@@ -391,7 +391,7 @@ fn any_option() -> impl Strategy<Value = Json> {
 }
 
 fn all_options() -> Vec<&'static str> {
-    layer::WORDS.iter().copied().chain(["models"]).collect()
+    words::WORDS.iter().copied().chain(["models"]).collect()
 }
 
 #[test]

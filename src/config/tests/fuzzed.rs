@@ -23,7 +23,7 @@ fn what_a_fault_says_to_type_is_taken() {
         ",",
     ];
     let mut told = 0;
-    for option in layer::WORDS {
+    for option in words::WORDS {
         for value in wrong {
             let config = parsed(json!({"image": "iris:1", option: value}));
             for fault in config.faults.iter().map(ToString::to_string) {
