@@ -55,3 +55,30 @@ pub fn rendered_beside(options: &Value, site: &Site, observed: &Observed) -> Vec
         .map(objects)
         .collect()
 }
+
+/// A look at the cluster in which these predictors of iris answer.
+pub fn answering(predictors: &[&str]) -> Observed {
+    let deployment = |predictor: &&str| {
+        json!({
+            "metadata": {
+                "name": format!("iris-{predictor}-0-iris"),
+                "labels": {"seldon-model/model": "iris", "seldon-model/predictor": predictor},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "SeldonDeployment", "name": "iris", "uid": "1"}],
+            },
+            "spec": {"replicas": 1},
+            "status": {"availableReplicas": 1},
+        })
+    };
+    let found = json!({
+        "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment",
+        "metadata": {"name": "iris", "uid": "1"},
+    });
+    Observed {
+        seldon_deployments: vec![serde_json::from_value(found).unwrap()],
+        deployments: predictors
+            .iter()
+            .map(|p| serde_json::from_value(deployment(p)).unwrap())
+            .collect(),
+        ..Observed::default()
+    }
+}
