@@ -33,6 +33,7 @@ Gateway = create_namespaced_resource("networking.istio.io", "v1beta1", "Gateway"
 APPLICATION = "seldon-model/application"
 MODEL_UUID = "seldon-model/model-uuid"
 MODEL = "seldon-model/model"
+PREDICTOR = "seldon-model/predictor"
 SPEC_HASH = "seldon-model/spec-hash"
 OBJECT_HASH = "seldon-model/object-hash"
 NO_ENGINE = "seldon.io/no-engine"
@@ -137,7 +138,7 @@ def seldon_spec(name, model, labels):
     of_predictor = {key: annotations.pop(key) for key in (NO_ENGINE,) if key in annotations}
     predictor = {
         "name": "default",
-        "labels": labels,
+        "labels": {**labels, PREDICTOR: "default"},
         "annotations": of_predictor,
         "graph": graph,
         "componentSpecs": [{"spec": {"containers": [container]}}],
