@@ -13,6 +13,8 @@ pub mod version;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use serde::{Deserialize, Serialize};
+
 pub use secret::{Content, Unreadable};
 pub use status::{State, Status};
 pub use tool::{HookTools, ToolError};
@@ -97,7 +99,7 @@ impl Invocation {
 }
 
 /// One relation as this unit sees it: the other application and what it wrote for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     /// Its id, such as `gateway-info:3`.
     pub id: String,

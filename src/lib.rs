@@ -4,12 +4,14 @@
 //! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
 
 pub mod action;
+pub mod asked;
 pub mod cluster;
 pub mod config;
 pub mod dispatch;
 pub mod istio;
 pub mod judge;
 pub mod juju;
+pub mod look;
 pub mod observed;
 pub mod ready;
 pub mod reconcile;

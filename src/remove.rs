@@ -11,10 +11,10 @@ use crate::{judge, steps};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
 pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
-    match tools.planned_units() {
-        Ok(0) => {}
-        Ok(units) => {
-            info!("{units} units stay, so the models do");
+    match tools.goal() {
+        Ok(goal) if goal.units == 0 => {}
+        Ok(goal) => {
+            info!("{} units stay, so the models do", goal.units);
             return ExitCode::SUCCESS;
         }
         Err(error) => {

@@ -6,27 +6,28 @@
 use serde::Deserialize;
 
 use crate::config::value::{Collector, Tracing};
-use crate::juju::{self, HookTools, Invocation, Relation, ToolError};
+use crate::juju::{HookTools, Invocation, Relation, ToolError};
 
 /// The endpoint.
-const TRACING: &str = "tracing";
+pub const ENDPOINT: &str = "tracing";
 /// The one of the interface's protocols that Seldon's executor speaks: that of Jaeger's client in Go.
 const PROTOCOL: &str = "jaeger_thrift_http";
 /// Where a Jaeger collector takes traces.
 const PATH: &str = "/api/traces";
 
-/// Where traces go; `None` without such a relation, and until it is answered, for which it is asked here.
+/// Where traces go; `None` without such a relation, and until it is answered.
+#[must_use]
+pub fn read(relations: &[Relation]) -> Option<Tracing> {
+    relations.iter().find_map(answer)
+}
+
+/// Says which protocol is wanted, in each relation that has not been answered yet.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub fn read(tools: HookTools, invocation: &Invocation) -> Result<Option<Tracing>, ToolError> {
-    for relation in juju::relations(tools, invocation, TRACING)? {
-        if let Some(tracing) = answer(&relation) {
-            return Ok(Some(tracing));
-        }
-        ask(tools, invocation, &relation)?;
-    }
-    Ok(None)
+pub fn ask_for(tools: HookTools, invocation: &Invocation, relations: &[Relation]) -> Result<(), ToolError> {
+    let mut unanswered = relations.iter().filter(|relation| answer(relation).is_none());
+    unanswered.try_for_each(|relation| ask(tools, invocation, relation))
 }
 
 /// What the other side says.

@@ -17,7 +17,7 @@ fuzz_target!(|answer: &[u8]| {
         said.extend(answer::relation_ids(answer).err());
         said.extend(answer::remote_application(answer).err());
         said.extend(answer::bag(answer).err());
-        said.extend(answer::planned_units(answer).err());
+        said.extend(answer::goal(answer).err());
         said.extend(answer::status(answer).err());
         // Nothing of an answer is repeated.
         for error in said {

@@ -1,6 +1,6 @@
 //! What the hook tools answer, read. All answers are asked for as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -72,23 +72,37 @@ pub fn secret(answer: &[u8]) -> Result<Content, Garbled> {
     read(answer)
 }
 
-/// Of `goal-state`: how many units of this application are meant to stay.
+/// Of `goal-state`: how many units of this application are meant to stay, and which endpoints are related.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Goal {
+    /// The units that are not on their way out.
+    pub units: usize,
+    /// The endpoints with a relation to another application, one that is ending among them.
+    pub related: BTreeSet<String>,
+}
+
+/// Of `goal-state`.
 ///
 /// # Errors
 /// As [`config`].
-pub fn planned_units(answer: &[u8]) -> Result<usize, Garbled> {
+pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
     #[derive(Deserialize)]
     struct GoalState {
         #[serde(default)]
-        units: BTreeMap<String, Goal>,
+        units: BTreeMap<String, Unit>,
+        #[serde(default)]
+        relations: Map<String, Value>,
     }
     #[derive(Deserialize)]
-    struct Goal {
+    struct Unit {
         #[serde(default)]
         status: String,
     }
     let goal: GoalState = read(answer)?;
-    Ok(goal.units.values().filter(|unit| unit.status != "dying").count())
+    Ok(Goal {
+        units: goal.units.values().filter(|unit| unit.status != "dying").count(),
+        related: goal.relations.into_iter().map(|(endpoint, _)| endpoint).collect(),
+    })
 }
 
 /// Of `status-get --include-data`; `None` for a status that no charm sets, such as `unknown`.

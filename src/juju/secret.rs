@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Version;
 
-/// What is in a secret, by key. Its values are shown nowhere, not even to whoever debugs.
-#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+/// What is in a secret, by key. Its values are shown nowhere, not even to whoever debugs; serialized they go to the watcher
+/// of this unit, from memory to memory.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(BTreeMap<String, String>);
 
@@ -38,7 +39,7 @@ impl fmt::Debug for Content {
 }
 
 /// Why a secret cannot be read, where a person must do something about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unreadable {
     /// It is not granted to this application.
     NotGranted,

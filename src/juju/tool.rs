@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 
-use super::answer::{self, Garbled};
+use super::answer::{self, Garbled, Goal};
 use super::{Content, Status, Unreadable};
 
 /// A hook tool did not do what it is there for.
@@ -119,12 +119,12 @@ impl HookTools {
         }
     }
 
-    /// How many units of this application are meant to stay, this one included if it is.
+    /// What this application is meant to be: its units and its relations.
     ///
     /// # Errors
     /// When `goal-state` fails.
-    pub fn planned_units(self) -> Result<usize, ToolError> {
-        ask("goal-state", &["--format", "json"], answer::planned_units)
+    pub fn goal(self) -> Result<Goal, ToolError> {
+        ask("goal-state", &["--format", "json"], answer::goal)
     }
 
     /// The unit's status as Juju has it; `None` for one that no charm sets, such as `unknown`.

@@ -78,10 +78,10 @@ fn a_quiet_hook_is_six_tool_calls_four_requests_and_no_write() {
         tools,
         [
             "config-get",
+            "goal-state",
             "relation-ids",
             "relation-list",
             "relation-get",
-            "relation-ids",
             "status-get"
         ]
     );

@@ -1,0 +1,148 @@
+//! One look at the cluster with what Juju asks for: the plan, what is there, the steps between them, and a verdict. It
+//! changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::debug;
+
+use crate::asked::Asked;
+use crate::cluster::{Cluster, Refusal};
+use crate::dispatch::identity;
+use crate::judge::{self, Case, Verdict};
+use crate::juju::{Invocation, State, Status};
+use crate::observed::{Identity, Observed};
+use crate::render::{self, Plan, RelatedGateway, Site};
+use crate::steps::{self, Steps};
+
+/// One look at the cluster and what follows from it.
+pub struct Look {
+    /// The cluster, for as long as one hook has time.
+    pub cluster: Cluster,
+    /// Whose objects are ours.
+    pub identity: Identity,
+    /// What is there.
+    pub observed: Observed,
+    /// What should be.
+    pub plan: Plan,
+    /// What is to be done to get from one to the other, and what stands in the way.
+    pub steps: Steps,
+}
+
+impl Look {
+    /// Looks for the first time.
+    ///
+    /// # Errors
+    /// When the cluster cannot be looked at: all that is missing is in the refusal.
+    pub async fn first(invocation: &Invocation, asked: &Asked) -> Result<Self, Refusal> {
+        let identity = identity(invocation);
+        let cluster = Cluster::connect(identity.clone()).await?;
+        let mut look = Self {
+            cluster,
+            identity,
+            observed: Observed::default(),
+            plan: Plan::default(),
+            steps: Steps::default(),
+        };
+        match look.again(invocation, asked).await {
+            Ok(()) => Ok(look),
+            Err(refusal) => Err(look.cluster.explain(refusal, asked.needs_secrets()).await),
+        }
+    }
+
+    /// Looks once more.
+    ///
+    /// # Errors
+    /// As [`Look::first`].
+    pub async fn again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
+        let related = match &asked.gateway {
+            RelatedGateway::Named { gateway, .. } => Some(gateway),
+            _ => None,
+        };
+        let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
+        self.observed = self.cluster.observe(&gateways, asked.needs_secrets()).await?;
+        // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
+        if asked.config.models.iter().any(render::asks_metrics_v2) {
+            self.cluster.observe_seldon(&mut self.observed).await?;
+        }
+        self.plan = render::plan(&asked.config, &self.site(invocation, asked), &self.observed);
+        self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        // One of ours would have been found already.
+        let unseen = steps::unseen(&self.plan, &self.observed);
+        if !unseen.is_empty() {
+            self.cluster
+                .observe_foreign_secrets(&unseen, &mut self.observed)
+                .await?;
+            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        }
+        // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
+        if steps::has_catch_all(&self.plan, &self.observed, &self.identity) {
+            self.cluster.observe_istio(&mut self.observed).await?;
+            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        }
+        Ok(())
+    }
+
+    fn site(&self, invocation: &Invocation, asked: &Asked) -> Site {
+        Site {
+            namespace: self.identity.namespace.clone(),
+            application: self.identity.application.clone(),
+            model_uuid: invocation.model_uuid.clone(),
+            gateway: asked.gateway.clone(),
+            tracing: asked.tracing.clone(),
+            owner: self.observed.owner.clone(),
+        }
+    }
+
+    /// Finds the pods if a model does not serve: they know why. Without them a verdict is one without their reason.
+    pub async fn deeper(&mut self) {
+        if judge::needs_pods(&self.plan, &self.observed)
+            && let Err(refusal) = self.cluster.observe_pods(&mut self.observed).await
+        {
+            debug!("pods cannot be read: {refusal}");
+        }
+    }
+
+    /// The verdict on what was seen, with what was refused of what this unit tried to write, by model.
+    #[must_use]
+    pub fn verdict(&self, asked: &Asked, refused: &BTreeMap<String, Refusal>, wrote: bool) -> Verdict {
+        judge::judge(&Case {
+            application: &self.identity.application,
+            namespace: &self.identity.namespace,
+            faults: &asked.config.faults,
+            gateway: &asked.gateway,
+            plan: &self.plan,
+            observed: &self.observed,
+            steps: &self.steps,
+            refused,
+            wrote,
+        })
+    }
+}
+
+/// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
+#[must_use]
+pub fn unseen(invocation: &Invocation, asked: &Asked, refusal: &Refusal) -> Verdict {
+    let (mut state, mut text) = judge::refused(&invocation.application, &identity(invocation).namespace, refusal);
+    if matches!(refusal, Refusal::NoKind { kind } if kind == "SeldonDeployment") && asked.seldon_is_related() {
+        (state, text) = judge::seldon_is_coming();
+    }
+    let mut verdict = whole((state, text));
+    if let Some(fault) = asked.config.faults.first() {
+        verdict.status = Status::new(State::Blocked, judge::cut(&fault.to_string()));
+        let faults = asked.config.faults.iter().map(ToString::to_string);
+        verdict.troubles.splice(0..0, faults);
+    }
+    verdict
+}
+
+/// A verdict on all of the application at once.
+#[must_use]
+pub fn whole((state, text): (State, String)) -> Verdict {
+    Verdict {
+        status: Status::new(state, judge::cut(&text)),
+        models: Vec::new(),
+        troubles: vec![text],
+        wrote: false,
+        changed: None,
+    }
+}
