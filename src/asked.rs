@@ -120,6 +120,12 @@ impl Asked {
         models.any(|model| model.juju_secrets().next().is_some())
     }
 
+    /// Whether a watcher is wanted between hooks.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.told.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
+    }
+
     /// Whether Juju says that it deploys a Seldon for us.
     #[must_use]
     pub fn seldon_is_related(&self) -> bool {

@@ -6,6 +6,7 @@ mod observe;
 mod refusal;
 mod rights;
 mod secrets;
+mod watch;
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::observed::Identity;
 use crate::steps::{Apply, Delete};
 
 pub use refusal::Refusal;
-pub use rights::{RIGHTS, Right, SECRETS, rights};
+pub use rights::{RIGHTS, Right, SECRETS, WATCHES, rights};
+pub use watch::{Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
 /// written after that may be another unit's to write.
@@ -41,30 +43,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster: `KUBECONFIG`, which Juju never sets and developers do, else the pod's service account. Juju
-    /// need not pass `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's own name serves then.
+    /// Finds the cluster.
     ///
     /// # Errors
-    /// When there is neither, or it cannot be read.
+    /// When there is none, or what leads to it cannot be read.
     pub async fn connect(identity: Identity) -> Result<Self, Refusal> {
-        let unusable = |error: &dyn std::error::Error| Refusal::Unreachable {
-            why: refusal::chain(error),
-        };
-        let mut config = if std::env::var_os("KUBECONFIG").is_some() {
-            Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
-                .await
-                .map_err(|error| unusable(&error))?
-        } else {
-            Config::incluster_env()
-                .or_else(|_| Config::incluster_dns())
-                .map_err(|error| unusable(&error))?
-        };
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(READ);
-        // It would go on for longer than the hook may take.
-        config.default_retry = false;
+        let config = configuration().await?;
         Ok(Self {
-            client: Client::try_from(config).map_err(|error| unusable(&error))?,
+            client: Client::try_from(config).map_err(|error| refusal::unusable(&error))?,
             identity,
             deadline: Instant::now() + BUDGET,
         })
@@ -187,6 +173,25 @@ impl Cluster {
             failed += 1;
         }
     }
+}
+
+/// What leads to the cluster: `KUBECONFIG`, which Juju never sets and developers do, else the pod's service account. Juju
+/// need not pass `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's own name serves then.
+async fn configuration() -> Result<Config, Refusal> {
+    let mut config = if std::env::var_os("KUBECONFIG").is_some() {
+        Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
+            .await
+            .map_err(|error| refusal::unusable(&error))?
+    } else {
+        Config::incluster_env()
+            .or_else(|_| Config::incluster_dns())
+            .map_err(|error| refusal::unusable(&error))?
+    };
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(READ);
+    // It would go on for longer than the hook may take.
+    config.default_retry = false;
+    Ok(config)
 }
 
 /// What a list can be read as.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::cluster;
 use crate::juju::{HookTools, Invocation, Occasion, ToolError};
 use crate::observed::Identity;
-use crate::{action, reconcile, remove};
+use crate::{action, reconcile, remove, watch};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be told, or a removal not be asked for.
@@ -13,8 +13,14 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
     let tools = HookTools;
     let outcome: Result<(), ToolError> = match &invocation.occasion {
         // It fires at every restart of the pod. What serves, serves on.
-        Occasion::Stop => Ok(()),
-        Occasion::Remove => return remove::run(tools, invocation).await,
+        Occasion::Stop => {
+            watch::end(invocation);
+            Ok(())
+        }
+        Occasion::Remove => {
+            watch::end(invocation);
+            return remove::run(tools, invocation).await;
+        }
         Occasion::Action(name) => action::run(tools, invocation, name).await,
         Occasion::Hook(_) | Occasion::RelationBroken(_) => reconcile::run(tools, invocation).await,
     };

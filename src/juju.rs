@@ -88,6 +88,16 @@ impl Invocation {
         })
     }
 
+    /// Whether this unit leads, where the hook itself says so. `leader-settings-changed` is for all the others, up to 3.x.
+    #[must_use]
+    pub fn has_become_leader(&self) -> Option<bool> {
+        match &self.occasion {
+            Occasion::Hook(name) if name == "leader-elected" => Some(true),
+            Occasion::Hook(name) if name == "leader-settings-changed" => Some(false),
+            _ => None,
+        }
+    }
+
     fn hook(name: &str, relation: Option<String>) -> Occasion {
         match (name, relation) {
             ("stop", _) => Occasion::Stop,

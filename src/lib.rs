@@ -20,3 +20,4 @@ pub mod render;
 pub mod seldon;
 pub mod steps;
 pub mod traces;
+pub mod watch;

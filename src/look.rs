@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::asked::Asked;
@@ -116,6 +117,40 @@ impl Look {
             refused,
             wrote,
         })
+    }
+
+    /// What a hook would come to that begins now.
+    #[must_use]
+    pub fn outlook(&self, asked: &Asked) -> Outlook {
+        let applies = self.steps.applies.iter().map(|apply| (apply.kind, &apply.name));
+        let deletes = self.steps.deletes.iter().map(|delete| (delete.kind, &delete.name));
+        Outlook {
+            status: self.verdict(asked, &BTreeMap::new(), false).status,
+            due: applies
+                .chain(deletes)
+                .map(|(kind, name)| format!("{} {name}", kind.word()))
+                .collect(),
+        }
+    }
+}
+
+/// What a hook would say and do, if it looked now and were refused nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// The status.
+    pub status: Status,
+    /// What a leader would write, each as its kind and name.
+    pub due: Vec<String>,
+}
+
+impl Outlook {
+    /// Where the cluster could not be looked at.
+    #[must_use]
+    pub fn blind(unseen: &Verdict) -> Self {
+        Self {
+            status: unseen.status.clone(),
+            due: Vec::new(),
+        }
     }
 }
 

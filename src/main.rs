@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use seldon_model::dispatch;
 use seldon_model::juju::{Invocation, log};
+use seldon_model::watch;
 
 fn main() -> ExitCode {
     let invocation = match Invocation::read(|name| std::env::var_os(name)) {
@@ -17,6 +18,12 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == watch::ARGUMENT)
+    {
+        return watch::run(&invocation);
+    }
     log::install();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

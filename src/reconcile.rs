@@ -9,27 +9,36 @@ use crate::asked::Asked;
 use crate::cluster::{Refusal, Right, rights};
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
-use crate::look::{self, Look};
+use crate::look::{self, Look, Outlook};
 use crate::ready;
 use crate::steps::Kind;
 use crate::traces;
+use crate::watch::{self, Line};
 
-/// Reconciles and tells Juju the outcome.
+/// Reconciles and tells the outcome to Juju and to the watcher.
 ///
 /// # Errors
 /// When the status cannot be told.
 pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
-    let verdict = match asked(tools, invocation).await {
-        Ok(verdict) => verdict,
-        Err(error) => look::whole(judge::not_asked(&error)),
+    // While it is held, the watcher keeps still.
+    let line = Line::take(invocation);
+    let outcome = asked(tools, invocation).await;
+    let verdict = match &outcome {
+        Ok((_, outcome)) => &outcome.verdict,
+        Err(error) => &look::whole(judge::not_asked(error)),
     };
-    tell(tools, &verdict).await
+    tell(tools, verdict).await?;
+    if let Ok((asked, outcome)) = outcome {
+        watch::inform(tools, invocation, line, asked, outcome.outlook, outcome.leads);
+    }
+    Ok(())
 }
 
-async fn asked(tools: HookTools, invocation: &Invocation) -> Result<Verdict, ToolError> {
+async fn asked(tools: HookTools, invocation: &Invocation) -> Result<(Asked, Outcome), ToolError> {
     let asked = Asked::read(tools, invocation)?;
     traces::ask_for(tools, invocation, &asked.told.tracing)?;
-    reconcile(tools, invocation, &asked).await
+    let outcome = reconcile(tools, invocation, &asked).await?;
+    Ok((asked, outcome))
 }
 
 /// Sets the status if it is a new one, and logs what led to it.
@@ -49,35 +58,59 @@ async fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
     tools.set_status(&verdict.status)
 }
 
+/// What came of a hook.
+struct Outcome {
+    verdict: Verdict,
+    /// What another hook would come to right behind it.
+    outlook: Outlook,
+    /// Whether this unit leads, where that had to be found out.
+    leads: Option<bool>,
+}
+
+impl Outcome {
+    fn unseen(verdict: Verdict, leads: Option<bool>) -> Self {
+        Self {
+            outlook: Outlook::blind(&verdict),
+            verdict,
+            leads,
+        }
+    }
+}
+
 /// Looks, writes what has to be written if this unit leads, and draws the verdict. What the cluster refuses is in it.
 ///
 /// # Errors
 /// When a hook tool fails.
-async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> Result<Verdict, ToolError> {
-    let unseen = |refusal: Refusal| Ok(look::unseen(invocation, asked, &refusal));
+async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> Result<Outcome, ToolError> {
+    let unseen = |refusal: Refusal, leads| Ok(Outcome::unseen(look::unseen(invocation, asked, &refusal), leads));
     let mut look = match Look::first(invocation, asked).await {
         Ok(look) => look,
-        Err(refusal) => return unseen(refusal),
+        Err(refusal) => return unseen(refusal, None),
     };
+    let leads = (!look.steps.is_empty()).then(|| tools.is_leader()).transpose()?;
     let mut refused = BTreeMap::new();
     let mut wrote = false;
-    if !look.steps.is_empty() && tools.is_leader()? {
+    if leads == Some(true) {
         wrote = look.steps.change_something();
         refused = write(&look).await;
         if let Err(refusal) = look.again(invocation, asked).await {
-            return unseen(refusal);
+            return unseen(refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         if refused.is_empty() && look.steps.take_away() {
             tokio::time::sleep(ready::HEARD).await;
             refused = write(&look).await;
             if let Err(refusal) = look.again(invocation, asked).await {
-                return unseen(refusal);
+                return unseen(refusal, leads);
             }
         }
     }
     look.deeper().await;
-    Ok(look.verdict(asked, &refused, wrote))
+    Ok(Outcome {
+        verdict: look.verdict(asked, &refused, wrote),
+        outlook: look.outlook(asked),
+        leads,
+    })
 }
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed

@@ -149,7 +149,13 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
             Fault::Raw(Vec::new()),
         ]
     };
-    for tool in ["config-get", "goal-state", "relation-ids", "relation-list", "relation-get"] {
+    for tool in [
+        "config-get",
+        "goal-state",
+        "relation-ids",
+        "relation-list",
+        "relation-get",
+    ] {
         for fault in faults() {
             let mut edge = Edge::new("tools");
             edge.fault(tool, fault.clone());

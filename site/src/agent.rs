@@ -36,6 +36,7 @@
 
 mod client;
 mod environment;
+mod exec;
 mod hook;
 mod kubernetes;
 mod operations;
@@ -170,6 +171,8 @@ pub struct Agent {
     pub faults: BTreeMap<String, Fault>,
     directory: PathBuf,
     client: PathBuf,
+    // Before the directory it is in.
+    line: Option<exec::Line>,
     // Held for the directory it removes when it goes.
     _scratch: Option<Scratch>,
 }
@@ -199,6 +202,7 @@ impl Agent {
             faults: BTreeMap::new(),
             directory: directory.to_owned(),
             client: client.to_owned(),
+            line: None,
             _scratch: None,
         }
     }

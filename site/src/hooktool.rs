@@ -26,7 +26,7 @@ mod yaml;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-pub use client::{PROTOCOL_QUESTION, client};
+pub use client::{EXEC_SOCKET, PROTOCOL_QUESTION, client, exec};
 pub use context::{ActionView, Binding, Context, Interface, Pending, RelationView};
 pub use print::Node;
 pub use table::{is_tool, tools};

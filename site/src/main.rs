@@ -16,5 +16,8 @@ fn main() -> ExitCode {
     if site::hooktool::is_tool(name) {
         return site::hooktool::client(name, args);
     }
+    if matches!(name, "juju-exec" | "juju-run") {
+        return site::hooktool::exec(name, args);
+    }
     cli::main()
 }

@@ -166,6 +166,11 @@ pub fn chain(error: &dyn Error) -> String {
     inner.to_string()
 }
 
+/// What leads to the cluster cannot be used.
+pub fn unusable(error: &dyn Error) -> Refusal {
+    Refusal::Unreachable { why: chain(error) }
+}
+
 impl From<kube::Error> for Refusal {
     fn from(error: kube::Error) -> Self {
         match error {

@@ -27,8 +27,8 @@ impl fmt::Display for Right {
     }
 }
 
-const SELDON: &str = "machinelearning.seldon.io";
-const ISTIO: &str = "networking.istio.io";
+pub(super) const SELDON: &str = "machinelearning.seldon.io";
+pub(super) const ISTIO: &str = "networking.istio.io";
 
 const fn here(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
     Right {
@@ -71,6 +71,15 @@ pub const SECRETS: [Right; 4] = [
     here("create", "", "secrets"),
     here("patch", "", "secrets"),
     here("delete", "", "secrets"),
+];
+
+/// What the watcher does. Without them a change is found later, and nothing else is lost.
+pub const WATCHES: [Right; 5] = [
+    here("watch", SELDON, "seldondeployments"),
+    everywhere("watch", ISTIO, "virtualservices"),
+    everywhere("watch", ISTIO, "gateways"),
+    here("watch", "apps", "deployments"),
+    here("watch", "", "pods"),
 ];
 
 /// All that is needed, with Secrets or without.

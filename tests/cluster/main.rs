@@ -25,6 +25,7 @@ mod rights;
 mod secrets;
 mod shapes;
 mod trouble;
+mod watches;
 mod weather;
 
 #[path = "../support/mod.rs"]

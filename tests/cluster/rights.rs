@@ -39,7 +39,16 @@ fn without_trust_it_says_what_is_missing_and_both_remedies() {
 }
 
 /// Applies `rbac.yaml` for an application `iris` in this namespace, leaving out rules that `keep` refuses.
-fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
+pub fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
+    grant_rules(live, |rules| rules.retain(&keep));
+}
+
+/// The same with each rule changed.
+pub fn grant_with(live: &Live, change: impl Fn(&mut Value)) {
+    grant_rules(live, |rules| rules.iter_mut().for_each(&change));
+}
+
+fn grant_rules(live: &Live, change: impl Fn(&mut Vec<Value>)) {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
     let text = text
         .replace("namespace: edge", &format!("namespace: {}", live.model()))
@@ -49,7 +58,7 @@ fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
             continue;
         };
         if let Some(Value::Array(rules)) = object.get_mut("rules") {
-            rules.retain(&keep);
+            change(rules);
         }
         let kind = object["kind"].as_str().unwrap().to_owned();
         let namespaced = object["metadata"].get("namespace").is_some();

@@ -26,13 +26,24 @@ pub(super) fn environment(
     places: &Places<'_>,
 ) -> Vec<(&'static str, OsString)> {
     let action = matches!(hook, Hook::Action { .. });
+    let exec = matches!(hook, Hook::Exec { .. });
     let directory = if action { "actions" } else { "hooks" };
     let mut path = places.tools.as_os_str().to_owned();
     path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 
     let mut set: Vec<(&'static str, OsString)> = vec![
-        ("JUJU_DISPATCH_PATH", format!("{directory}/{name}").into()),
-        ("JUJU_HOOK_NAME", if action { OsString::new() } else { name.into() }),
+        (
+            "JUJU_DISPATCH_PATH",
+            if exec {
+                OsString::new()
+            } else {
+                format!("{directory}/{name}").into()
+            },
+        ),
+        (
+            "JUJU_HOOK_NAME",
+            if action || exec { OsString::new() } else { name.into() },
+        ),
         ("JUJU_UNIT_NAME", unit.into()),
         ("JUJU_MODEL_NAME", world.model.name.clone().into()),
         ("JUJU_MODEL_UUID", world.model.uuid.clone().into()),
@@ -92,7 +103,7 @@ fn by_version(version: &Version, set: &mut Vec<(&'static str, OsString)>) {
 
 fn by_hook(world: &World, unit: &str, hook: &Hook, set: &mut Vec<(&'static str, OsString)>) {
     match hook {
-        Hook::Plain(_) => {}
+        Hook::Plain(_) | Hook::Exec { .. } => {}
         Hook::Relation {
             id,
             unit: remote_unit,

@@ -65,6 +65,11 @@ pub enum Hook {
         /// Set in expired and remove.
         revision: Option<u64>,
     },
+    /// A command that `juju-exec` runs in the place of a hook.
+    Exec {
+        /// For a shell.
+        command: String,
+    },
     /// An action.
     Action {
         /// Its name.
@@ -122,6 +127,7 @@ impl Hook {
                 format!("{endpoint}-relation-{}", event.word())
             }
             Self::Secret { event, .. } => format!("secret-{event}"),
+            Self::Exec { .. } => "juju-exec".to_owned(),
         }
     }
 }

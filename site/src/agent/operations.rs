@@ -134,6 +134,7 @@ impl Agent {
             };
             state.restarted = true;
         }
+        self.end_left_behind(unit);
         world.unit_mut(unit)?.new_pod();
         Ok(runs)
     }

@@ -262,7 +262,7 @@ fn remember(world: &mut World, name: &str, hook: &Hook) -> Result<()> {
                 tracked.told = newest;
             }
         }
-        Hook::Secret { .. } | Hook::Action { .. } => {}
+        Hook::Secret { .. } | Hook::Exec { .. } | Hook::Action { .. } => {}
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::environment::{Places, context_id, environment};
 use super::server::Server;
-use super::{ActionResult, Agent, Fault, Hook, HookRun, snapshot};
+use super::{ActionResult, Agent, Fault, Hook, HookRun, exec, snapshot};
 use crate::hooktool::{self, ActionView, Context};
 use crate::juju::{AgentState, LogLine, World};
 
@@ -26,7 +26,7 @@ impl Agent {
     pub(super) fn run(&self, world: &mut World, unit: &str, hook: &Hook) -> Result<HookRun> {
         let mut context = snapshot::context(world, unit, hook)?;
         let name = hook.name(&world.relations, context.application());
-        let directory = self.directory.join(format!("unit-{}", unit.replace('/', "-")));
+        let directory = self.unit_directory(unit);
         let charm = self.charm_directory(world, &directory, context.application())?;
         let tools = self.tools_directory(world, &directory)?;
         let socket = directory.join("agent.socket");
@@ -38,7 +38,15 @@ impl Agent {
             socket: &socket,
             kubeconfig: kubeconfig.map(PathBuf::as_path),
         };
-        let mut command = Command::new(charm.join("dispatch"));
+        let mut command = match hook {
+            // Juju hands it to this shell on its standard input (juju/utils, exec/exec.go).
+            Hook::Exec { command } => {
+                let mut shell = Command::new("/bin/bash");
+                shell.args(["-c", command]);
+                shell
+            }
+            _ => Command::new(charm.join("dispatch")),
+        };
         command
             .current_dir(&charm)
             .env_clear()
@@ -59,6 +67,10 @@ impl Agent {
         let calls = calls.map_err(|_| anyhow::anyhow!("the hook tools of {unit} broke down, a fault of the site"))?;
         let ended = Ended::of(ended, &self.dispatch);
         book(world, unit, hook, &name, context, calls, ended, wall)
+    }
+
+    pub(super) fn unit_directory(&self, unit: &str) -> PathBuf {
+        self.directory.join(format!("unit-{}", unit.replace('/', "-")))
     }
 
     /// The charm's directory as its agent would have unpacked it: the files Juju reads, and dispatch.
@@ -91,6 +103,7 @@ impl Agent {
         let tools = directory.join("tools");
         fs::create_dir_all(&tools).with_context(|| format!("cannot make {}", tools.display()))?;
         let wanted: Vec<&str> = hooktool::tools(&world.version)
+            .chain(self.line.is_some().then(|| exec::name(&world.version)))
             .filter(|tool| !matches!(self.faults.get(*tool), Some(Fault::Missing)))
             .collect();
         for entry in fs::read_dir(&tools).with_context(|| format!("cannot read {}", tools.display()))? {
@@ -197,7 +210,8 @@ fn book(
         );
     }
     let action = context.action.take().map(|view| action_result(view, &ended));
-    if action.is_none() {
+    // Of a command that fails, whoever asked for it is told.
+    if action.is_none() && !matches!(hook, Hook::Exec { .. }) {
         // From 3.0 on, a hook that a pod's end killed is run again and not counted as failed.
         let terminated = matches!(ended.signal, Some(SIGTERM | SIGKILL)) && world.version.at_least(3, 0, 0);
         let state = world.unit_mut(unit)?;

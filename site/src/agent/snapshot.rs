@@ -37,7 +37,7 @@ pub(super) fn context(world: &World, unit_name: &str, hook: &Hook) -> Result<Con
         ..Context::default()
     };
     match hook {
-        Hook::Plain(_) | Hook::Secret { .. } => {}
+        Hook::Plain(_) | Hook::Secret { .. } | Hook::Exec { .. } => {}
         Hook::Relation {
             event,
             id,

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::wire::{Request, Response};
@@ -18,7 +19,11 @@ pub fn client(tool: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(tool.as_bytes().to_vec())
         .chain(args.map(OsString::into_vec))
         .collect();
-    match call(words) {
+    show(call(words))
+}
+
+fn show(answer: Result<Response, String>) -> ExitCode {
+    match answer {
         Ok(response) => {
             // A reader that has gone away is no failure of the tool.
             let _ = io::stdout().write_all(&response.stdout);
@@ -30,6 +35,41 @@ pub fn client(tool: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// The socket that [`exec`] calls, in the agent's directory.
+pub const EXEC_SOCKET: &str = "exec.socket";
+
+/// Carries a call of `juju-exec` or `juju-run` to the agent whose unit this process is of.
+pub fn exec(program: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let words = std::iter::once(program.as_bytes().to_vec())
+        .chain(args.map(OsString::into_vec))
+        .collect();
+    show(call_exec(program, words))
+}
+
+fn call_exec(program: &str, argv: Vec<Vec<u8>>) -> Result<Response, String> {
+    // juju/juju, cmd/jujud/run.go.
+    if let Some(context) = env::var("JUJU_CONTEXT_ID").ok().filter(|context| !context.is_empty()) {
+        return Err(format!(
+            "{program} cannot be called from within a hook, have context {context:?}"
+        ));
+    }
+    let charm = env::var_os("JUJU_CHARM_DIR").ok_or("JUJU_CHARM_DIR not set")?;
+    let unit = Path::new(&charm).parent().ok_or("no unit's directory")?;
+    let socket = unit.with_file_name(EXEC_SOCKET);
+    let request = Request {
+        context: Vec::new(),
+        cwd: Vec::new(),
+        stdin: None,
+        argv,
+    };
+    let exchange = || -> io::Result<Response> {
+        let mut stream = UnixStream::connect(&socket)?;
+        request.send(&mut stream)?;
+        Response::receive(&mut stream)
+    };
+    exchange().map_err(|error| format!("dial unix {}: {error}", socket.display()))
 }
 
 fn call(argv: Vec<Vec<u8>>) -> Result<Response, String> {

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 
 /// Counts changes of this form. A client of another count is not used, see [`crate::agent::tool_client`].
-pub const PROTOCOL: &str = "1";
+pub const PROTOCOL: &str = "2";
 
 /// The largest message, in bytes. A tool's input is a data bag or a log line; this is far above both.
 const LARGEST: u32 = 64 << 20;

@@ -1,0 +1,151 @@
+//! The watcher: a small process beside a unit's hooks, which wakes the charm when it would say or do something else.
+//!
+//! Juju runs hooks on events of its own, and every five minutes; a model becomes ready or breaks in between. So a hook leaves
+//! this process behind, in a session of its own, one for a unit. It is told what is asked for and what the charm said last, is
+//! told by Kubernetes of every change, looks as a hook does but without its writes, and if the outcome is another one, has Juju
+//! run the charm: through `juju-exec`, which Juju before 3.0 calls `juju-run`. It is the pattern of the topology observer of
+//! `canonical/postgresql-k8s-operator`.
+
+mod line;
+mod pace;
+mod watcher;
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use crate::asked::{Asked, Told};
+use crate::juju::{HookTools, Invocation};
+use crate::look::Outlook;
+
+pub use line::Line;
+pub use watcher::run;
+
+/// The argument that makes this program a watcher. Juju gives none.
+pub const ARGUMENT: &str = "watch";
+/// The programs that run a command in a hook's place, in Juju since 3.0 and before.
+const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
+
+/// What a hook tells the watcher.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// What is asked for, and what came of it.
+    Brief(Box<Brief>),
+    /// The unit goes.
+    End,
+}
+
+/// What the watcher goes by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Brief {
+    /// What Juju asks for.
+    pub told: Told,
+    /// What the hook would say and do if it looked again.
+    pub outlook: Outlook,
+    /// Whether the unit leads, where the hook had to find out.
+    pub leads: Option<bool>,
+    /// The program that the hook was.
+    pub program: Program,
+}
+
+/// A program, told apart from the next version of itself at the same path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    path: PathBuf,
+    inode: u64,
+    changed: i64,
+}
+
+impl Program {
+    /// This one.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    pub fn this() -> io::Result<Self> {
+        let path = std::env::current_exe()?;
+        let file = std::fs::metadata("/proc/self/exe")?;
+        Ok(Self {
+            path,
+            inode: file.ino(),
+            changed: file.ctime(),
+        })
+    }
+}
+
+/// Tells the unit's watcher what came of a hook; where there is none, one is left behind. What goes wrong with that is no
+/// trouble of the models: their status is then as old as the last hook.
+pub fn inform(
+    tools: HookTools,
+    invocation: &Invocation,
+    line: Option<Line>,
+    asked: Asked,
+    outlook: Outlook,
+    leads: Option<bool>,
+) {
+    if !asked.is_watched() {
+        if let Some(line) = line {
+            // If it is gone meanwhile, all the better.
+            let _ = line.say(&Message::End);
+        }
+        return;
+    }
+    if runner().is_none() {
+        return debug!(
+            "there is no watcher, as this Juju has neither of {}",
+            RUNNERS.join(" and ")
+        );
+    }
+    let program = match Program::this() {
+        Ok(program) => program,
+        Err(error) => return warn!("there is no watcher, as this program cannot be found: {error}"),
+    };
+    let mut brief = Brief {
+        told: asked.told,
+        outlook,
+        leads: leads.or_else(|| invocation.has_become_leader()),
+        program,
+    };
+    if line.is_some_and(|line| line.say(&Message::Brief(Box::new(brief.clone()))).is_ok()) {
+        return;
+    }
+    // Where it is not known, it is better woken once too often.
+    brief.leads = Some(brief.leads.unwrap_or_else(|| tools.is_leader().unwrap_or(true)));
+    if let Err(error) = start(&brief) {
+        warn!("the watcher cannot be started, so the status is looked after every five minutes only: {error}");
+    }
+}
+
+fn runner() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let find = |program: &str| {
+        let mut files = std::env::split_paths(&path).map(|directory| directory.join(program));
+        files.find(|file| file.exists())
+    };
+    RUNNERS.into_iter().find_map(find)
+}
+
+/// Leaves a watcher behind that goes by this brief. If the unit has one already, the new one ends at once.
+fn start(brief: &Brief) -> io::Result<()> {
+    let mut child = Command::new(&brief.program.path)
+        .arg(ARGUMENT)
+        .stdin(Stdio::piped())
+        // Juju waits for what a hook has left open.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Its end tells the child that this is all.
+    let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    stdin.write_all(&serde_json::to_vec(brief)?)
+}
+
+/// Ends the unit's watcher, if it has one.
+pub fn end(invocation: &Invocation) {
+    if let Some(line) = Line::take(invocation) {
+        // If it is gone meanwhile, all the better.
+        let _ = line.say(&Message::End);
+    }
+}
