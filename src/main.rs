@@ -18,13 +18,6 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == watch::ARGUMENT)
-    {
-        return watch::run(&invocation);
-    }
-    log::install();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -32,5 +25,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(dispatch::run(&invocation))
+    runtime.block_on(async {
+        // Without a log, as no hook of Juju's runs there.
+        if let Some(argument) = std::env::args_os().nth(1)
+            && let Some(code) = watch::run(&invocation, &argument).await
+        {
+            return code;
+        }
+        log::install();
+        dispatch::run(&invocation).await
+    })
 }

@@ -8,12 +8,14 @@
 
 mod line;
 mod pace;
+mod sight;
 mod watcher;
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
@@ -23,10 +25,11 @@ use crate::juju::{HookTools, Invocation};
 use crate::look::Outlook;
 
 pub use line::Line;
-pub use watcher::run;
 
 /// The argument that makes this program a watcher. Juju gives none.
-pub const ARGUMENT: &str = "watch";
+const WATCH: &str = "watch";
+/// The argument that makes it look for one.
+const LOOK: &str = "look";
 /// The programs that run a command in a hook's place, in Juju since 3.0 and before.
 const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
 
@@ -73,6 +76,15 @@ impl Program {
             inode: file.ino(),
             changed: file.ctime(),
         })
+    }
+}
+
+/// Does the part of a watcher that the argument names; nothing, if it names none.
+pub async fn run(invocation: &Invocation, argument: &OsStr) -> Option<ExitCode> {
+    match argument.to_str() {
+        Some(WATCH) => Some(watcher::run(invocation).await),
+        Some(LOOK) => Some(sight::run(invocation).await),
+        _ => None,
     }
 }
 
@@ -131,7 +143,7 @@ fn runner() -> Option<PathBuf> {
 /// Leaves a watcher behind that goes by this brief. If the unit has one already, the new one ends at once.
 fn start(brief: &Brief) -> io::Result<()> {
     let mut child = Command::new(&brief.program.path)
-        .arg(ARGUMENT)
+        .arg(WATCH)
         .stdin(Stdio::piped())
         // Juju waits for what a hook has left open.
         .stdout(Stdio::null())

@@ -51,10 +51,10 @@ impl Line {
 ///
 /// # Errors
 /// When the unit has a watcher already.
-pub fn listen(invocation: &Invocation) -> io::Result<UnixListener> {
+pub fn listen(invocation: &Invocation) -> io::Result<tokio::net::UnixListener> {
     let listener = UnixListener::bind_addr(&address(invocation)?)?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    tokio::net::UnixListener::from_std(listener)
 }
 
 /// What a hook says before it lets the line go, which may be nothing.

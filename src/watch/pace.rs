@@ -1,6 +1,5 @@
 //! When the watcher looks, and when it wakes the charm. Pure: the clock is told.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,12 +11,12 @@ const SPACING: Duration = Duration::from_millis(500);
 /// How soon it is looked again where what was seen may pass, before anybody is told: an API server that restarts, and a leader
 /// that is at work, are ready by then.
 const ONCE_MORE: Duration = Duration::from_secs(2);
-/// How many wakes are free. A release takes no more.
-const FREE: u32 = 5;
-/// Longest pause between two wakes, of a model that comes and goes.
+/// How often the charm may be woken in the long run, for a model that comes and goes.
+const EACH: Duration = Duration::from_secs(15);
+/// How many wakes may come at once: more than a person causes who tries things out.
+const AT_ONCE: u32 = 20;
+/// Longest pause after wakes that failed: the agent is away.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long a wake counts.
-const MEMORY: Duration = Duration::from_secs(300);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +38,19 @@ pub enum Looked {
     Otherwise,
     /// The same, for what may be over in a moment.
     Passing,
+    /// It could not be looked, through no fault of the cluster.
+    Nothing,
+}
+
+/// What has been begun and is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum UnderWay {
+    #[default]
+    Nothing,
+    Look,
+    /// A look that a hook has overtaken, so that it is of no account.
+    OldLook,
+    Wake,
 }
 
 /// The watcher's sense of time.
@@ -52,19 +64,23 @@ pub struct Pace {
     wake: Option<Instant>,
     /// Hooks that run, which look for themselves.
     hooks: usize,
-    /// Whether a wake is on its way.
-    waking: bool,
+    /// What is on its way.
+    under_way: UnderWay,
     /// Whether the last look came to what may pass.
     passing: bool,
-    /// The wakes that count yet.
-    wakes: VecDeque<Instant>,
+    /// Until when the wakes so far would last, if each lasted as long as it should.
+    spent: Option<Instant>,
+    /// How many wakes in a row have failed.
+    failed: u32,
+    /// The earliest after those.
+    rested: Option<Instant>,
 }
 
 impl Pace {
     /// What to do now.
     #[must_use]
     pub fn due(&self, now: Instant) -> Due {
-        if self.hooks > 0 || self.waking {
+        if self.hooks > 0 || self.under_way != UnderWay::Nothing {
             return Due::Wait(None);
         }
         let come = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
@@ -84,25 +100,36 @@ impl Pace {
         self.look.get_or_insert(at);
     }
 
+    /// It is being looked.
+    pub fn looks(&mut self) {
+        self.look = None;
+        self.under_way = UnderWay::Look;
+    }
+
     /// It was looked.
     pub fn looked(&mut self, now: Instant, came_to: Looked) {
-        self.look = None;
         self.looked = Some(now);
-        let passing = came_to == Looked::Passing;
-        if passing && !self.passing {
-            self.look = Some(now + ONCE_MORE);
-            self.wake = None;
-        } else if came_to == Looked::AsTold {
-            self.wake = None;
-        } else {
-            self.wake = Some(self.earliest(now));
+        if std::mem::take(&mut self.under_way) == UnderWay::OldLook {
+            return self.changed(now);
         }
-        self.passing = passing;
+        self.wake = None;
+        match came_to {
+            Looked::AsTold => {}
+            Looked::Passing if self.passing => self.wake = Some(self.earliest(now)),
+            Looked::Otherwise => self.wake = Some(self.earliest(now)),
+            Looked::Passing | Looked::Nothing => {
+                self.look.get_or_insert(now + ONCE_MORE);
+            }
+        }
+        self.passing = came_to == Looked::Passing;
     }
 
     /// A hook has begun.
     pub fn hook_began(&mut self) {
         self.hooks += 1;
+        if self.under_way == UnderWay::Look {
+            self.under_way = UnderWay::OldLook;
+        }
     }
 
     /// A hook has ended. One that told its outcome leaves nothing to be woken for.
@@ -116,29 +143,23 @@ impl Pace {
     /// The charm is being woken.
     pub fn wakes(&mut self, now: Instant) {
         self.wake = None;
-        self.waking = true;
-        self.wakes.push_back(now);
+        self.under_way = UnderWay::Wake;
+        self.spent = Some(self.spent.map_or(now, |spent| spent.max(now)) + EACH);
     }
 
     /// It was woken, or could not be: it is looked once more whether that was all.
-    pub fn woke(&mut self, now: Instant) {
-        self.waking = false;
+    pub fn woke(&mut self, now: Instant, well: bool) {
+        self.under_way = UnderWay::Nothing;
+        self.failed = if well { 0 } else { self.failed.saturating_add(1) };
+        let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(self.failed));
+        self.rested = (!well).then(|| now + pause.min(LONGEST));
         self.changed(now);
     }
 
-    /// When the next wake may be: at once for the first few, then less and less often.
-    fn earliest(&mut self, now: Instant) -> Instant {
-        while self.wakes.front().is_some_and(|at| now.duration_since(*at) > MEMORY) {
-            self.wakes.pop_front();
-        }
-        let (Ok(count), Some(last)) = (u32::try_from(self.wakes.len()), self.wakes.back()) else {
-            return now;
-        };
-        let Some(doubled) = count.checked_sub(FREE) else {
-            return now;
-        };
-        let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(doubled));
-        now.max(*last + pause.min(LONGEST))
+    /// When the next wake may be.
+    fn earliest(&self, now: Instant) -> Instant {
+        let spent = self.spent.and_then(|spent| spent.checked_sub(EACH * (AT_ONCE - 1)));
+        [spent, self.rested].into_iter().flatten().fold(now, Instant::max)
     }
 }
 
@@ -150,19 +171,31 @@ mod tests {
 
     /// Does whatever is due from `now` on until `until`. What a look comes to depends on how often it was woken. Gives how
     /// often it looked and woke.
-    fn run(pace: &mut Pace, mut now: Instant, until: Instant, came_to: impl Fn(u32) -> Looked) -> (u32, u32) {
+    fn run(pace: &mut Pace, now: Instant, until: Instant, came_to: impl Fn(u32) -> Looked) -> (u32, u32) {
+        run_with(pace, now, until, came_to, true)
+    }
+
+    fn run_with(
+        pace: &mut Pace,
+        mut now: Instant,
+        until: Instant,
+        came_to: impl Fn(u32) -> Looked,
+        well: bool,
+    ) -> (u32, u32) {
         let (mut looks, mut wakes) = (0, 0);
         loop {
             match pace.due(now) {
                 Due::Look => {
                     looks += 1;
+                    pace.looks();
+                    assert_eq!(pace.due(now), Due::Wait(None), "one look at a time");
                     pace.looked(now, came_to(wakes));
                 }
                 Due::Wake => {
                     wakes += 1;
                     pace.wakes(now);
                     assert_eq!(pace.due(now), Due::Wait(None), "one wake at a time");
-                    pace.woke(now);
+                    pace.woke(now, well);
                 }
                 Due::Wait(Some(at)) if at <= until => now = at,
                 Due::Wait(_) => return (looks, wakes),
@@ -219,6 +252,7 @@ mod tests {
         pace.hook_ended(true);
         assert_eq!(pace.due(now + MS(10_000)), Due::Look);
         // One that was killed said nothing: what was to be woken for is still to be.
+        pace.looks();
         pace.looked(now, Looked::Otherwise);
         pace.hook_began();
         pace.hook_ended(false);
@@ -238,26 +272,46 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_comes_and_goes_wakes_less_and_less_often() {
+    fn a_look_that_a_hook_overtakes_is_of_no_account() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.changed(now);
+        pace.looks();
+        pace.hook_began();
+        pace.hook_ended(true);
+        pace.looked(now, Looked::Otherwise);
+        assert_eq!(run(&mut pace, now, now + MS(60_000), as_told), (1, 0));
+    }
+
+    #[test]
+    fn a_model_that_comes_and_goes_wakes_at_once_at_first_and_four_times_a_minute_in_the_end() {
         let (mut pace, start) = (Pace::default(), Instant::now());
-        let mut wakes = 0;
+        let mut wakes = Vec::new();
         for second in 0..3600 {
             let now = start + MS(second * 1000);
             pace.changed(now);
-            wakes += run(&mut pace, now, now + MS(999), until_woken).1;
+            wakes.push(run(&mut pace, now, now + MS(999), until_woken).1);
         }
-        assert!((30..120).contains(&wakes), "{wakes} in an hour");
+        let sum = |part: &[u32]| part.iter().sum::<u32>();
+        assert!(sum(&wakes[..20]) >= 19, "{wakes:?}");
+        assert!((3..6).contains(&sum(&wakes[1200..1260])), "{wakes:?}");
         // And after a time of rest it is as quick as ever.
-        let now = start + MS(3600 * 1000) + MEMORY + LONGEST;
+        let now = start + MS(3600 * 1000) + EACH * AT_ONCE;
         pace.changed(now);
         assert_eq!(run(&mut pace, now, now + MS(250), until_woken).1, 1);
     }
 
     #[test]
-    fn a_wake_that_mends_nothing_is_tried_again_less_and_less_often() {
+    fn a_wake_that_fails_is_tried_again_less_and_less_often() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         pace.changed(now);
-        let (_, wakes) = run(&mut pace, now, now + MS(600_000), |_| Looked::Otherwise);
-        assert!((12..25).contains(&wakes), "{wakes} in ten minutes");
+        let always = |_| Looked::Otherwise;
+        let (_, wakes) = run_with(&mut pace, now, now + MS(600_000), always, false);
+        assert!((12..20).contains(&wakes), "{wakes} in ten minutes");
+        // Once it gets through, the next is as quick as ever.
+        let later = now + MS(700_000);
+        pace.changed(later);
+        assert!(run(&mut pace, later, later + MS(60_000), until_woken).1 == 1);
+        pace.changed(later + MS(60_000));
+        assert_eq!(run(&mut pace, later + MS(60_000), later + MS(60_250), until_woken).1, 1);
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -11,40 +10,28 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::pace::{Due, Looked, Pace};
+use super::sight::{self, Sight};
 use super::{Brief, Message, line, runner, start};
-use crate::asked::Asked;
 use crate::cluster::{Watched, Watches};
 use crate::dispatch::identity;
 use crate::juju::Invocation;
-use crate::look::{self, Look, Outlook};
+use crate::look::Outlook;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
-/// Is a watcher, until it is told to end.
-#[must_use]
-pub fn run(invocation: &Invocation) -> ExitCode {
+/// Is a watcher, until it is told to end. Its brief comes on standard input.
+pub async fn run(invocation: &Invocation) -> ExitCode {
     let mut text = Vec::new();
-    let brief = io::stdin()
-        .read_to_end(&mut text)
-        .ok()
-        .and_then(|_| serde_json::from_slice(&text).ok());
+    let read = io::stdin().read_to_end(&mut text);
+    let brief = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
+    drop(text);
     let (Some(brief), Ok(listener)) = (brief, line::listen(invocation)) else {
         return ExitCode::FAILURE;
     };
-    drop(text);
     // The end of the hook's session is not the watcher's. It fails only for a process that leads a group, and then there
     // is nothing to be left.
     let _ = nix::unistd::setsid();
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return ExitCode::FAILURE;
-    };
-    let next = runtime.block_on(async {
-        let listener = UnixListener::from_std(listener).ok()?;
-        Watcher::new(invocation, brief).run(listener).await
-    });
-    // With the runtime goes the line, so that the next program can have it.
-    drop(runtime);
-    match next {
+    match Watcher::new(invocation, brief).run(listener).await {
         Some(brief) if start(&brief).is_err() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
@@ -58,6 +45,8 @@ enum Event {
     HookBegan,
     /// And let it go, with what it said.
     HookEnded(Option<Message>),
+    /// It was looked; nothing was seen where that went wrong.
+    Looked(Option<Sight>),
     /// `juju-exec` is back, well or not.
     Woke(bool),
 }
@@ -65,7 +54,6 @@ enum Event {
 struct Watcher<'a> {
     invocation: &'a Invocation,
     brief: Brief,
-    asked: Asked,
     leads: bool,
     pace: Pace,
     /// What was seen last.
@@ -78,7 +66,6 @@ impl<'a> Watcher<'a> {
     fn new(invocation: &'a Invocation, brief: Brief) -> Self {
         Self {
             invocation,
-            asked: Asked::new(invocation, brief.told.clone()),
             leads: brief.leads.unwrap_or_default(),
             brief,
             pace: Pace::default(),
@@ -90,23 +77,34 @@ impl<'a> Watcher<'a> {
     /// Watches, until it is told to end; gives the brief that another program has to go on with.
     async fn run(mut self, listener: UnixListener) -> Option<Brief> {
         let (events, mut happened) = unbounded_channel();
-        tokio::spawn(answer(listener, events.clone()));
-        for what in Watched::ALL {
-            tokio::spawn(watch(self.invocation.clone(), what, events.clone()));
-        }
+        let hooks = tokio::spawn(answer(listener, events.clone()));
+        tokio::spawn(watch(self.invocation.clone(), events.clone()));
+        let next = self.follow(&events, &mut happened).await;
+        // With it goes the line, so that the next program can have it.
+        hooks.abort();
+        let _ = hooks.await;
+        next
+    }
+
+    async fn follow(
+        &mut self,
+        events: &UnboundedSender<Event>,
+        happened: &mut UnboundedReceiver<Event>,
+    ) -> Option<Brief> {
         loop {
             match self.pace.due(Instant::now()) {
-                Due::Look => self.look().await,
-                Due::Wake => self.wake(&events),
-                Due::Wait(until) => match next(&mut happened, until).await {
+                Due::Look => self.look(events),
+                Due::Wake => self.wake(events),
+                Due::Wait(until) => match next(happened, until).await {
                     None => {}
                     Some(Event::Changed) => self.pace.changed(Instant::now()),
                     Some(Event::Woke(well)) => {
                         if !well {
                             self.woken_for = None;
                         }
-                        self.pace.woke(Instant::now());
+                        self.pace.woke(Instant::now(), well);
                     }
+                    Some(Event::Looked(sight)) => self.seen(sight),
                     Some(Event::HookBegan) => self.pace.hook_began(),
                     Some(Event::HookEnded(said)) => {
                         self.pace.hook_ended(said.is_some());
@@ -123,23 +121,20 @@ impl<'a> Watcher<'a> {
     }
 
     fn take_in(&mut self, brief: Brief) {
-        if brief.told != self.brief.told {
-            self.asked = Asked::new(self.invocation, brief.told.clone());
-        }
         self.leads = brief.leads.unwrap_or(self.leads);
         self.brief = brief;
     }
 
-    async fn look(&mut self) {
-        let (outlook, blind) = match Look::first(self.invocation, &self.asked).await {
-            Ok(mut look) => {
-                look.deeper().await;
-                (look.outlook(&self.asked), false)
-            }
-            Err(refusal) => (
-                Outlook::blind(&look::unseen(self.invocation, &self.asked, &refusal)),
-                true,
-            ),
+    fn look(&mut self, events: &UnboundedSender<Event>) {
+        self.pace.looks();
+        let program = self.brief.program.clone();
+        let brief = serde_json::to_vec(&self.brief).unwrap_or_default();
+        beside(events, move || Event::Looked(sight::look(&brief, &program).ok()));
+    }
+
+    fn seen(&mut self, sight: Option<Sight>) {
+        let Some(Sight { outlook, blind }) = sight else {
+            return self.pace.looked(Instant::now(), Looked::Nothing);
         };
         let told = &self.brief.outlook;
         // What is to be done is the leader's to do.
@@ -163,20 +158,21 @@ impl<'a> Watcher<'a> {
     fn wake(&mut self, events: &UnboundedSender<Event>) {
         self.pace.wakes(Instant::now());
         self.woken_for = self.seen.take();
-        let (unit, events) = (self.invocation.unit.clone(), events.clone());
-        let wake = move || {
-            let woke = runner().is_some_and(|runner| run_charm(runner, &unit));
-            // Nobody is left to be told where this fails.
-            let _ = events.send(Event::Woke(woke));
-        };
-        if thread::Builder::new().stack_size(WAITING).spawn(wake).is_err() {
-            self.pace.woke(Instant::now());
-        }
+        let unit = self.invocation.unit.clone();
+        beside(events, move || {
+            Event::Woke(runner().is_some_and(|runner| run_charm(runner, &unit)))
+        });
     }
 }
 
-/// Stack of a thread that does nothing but wait for another process, in bytes.
-const WAITING: usize = 64 * 1024;
+/// Does what waits for another process in a thread of its own.
+fn beside(events: &UnboundedSender<Event>, work: impl FnOnce() -> Event + Send + 'static) {
+    let events = events.clone();
+    tokio::task::spawn_blocking(move || {
+        // Nobody is left to be told where this fails.
+        let _ = events.send(work());
+    });
+}
 
 fn run_charm(runner: PathBuf, unit: &str) -> bool {
     let ended = Command::new(runner)
@@ -190,8 +186,8 @@ fn run_charm(runner: PathBuf, unit: &str) -> bool {
     ended.is_ok_and(|status| status.success())
 }
 
-/// Watches one kind of object for ever.
-async fn watch(invocation: Invocation, what: Watched, events: UnboundedSender<Event>) {
+/// Watches all that matters, for ever.
+async fn watch(invocation: Invocation, events: UnboundedSender<Event>) {
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
     let watches = loop {
         match Watches::connect(identity(&invocation)).await {
@@ -199,11 +195,14 @@ async fn watch(invocation: Invocation, what: Watched, events: UnboundedSender<Ev
             Err(_) => sleep(UNUSABLE).await,
         }
     };
-    let tell = || {
-        // Nobody is left to be told where this fails.
-        let _ = events.send(Event::Changed);
-    };
-    watches.watch(what, tell).await;
+    for what in Watched::ALL {
+        let events = events.clone();
+        let tell = move || {
+            // Nobody is left to be told where this fails.
+            let _ = events.send(Event::Changed);
+        };
+        tokio::spawn(watches.clone().watch(what, tell));
+    }
 }
 
 /// How long it takes until what leads to the cluster is read again.

@@ -23,6 +23,7 @@ mod stopwatch;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
+mod watcher;
 
 use std::path::PathBuf;
 
@@ -46,8 +47,13 @@ const FLEETS: [usize; 3] = [1, 10, 100];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(stopwatch::WORD) {
-        stopwatch::run(arguments);
+    match arguments.next().as_deref() {
+        Some(stopwatch::WORD) => stopwatch::run(arguments),
+        Some(watcher::WORD) => {
+            let minutes = arguments.next().map_or(1, |minutes| minutes.parse().unwrap());
+            return watcher::run(&ours().dispatch, minutes);
+        }
+        _ => {}
     }
     let subjects = [ours(), peer::made()];
     api_server();

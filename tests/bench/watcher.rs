@@ -1,0 +1,167 @@
+//! What the watcher costs, and how soon it is heard: `cargo test --test bench -- watcher [minutes]`. Memory and processor are by
+//! the operating system's account, over so many quiet minutes and over a storm of a thousand changes of a pod.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use site::juju::World;
+
+use crate::fixture::{Live, audit};
+use crate::support::Edge;
+use crate::support::kinds::{pod, vs};
+use crate::{FLEETS, fleet};
+
+/// What makes this program measure that.
+pub const WORD: &str = "watcher";
+/// How often each time is taken.
+const TIMES: usize = 10;
+/// How many changes the storm has.
+const STORM: usize = 1000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the operating system says of a process.
+#[derive(Clone, Copy)]
+struct Account {
+    /// The most memory it had so far, in KiB.
+    peak: u64,
+    /// What it has now, in KiB.
+    now: u64,
+    /// Nanoseconds on a processor, all threads that are left.
+    cpu: u64,
+}
+
+pub fn run(dispatch: &Path, minutes: u64) {
+    println!("| models | memory at rest | most, with the storm | storm: looks, CPU | quiet: minutes, looks, CPU |");
+    println!("|---|---|---|---|---|");
+    let mut lives: Vec<Live> = FLEETS.iter().map(|models| watched(dispatch, *models)).collect();
+    let after_storm: Vec<String> = lives.iter_mut().map(storm).collect();
+    let before: Vec<(Account, usize)> = lives.iter().map(|live| (account(live), looks(live))).collect();
+    std::thread::sleep(Duration::from_secs(minutes * 60));
+    for ((live, storm), (models, (was, looked))) in lives.iter().zip(after_storm).zip(FLEETS.iter().zip(before)) {
+        let is = account(live);
+        println!(
+            "| {models} | {:.1} MB | {:.1} MB | {storm} | {minutes}, {}, {:.0} ms |",
+            megabytes(is.now),
+            megabytes(is.peak),
+            looks(live) - looked,
+            milliseconds(is.cpu - was.cpu),
+        );
+    }
+    latencies(&mut lives[0]);
+}
+
+/// A fleet that serves, and its watcher.
+fn watched(dispatch: &Path, models: usize) -> Live {
+    let mut live = Live::new(&format!("watched-{models}"));
+    dispatch.clone_into(&mut live.agent.dispatch);
+    live.agent.listen().unwrap();
+    live.config(&[("image", ""), ("models", &fleet(models, "iris:1"))]);
+    assert!(live.serves().starts_with("active"));
+    settled(&mut live);
+    live
+}
+
+/// Runs what is asked for, until there has been nothing for a while.
+fn settled(live: &mut Live) {
+    while !answer(live, Duration::from_secs(2), |_, ran| ran > 0).is_empty() {}
+}
+
+fn answer(live: &mut Live, limit: Duration, enough: impl Fn(&World, usize) -> bool) -> Vec<site::agent::HookRun> {
+    let edge: &mut Edge = live;
+    edge.agent
+        .answer(&mut edge.world, limit, |world, runs| enough(world, runs.len()))
+        .unwrap()
+}
+
+fn looks(live: &Live) -> usize {
+    audit(&live.user())
+        .iter()
+        .filter(|request| *request == "list seldondeployments")
+        .count()
+}
+
+fn account(live: &Live) -> Account {
+    let process = live.agent.left_behind("iris/0")[0];
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let kib = |key: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+    let of_thread = |thread: fs::DirEntry| -> Option<u64> {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    Account {
+        peak: kib("VmHWM:"),
+        now: kib("VmRSS:"),
+        cpu: threads.filter_map(of_thread).sum(),
+    }
+}
+
+/// A pod of the first model that changes a thousand times.
+fn storm(live: &mut Live) -> String {
+    let labels = json!({"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid});
+    let spec = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}});
+    live.create(&pod(), "noise", &spec);
+    let (was, looked, start) = (account(live), looks(live), Instant::now());
+    for n in 0..STORM {
+        live.merge(
+            &pod(),
+            "noise",
+            &json!({"metadata": {"annotations": {"n": n.to_string()}}}),
+        );
+    }
+    let took = start.elapsed();
+    let woken = answer(live, Duration::from_secs(2), |_, _| false);
+    assert!(woken.is_empty(), "{woken:#?}");
+    format!(
+        "{STORM} changes in {:.1} s, {} looks, {:.0} ms",
+        took.as_secs_f64(),
+        looks(live) - looked,
+        milliseconds(account(live).cpu - was.cpu)
+    )
+}
+
+/// Ten times each, for one model.
+fn latencies(live: &mut Live) {
+    let mut back = Vec::new();
+    for _ in 0..TIMES {
+        live.delete(&vs(), "model-0-route");
+        let start = Instant::now();
+        answer(live, PATIENCE, |_, ran| ran > 0);
+        assert!(live.route("model-0").is_some());
+        back.push(start.elapsed());
+        settled(live);
+    }
+    println!("\nA route deleted by hand is back after: {}", list(&back));
+    let mut active = Vec::new();
+    for time in 0..TIMES {
+        live.config(&[("models", &fleet(1, &format!("iris:{}", 2 + time)))]);
+        assert!(live.says().starts_with("waiting"));
+        settled(live);
+        live.seldon_serves("model-0");
+        let start = Instant::now();
+        answer(live, PATIENCE, |world, _| {
+            world.unit("iris/0").unwrap().status.status == "active"
+        });
+        active.push(start.elapsed());
+        settled(live);
+    }
+    println!("A model that is ready is active after: {}", list(&active));
+}
+
+fn list(times: &[Duration]) -> String {
+    let all: Vec<String> = times.iter().map(|time| format!("{:.2}", time.as_secs_f64())).collect();
+    format!("{} s", all.join(", "))
+}
+
+fn megabytes(kib: u64) -> f64 {
+    kib as f64 * 1024.0 / 1e6
+}
+
+fn milliseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e6
+}
