@@ -28,7 +28,7 @@ struct Account {
     peak: u64,
     /// What it has now, in KiB.
     now: u64,
-    /// Nanoseconds on a processor, all threads that are left.
+    /// Milliseconds on a processor, its looks included, which are processes of their own.
     cpu: u64,
 }
 
@@ -42,11 +42,11 @@ pub fn run(dispatch: &Path, minutes: u64) {
     for ((live, storm), (models, (was, looked))) in lives.iter().zip(after_storm).zip(FLEETS.iter().zip(before)) {
         let is = account(live);
         println!(
-            "| {models} | {:.1} MB | {:.1} MB | {storm} | {minutes}, {}, {:.0} ms |",
+            "| {models} | {:.1} MB | {:.1} MB | {storm} | {minutes}, {}, {} ms |",
             megabytes(is.now),
             megabytes(is.peak),
             looks(live) - looked,
-            milliseconds(is.cpu - was.cpu),
+            is.cpu - was.cpu,
         );
     }
     latencies(&mut lives[0]);
@@ -89,15 +89,14 @@ fn account(live: &Live) -> Account {
         let value = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         value.trim().trim_end_matches(" kB").parse().unwrap()
     };
-    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
-    let of_thread = |thread: fs::DirEntry| -> Option<u64> {
-        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok()
-    };
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Behind the name, which may hold anything: utime, stime, cutime and cstime, in hundredths of a second (`proc_pid_stat(5)`).
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
     Account {
         peak: kib("VmHWM:"),
         now: kib("VmRSS:"),
-        cpu: threads.filter_map(of_thread).sum(),
+        cpu: ticks * 10,
     }
 }
 
@@ -118,10 +117,10 @@ fn storm(live: &mut Live) -> String {
     let woken = answer(live, Duration::from_secs(2), |_, _| false);
     assert!(woken.is_empty(), "{woken:#?}");
     format!(
-        "{STORM} changes in {:.1} s, {} looks, {:.0} ms",
+        "{STORM} changes in {:.1} s, {} looks, {} ms",
         took.as_secs_f64(),
         looks(live) - looked,
-        milliseconds(account(live).cpu - was.cpu)
+        account(live).cpu - was.cpu
     )
 }
 
@@ -160,8 +159,4 @@ fn list(times: &[Duration]) -> String {
 
 fn megabytes(kib: u64) -> f64 {
     kib as f64 * 1024.0 / 1e6
-}
-
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
 }
