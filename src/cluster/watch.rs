@@ -121,6 +121,10 @@ async fn follow(api: &Api<DynamicObject>, parameters: &WatchParams, version: &mu
     let Ok(events) = api.watch_metadata(parameters, version).await else {
         return;
     };
+    if version == FROM_NOW {
+        // What is there is told now, but not what has gone before.
+        tell();
+    }
     pin_mut!(events);
     while let Some(event) = events.next().await {
         match event {
