@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
 
+mod events;
 mod observe;
 mod refusal;
 mod rights;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::observed::Identity;
 use crate::steps::{Apply, Delete};
 
+pub use events::{Deed, reference};
 pub use refusal::Refusal;
 pub use rights::{RIGHTS, Right, SECRETS, WATCHES, rights};
 pub use watch::{Watched, Watches};
@@ -56,11 +58,11 @@ impl Cluster {
         })
     }
 
-    /// Applies an object.
+    /// Applies an object, and gives it as it is then.
     ///
     /// # Errors
     /// When the API server refuses it, or cannot be asked within the time of a hook.
-    pub async fn apply(&self, apply: &Apply) -> Result<(), Refusal> {
+    pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, Refusal> {
         let api = self.ours(&apply.kind.resource());
         let of = |refusal: Refusal| refusal.of(apply.kind, &apply.name);
         if let Some(patch) = &apply.take_out {
@@ -79,7 +81,6 @@ impl Cluster {
         let patch = Patch::Apply(&apply.object);
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await
-            .map(drop)
             .map_err(of)
     }
 

@@ -53,6 +53,16 @@ pub struct Source {
     pub model_uri: Option<String>,
 }
 
+impl Source {
+    fn version(&self) -> String {
+        match (&self.image, &self.model_uri, &self.implementation) {
+            (Some(image), _, _) => image.version().to_owned(),
+            (None, Some(uri), _) => uri.trim_end_matches('/').rsplit('/').next().unwrap_or(uri).to_owned(),
+            (None, None, server) => server.as_ref().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+}
+
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.image, &self.implementation, &self.model_uri) {
@@ -166,6 +176,17 @@ impl Model {
             .chain(shadow)
             .collect();
         all.join(", ")
+    }
+
+    /// The version of what it serves, as short as `juju status` has room for: the tag of its image, or the last part of where its
+    /// files are.
+    #[must_use]
+    pub fn version(&self) -> String {
+        match (&self.manifest, &self.server.graph) {
+            (Some(_), _) => "manifest".to_owned(),
+            (None, Some(_)) => "graph".to_owned(),
+            (None, None) => self.server.source.version(),
+        }
     }
 
     /// The names of its predictors' Services.

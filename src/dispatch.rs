@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::cluster;
 use crate::juju::{HookTools, Invocation, Occasion, ToolError};
 use crate::observed::Identity;
+use crate::security::SecurityEvent;
 use crate::{action, reconcile, remove, watch};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
@@ -21,13 +22,18 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
             watch::end(invocation);
             return remove::run(tools, invocation).await;
         }
-        Occasion::Action(name) => action::run(tools, invocation, name).await,
+        Occasion::Action(name) => {
+            SecurityEvent::Ran { action: name.clone() }.tell(tools, invocation);
+            action::run(tools, invocation, name).await
+        }
         Occasion::Hook(_) | Occasion::RelationBroken(_) => reconcile::run(tools, invocation).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let why = error.to_string();
+            eprintln!("{why}");
+            SecurityEvent::Crashed { why }.tell(tools, invocation);
             ExitCode::FAILURE
         }
     }

@@ -77,6 +77,8 @@ pub struct Verdict {
     pub models: Vec<Standing>,
     /// All that keeps the status from being active, the worst first, uncut.
     pub troubles: Vec<String>,
+    /// The version of what serves, where all do.
+    pub version: Option<String>,
     /// Whether it was brought about in this hook.
     pub wrote: bool,
     /// When what serves last changed, by the cluster's clock.
@@ -113,6 +115,7 @@ pub fn judge(case: &Case) -> Verdict {
     troubles.dedup();
     Verdict {
         status: status(&models, &troubles),
+        version: version(case, &models, &troubles),
         troubles: troubles.into_iter().map(|(_, text)| text).collect(),
         models,
         wrote: case.wrote,
@@ -150,6 +153,22 @@ fn status(models: &[Standing], troubles: &[(State, String)]) -> Status {
         }
     };
     Status::new(state, cut(&message))
+}
+
+/// What `juju status` shows as the application's version: of one model its own, of several how many they are.
+fn version(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Option<String> {
+    let of_all = |serving: &[&PlannedModel]| match serving {
+        [] => None,
+        [one] => Some(one.model.version()),
+        several => Some(format!("{} models", several.len())),
+    };
+    let serves = |planned: &&PlannedModel| {
+        models
+            .iter()
+            .any(|model| model.serves && model.model == planned.model.name)
+    };
+    let serving: Vec<&PlannedModel> = case.plan.models.iter().filter(serves).collect();
+    troubles.is_empty().then(|| of_all(&serving)).flatten()
 }
 
 /// Head and tail whole, what is between them cut.

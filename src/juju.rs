@@ -36,6 +36,19 @@ pub enum Occasion {
     Action(String),
 }
 
+impl Occasion {
+    /// What a person calls it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Hook(name) | Self::Action(name) => name,
+            Self::Stop => "stop",
+            Self::Remove => "remove",
+            Self::RelationBroken(_) => "relation-broken",
+        }
+    }
+}
+
 /// What the environment of a hook says (`internal/worker/uniter/runner/context/context.go`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {

@@ -177,6 +177,7 @@ pub fn whole((state, text): (State, String)) -> Verdict {
         status: Status::new(state, judge::cut(&text)),
         models: Vec::new(),
         troubles: vec![text],
+        version: None,
         wrote: false,
         changed: None,
     }

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use seldon_model::dispatch;
-use seldon_model::juju::{Invocation, log};
+use seldon_model::juju::{HookTools, Invocation, log};
+use seldon_model::security::SecurityEvent;
 use seldon_model::watch;
 
 fn main() -> ExitCode {
@@ -33,6 +34,13 @@ fn main() -> ExitCode {
             return code;
         }
         log::install();
+        let of = invocation.clone();
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let why = panic.to_string();
+            SecurityEvent::Crashed { why }.tell(HookTools, &of);
+            usual(panic);
+        }));
         dispatch::run(&invocation).await
     })
 }

@@ -1,19 +1,20 @@
 //! One hook: look, decide, write, look again, say. And nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::asked::Asked;
-use crate::cluster::{Refusal, Right, rights};
+use crate::cluster::Refusal;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
 use crate::look::{self, Look, Outlook};
 use crate::ready;
-use crate::steps::Kind;
+use crate::security::SecurityEvent;
 use crate::traces;
 use crate::watch::{self, Line};
+use crate::write;
 
 /// Reconciles and tells the outcome to Juju and to the watcher.
 ///
@@ -27,8 +28,14 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolEr
         Ok((_, outcome)) => &outcome.verdict,
         Err(error) => &look::whole(judge::not_asked(error)),
     };
-    tell(tools, verdict).await?;
+    let is_news = tell(tools, verdict).await?;
     if let Ok((asked, outcome)) = outcome {
+        if is_news {
+            let refused = outcome.refused.iter().filter_map(SecurityEvent::of);
+            for event in refused.chain(SecurityEvent::of_secrets(&asked.told)) {
+                event.tell(tools, invocation);
+            }
+        }
         watch::inform(tools, invocation, line, asked, outcome.outlook, outcome.leads);
     }
     Ok(())
@@ -41,12 +48,12 @@ async fn asked(tools: HookTools, invocation: &Invocation) -> Result<(Asked, Outc
     Ok((asked, outcome))
 }
 
-/// Sets the status if it is a new one, and logs what led to it.
-async fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
+/// Sets the status if it is a new one, and logs what led to it. Whether it is.
+async fn tell(tools: HookTools, verdict: &Verdict) -> Result<bool, ToolError> {
     // Where it cannot be asked for, it is set once more rather than not at all.
     let before = tools.status().unwrap_or_default();
     if before.as_ref() == Some(&verdict.status) {
-        return Ok(());
+        return Ok(false);
     }
     if verdict.status.state == State::Active {
         // Whoever reads that a model serves may ask it at once.
@@ -55,7 +62,13 @@ async fn tell(tools: HookTools, verdict: &Verdict) -> Result<(), ToolError> {
     if !verdict.troubles.is_empty() {
         warn!("{}", verdict.troubles.join("\n"));
     }
-    tools.set_status(&verdict.status)
+    tools.set_status(&verdict.status)?;
+    if let Some(version) = &verdict.version
+        && let Err(error) = tools.set_version(version)
+    {
+        warn!("the version of what serves could not be told: {error}");
+    }
+    Ok(true)
 }
 
 /// What came of a hook.
@@ -65,16 +78,8 @@ struct Outcome {
     outlook: Outlook,
     /// Whether this unit leads, where that had to be found out.
     leads: Option<bool>,
-}
-
-impl Outcome {
-    fn unseen(verdict: Verdict, leads: Option<bool>) -> Self {
-        Self {
-            outlook: Outlook::blind(&verdict),
-            verdict,
-            leads,
-        }
-    }
+    /// What the cluster refused.
+    refused: Vec<Refusal>,
 }
 
 /// Looks, writes what has to be written if this unit leads, and draws the verdict. What the cluster refuses is in it.
@@ -82,7 +87,15 @@ impl Outcome {
 /// # Errors
 /// When a hook tool fails.
 async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> Result<Outcome, ToolError> {
-    let unseen = |refusal: Refusal, leads| Ok(Outcome::unseen(look::unseen(invocation, asked, &refusal), leads));
+    let unseen = |refusal: Refusal, leads| {
+        let verdict = look::unseen(invocation, asked, &refusal);
+        Ok(Outcome {
+            outlook: Outlook::blind(&verdict),
+            verdict,
+            leads,
+            refused: vec![refusal],
+        })
+    };
     let mut look = match Look::first(invocation, asked).await {
         Ok(look) => look,
         Err(refusal) => return unseen(refusal, None),
@@ -92,14 +105,14 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
     let mut wrote = false;
     if leads == Some(true) {
         wrote = look.steps.change_something();
-        refused = write(&look).await;
+        refused = write::write(&look, invocation).await;
         if let Err(refusal) = look.again(invocation, asked).await {
             return unseen(refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         if refused.is_empty() && look.steps.take_away() {
             tokio::time::sleep(ready::HEARD).await;
-            refused = write(&look).await;
+            refused = write::write(&look, invocation).await;
             if let Err(refusal) = look.again(invocation, asked).await {
                 return unseen(refusal, leads);
             }
@@ -110,79 +123,8 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
         verdict: look.verdict(asked, &refused, wrote),
         outlook: look.outlook(asked),
         leads,
+        refused: refused.into_values().collect(),
     })
-}
-
-/// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
-/// unless all went well. Gives the refusals by model.
-async fn write(look: &Look) -> BTreeMap<String, Refusal> {
-    let mut refused = BTreeMap::new();
-    // Asked before the first write, so that nothing is left half done.
-    if let Err(refusal) = may_write(look).await {
-        return for_all(look, &refusal);
-    }
-    for apply in &look.steps.applies {
-        if refused.contains_key(&apply.model) {
-            continue;
-        }
-        match look.cluster.apply(apply).await {
-            Ok(()) => info!("applied {} {}: {}", apply.kind.word(), apply.name, apply.because),
-            Err(refusal) if refusal.concerns_all() => {
-                return for_all(look, &look.cluster.explain(refusal, writes_secrets(look)).await);
-            }
-            Err(refusal) => {
-                refused.insert(apply.model.clone(), refusal);
-            }
-        }
-    }
-    if refused.is_empty() {
-        delete(look).await;
-    }
-    refused
-}
-
-async fn may_write(look: &Look) -> Result<(), Refusal> {
-    let writes = rights(writes_secrets(look)).filter(Right::writes);
-    let missing = look.cluster.missing(writes).await?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::Forbidden {
-        why: String::new(),
-        missing,
-    })
-}
-
-/// Whether a Secret is to be written, or one of ours was found.
-fn writes_secrets(look: &Look) -> bool {
-    let planned = look.plan.models.iter().any(|planned| !planned.secrets.is_empty());
-    planned || !look.observed.secrets.is_empty()
-}
-
-fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {
-    let models = look.plan.models.iter();
-    models
-        .map(|planned| (planned.model.name.clone(), refusal.clone()))
-        .collect()
-}
-
-async fn delete(look: &Look) {
-    let mut kept = BTreeSet::new();
-    for delete in &look.steps.deletes {
-        let (kind, name) = (delete.kind.word(), &delete.name);
-        // A Secret does not go before the model that reads it.
-        if delete.kind == Kind::Secret && kept.contains(&delete.model) {
-            continue;
-        }
-        match look.cluster.delete(delete).await {
-            Ok(()) => info!("deleted {kind} {name}: it is no longer asked for"),
-            // It is looked for again at every hook.
-            Err(refusal) => {
-                warn!("{kind} {name} cannot be deleted: {refusal}");
-                kept.insert(&delete.model);
-            }
-        }
-    }
 }
 
 /// How every model stands, without changing anything.

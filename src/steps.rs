@@ -3,6 +3,7 @@
 mod drift;
 mod obstacle;
 mod secrets;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -285,6 +286,12 @@ fn apply(
         let added = drift::additions(&step.object, live, is_a_persons);
         let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
+        if kind != Kind::Secret {
+            let changes = told::changes(&step.object, &serde_json::to_value(live).unwrap_or_default());
+            if !changes.is_empty() {
+                step.because = changes.join(", ");
+            }
+        }
         let as_recorded = match kind {
             Kind::Secret => secrets::as_owned(&step.object, live),
             _ => history::as_recorded(&step.object, live),

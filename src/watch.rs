@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use crate::asked::{Asked, Told};
 use crate::juju::{HookTools, Invocation};
 use crate::look::Outlook;
+use crate::security::SecurityEvent;
 
 pub use line::Line;
 
@@ -99,9 +100,8 @@ pub fn inform(
     leads: Option<bool>,
 ) {
     if !asked.is_watched() {
-        if let Some(line) = line {
-            // If it is gone meanwhile, all the better.
-            let _ = line.say(&Message::End);
+        if line.is_some_and(|line| line.say(&Message::End).is_ok()) {
+            SecurityEvent::WatcherOff.tell(tools, invocation);
         }
         return;
     }

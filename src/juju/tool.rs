@@ -143,7 +143,15 @@ impl HookTools {
         tell("status-set", &[status.state.word(), "--", &status.message])
     }
 
-    /// Writes a line to the model's log, `level` being one of Juju's: `INFO`, `WARNING`, `ERROR`.
+    /// Sets what `juju status` shows as the application's version, at once.
+    ///
+    /// # Errors
+    /// When `application-version-set` fails.
+    pub fn set_version(self, version: &str) -> Result<(), ToolError> {
+        tell("application-version-set", &["--", version])
+    }
+
+    /// Writes a line to the model's log, `level` being one of Juju's: `TRACE`, `INFO`, `WARNING`, `ERROR`.
     ///
     /// # Errors
     /// When `juju-log` fails.

@@ -24,6 +24,7 @@ mod removes;
 mod rights;
 mod secrets;
 mod shapes;
+mod tells;
 mod trouble;
 mod watches;
 mod weather;

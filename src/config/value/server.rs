@@ -14,6 +14,21 @@ impl fmt::Display for Image {
     }
 }
 
+impl Image {
+    /// Its tag, or the beginning of its digest; `latest`, as a registry has it, without either.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        const SHORT: usize = 12;
+        let name = self.0.rsplit('/').next().unwrap_or_default();
+        let (name, digest) = name
+            .split_once('@')
+            .map_or((name, None), |(name, digest)| (name, Some(digest)));
+        let tag = name.split_once(':').map(|(_, tag)| tag);
+        let digest = digest.and_then(|digest| digest.split_once(':')?.1.get(..SHORT));
+        tag.or(digest).unwrap_or("latest")
+    }
+}
+
 /// Checks an image reference (`distribution/reference`, `regexp.go`): `[registry[:port]/]path[:tag][@digest]`.
 pub(crate) fn image(text: &str) -> Result<Image, Rule> {
     const EXAMPLE: &str = "seldonio/sklearn-iris:0.3";

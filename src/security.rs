@@ -1,0 +1,147 @@
+//! What whoever watches over a site's security wants to know: refusals, crashes, what operators do.
+//!
+//! The form is that of ops (`canonical/operator`, `ops/log.py`, specification SEC0045): one JSON object at the level TRACE, which a
+//! model logs only if it is told to: `juju model-config logging-config="<root>=INFO;unit=TRACE"`. The names of events are those
+//! of OWASP's Logging Vocabulary.
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use crate::asked::Told;
+use crate::cluster::Refusal;
+use crate::juju::{HookTools, Invocation, Unreadable};
+
+/// Something of that kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecurityEvent {
+    /// Kubernetes or Juju refused the charm something.
+    Refused {
+        /// What, in a word or two.
+        what: String,
+        /// The whole of it.
+        why: String,
+    },
+    /// The charm ended by a fault of its own, or could not do its work at all.
+    Crashed {
+        /// The whole of it.
+        why: String,
+    },
+    /// An operator ran an action.
+    Ran {
+        /// Its name.
+        action: String,
+    },
+    /// An operator has turned the watcher off.
+    WatcherOff,
+}
+
+impl SecurityEvent {
+    /// What Kubernetes refused, if it refused a right.
+    #[must_use]
+    pub fn of(refusal: &Refusal) -> Option<Self> {
+        let what = match refusal {
+            Refusal::Forbidden { missing, .. } => missing.first().map_or("request".to_owned(), ToString::to_string),
+            Refusal::Unauthorized => "token".to_owned(),
+            Refusal::Untrusted { .. } => "certificate".to_owned(),
+            _ => return None,
+        };
+        let why = refusal.to_string();
+        Some(Self::Refused { what, why })
+    }
+
+    /// What Juju refused: secrets that are not granted.
+    pub fn of_secrets(told: &Told) -> impl Iterator<Item = Self> {
+        let refused = told.secrets.iter();
+        let refused = refused.filter(|(_, answer)| matches!(answer, Err(Unreadable::NotGranted)));
+        refused.map(|(uri, _)| Self::Refused {
+            what: "secret".to_owned(),
+            why: format!("{uri} is not granted to this application"),
+        })
+    }
+
+    fn level(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } | Self::Crashed { .. } => "CRITICAL",
+            Self::Ran { .. } | Self::WatcherOff => "WARN",
+        }
+    }
+
+    fn event(&self, unit: &str) -> String {
+        match self {
+            Self::Refused { what, .. } => format!("authz_fail:{unit},{what}"),
+            Self::Crashed { .. } => format!("sys_crash:{unit}"),
+            Self::Ran { action } => format!("authz_admin:{unit},{action}"),
+            Self::WatcherOff => format!("sys_monitor_disabled:{unit},watcher"),
+        }
+    }
+
+    fn description(&self) -> String {
+        match self {
+            Self::Refused { why, .. } | Self::Crashed { why } => why.clone(),
+            Self::Ran { action } => format!("the action {action} is run"),
+            Self::WatcherOff => "the option watch is off: changes are seen at the next hook".to_owned(),
+        }
+    }
+
+    /// The line of the log.
+    #[must_use]
+    pub fn line(&self, invocation: &Invocation, now: Timestamp) -> String {
+        let unit = &invocation.unit;
+        json!({
+            "datetime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "level": self.level(),
+            "type": "security",
+            "appid": format!("{}-{unit}", invocation.model_uuid),
+            "event": self.event(unit),
+            "description": self.description(),
+        })
+        .to_string()
+    }
+
+    /// Logs it. A log that cannot be written must not stop the hook.
+    pub fn tell(&self, tools: HookTools, invocation: &Invocation) {
+        if let Err(error) = tools.log("TRACE", &self.line(invocation, Timestamp::now())) {
+            println!("a security event could not be logged: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+
+    use serde_json::Value;
+
+    #[test]
+    fn an_event_is_one_object_with_the_fields_of_sec0045() {
+        let environment: BTreeMap<&str, &str> = [
+            ("JUJU_DISPATCH_PATH", "hooks/update-status"),
+            ("JUJU_UNIT_NAME", "iris/0"),
+            ("JUJU_MODEL_NAME", "edge"),
+            ("JUJU_MODEL_UUID", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"),
+            ("JUJU_CONTEXT_ID", "x"),
+        ]
+        .into();
+        let invocation = Invocation::read(|name| environment.get(name).map(OsString::from)).unwrap();
+        let event = SecurityEvent::Refused {
+            what: "list pods".into(),
+            why: "not \"allowed\"\nat all".into(),
+        };
+        let line = event.line(&invocation, "2026-01-02T03:04:05.678Z".parse().unwrap());
+        assert!(!line.contains('\n'), "{line}");
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            read,
+            json!({
+                "datetime": "2026-01-02T03:04:05Z",
+                "level": "CRITICAL",
+                "type": "security",
+                "appid": "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee-iris/0",
+                "event": "authz_fail:iris/0,list pods",
+                "description": "not \"allowed\"\nat all",
+            })
+        );
+    }
+}

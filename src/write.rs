@@ -1,0 +1,158 @@
+//! The writes of a hook, in their order, and what is said of them in Kubernetes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::DynamicObject;
+use tracing::{debug, info, warn};
+
+use crate::cluster::{self, Refusal, Right, rights};
+use crate::juju::Invocation;
+use crate::look::Look;
+use crate::steps::{Apply, Delete, Kind};
+
+/// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
+/// unless all went well. Gives the refusals by model.
+pub async fn write(look: &Look, invocation: &Invocation) -> BTreeMap<String, Refusal> {
+    let mut deeds = Deeds::default();
+    let refused = take_steps(look, &mut deeds).await;
+    deeds.record(look, invocation).await;
+    refused
+}
+
+async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal> {
+    let mut refused = BTreeMap::new();
+    // Asked before the first write, so that nothing is left half done.
+    if let Err(refusal) = may_write(look).await {
+        return for_all(look, &refusal);
+    }
+    for apply in &look.steps.applies {
+        if refused.contains_key(&apply.model) {
+            continue;
+        }
+        match look.cluster.apply(apply).await {
+            Ok(object) => {
+                info!("applied {} {}: {}", apply.kind.word(), apply.name, apply.because);
+                deeds.applied(apply, &object);
+            }
+            Err(refusal) if refusal.concerns_all() => {
+                return for_all(look, &look.cluster.explain(refusal, writes_secrets(look)).await);
+            }
+            Err(refusal) => {
+                refused.insert(apply.model.clone(), refusal);
+            }
+        }
+    }
+    if refused.is_empty() {
+        delete(look, deeds).await;
+    }
+    refused
+}
+
+async fn may_write(look: &Look) -> Result<(), Refusal> {
+    let writes = rights(writes_secrets(look)).filter(Right::writes);
+    let missing = look.cluster.missing(writes).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Forbidden {
+        why: String::new(),
+        missing,
+    })
+}
+
+/// Whether a Secret is to be written, or one of ours was found.
+fn writes_secrets(look: &Look) -> bool {
+    let planned = look.plan.models.iter().any(|planned| !planned.secrets.is_empty());
+    planned || !look.observed.secrets.is_empty()
+}
+
+fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {
+    let models = look.plan.models.iter();
+    models
+        .map(|planned| (planned.model.name.clone(), refusal.clone()))
+        .collect()
+}
+
+async fn delete(look: &Look, deeds: &mut Deeds) {
+    let mut kept = BTreeSet::new();
+    for delete in &look.steps.deletes {
+        let (kind, name) = (delete.kind.word(), &delete.name);
+        // A Secret does not go before the model that reads it.
+        if delete.kind == Kind::Secret && kept.contains(&delete.model) {
+            continue;
+        }
+        match look.cluster.delete(delete).await {
+            Ok(()) => {
+                info!("deleted {kind} {name}: it is no longer asked for");
+                deeds.deleted(delete);
+            }
+            // It is looked for again at every hook.
+            Err(refusal) => {
+                warn!("{kind} {name} cannot be deleted: {refusal}");
+                kept.insert(&delete.model);
+            }
+        }
+    }
+}
+
+/// What was done, by model.
+#[derive(Default)]
+struct Deeds(BTreeMap<String, Deed>);
+
+#[derive(Default)]
+struct Deed {
+    /// The SeldonDeployment, if it was applied.
+    of: Option<ObjectReference>,
+    notes: Vec<String>,
+}
+
+impl Deeds {
+    fn applied(&mut self, apply: &Apply, object: &DynamicObject) {
+        // What only writes down what serves is no change.
+        if apply.is_record {
+            return;
+        }
+        let deed = self.0.entry(apply.model.clone()).or_default();
+        if apply.kind == Kind::SeldonDeployment {
+            deed.of = Some(cluster::reference(object));
+        }
+        deed.notes.push(format!(
+            "applied {} {}: {}",
+            apply.kind.word(),
+            apply.name,
+            apply.because
+        ));
+    }
+
+    fn deleted(&mut self, delete: &Delete) {
+        let deed = self.0.entry(delete.model.clone()).or_default();
+        deed.notes.push(format!(
+            "deleted {} {}: it is no longer asked for",
+            delete.kind.word(),
+            delete.name
+        ));
+    }
+
+    /// Says it in Kubernetes, if that may be.
+    async fn record(self, look: &Look, invocation: &Invocation) {
+        for (model, deed) in self.0 {
+            let found = || look.observed.seldon_deployment(&model).map(cluster::reference);
+            let Some(of) = deed.of.or_else(found) else {
+                continue;
+            };
+            let event = cluster::Deed {
+                of,
+                note: deed.notes.join("; "),
+            };
+            if let Err(refusal) = look
+                .cluster
+                .record(&event, &invocation.unit, invocation.occasion.word())
+                .await
+            {
+                // It was said in Juju's log, and one refusal is as good as all of them.
+                return debug!("no event of {model} could be made: {refusal}");
+            }
+        }
+    }
+}
