@@ -214,7 +214,10 @@ pub(crate) fn install(packages: &[&str], say: &dyn Fn(&str)) -> Result<()> {
 }
 
 /// Where built programs are kept, outside the repository so that every clone shares them.
-pub(crate) fn cache() -> Result<PathBuf> {
+///
+/// # Errors
+/// There is no home to keep them in, or it cannot be written.
+pub fn cache() -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         // The XDG specification: a relative path there is to be ignored.

@@ -26,6 +26,7 @@ mod secrets;
 mod shapes;
 mod tells;
 mod trouble;
+mod upgrades;
 mod watches;
 mod weather;
 

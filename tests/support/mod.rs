@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod kinds;
+pub mod previous;
 
 use std::path::Path;
 
