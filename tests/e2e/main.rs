@@ -26,6 +26,7 @@ mod shapes;
 mod site_itself;
 #[path = "../support/mod.rs"]
 mod support;
+mod watching;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -80,6 +81,9 @@ fn main() -> ExitCode {
             istio_and_seldon_check_what_is_written,
             removed_leaves_nothing,
             removed_by_force_leaves_nothing;
+        watching:
+            the_status_follows_a_model_within_three_seconds_and_no_hook_of_jujus,
+            a_refresh_of_the_charm_loses_no_request_and_rolls_no_pod;
     };
     // What takes away a part that others stand on.
     let alone = claims! {
