@@ -12,6 +12,7 @@ pub mod istio;
 pub mod judge;
 pub mod juju;
 pub mod look;
+pub mod observability;
 pub mod observed;
 pub mod ready;
 pub mod reconcile;

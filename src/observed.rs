@@ -94,7 +94,7 @@ pub struct Observed {
     pub gateways: BTreeMap<GatewayName, Listeners>,
     /// The Deployments that Seldon made for us.
     pub deployments: Vec<Deployment>,
-    /// The pods of those; looked for only when something is not as it should be.
+    /// The pods of those; looked for only when something is not as it should be, or metrics are asked for.
     pub pods: Vec<Pod>,
     /// The ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
     pub services: BTreeMap<String, Ports>,
@@ -260,6 +260,18 @@ pub struct PodContainer {
     pub name: String,
     /// What it may take at most, by resource.
     pub resources: Limits,
+    /// Where it listens.
+    pub ports: Vec<PodPort>,
+}
+
+/// A port of a container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodPort {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub container_port: u16,
 }
 
 /// The limits of a container.
@@ -274,6 +286,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PodStatus {
+    /// Where it is reached; empty until its node has given it an address.
+    #[serde(rename = "podIP")]
+    pub address: String,
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    pub phase: String,
     /// `PodScheduled` is the one that is read.
     pub conditions: Vec<Condition>,
     /// The containers that run first and end.

@@ -10,6 +10,7 @@ use crate::cluster::Refusal;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
 use crate::look::{self, Look, Outlook};
+use crate::observability;
 use crate::ready;
 use crate::security::SecurityEvent;
 use crate::traces;
@@ -119,9 +120,11 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
         }
     }
     look.deeper().await;
+    let (verdict, outlook) = (look.verdict(asked, &refused, wrote), look.outlook(asked));
+    observability::tell(tools, invocation, asked, &mut look).await?;
     Ok(Outcome {
-        verdict: look.verdict(asked, &refused, wrote),
-        outlook: look.outlook(asked),
+        verdict,
+        outlook,
         leads,
         refused: refused.into_values().collect(),
     })

@@ -25,9 +25,14 @@ pub const SELDON_CORE: &str = "1.16.0";
 /// The Istio that is built: its releases have no version that Go can name, so this is a commit, between 1.21 and 1.22.
 pub const ISTIO: &str = "0.0.0-20240218163812-d80ef7b19049";
 
+/// The Prometheus that is built, which its module numbers otherwise: 3.11.3.
+pub const PROMETHEUS: &str = "0.311.3";
+
 /// The packages of the programs that a node is made of.
 const KUBELET: &str = "k8s.io/kubernetes/cmd/kubelet";
 const PILOT_AGENT: &str = "istio.io/istio/pilot/cmd/pilot-agent";
+/// What checks and tests rules of alerts.
+const PROMTOOL: &str = "github.com/prometheus/prometheus/cmd/promtool";
 
 /// The two programs of a Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,22 @@ pub fn pod_programs(say: &dyn Fn(&str)) -> Result<PodPrograms> {
         pilot_agent: go::istio(PILOT_AGENT).build(&cache, say)?,
         operator: go::seldon_operator().build(&cache, say)?,
     })
+}
+
+/// promtool, which checks and tests rules as Prometheus reads them, built where the cache does not have it.
+///
+/// # Errors
+/// As [`find`].
+pub fn promtool(say: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::prometheus(PROMTOOL).build(&cache()?, say)
+}
+
+/// Prometheus, built where the cache does not have it.
+///
+/// # Errors
+/// As [`find`].
+pub fn prometheus(say: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::prometheus("github.com/prometheus/prometheus/cmd/prometheus").build(&cache()?, say)
 }
 
 /// What plays the part of Seldon's executor, built where the cache does not have it.

@@ -1,7 +1,7 @@
 //! The hook tools: programs on `PATH` that talk to the unit agent. One call is one process.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
@@ -104,6 +104,16 @@ impl HookTools {
     /// When `relation-set` fails.
     pub fn say_in_relation(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
         tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])
+    }
+
+    /// The same for several things at once, of any length: they go by standard input, where an argument has a limit.
+    ///
+    /// # Errors
+    /// When `relation-set` fails.
+    pub fn say_all_in_relation(self, id: &str, said: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
+        // Texts by texts: there is nothing in it that JSON cannot say, and JSON is YAML.
+        let text = serde_json::to_vec(said).unwrap_or_default();
+        run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text).map(drop)
     }
 
     /// The newest content of a secret. Juju tells of the next one by `secret-changed`.
@@ -213,12 +223,29 @@ fn tell(tool: &'static str, arguments: &[&str]) -> Result<(), ToolError> {
 }
 
 fn run(tool: &'static str, arguments: &[&str]) -> Result<Vec<u8>, ToolError> {
+    run_with(tool, arguments, &[])
+}
+
+/// Runs a tool with that on its standard input.
+fn run_with(tool: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, ToolError> {
     let failed = |problem| ToolError { tool, problem };
-    let output = Command::new(tool)
+    let start = |error| failed(Problem::Start(error));
+    let mut child = Command::new(tool)
         .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| failed(Problem::Start(error)))?;
+        .stdin(if input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(start)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A tool that ends without having read it says itself what is wrong.
+        let _ = stdin.write_all(input);
+    }
+    let output = child.wait_with_output().map_err(start)?;
     if output.status.success() {
         return Ok(output.stdout);
     }

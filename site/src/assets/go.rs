@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::{ETCD, ISTIO, KUBERNETES, SELDON_CORE, Sources};
+use super::{ETCD, ISTIO, KUBERNETES, PROMETHEUS, SELDON_CORE, Sources};
 
 /// The oldest Go that builds what is pinned here: the go.mod of Kubernetes says so.
 const OLDEST_GO: (u32, u32) = (1, 24);
@@ -29,6 +29,8 @@ pub(super) struct Program {
     package: &'static str,
     /// What the linker is told.
     link: String,
+    /// What the source is told of what to leave out.
+    tags: &'static str,
     takes: &'static str,
     /// The module that requires it, as in the folder `go`.
     files: &'static [(&'static str, &'static str)],
@@ -53,6 +55,7 @@ pub(super) fn etcd() -> Program {
         version: ETCD,
         package: "go.etcd.io/etcd/server/v3",
         link: SMALL.to_owned(),
+        tags: "",
         takes: "one to two minutes",
         files: module!("etcd"),
     }
@@ -70,8 +73,22 @@ pub(super) fn kubernetes(package: &'static str) -> Program {
         link: format!(
             "{SMALL} -X {version}.gitVersion=v{KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} -X {version}.gitTreeState=clean"
         ),
+        tags: "",
         takes: "up to five minutes on two cores",
         files: module!("kubernetes"),
+    }
+}
+
+/// Prometheus, or its promtool, without all that finds targets in clouds.
+pub(super) fn prometheus(package: &'static str) -> Program {
+    Program {
+        name: package.rsplit('/').next().unwrap_or(package),
+        version: PROMETHEUS,
+        package,
+        link: format!("{SMALL} -X github.com/prometheus/common/version.Version={PROMETHEUS}"),
+        tags: "remove_all_sd",
+        takes: "about two minutes on two cores",
+        files: module!("prometheus"),
     }
 }
 
@@ -82,6 +99,7 @@ pub(super) fn seldon_operator() -> Program {
         version: SELDON_CORE,
         package: "github.com/seldonio/seldon-core/operator",
         link: SMALL.to_owned(),
+        tags: "",
         takes: "about a minute",
         files: module!("seldon-core"),
     }
@@ -94,6 +112,7 @@ pub(super) fn executor_stand_in() -> Program {
         version: "1",
         package: ".",
         link: SMALL.to_owned(),
+        tags: "",
         takes: "some seconds",
         files: &[
             ("go.mod", include_str!("../../images/executor/go.mod")),
@@ -114,6 +133,7 @@ pub(super) fn istio(package: &'static str) -> Program {
         version: ISTIO,
         package,
         link: SMALL.to_owned(),
+        tags: "",
         takes: "about three minutes on two cores",
         files: module!("istio"),
     }
@@ -152,7 +172,7 @@ impl Program {
             sources.push(self.package);
         }
         let child = go
-            .args(["build", "-trimpath", "-ldflags", &self.link, "-o"])
+            .args(["build", "-trimpath", "-tags", self.tags, "-ldflags", &self.link, "-o"])
             .arg(&partial)
             .args(sources)
             .current_dir(&folder)
@@ -396,6 +416,7 @@ mod tests {
             (kubernetes(super::super::KUBELET), "k8s.io/kubernetes"),
             (seldon_operator(), "github.com/seldonio/seldon-core/operator"),
             (istio(super::super::PILOT_AGENT), "istio.io/istio"),
+            (prometheus(super::super::PROMTOOL), "github.com/prometheus/prometheus"),
         ] {
             assert!(program.package.starts_with(module));
             assert_requires(program.files, module, &format!("v{}", program.version));

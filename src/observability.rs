@@ -1,0 +1,76 @@
+//! What Juju's observability stack is told of the models: where their metrics are, alert rules on them, and a dashboard.
+//!
+//! All of it is in the application's bag of a relation, which only the leader writes, and only where it says something new.
+//! The interfaces are `prometheus_scrape` v0 of `canonical/charm-relation-interfaces`, and `grafana_dashboard` of
+//! `canonical/grafana-k8s-operator`, `lib/charms/grafana_k8s/v0/grafana_dashboard.py`.
+
+pub mod alerts;
+pub mod dashboard;
+pub mod metrics;
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, info};
+
+use crate::asked::Asked;
+use crate::juju::{self, HookTools, Invocation, ToolError};
+use crate::look::Look;
+
+/// The endpoint that takes metrics and alert rules.
+pub const METRICS: &str = "metrics-endpoint";
+/// The endpoint that takes dashboards.
+pub const DASHBOARD: &str = "grafana-dashboard";
+/// What the charm is called, in the label `juju_charm` and among dashboards.
+pub const CHARM: &str = "seldon-model";
+
+/// What a relation's bag is to say.
+pub type Bag = BTreeMap<&'static str, String>;
+
+/// Tells what is asked for, if this unit leads. Without such relations it calls nothing.
+///
+/// # Errors
+/// When a hook tool fails.
+pub async fn tell(tools: HookTools, invocation: &Invocation, asked: &Asked, look: &mut Look) -> Result<(), ToolError> {
+    let is_related = |endpoint: &str| asked.told.related.contains(endpoint);
+    if !(is_related(METRICS) || is_related(DASHBOARD)) || !tools.is_leader()? {
+        return Ok(());
+    }
+    if is_related(DASHBOARD) {
+        say(tools, invocation, DASHBOARD, &dashboard::bag())?;
+    }
+    // Without the pods something would be missing, and what was said before is better than that.
+    if is_related(METRICS) && knows_pods(look).await {
+        let jobs = metrics::scrape_jobs(&look.observed, &look.identity);
+        say(tools, invocation, METRICS, &metrics::bag(invocation, jobs))?;
+    }
+    Ok(())
+}
+
+async fn knows_pods(look: &mut Look) -> bool {
+    if !look.observed.pods.is_empty() || look.observed.deployments.is_empty() {
+        return true;
+    }
+    let found = look.cluster.observe_pods(&mut look.observed).await;
+    if let Err(refusal) = &found {
+        debug!("pods cannot be read, so {METRICS} is told nothing new: {refusal}");
+    }
+    found.is_ok()
+}
+
+/// Says what is new, in each relation of an endpoint.
+fn say(tools: HookTools, invocation: &Invocation, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
+    for id in juju::relation_ids(tools, invocation, endpoint)? {
+        let said = tools.application_bag(&id, &invocation.application)?;
+        let news: BTreeMap<&str, &str> = bag
+            .iter()
+            .filter(|(key, text)| said.get(**key) != Some(*text))
+            .map(|(key, text)| (*key, text.as_str()))
+            .collect();
+        if !news.is_empty() {
+            tools.say_all_in_relation(&id, &news)?;
+            let keys: Vec<&str> = news.into_keys().collect();
+            info!("told {id} anew of its {}", keys.join(", "));
+        }
+    }
+    Ok(())
+}
