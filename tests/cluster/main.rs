@@ -16,6 +16,7 @@ mod converges;
 mod fixture;
 mod gateways;
 mod judges;
+mod observability;
 mod owns;
 mod pods;
 mod proxy;

@@ -4,6 +4,7 @@
 
 pub mod kinds;
 pub mod previous;
+pub mod stack;
 
 use std::path::Path;
 
