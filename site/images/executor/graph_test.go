@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// With a real executor, its answers are written down instead: go test -run Graphs -record <path of an executor>.
-var record = flag.String("record", "", "a real executor whose answers are written to graphs.json")
+// With a real executor, what it does is written down instead: go test -run "Graphs|Counts" -record <path of an executor>.
+var record = flag.String("record", "", "a real executor whose answers are written to graphs.json, and its counts to counts.json")
 
 // How long whatever is on its way may take to arrive.
 const arrival = 5 * time.Second
@@ -105,7 +105,7 @@ func play(t *testing.T, scene *scene) {
 		"name": "default", "annotations": map[string]string{"version": "7"}, "graph": described,
 		"componentSpecs": []any{map[string]any{"spec": map[string]any{"containers": containers}}},
 	})
-	url := begin(t, base64.StdEncoding.EncodeToString(predictor))
+	url, _ := begin(t, base64.StdEncoding.EncodeToString(predictor))
 	for number, want := range scene.Requests {
 		puid := "request-" + strconv.Itoa(number+1)
 		got := w.ask(t, url, puid, want)
@@ -183,8 +183,8 @@ func (w *world) sink(_ http.ResponseWriter, request *http.Request) {
 	w.events = append(w.events, event)
 }
 
-// begin starts the stand-in, or a real executor, and says where it is.
-func begin(t *testing.T, predictor string) string {
+// begin starts the stand-in, or a real executor, and says where it is: by HTTP, and by gRPC.
+func begin(t *testing.T, predictor string) (string, string) {
 	t.Helper()
 	arguments := []string{"--sdep", "iris", "--namespace", "edge", "--predictor", "default", "--prometheus_path", "/prometheus"}
 	if *record == "" {
@@ -192,9 +192,10 @@ func begin(t *testing.T, predictor string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server := httptest.NewServer(handler(read(arguments), served))
+		counts := newCounts("iris", served)
+		server := httptest.NewServer(handler(read(arguments), served, counts))
 		t.Cleanup(server.Close)
-		return server.URL
+		return server.URL, speaking(t, calling(&served.Graph, counts))
 	}
 	web, calls := free(t), free(t)
 	process := exec.Command(*record, append(arguments, "--http_port", web, "--grpc_port", calls)...)
@@ -208,11 +209,21 @@ func begin(t *testing.T, predictor string) string {
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		if answer, err := http.Get(url + "/live"); err == nil {
 			_ = answer.Body.Close()
-			return url
+			return url, "http://127.0.0.1:" + calls
 		} else if time.Since(begun) > arrival {
 			t.Fatal(err)
 		}
 	}
+}
+
+// speaking serves gRPC, and says where.
+func speaking(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.Protocols = unencrypted()
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func free(t *testing.T) string {

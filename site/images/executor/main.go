@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -57,14 +56,12 @@ func main() {
 		log.Fatal("this stand-in serves graphs of several nodes with protocol seldon only; " +
 			"give the site a real executor: SELDON_EXECUTOR=<path>")
 	}
-	web := &http.Server{Addr: ":" + options["http_port"], Handler: handler(options, served)}
-	// What speaks gRPC goes through as it is, without TLS as in Seldon's pods.
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
+	counts := newCounts(options["sdep"], served)
+	web := &http.Server{Addr: ":" + options["http_port"], Handler: handler(options, served, counts)}
 	calls := &http.Server{
 		Addr:      ":" + options["grpc_port"],
-		Handler:   calling(&served.Graph, &http.Transport{Protocols: protocols}),
-		Protocols: protocols,
+		Handler:   calling(&served.Graph, counts),
+		Protocols: unencrypted(),
 	}
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
@@ -139,27 +136,34 @@ func through(host string, port int, transport http.RoundTripper) http.Handler {
 	}
 }
 
-// calling hands gRPC on to a graph's only node.
-func calling(root *unit, transport http.RoundTripper) http.Handler {
+// unencrypted is how gRPC goes, without TLS as in Seldon's pods.
+func unencrypted() *http.Protocols {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return protocols
+}
+
+// calling hands gRPC on to a graph's only node, as it is.
+func calling(root *unit, counts *counts) http.Handler {
 	if len(root.Children) == 0 {
-		return through(root.Endpoint.Host, root.Endpoint.GRPCPort, transport)
+		transport := counts.asking(root.Name, &http.Transport{Protocols: unencrypted()})
+		return counts.called(through(root.Endpoint.Host, root.Endpoint.GRPCPort, transport))
 	}
-	return http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+	return counts.called(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
 		answer.Header().Set("Content-Type", "application/grpc")
 		answer.Header().Set("Grpc-Status", "12")
 		answer.Header().Set("Grpc-Message", "this stand-in takes no gRPC to a graph of several nodes")
-	})
+	}))
 }
 
 func address(host string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-func handler(options map[string]string, served *predictor) http.Handler {
-	counts := prometheus.NewRegistry()
-	count := counter(counts, options["sdep"], served)
+func handler(options map[string]string, served *predictor, counts *counts) http.Handler {
+	count := counts.answered
 	model := through(served.Graph.Endpoint.Host, served.Graph.Endpoint.HTTPPort, http.DefaultTransport)
-	whole := newGraph(&served.Graph, asker(counts, options["sdep"], served), newLogger(options))
+	whole := newGraph(&served.Graph, counts.asked, newLogger(options))
 	predict := func(path string) http.Handler { return whole.serve(path, (*walk).predict) }
 	ready := func(answer http.ResponseWriter, _ *http.Request) {
 		for _, unit := range served.Graph.all() {
@@ -195,7 +199,7 @@ func handler(options map[string]string, served *predictor) http.Handler {
 	}
 	route("GET", "/ready", http.HandlerFunc(ready))
 	route("GET", "/live", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	route("GET", options["prometheus_path"], promhttp.HandlerFor(counts, promhttp.HandlerOpts{}))
+	route("GET", options["prometheus_path"], promhttp.HandlerFor(counts.registry, promhttp.HandlerOpts{}))
 	pages(routes, route, options)
 	switch options["protocol"] {
 	case "seldon":
@@ -229,62 +233,4 @@ func handler(options map[string]string, served *predictor) http.Handler {
 		}
 		routes.ServeHTTP(answer, request)
 	})
-}
-
-// How long requests take, in seconds, as the executor sorts them.
-var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
-
-// counter counts requests as the executor does: those it answers, under the names of v1.17.1.
-func counter(counts prometheus.Registerer, deployment string, served *predictor) func(string, http.Handler) http.Handler {
-	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "seldon_api_executor_server_requests_seconds",
-		Help:    "How long the requests took that a model's clients made.",
-		Buckets: buckets,
-	}, []string{"deployment_name", "predictor_name", "predictor_version", "service", "method", "code"})
-	counts.MustRegister(histogram)
-	return func(service string, next http.Handler) http.Handler {
-		return promhttp.InstrumentHandlerDuration(histogram.MustCurryWith(prometheus.Labels{
-			"deployment_name":   deployment,
-			"predictor_name":    served.Name,
-			"predictor_version": served.Annotations["version"],
-			"service":           service,
-		}), next)
-	}
-}
-
-// asker counts what the executor asks of each unit, and by which path.
-func asker(counts prometheus.Registerer, deployment string, served *predictor) func(unit, path string) http.RoundTripper {
-	histogram := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "seldon_api_executor_client_requests_seconds",
-		Help:    "How long the requests took that the executor made to a model's units.",
-		Buckets: buckets,
-	}, []string{
-		"deployment_name", "predictor_name", "predictor_version", "service", "model_name", "model_image", "model_version",
-		"method", "code",
-	})
-	counts.MustRegister(histogram)
-	images := map[string][]string{}
-	for _, component := range served.ComponentSpecs {
-		for _, container := range component.Spec.Containers {
-			images[container.Name] = strings.Split(container.Image, ":")
-		}
-	}
-	return func(unit, path string) http.RoundTripper {
-		image, version := "", ""
-		if parts := images[unit]; len(parts) > 0 {
-			image = parts[0]
-			if len(parts) == 2 {
-				version = parts[1]
-			}
-		}
-		return promhttp.InstrumentRoundTripperDuration(histogram.MustCurryWith(prometheus.Labels{
-			"deployment_name":   deployment,
-			"predictor_name":    served.Name,
-			"predictor_version": served.Annotations["version"],
-			"service":           path,
-			"model_name":        unit,
-			"model_image":       image,
-			"model_version":     version,
-		}), http.DefaultTransport)
-	}
 }

@@ -87,7 +87,7 @@ func before(t *testing.T, protocol string, model net.Addr) http.Handler {
 	served.Graph.Endpoint.HTTPPort = served.Graph.Endpoint.Port
 	options := read([]string{"--sdep", "iris", "--namespace", "edge", "--prometheus_path", "/prometheus", "--full_health_checks=false"})
 	options["protocol"] = protocol
-	return handler(options, served)
+	return handler(options, served, newCounts("iris", served))
 }
 
 func compare(t *testing.T, handler http.Handler, want recorded) {

@@ -118,6 +118,7 @@ pub(super) fn executor_stand_in() -> Program {
             ("go.mod", include_str!("../../images/executor/go.mod")),
             ("go.sum", include_str!("../../images/executor/go.sum")),
             ("main.go", include_str!("../../images/executor/main.go")),
+            ("counts.go", include_str!("../../images/executor/counts.go")),
             ("docs.go", include_str!("../../images/executor/docs.go")),
             ("graph.go", include_str!("../../images/executor/graph.go")),
             ("routing.go", include_str!("../../images/executor/routing.go")),
