@@ -18,6 +18,7 @@ mod grpc;
 mod load;
 mod many;
 mod measure;
+mod observability;
 mod outages;
 mod owning;
 mod releasing;
@@ -74,6 +75,8 @@ fn main() -> ExitCode {
         many:
             ten_models_share_a_port_and_one_leaves_without_harm,
             a_taken_prefix_blocks_the_second_and_harms_nobody;
+        observability:
+            every_panel_of_the_dashboard_shows_what_the_models_do;
         owning:
             what_a_person_changes_is_put_back_and_said,
             what_a_person_deletes_is_made_again_and_said,
