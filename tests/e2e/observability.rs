@@ -20,10 +20,13 @@ const PROMETHEUS: &str = "127.0.0.1:9099";
 /// A flower that lacks three of its four measures, on which the model fails.
 const NO_FLOWER: &str = r#"{"data": {"ndarray": [[5.1]]}}"#;
 
+/// Labels and numbers.
+type Found = Vec<(BTreeMap<String, String>, f64)>;
+
 /// A Prometheus on the node, as long as this value.
 struct Prometheus {
     // It ends when it is asked to, in `drop`: a signal would reach the program that led into the node, and not it.
-    _child: Child,
+    child: Child,
     folder: PathBuf,
 }
 
@@ -63,7 +66,7 @@ impl Prometheus {
             .stderr(log)
             .spawn()
             .unwrap();
-        let prometheus = Self { _child: child, folder };
+        let prometheus = Self { child, folder };
         until(SOON, "Prometheus answers", || {
             prometheus.get("query", &[("query", "1")])
         });
@@ -92,8 +95,8 @@ impl Prometheus {
     }
 
     /// The answer to a query: labels and numbers, of which at least one, and none that is no number.
-    fn query(&self, query: &str) -> Result<Vec<(BTreeMap<String, String>, f64)>, String> {
-        let found: Vec<(BTreeMap<String, String>, f64)> = self.get("query", &[("query", query)])?["result"]
+    fn query(&self, query: &str) -> Result<Found, String> {
+        let found: Found = self.get("query", &[("query", query)])?["result"]
             .as_array()
             .unwrap()
             .iter()
@@ -117,7 +120,7 @@ impl Drop for Prometheus {
                 .args(["curl", "-s", "-X", "POST", &format!("http://{PROMETHEUS}/-/quit")])
                 .output();
         }
-        let _ = self._child.wait();
+        let _ = self.child.wait();
     }
 }
 
@@ -229,7 +232,7 @@ fn all_targets_answer(prometheus: &Prometheus) {
 }
 
 /// Numbers that are known beforehand, or nearly.
-fn says_the_truth(seen: &BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>) {
+fn says_the_truth(seen: &BTreeMap<String, Found>) {
     let of = |title: &str| {
         let found = seen.iter().find(|(name, _)| name.split_once(' ').unwrap().1 == title);
         found.unwrap_or_else(|| panic!("no panel {title}")).1.clone()
@@ -240,7 +243,7 @@ fn says_the_truth(seen: &BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>)
             .map(|(labels, number)| (labels["seldon_predictor"].clone(), number))
             .collect()
     };
-    assert_eq!(of("Predictors without a ready pod")[0].1, 0.0);
+    assert!(of("Predictors without a ready pod")[0].1.abs() < f64::EPSILON);
     assert_eq!(
         by_predictor("Pods that answer"),
         [("canary".to_owned(), 2.0), ("default".to_owned(), 1.0)].into()
