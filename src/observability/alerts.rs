@@ -52,7 +52,7 @@ pub fn rules(invocation: &Invocation, scraped: bool) -> Value {
     if scraped {
         rules.push(Rule {
             name: "SeldonMetricsMissing",
-            expression: format!("absent(up{{{}=\"{}\"}})", target::ENDPOINT, target::SERVICE),
+            expression: format!("absent(up{{{}=~\".+\"}})", target::MODEL),
             lasts: "10m",
             severity: "critical",
             summary: "Nobody scrapes the models' metrics",
