@@ -26,20 +26,26 @@ pub const CHARM: &str = "seldon-model";
 /// What a relation's bag is to say.
 pub type Bag = BTreeMap<&'static str, String>;
 
-/// Tells what is asked for, if this unit leads. Without such relations it calls nothing.
+/// Whether anybody wants to be told.
+#[must_use]
+pub fn is_related(asked: &Asked) -> bool {
+    has(asked, METRICS) || has(asked, DASHBOARD)
+}
+
+fn has(asked: &Asked, endpoint: &str) -> bool {
+    asked.told.related.contains(endpoint)
+}
+
+/// Tells what is asked for. It is the leader's to do.
 ///
 /// # Errors
 /// When a hook tool fails.
 pub async fn tell(tools: HookTools, invocation: &Invocation, asked: &Asked, look: &mut Look) -> Result<(), ToolError> {
-    let is_related = |endpoint: &str| asked.told.related.contains(endpoint);
-    if !(is_related(METRICS) || is_related(DASHBOARD)) || !tools.is_leader()? {
-        return Ok(());
-    }
-    if is_related(DASHBOARD) {
+    if has(asked, DASHBOARD) {
         say(tools, invocation, DASHBOARD, &dashboard::bag())?;
     }
     // Without the pods something would be missing, and what was said before is better than that.
-    if is_related(METRICS) && knows_pods(look).await {
+    if has(asked, METRICS) && knows_pods(look).await {
         let jobs = metrics::scrape_jobs(&look.observed, &look.identity);
         say(tools, invocation, METRICS, &metrics::bag(invocation, jobs))?;
     }

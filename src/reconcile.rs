@@ -101,10 +101,12 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
         Ok(look) => look,
         Err(refusal) => return unseen(refusal, None),
     };
-    let leads = (!look.steps.is_empty()).then(|| tools.is_leader()).transpose()?;
+    let leads = (!look.steps.is_empty() || observability::is_related(asked))
+        .then(|| tools.is_leader())
+        .transpose()?;
     let mut refused = BTreeMap::new();
     let mut wrote = false;
-    if leads == Some(true) {
+    if leads == Some(true) && !look.steps.is_empty() {
         wrote = look.steps.change_something();
         refused = write::write(&look, invocation).await;
         if let Err(refusal) = look.again(invocation, asked).await {
@@ -121,7 +123,9 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
     }
     look.deeper().await;
     let (verdict, outlook) = (look.verdict(asked, &refused, wrote), look.outlook(asked));
-    observability::tell(tools, invocation, asked, &mut look).await?;
+    if leads == Some(true) {
+        observability::tell(tools, invocation, asked, &mut look).await?;
+    }
     Ok(Outcome {
         verdict,
         outlook,
