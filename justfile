@@ -50,6 +50,10 @@ lint:
 deny:
     cargo deny check licenses bans sources
 
+# Write what the binary is made of: seldon-model.cdx.json, in CycloneDX.
+sbom:
+    packaging/sbom
+
 # All that a change must pass.
 ci:
     .ci/run
