@@ -59,7 +59,7 @@ use crate::juju::{LogLine, Status, World};
 pub use client::{dispatch_binary, tool_client, workspace};
 pub use hook::{Hook, RelationEvent};
 pub use kubernetes::Cluster;
-pub use provider::provide_gateways;
+pub use provider::{provide_gateways, provide_ingresses};
 pub use scratch::Scratch;
 
 /// What goes wrong with a hook tool, for tests.

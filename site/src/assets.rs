@@ -159,7 +159,7 @@ pub fn find(say: &dyn Fn(&str)) -> Result<Assets> {
     })
 }
 
-/// The definitions of Seldon's and Istio's kinds as YAML files, from the cache or from the Go modules that carry them.
+/// The definitions of Seldon's, Istio's and the Gateway API's kinds as YAML files, from the cache or from the Go modules that carry them.
 ///
 /// # Errors
 /// When they are not cached and Go is not there, or a module is not the one that was pinned.

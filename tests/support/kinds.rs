@@ -15,6 +15,14 @@ pub fn vs() -> ApiResource {
     kind("networking.istio.io", "v1beta1", "VirtualService")
 }
 
+pub fn http_route() -> ApiResource {
+    kind("gateway.networking.k8s.io", "v1", "HTTPRoute")
+}
+
+pub fn gateway_of_gateway_api() -> ApiResource {
+    kind("gateway.networking.k8s.io", "v1", "Gateway")
+}
+
 pub fn deployment() -> ApiResource {
     kind("apps", "v1", "Deployment")
 }

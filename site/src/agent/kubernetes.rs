@@ -28,6 +28,7 @@ const CLUSTER_ROLE_BINDING: Kind = Kind(
     "ClusterRoleBinding",
     "clusterrolebindings",
 );
+const GATEWAY_OF_GATEWAY_API: Kind = Kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways");
 const GATEWAY: Kind = Kind("networking.istio.io", "v1beta1", "Gateway", "gateways");
 
 /// What Juju runs for a unit.
@@ -168,6 +169,26 @@ impl Cluster {
     /// See [`Cluster::add_model`].
     pub async fn remove_gateway(&self, namespace: &str, name: &str) -> Result<()> {
         self.delete(GATEWAY, Some(namespace), name).await
+    }
+
+    /// Makes the gateway istio-ingress-k8s would make (`canonical/istio-ingress-k8s-operator`, `src/charm.py`), but that it is the site's own
+    /// and not another one, which Istio takes only in the namespace of its Service, `istio-system`.
+    ///
+    /// # Errors
+    /// See [`Cluster::add_model`].
+    pub async fn apply_ingress(&self, namespace: &str, name: &str) -> Result<()> {
+        let body = json!({"spec": {
+            "gatewayClassName": "istio",
+            "addresses": [{
+                "type": "Hostname",
+                "value": "istio-ingressgateway-workload",
+            }],
+            "listeners": [{
+                "name": "http-80", "port": 80, "protocol": "HTTP",
+                "allowedRoutes": {"namespaces": {"from": "All"}},
+            }],
+        }});
+        self.apply(GATEWAY_OF_GATEWAY_API, Some(namespace), name, body).await
     }
 
     /// The gateways there are, as (namespace, name).

@@ -1,8 +1,8 @@
-//! The other end of `gateway-info`: what istio-pilot would write.
+//! The other end of `gateway-info` and of `gateway-metadata`: what istio-pilot and istio-ingress-k8s would write.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::juju::World;
 
@@ -44,6 +44,33 @@ pub fn provide_gateways(world: &mut World, namespaces: &BTreeMap<String, String>
             }
         }
         gateways.push((namespace, name));
+    }
+    gateways
+}
+
+/// Writes the application bag of each stand-in istio-ingress-k8s's `gateway-metadata` relation and returns the gateways so named, as
+/// (namespace, name): one of the application's name (`canonical/charmlibs`, `interfaces/gateway-metadata`), in the namespace of the model
+/// that the charm would be in.
+pub fn provide_ingresses(world: &mut World, namespace: &str) -> Vec<(String, String)> {
+    let mut gateways = Vec::new();
+    for application in world.applications.values() {
+        if !application.charm.stand_in || application.charm.name != "istio-ingress-k8s" {
+            continue;
+        }
+        let name = &application.name;
+        let workload = format!("{name}-istio");
+        let metadata = json!({
+            "namespace": namespace, "gateway_name": name, "deployment_name": workload, "service_account": workload,
+        });
+        for relation in world.relations.values_mut() {
+            if relation
+                .local(name)
+                .is_some_and(|side| side.endpoint == "gateway-metadata")
+            {
+                relation.write(name, [("metadata", metadata.to_string().as_str())]);
+            }
+        }
+        gateways.push((namespace.to_owned(), name.clone()));
     }
     gateways
 }

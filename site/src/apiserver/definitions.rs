@@ -1,4 +1,4 @@
-//! The kinds that Seldon and Istio bring, installed as their own definitions say.
+//! The kinds that Seldon, Istio and the Gateway API bring, installed as their own definitions say.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,13 +12,17 @@ use kube::{Api, Client, Error};
 use serde::Deserialize as _;
 
 /// The groups of the kinds that the charm writes; Istio's file has more of them, and every one costs memory.
-const GROUPS: [&str; 2] = ["machinelearning.seldon.io", "networking.istio.io"];
+const GROUPS: [&str; 3] = [
+    "machinelearning.seldon.io",
+    "networking.istio.io",
+    "gateway.networking.k8s.io",
+];
 /// How long the server may take to serve a new kind. It takes a second or two.
 const SERVED: Duration = Duration::from_secs(60);
 /// Between two looks at whether it does.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Installs the definitions of Seldon's kinds and of Istio's networking kinds from YAML files (see
+/// Installs the definitions of Seldon's kinds, of Istio's networking kinds and of the Gateway API's from YAML files (see
 /// [`crate::assets::crds`]) and waits until the server serves them. Those that are there already are left alone. The
 /// names of those that were installed are returned.
 ///

@@ -193,25 +193,45 @@ impl Program {
 struct Definitions {
     module: &'static str,
     version: &'static str,
+    /// What tells it from the others of its module, if there are any.
+    part: &'static str,
     file: &'static str,
 }
 
-/// Seldon's operator and Istio's API. The operator's file is the same, byte for byte, as in v1.17.1, which the module
+/// One of the Gateway API's, of the release and the channel that charmed Istio brings (`canonical/istio-k8s-operator`,
+/// `src/manifests/gateway-apis-crds.yaml`).
+macro_rules! gateway_api {
+    ($kind:literal) => {
+        Definitions {
+            module: "sigs.k8s.io/gateway-api",
+            version: "v1.2.0",
+            part: concat!("-", $kind),
+            file: concat!("config/crd/standard/gateway.networking.k8s.io_", $kind, ".yaml"),
+        }
+    };
+}
+
+/// Seldon's operator, Istio's API and the Gateway API. The operator's file is the same, byte for byte, as in v1.17.1, which the module
 /// proxy does not hand out.
-const DEFINITIONS: [Definitions; 2] = [
+const DEFINITIONS: [Definitions; 5] = [
     Definitions {
         module: "github.com/seldonio/seldon-core/operator",
         version: "v1.16.0",
+        part: "",
         file: "testing/machinelearning.seldon.io_seldondeployments.yaml",
     },
     Definitions {
         module: "istio.io/api",
         version: "v1.28.2",
+        part: "",
         file: "kubernetes/customresourcedefinitions.gen.yaml",
     },
+    gateway_api!("gatewayclasses"),
+    gateway_api!("gateways"),
+    gateway_api!("httproutes"),
 ];
 
-/// The module that requires both.
+/// The module that requires all of them.
 const DEFINITIONS_MODULE: &[(&str, &str)] = module!("crds");
 
 /// What `go mod download -json` says of a module.
@@ -232,18 +252,20 @@ pub(super) fn definitions(cache: &Path, say: &dyn Fn(&str)) -> Result<Vec<PathBu
     let folder = cache.join("crds");
     let paths = DEFINITIONS.map(|of| {
         let module = of.module.replace('/', "-");
-        folder.join(format!("{module}-{}.yaml", of.version))
+        folder.join(format!("{module}-{}{}.yaml", of.version, of.part))
     });
     if paths.iter().all(|path| path.is_file()) {
         return Ok(paths.to_vec());
     }
     let mut go = go(cache)?;
-    let what = "the definitions of Seldon's and Istio's kinds";
+    let what = "the definitions of Seldon's, Istio's and the Gateway API's kinds";
     let _lock = prepare(&folder, DEFINITIONS_MODULE, what, say)?;
     say(&format!("downloading {what} from Go modules"));
+    let mut modules = DEFINITIONS.map(|of| of.module).to_vec();
+    modules.dedup();
     let output = go
         .args(["mod", "download", "-json"])
-        .args(DEFINITIONS.map(|of| of.module))
+        .args(modules)
         .current_dir(&folder)
         .output()
         .context("go cannot be started")?;

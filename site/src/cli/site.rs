@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::site::agent::{Agent, Cluster, HookRun, dispatch_binary, provide_gateways, tool_client, workspace};
+use ::site::agent::{
+    Agent, Cluster, HookRun, dispatch_binary, provide_gateways, provide_ingresses, tool_client, workspace,
+};
 use ::site::bundle::Bundle;
 use ::site::full::Full;
 use ::site::juju::{Store, Version, World};
@@ -281,7 +283,7 @@ impl Site {
         Ok(())
     }
 
-    /// Plays istio-pilot. On a cluster that is not the site's own its gateways are taken as they are.
+    /// Plays istio-pilot and istio-ingress-k8s. On a cluster that is not the site's own its gateways are taken as they are.
     fn provide(&mut self) -> Result<()> {
         let namespaces = if self.platform.is_own() {
             BTreeMap::new()
@@ -290,9 +292,18 @@ impl Site {
             there.into_iter().map(|(namespace, name)| (name, namespace)).collect()
         };
         let gateways = provide_gateways(&mut self.world, &namespaces);
+        // Istio takes a gateway that it did not make only beside its Service.
+        let namespace = self
+            .full()
+            .map_or(self.world.model.name.as_str(), |_| "istio-system")
+            .to_owned();
+        let ingresses = provide_ingresses(&mut self.world, &namespace);
         if self.platform.is_own() {
             for (namespace, name) in gateways {
                 self.runtime.block_on(self.cluster.apply_gateway(&namespace, &name))?;
+            }
+            for (namespace, name) in ingresses {
+                self.runtime.block_on(self.cluster.apply_ingress(&namespace, &name))?;
             }
         }
         Ok(())

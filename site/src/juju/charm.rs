@@ -166,6 +166,13 @@ impl Charm {
                 charm.requires = one("istio-pilot", "k8s-service");
                 charm.options = BTreeMap::from([option("kind", ""), option("gateway_service_type", "LoadBalancer")]);
             }
+            "istio-ingress-k8s" => {
+                charm.provides = one("gateway-metadata", "gateway_metadata");
+                charm.provides.extend(one("istio-ingress-route", "istio_ingress_route"));
+                charm.provides.extend(one("ingress", "ingress"));
+                charm.requires = one("certificates", "tls-certificates");
+                charm.options = BTreeMap::from([option("external_hostname", "")]);
+            }
             "seldon-core" => {
                 charm.requires = one("gateway-info", "istio-gateway-info");
                 charm.provides = one("metrics-endpoint", "prometheus_scrape");
