@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cluster::Needs;
 use crate::config::secret::Answers;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
 use crate::dispatch::identity;
 use crate::juju::{self, Content, HookTools, Invocation, Relation, ToolError, Unreadable};
-use crate::render::RelatedGateway;
+use crate::render::{Language, RelatedGateway};
 use crate::traces;
 
-/// The endpoint that names the gateway.
-const GATEWAY_INFO: &str = "gateway-info";
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
 
@@ -28,8 +27,11 @@ pub struct Told {
     pub options: Map<String, Value>,
     /// The endpoints that are related to something.
     pub related: BTreeSet<String>,
-    /// The relations that name a gateway.
+    /// The relations that name an Istio Gateway.
     pub gateway: Vec<Relation>,
+    /// The relations that name a gateway of the Gateway API.
+    #[serde(default)]
+    pub gateway_metadata: Vec<Relation>,
     /// The relations that take traces.
     pub tracing: Vec<Relation>,
     /// The secrets that the options name, or why one cannot be had.
@@ -43,7 +45,7 @@ pub struct Asked {
     pub told: Told,
     /// The options, understood.
     pub config: Config,
-    /// What the gateway relation says.
+    /// What the gateway relations say.
     pub gateway: RelatedGateway,
     /// Where the tracing relation wants traces to go.
     pub tracing: Option<Tracing>,
@@ -76,13 +78,15 @@ impl Asked {
                 Ok(Vec::new())
             }
         };
-        let (gateway, tracing) = (relations(GATEWAY_INFO)?, relations(traces::ENDPOINT)?);
+        let (gateway, tracing) = (relations(Language::Istio.endpoint())?, relations(traces::ENDPOINT)?);
+        let gateway_metadata = relations(Language::GatewayApi.endpoint())?;
         let config = config::parse(&invocation.application, &options);
         let told = Told {
             secrets: secrets(tools, invocation, &config)?,
             options,
             related,
             gateway,
+            gateway_metadata,
             tracing,
         };
         Ok(Self::understood(invocation, told, config))
@@ -106,18 +110,21 @@ impl Asked {
             .collect();
         config.take_in(&invocation.application, &identity(invocation).namespace, &answers);
         Self {
-            gateway: RelatedGateway::read(&told.gateway),
+            gateway: RelatedGateway::read(&told.gateway, &told.gateway_metadata),
             tracing: traces::read(&told.tracing),
             config,
             told,
         }
     }
 
-    /// Whether a model has a secret of Juju's.
+    /// What is needed beside a model's own objects.
     #[must_use]
-    pub fn needs_secrets(&self) -> bool {
+    pub fn needs(&self) -> Needs {
         let mut models = self.config.models.iter();
-        models.any(|model| model.juju_secrets().next().is_some())
+        Needs {
+            secrets: models.any(|model| model.juju_secrets().next().is_some()),
+            http_routes: self.gateway.language() == Language::GatewayApi,
+        }
     }
 
     /// Whether a watcher is wanted between hooks.

@@ -3,6 +3,7 @@
 //! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
 
 mod events;
+mod gateways;
 mod observe;
 mod refusal;
 mod rights;
@@ -24,7 +25,7 @@ use crate::steps::{Apply, Delete};
 
 pub use events::{Deed, reference};
 pub use refusal::Refusal;
-pub use rights::{RIGHTS, Right, SECRETS, WATCHES, rights};
+pub use rights::{HTTP_ROUTES, Needs, RIGHTS, Right, SECRETS, WATCHES, rights};
 pub use watch::{Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
@@ -105,12 +106,13 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn wait_until_gone(&self, secrets: bool) -> Result<Vec<String>, Refusal> {
+    pub async fn wait_until_gone(&self, needs: Needs) -> Result<Vec<String>, Refusal> {
         loop {
-            let observed = self.observe_ours(secrets).await?;
+            let observed = self.observe_ours(needs).await?;
             let left: Vec<String> = observed
                 .virtual_services
                 .iter()
+                .chain(&observed.http_routes)
                 .chain(&observed.seldon_deployments)
                 .chain(observed.secrets.iter().map(|secret| &secret.0))
                 .map(ResourceExt::name_any)

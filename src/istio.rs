@@ -32,13 +32,6 @@ pub struct VirtualServiceSpec {
     pub http: Vec<HttpRoute>,
 }
 
-/// What a VirtualService in the cluster says of requests that no other of its routes takes: the first that matches is taken, so it is
-/// the last.
-#[must_use]
-pub fn general(object: &Value) -> Option<&Value> {
-    object.pointer("/spec/http")?.as_array()?.last()
-}
-
 /// The ports that a VirtualService in the cluster leads to.
 #[must_use]
 pub fn ports(object: &Value) -> BTreeSet<u64> {

@@ -13,12 +13,13 @@ use k8s_openapi::jiff::Timestamp;
 use crate::cluster::Refusal;
 use crate::config::Fault;
 use crate::config::value::Scaler;
+use crate::gateway_api::status::{Acceptance, acceptance};
 use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
 use crate::render::history::{self, Words};
-use crate::render::{Plan, PlannedModel, RelatedGateway};
+use crate::render::{Plan, PlannedModel, RelatedGateway, Route, route_name};
 use crate::steps::Steps;
 
 pub use words::{not_asked, refused, removal_incomplete, seldon_is_coming};
@@ -276,16 +277,24 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
             format!("{name} is not yet as asked: {who} has still to apply it"),
         )
     });
+    let unsaid = planned.unsaid.first();
+    let unsaid = unsaid.map(|unsaid| words::unsaid(case, &planned.model, *unsaid));
     // Among equals what lies nearer to the operator comes first.
-    [due, route, pods, not_scaled(case, planned)]
-        .into_iter()
-        .flatten()
-        .reduce(|one, other| if other.0 > one.0 { other } else { one })
+    [
+        due,
+        route,
+        pods,
+        astray(case, planned),
+        not_scaled(case, planned),
+        unsaid,
+    ]
+    .into_iter()
+    .flatten()
+    .reduce(|one, other| if other.0 > one.0 { other } else { one })
 }
 
 /// Why no request gets to the model, its pods aside.
 fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
-    let name = &planned.model.name;
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| case.observed.gateways.get(gateway));
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
@@ -293,21 +302,42 @@ fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     {
         return Some(words::other_hosts(case, &planned.model, gateway, listeners));
     }
-    match &planned.gateway {
-        Some(gateway) if !case.observed.gateways.contains_key(gateway) => {
-            Some(words::no_gateway(case, &planned.model, gateway))
-        }
-        Some(_) if planned.model.gateway.is_none() => match case.gateway {
-            RelatedGateway::Named {
-                up: false,
-                gateway,
-                application,
-            } => Some(words::gateway_down(gateway, application)),
-            _ => None,
-        },
-        Some(_) => None,
-        None => Some(words::unknown_gateway(case, name)),
+    let Some(gateway) = gateway else {
+        return Some(words::unknown_gateway(case, &planned.model));
+    };
+    let Some(listeners) = listeners else {
+        return Some(words::no_gateway(case, &planned.model, gateway));
+    };
+    if let (None, RelatedGateway::Named { up, by, .. }) = (&planned.model.gateway, case.gateway)
+        && (!up || listeners.down)
+    {
+        return Some(words::gateway_down(gateway, &by.application));
     }
+    at_gateway(case, planned)
+        .filter(|(astray, _)| !astray)
+        .map(|(_, trouble)| trouble)
+}
+
+/// What a gateway says of a model's HTTPRoute: whether it only leads to what is not there, as it does before Seldon has made the Service,
+/// and what that is to an operator.
+fn at_gateway(case: &Case, planned: &PlannedModel) -> Option<(bool, (State, String))> {
+    let gateway = planned.gateway.as_ref()?;
+    let Route::SetHttp(_) = &planned.route else {
+        return None;
+    };
+    let name = &planned.model.name;
+    // One that is not there yet is due, which is told by itself.
+    let live = case.observed.http_route_in(case.namespace, &route_name(name))?;
+    let acceptance = acceptance(live, gateway);
+    let trouble = words::not_taken(case, name, gateway, &acceptance)?;
+    Some((matches!(acceptance, Acceptance::Astray(_)), trouble))
+}
+
+/// That a route leads to what is not there. While pods start they say more.
+fn astray(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+    at_gateway(case, planned)
+        .filter(|(astray, _)| *astray)
+        .map(|(_, trouble)| trouble)
 }
 
 /// Why the pods do not serve what was asked.

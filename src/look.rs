@@ -12,7 +12,7 @@ use crate::dispatch::identity;
 use crate::judge::{self, Case, Verdict};
 use crate::juju::{Invocation, State, Status};
 use crate::observed::{Identity, Observed};
-use crate::render::{self, Plan, RelatedGateway, Site};
+use crate::render::{self, Plan, Site};
 use crate::steps::{self, Steps};
 
 /// One look at the cluster and what follows from it.
@@ -46,7 +46,7 @@ impl Look {
         };
         match look.again(invocation, asked).await {
             Ok(()) => Ok(look),
-            Err(refusal) => Err(look.cluster.explain(refusal, asked.needs_secrets()).await),
+            Err(refusal) => Err(look.cluster.explain(refusal, asked.needs()).await),
         }
     }
 
@@ -55,12 +55,10 @@ impl Look {
     /// # Errors
     /// As [`Look::first`].
     pub async fn again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
-        let related = match &asked.gateway {
-            RelatedGateway::Named { gateway, .. } => Some(gateway),
-            _ => None,
-        };
-        let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), related);
-        self.observed = self.cluster.observe(&gateways, asked.needs_secrets()).await?;
+        let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), &asked.gateway);
+        let needs = asked.needs();
+        let language = asked.gateway.language();
+        self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
         if asked.config.models.iter().any(render::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;

@@ -88,6 +88,8 @@ pub struct Observed {
     pub seldon_deployments: Vec<DynamicObject>,
     /// The VirtualServices of all namespaces, whoever's.
     pub virtual_services: Vec<DynamicObject>,
+    /// The HTTPRoutes of all namespaces, whoever's; looked for only where models are reached by the Gateway API, or were.
+    pub http_routes: Vec<DynamicObject>,
     /// Our Secrets, and those of others whose names we need; looked for only where there are or should be any.
     pub secrets: Vec<Secret>,
     /// The gateways that were asked for and are there, with what they take.
@@ -130,6 +132,14 @@ impl Observed {
     #[must_use]
     pub fn virtual_service_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
         self.virtual_services
+            .iter()
+            .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
+    }
+
+    /// The HTTPRoute of that name in that namespace.
+    #[must_use]
+    pub fn http_route_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
+        self.http_routes
             .iter()
             .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
     }

@@ -13,6 +13,7 @@ use crate::look::{self, Look, Outlook};
 use crate::observability;
 use crate::ready;
 use crate::security::SecurityEvent;
+use crate::steps;
 use crate::traces;
 use crate::watch::{self, Line};
 use crate::write;
@@ -113,11 +114,17 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
             return unseen(refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
-        if refused.is_empty() && look.steps.take_away() {
+        let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
+        if refused.is_empty() && (unheard || look.steps.take_away()) {
             tokio::time::sleep(ready::HEARD).await;
-            refused = write::write(&look, invocation).await;
-            if let Err(refusal) = look.again(invocation, asked).await {
+            if unheard && let Err(refusal) = look.again(invocation, asked).await {
                 return unseen(refusal, leads);
+            }
+            if !look.steps.is_empty() {
+                refused = write::write(&look, invocation).await;
+                if let Err(refusal) = look.again(invocation, asked).await {
+                    return unseen(refusal, leads);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use crate::cluster::{Cluster, Refusal};
+use crate::cluster::{Cluster, Needs, Refusal};
 use crate::dispatch::identity;
 use crate::juju::{HookTools, Invocation, State};
 use crate::{judge, steps};
@@ -45,7 +45,7 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
 async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
     let identity = identity(invocation);
     let cluster = Cluster::connect(identity.clone()).await?;
-    let observed = cluster.observe_ours(false).await?;
+    let observed = cluster.observe_ours(Needs::default()).await?;
     let deletes = steps::removal(&observed, &identity);
     for delete in &deletes {
         cluster.delete(delete).await?;
@@ -53,7 +53,11 @@ async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
     if deletes.is_empty() {
         return Ok(Vec::new());
     }
-    let left = cluster.wait_until_gone(!observed.secrets.is_empty()).await?;
+    let needs = Needs {
+        secrets: !observed.secrets.is_empty(),
+        http_routes: !observed.http_routes.is_empty(),
+    };
+    let left = cluster.wait_until_gone(needs).await?;
     info!("deleted {} objects", deletes.len() - left.len().min(deletes.len()));
     Ok(left)
 }

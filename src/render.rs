@@ -1,6 +1,8 @@
 //! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
 
+mod gateway;
 pub mod history;
+mod http_route;
 mod objects;
 mod pod;
 pub(crate) mod route;
@@ -14,8 +16,11 @@ use serde_json::Value;
 
 use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
+use crate::gateway_api::HTTPRoute;
 use crate::istio::VirtualService;
 use crate::observed::Observed;
+pub use gateway::{Language, Provider, RelatedGateway};
+pub use http_route::Unsaid;
 use secrets::{PlannedSecret, Wanted};
 
 /// Keys of the labels and annotations that mark what is ours.
@@ -34,53 +39,11 @@ pub mod label {
     pub const SERVED_BEFORE: &str = "seldon-model/served-before";
     /// An annotation on a SeldonDeployment: there are Secrets of ours for it, or some may be left over.
     pub const SECRETS: &str = "seldon-model/secrets";
+    /// The same of an HTTPRoute.
+    pub const HTTP_ROUTE: &str = "seldon-model/http-route";
     /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
     /// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
     pub const SPEC_HASH: &str = "seldon-model/spec-hash";
-}
-
-/// What the `gateway-info` relation says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RelatedGateway {
-    /// There is no such relation.
-    Missing,
-    /// There is one, but the other side, named here, has not said which gateway.
-    Silent(String),
-    /// There are several, of these applications, and no way to choose.
-    Several(Vec<String>),
-    /// This one.
-    Named {
-        /// Its name.
-        gateway: GatewayName,
-        /// Whether the other side says that it takes requests.
-        up: bool,
-        /// The application that says so.
-        application: String,
-    },
-}
-
-impl RelatedGateway {
-    /// Reads the application bag of an istio-gateway-info relation. A missing `gateway_up` means that it is up
-    /// (`canonical/istio-operators`, `lib/charms/istio_pilot/v0/istio_gateway_info.py`).
-    #[must_use]
-    pub fn read(relations: &[crate::juju::Relation]) -> Self {
-        match relations {
-            [] => Self::Missing,
-            [one] => {
-                let get = |key: &str| one.bag.get(key).map(String::as_str).unwrap_or_default();
-                let text = format!("{}/{}", get("gateway_namespace"), get("gateway_name"));
-                crate::config::value::gateway(&text).map_or_else(
-                    |_| Self::Silent(one.application.clone()),
-                    |gateway| Self::Named {
-                        gateway,
-                        up: get("gateway_up") != "false",
-                        application: one.application.clone(),
-                    },
-                )
-            }
-            several => Self::Several(several.iter().map(|r| r.application.clone()).collect()),
-        }
-    }
 }
 
 /// The site that the models go to.
@@ -124,9 +87,11 @@ pub struct PlannedModel {
     pub predictors: Vec<PlannedPredictor>,
     /// What is asked for and this Seldon cannot do, to be said behind what it serves.
     pub left_out: Option<&'static str>,
+    /// What is asked for of its route and the gateway's language has no word for.
+    pub unsaid: Vec<Unsaid>,
     /// The gateway it is to be reached by, if one is known.
     pub gateway: Option<GatewayName>,
-    /// Its VirtualService.
+    /// Its route.
     pub route: Route,
 }
 
@@ -172,8 +137,10 @@ impl PlannedModel {
 /// What becomes of a model's route.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Route {
-    /// It is to be this.
+    /// It is to be this, at an Istio Gateway.
     Set(Box<VirtualService>),
+    /// It is to be this, at a gateway of the Gateway API.
+    SetHttp(Box<HTTPRoute>),
     /// It goes: there is no gateway any more.
     Gone,
     /// It stays as it is: there is a gateway, but which one is not known at the moment.
@@ -188,11 +155,9 @@ impl Plan {
     }
 }
 
-/// The gateways of those models, `related` being the one for a model that names none.
-pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: Option<&GatewayName>) -> BTreeSet<GatewayName> {
-    models
-        .filter_map(|model| model.gateway.as_ref().or(related).cloned())
-        .collect()
+/// The gateways of those models.
+pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
+    models.filter_map(|model| related.of(model).cloned()).collect()
 }
 
 /// The plan for a configuration on a site as it is: no requests go to what does not answer yet, and what answers is not taken
@@ -213,16 +178,14 @@ pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
 fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> PlannedModel {
     let wanted = Wanted::new(model, site, &config.secrets, observed);
     let (deployment, predictors) = objects::seldon_deployment(model, site, &wanted, !observed.lacks_metrics_v2);
-    let gateway = match (&model.gateway, &site.gateway) {
-        (Some(named), _) | (None, RelatedGateway::Named { gateway: named, .. }) => Some(named.clone()),
-        (None, _) => None,
-    };
+    let gateway = site.gateway.of(model).cloned();
     let mut planned = PlannedModel {
         model: model.clone(),
         deployment,
         secrets: wanted.secrets,
         predictors,
         left_out: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
+        unsaid: Vec::new(),
         gateway,
         route: Route::Kept,
     };
@@ -235,16 +198,19 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     let seldons = route::seldons_prefix(model, site)
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
     planned.route = match (&planned.gateway, &site.gateway) {
-        (Some(gateway), _) => Route::Set(Box::new(route::virtual_service(
-            &planned,
-            site,
-            gateway,
-            &traffic,
-            seldons.as_ref(),
-        ))),
+        (Some(gateway), related) => {
+            let route = route::virtual_service(&planned, site, gateway, &traffic, seldons.as_ref());
+            if related.language() == Language::GatewayApi {
+                planned.unsaid = http_route::unsaid(model);
+                Route::SetHttp(Box::new(http_route::http_route(&route, model, gateway)))
+            } else {
+                Route::Set(Box::new(route))
+            }
+        }
         (None, RelatedGateway::Missing) => Route::Gone,
         (None, _) => Route::Kept,
     };
+    route::mark(&mut planned, site, observed);
     planned
 }
 
@@ -262,7 +228,7 @@ pub fn asks_metrics_v2(model: &Model) -> bool {
     })
 }
 
-/// The name of a model's VirtualService. Not the model's own: Seldon takes that for a route of its own, and deletes
+/// The name of a model's VirtualService, and of its HTTPRoute. Not the model's own: Seldon takes that for a route of its own, and deletes
 /// what it did not make (operator v1.17.1, `controllers/cleaners.go`).
 #[must_use]
 pub fn route_name(model: &str) -> String {

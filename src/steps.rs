@@ -2,10 +2,11 @@
 
 mod drift;
 mod obstacle;
+mod routes;
 mod secrets;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -14,14 +15,14 @@ use kube::api::{ApiResource, DynamicObject};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::gateway_api::HTTPRoute;
 use crate::istio::VirtualService;
-use crate::istio::rival::Claim;
-use crate::observed::{Identity, Observed, claim};
-use crate::ready::is_ready;
+use crate::observed::{Identity, Observed};
 use crate::render::history;
 use crate::render::{Plan, PlannedModel, Route, label, route_name};
 use crate::seldon::SeldonDeployment;
 pub use obstacle::Obstacle;
+pub use routes::{has_catch_all, is_unheard};
 pub use secrets::unseen;
 
 /// The kinds of object that this charm writes.
@@ -29,6 +30,8 @@ pub use secrets::unseen;
 pub enum Kind {
     /// `virtualservices.networking.istio.io`
     VirtualService,
+    /// `httproutes.gateway.networking.k8s.io`
+    HttpRoute,
     /// `seldondeployments.machinelearning.seldon.io`
     SeldonDeployment,
     /// `secrets`
@@ -41,9 +44,16 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Self::VirtualService => "VirtualService",
+            Self::HttpRoute => "HTTPRoute",
             Self::SeldonDeployment => "SeldonDeployment",
             Self::Secret => "Secret",
         }
+    }
+
+    /// Whether it leads requests to a model.
+    #[must_use]
+    pub fn is_route(self) -> bool {
+        matches!(self, Self::VirtualService | Self::HttpRoute)
     }
 
     /// How the API serves it.
@@ -51,6 +61,7 @@ impl Kind {
     pub fn resource(self) -> ApiResource {
         match self {
             Self::VirtualService => ApiResource::erase::<VirtualService>(&()),
+            Self::HttpRoute => ApiResource::erase::<HTTPRoute>(&()),
             Self::SeldonDeployment => ApiResource::erase::<SeldonDeployment>(&()),
             Self::Secret => ApiResource::erase::<Secret>(&()),
         }
@@ -119,6 +130,8 @@ pub struct Steps {
     pub deletes: Vec<Delete>,
     /// Objects to remove later, once the model that takes over their prefix is ready.
     pub inherited: Vec<Delete>,
+    /// Whether a route is among those to remove whose model is reached in another way now.
+    pub supersede: bool,
     /// What stands in the way, by model.
     pub obstacles: BTreeMap<String, Obstacle>,
 }
@@ -130,10 +143,10 @@ impl Steps {
         self.applies.is_empty() && self.deletes.is_empty()
     }
 
-    /// Whether all that is left is to take predictors away that requests went to before.
+    /// Whether all that is left is to take away predictors that requests went to before, or a route that they came by.
     #[must_use]
     pub fn take_away(&self) -> bool {
-        self.applies.iter().any(|apply| apply.takes_away)
+        self.supersede || self.applies.iter().any(|apply| apply.takes_away)
     }
 
     /// Whether a write is due that changes what is served, or how it is reached.
@@ -154,7 +167,7 @@ impl Steps {
 #[must_use]
 pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
     let mut steps = Steps::default();
-    let claims = others(plan, observed, identity);
+    let claims = routes::Claims::of_others(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
         match obstacle::find(planned, observed, identity, &claims) {
@@ -165,66 +178,27 @@ pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
         }
     }
     if plan.prune && steps.obstacles.is_empty() {
-        let inherited = inherited(plan, observed, identity);
+        let inherited = routes::inherited(plan, observed, identity);
+        // A route goes only when the one in its place is as asked: once changed, that may not be taken any more.
+        let is_replaced = |delete: &Delete| {
+            let mut applies = steps.applies.iter();
+            !delete.kind.is_route() || !applies.any(|apply| apply.kind.is_route() && apply.model == delete.model)
+        };
         (steps.inherited, steps.deletes) = deletes(plan, observed, identity)
             .into_iter()
+            .filter(is_replaced)
             .partition(|delete| inherited.contains(&delete.model));
+        steps.supersede = steps.deletes.iter().any(|delete| {
+            let planned = plan.model(&delete.model);
+            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Gone)
+        });
     }
     steps
-}
-
-/// What VirtualServices claim that stay beside the planned ones: those that are not ours, and ours of models that are
-/// held or not removed yet.
-fn others(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Claim> {
-    let stays = |object: &DynamicObject| {
-        let model = model_of(object);
-        plan.held.contains(&model) || (!plan.prune && plan.model(&model).is_none())
-    };
-    observed
-        .virtual_services
-        .iter()
-        .filter(|object| !identity.owns(object) || stays(object))
-        .map(claim)
-        .collect()
 }
 
 /// The model that an object of ours is of.
 fn model_of(object: &DynamicObject) -> String {
     object.labels().get(label::MODEL).cloned().unwrap_or_default()
-}
-
-/// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on
-/// until it is.
-fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
-    let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
-    observed
-        .virtual_services
-        .iter()
-        .filter(|object| identity.owns(object) && plan.model(&model_of(object)).is_none())
-        .filter(|object| {
-            let claim = claim(object);
-            heirs.iter().any(|heir| {
-                let (hosts, prefix) = (&heir.model.hosts, &heir.model.prefix);
-                heir.gateway
-                    .as_ref()
-                    .is_some_and(|gateway| claim.overlaps(gateway, hosts, prefix))
-            })
-        })
-        .map(model_of)
-        .collect()
-}
-
-/// Whether somebody's route takes every path of a gateway that a planned model is to be reached by.
-#[must_use]
-pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
-    let claims = others(plan, observed, identity);
-    plan.models.iter().any(|planned| {
-        planned.gateway.as_ref().is_some_and(|gateway| {
-            claims
-                .iter()
-                .any(|claim| claim.takes_everything(gateway, &planned.model.hosts))
-        })
-    })
 }
 
 fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
@@ -244,15 +218,18 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
         observed.seldon_deployment(name),
         identity,
     ));
-    if let Route::Set(route) = &planned.route {
-        steps.extend(apply(
-            name,
-            Kind::VirtualService,
-            route.as_ref(),
-            observed.virtual_service(identity, &route_name(name)),
-            identity,
-        ));
-    }
+    let route = route_name(name);
+    steps.extend(match &planned.route {
+        Route::Set(wanted) => {
+            let live = observed.virtual_service(identity, &route);
+            apply(name, Kind::VirtualService, wanted.as_ref(), live, identity)
+        }
+        Route::SetHttp(wanted) => {
+            let live = observed.http_route_in(&identity.namespace, &route);
+            apply(name, Kind::HttpRoute, wanted.as_ref(), live, identity)
+        }
+        Route::Gone | Route::Kept => None,
+    });
     steps
 }
 
@@ -284,7 +261,9 @@ fn apply(
         step.takes_away = predictors(live.data.get("spec")) > predictors(step.object.get("spec"));
         let manager = identity.manager();
         let added = drift::additions(&step.object, live, is_a_persons);
-        let added_only = || added.as_ref().map(|_| "more is set than was asked for".to_owned());
+        let ownerless = drift::ownerless(&step.object, live).filter(|_| kind == Kind::HttpRoute);
+        let is_more = added.is_some() || ownerless.is_some();
+        let added_only = || is_more.then(|| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
         if kind != Kind::Secret {
             let changes = told::changes(&step.object, &serde_json::to_value(live).unwrap_or_default());
@@ -296,7 +275,7 @@ fn apply(
             Kind::Secret => secrets::as_owned(&step.object, live),
             _ => history::as_recorded(&step.object, live),
         };
-        step.is_record = added.is_none() && drift::drift(&as_recorded, live, &manager).is_none();
+        step.is_record = !is_more && drift::drift(&as_recorded, live, &manager).is_none();
         if step.is_record && kind == Kind::SeldonDeployment {
             step.because = String::from("it serves, which is written down");
         }
@@ -306,7 +285,10 @@ fn apply(
             by.extend(added.by);
             step.take_out = Some(added.patch);
         }
-        if step.force || step.take_out.is_some() {
+        // What a person has added and what nobody has are not there at once, or one is taken out after the other.
+        let by_person = step.force || step.take_out.is_some();
+        step.take_out = step.take_out.or(ownerless);
+        if by_person {
             let by: Vec<String> = by.into_iter().filter(|by| is_a_persons(by)).collect();
             step.because = format!("{}: it was changed by {}, and is put back", step.because, by.join(", "));
         }
@@ -326,13 +308,15 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             let model = &planned.model.name;
             match kind {
                 Kind::SeldonDeployment => name == model,
-                Kind::VirtualService => planned.route != Route::Gone && name == route_name(model),
+                Kind::VirtualService | Kind::HttpRoute => {
+                    name == route_name(model) && routes::stays(kind, planned, observed, identity)
+                }
                 Kind::Secret => false,
             }
         });
         let held = plan.held.iter().any(|model| match kind {
             Kind::SeldonDeployment => name == model,
-            Kind::VirtualService => name == route_name(model),
+            Kind::VirtualService | Kind::HttpRoute => name == route_name(model),
             Kind::Secret => false,
         });
         of_plan || held
@@ -353,6 +337,7 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             .collect::<Vec<_>>()
     };
     let mut deletes = of(Kind::VirtualService, &observed.virtual_services);
+    deletes.extend(of(Kind::HttpRoute, &observed.http_routes));
     deletes.extend(of(Kind::SeldonDeployment, &observed.seldon_deployments));
     deletes.extend(secrets::idle(plan, observed, identity));
     deletes

@@ -6,9 +6,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::DynamicObject;
 use tracing::{debug, info, warn};
 
-use crate::cluster::{self, Refusal, Right, rights};
+use crate::cluster::{self, Needs, Refusal, Right, rights};
 use crate::juju::Invocation;
 use crate::look::Look;
+use crate::render::Route;
 use crate::steps::{Apply, Delete, Kind};
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
@@ -36,7 +37,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
                 deeds.applied(apply, &object);
             }
             Err(refusal) if refusal.concerns_all() => {
-                return for_all(look, &look.cluster.explain(refusal, writes_secrets(look)).await);
+                return for_all(look, &look.cluster.explain(refusal, needs(look)).await);
             }
             Err(refusal) => {
                 refused.insert(apply.model.clone(), refusal);
@@ -50,7 +51,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
 }
 
 async fn may_write(look: &Look) -> Result<(), Refusal> {
-    let writes = rights(writes_secrets(look)).filter(Right::writes);
+    let writes = rights(needs(look)).filter(Right::writes);
     let missing = look.cluster.missing(writes).await?;
     if missing.is_empty() {
         return Ok(());
@@ -61,10 +62,16 @@ async fn may_write(look: &Look) -> Result<(), Refusal> {
     })
 }
 
-/// Whether a Secret is to be written, or one of ours was found.
-fn writes_secrets(look: &Look) -> bool {
-    let planned = look.plan.models.iter().any(|planned| !planned.secrets.is_empty());
-    planned || !look.observed.secrets.is_empty()
+/// What of Secrets and HTTPRoutes is to be written, or was found.
+fn needs(look: &Look) -> Needs {
+    let mut models = look.plan.models.iter();
+    let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
+    let http_routes = models.any(|planned| matches!(planned.route, Route::SetHttp(_)));
+    let owned = |route: &DynamicObject| look.identity.owns(route);
+    Needs {
+        secrets: secrets || !look.observed.secrets.is_empty(),
+        http_routes: http_routes || look.observed.http_routes.iter().any(owned),
+    }
 }
 
 fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {
@@ -78,8 +85,8 @@ async fn delete(look: &Look, deeds: &mut Deeds) {
     let mut kept = BTreeSet::new();
     for delete in &look.steps.deletes {
         let (kind, name) = (delete.kind.word(), &delete.name);
-        // A Secret does not go before the model that reads it.
-        if delete.kind == Kind::Secret && kept.contains(&delete.model) {
+        // A Secret does not go before the model that reads it, and a model not before its HTTPRoute, which is looked for only by it.
+        if !delete.kind.is_route() && kept.contains(&delete.model) {
             continue;
         }
         match look.cluster.delete(delete).await {

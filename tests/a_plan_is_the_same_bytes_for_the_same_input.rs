@@ -13,12 +13,12 @@
 mod plans;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use plans::{answering, configured, relation, rendered, rendered_beside, site};
+use plans::{answering, configured, relation, rendered, rendered_beside, site, site_of_ingress};
 use proptest::prelude::*;
 use seldon_model::config;
 use seldon_model::juju::Content;
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, gateways, plan};
+use seldon_model::render::{Language, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 
 fn planned(options: &Value, site: &Site) -> PlannedModel {
@@ -67,6 +67,30 @@ fraud:
 ",
     });
     insta::assert_yaml_snapshot!("every_option", rendered_beside(&options, &site, &observed));
+}
+
+#[test]
+fn the_route_at_istio_ingress_k8s_is_that_at_istio_pilot_in_other_words() {
+    let options = json!({
+        "image": "iris:1", "protocol": "v2", "grpc-host": "iris.example", "timeout": "1500ms",
+        "headers": "{request: {set: {x-site: edge}, remove: [x-no]}, response: {add: {x-by: iris}}}",
+        "canary": "{image: 'iris:2', weight: 20, match: {x-canary: 'yes'}}",
+        "shadow": "{image: 'iris:3'}",
+    });
+    let observed = answering(&["default", "canary", "shadow"]);
+    let objects = rendered_beside(&options, &site_of_ingress(), &observed).remove(0);
+    assert_eq!(
+        objects["model"]["metadata"]["annotations"]["seldon-model/http-route"],
+        "kept"
+    );
+    insta::assert_yaml_snapshot!("http_route", objects["route"]);
+    // The SeldonDeployment is the same but for that, so that a change of gateways rolls no pod.
+    let mut before = rendered_beside(&options, &site(), &observed).remove(0)["model"].clone();
+    let mut after = objects["model"].clone();
+    for one in [&mut before, &mut after] {
+        one["metadata"]["annotations"] = Value::Null;
+    }
+    assert_eq!(before, after);
 }
 
 #[test]
@@ -259,9 +283,9 @@ fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
         planned(&json!({"image": "iris:1"}), &site).route
     };
     assert_eq!(route(RelatedGateway::Missing), Route::Gone);
-    assert_eq!(route(RelatedGateway::read(&[relation(&[])])), Route::Kept);
+    assert_eq!(route(RelatedGateway::read(&[relation(&[])], &[])), Route::Kept);
     let two = [relation(&[]), relation(&[])];
-    assert_eq!(route(RelatedGateway::read(&two)), Route::Kept);
+    assert_eq!(route(RelatedGateway::read(&two, &[])), Route::Kept);
 }
 
 #[test]
@@ -269,15 +293,21 @@ fn a_gateway_is_up_unless_it_says_no() {
     let read = |up: &[(&str, &str)]| {
         let mut bag = vec![("gateway_name", "gate"), ("gateway_namespace", "istio")];
         bag.extend(up);
-        RelatedGateway::read(&[relation(&bag)])
+        RelatedGateway::read(&[relation(&bag)], &[])
     };
     let up = |gateway| matches!(gateway, RelatedGateway::Named { up: true, .. });
     assert!(up(read(&[])));
     assert!(up(read(&[("gateway_up", "true")])));
     assert!(!up(read(&[("gateway_up", "false")])));
     // What a databag holds is another charm's: a name that is none must not get into an object.
-    let odd = RelatedGateway::read(&[relation(&[("gateway_name", "../x"), ("gateway_namespace", "istio")])]);
-    assert_eq!(odd, RelatedGateway::Silent("istio-pilot".into()));
+    let odd = RelatedGateway::read(
+        &[relation(&[("gateway_name", "../x"), ("gateway_namespace", "istio")])],
+        &[],
+    );
+    assert_eq!(
+        odd,
+        RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio))
+    );
 }
 
 /// The options of this charm's application in a bundle.
@@ -346,15 +376,12 @@ proptest! {
 fn the_gateways_to_look_for_are_those_that_models_name_and_else_the_related_one() {
     let config =
         configured(&json!({"image": "iris:1", "models": "{a: {gateway: one/gate}, b: {}, c: {gateway: one/gate}}"}));
-    let RelatedGateway::Named { gateway, .. } = site().gateway else {
-        panic!("it is named");
-    };
-    let names = |related| -> Vec<String> {
+    let names = |related: &RelatedGateway| -> Vec<String> {
         gateways(config.models.iter(), related)
             .iter()
             .map(ToString::to_string)
             .collect()
     };
-    assert_eq!(names(Some(&gateway)), ["kubeflow/kubeflow-gateway", "one/gate"]);
-    assert_eq!(names(None), ["one/gate"]);
+    assert_eq!(names(&site().gateway), ["kubeflow/kubeflow-gateway", "one/gate"]);
+    assert_eq!(names(&RelatedGateway::Missing), ["one/gate"]);
 }

@@ -12,7 +12,7 @@ mod plans;
 
 use std::collections::BTreeSet;
 
-use plans::{objects, site};
+use plans::{objects, site, site_of_ingress};
 use proptest::prelude::*;
 use proptest::sample::select;
 use seldon_model::config::{self, Config};
@@ -191,6 +191,36 @@ fn all_requests_get_somewhere(plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The same at a gateway of the Gateway API, within what its definition takes.
+fn all_requests_get_somewhere_by_http_route(plan: &Plan) -> Result<(), TestCaseError> {
+    for planned in &plan.models {
+        let both = objects(planned);
+        let (live, shadows) = services(&both["model"]);
+        let rules = both["route"]["spec"]["rules"].as_array().unwrap();
+        prop_assert!((1..=16).contains(&rules.len()), "{}", both["route"]);
+        for rule in rules {
+            let to = rule["backendRefs"].as_array().unwrap();
+            let sum: u64 = to.iter().map(|one| one["weight"].as_u64().unwrap()).sum();
+            prop_assert_eq!(sum, 100, "{}", rule);
+            for one in to {
+                let service = one["name"].as_str().unwrap().to_owned();
+                prop_assert!(live.contains(&service), "{} is not of {:?}", service, live);
+            }
+            let filters = rule["filters"].as_array().cloned().unwrap_or_default();
+            for filter in filters {
+                if filter["type"] == "URLRewrite" {
+                    prop_assert_eq!(rule["matches"].as_array().unwrap().len(), 1, "{}", rule);
+                }
+                if filter["type"] == "RequestMirror" {
+                    let service = filter["requestMirror"]["backendRef"]["name"].as_str().unwrap();
+                    prop_assert!(shadows.iter().any(|shadow| shadow == service), "{}", rule);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn names_are_unique_and_legal_weights_a_hundred_and_destinations_there(
@@ -203,5 +233,17 @@ proptest! {
         prop_assert_eq!(plan.models.len() + plan.held.len(), now.models.len() + now.held.len());
         names_are_legal_and_nobody_elses(&plan)?;
         all_requests_get_somewhere(&plan)?;
+    }
+
+    #[test]
+    fn the_same_holds_at_a_gateway_of_the_gateway_api_and_while_it_takes_over(
+        before in any_models(),
+        now in any_models(),
+        answers in prop::collection::vec(any::<bool>(), 7),
+    ) {
+        let observed = after(&before, &answers);
+        let plan = plan(&now, &site_of_ingress(), &observed);
+        names_are_legal_and_nobody_elses(&plan)?;
+        all_requests_get_somewhere_by_http_route(&plan)?;
     }
 }

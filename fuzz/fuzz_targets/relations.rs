@@ -1,4 +1,4 @@
-//! What other applications write into the bags of the gateway relation.
+//! What other applications write into the bags of the gateway relations.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -16,13 +16,15 @@ struct Bag<'a> {
     gateway_name: Option<&'a str>,
     gateway_namespace: Option<&'a str>,
     gateway_up: Option<&'a str>,
+    metadata: Option<&'a str>,
     other: BTreeMap<&'a str, &'a str>,
 }
 
-fuzz_target!(|bags: Vec<Bag>| {
+fuzz_target!(|bags: (Vec<Bag>, Vec<Bag>)| {
     within_bounds(|| {
-        let relations: Vec<Relation> = bags.iter().map(relation).collect();
-        let gateway = RelatedGateway::read(&relations);
+        let (info, metadata) = bags;
+        let [info, metadata] = [info, metadata].map(|bags| bags.iter().map(relation).collect::<Vec<Relation>>());
+        let gateway = RelatedGateway::read(&info, &metadata);
         let options = options([("image", "iris:1".to_owned())]);
         reconciled(&options, gateway, &Observed::default());
     });
@@ -33,6 +35,7 @@ fn relation(bag: &Bag) -> Relation {
         ("gateway_name", bag.gateway_name),
         ("gateway_namespace", bag.gateway_namespace),
         ("gateway_up", bag.gateway_up),
+        ("metadata", bag.metadata),
     ];
     let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let other = bag.other.iter().map(|(key, value)| (*key, *value));

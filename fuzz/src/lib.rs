@@ -52,11 +52,12 @@ pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<S
 /// A gateway that is up.
 pub fn gateway() -> RelatedGateway {
     let bag = [("gateway_name", "gate"), ("gateway_namespace", "edge")];
-    RelatedGateway::read(&[seldon_model::juju::Relation {
+    let relation = seldon_model::juju::Relation {
         id: "gateway-info:1".to_owned(),
         application: "istio-pilot".to_owned(),
         bag: bag.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-    }])
+    };
+    RelatedGateway::read(&[relation], &[])
 }
 
 /// Goes the way from options and gateway to a status, on a cluster with that in it.

@@ -9,23 +9,28 @@ use kube::core::GroupVersionKind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cluster, Refusal};
+use super::{Cluster, Needs, Refusal};
 use crate::config::manifest;
 use crate::config::value::GatewayName;
-use crate::istio::listeners::Listeners;
-use crate::istio::{Gateway, ports};
+use crate::gateway_api;
+use crate::istio::ports;
 use crate::observed::{Identity, Observed, Ports};
-use crate::render::route_name;
+use crate::render::{Language, route_name};
 use crate::seldon::DEFAULT_GRPC_PORT;
 use crate::steps::Kind;
 
 impl Cluster {
     /// Looks at all that a plan and its verdict need. Four requests when nothing has to be found out: lists, so that
-    /// a hundred models cost as many as one. Secrets are looked for where they are needed or some may be left over.
+    /// a hundred models cost as many as one. Secrets and HTTPRoutes are looked for where they are needed or some may be left over.
     ///
     /// # Errors
     /// When a list or the gateway cannot be read.
-    pub async fn observe(&self, gateways: &BTreeSet<GatewayName>, secrets: bool) -> Result<Observed, Refusal> {
+    pub async fn observe(
+        &self,
+        gateways: &BTreeSet<GatewayName>,
+        language: Language,
+        secrets: bool,
+    ) -> Result<Observed, Refusal> {
         let seldon_deployments = self
             .list::<DynamicObject>(
                 &Kind::SeldonDeployment.resource(),
@@ -36,7 +41,12 @@ impl Cluster {
         // Of all namespaces: whoever shares the gateway may be anywhere.
         let virtual_services = self
             .list::<DynamicObject>(&Kind::VirtualService.resource(), None, &ListParams::default())
-            .await?;
+            .await;
+        let virtual_services = match virtual_services {
+            // Who speaks the Gateway API need not be Istio.
+            Err(Refusal::NoKind { .. }) if language == Language::GatewayApi => Vec::new(),
+            found => found?,
+        };
         let mut observed = Observed {
             owner: owner(&self.identity, &seldon_deployments),
             seldon_deployments,
@@ -45,9 +55,12 @@ impl Cluster {
             ..Observed::default()
         };
         for gateway in gateways {
-            if let Some(listeners) = self.gateway(gateway).await? {
+            if let Some(listeners) = self.gateway(gateway, language).await? {
                 observed.gateways.insert(gateway.clone(), listeners);
             }
+        }
+        if language == Language::GatewayApi || self.has_http_routes(&observed) {
+            observed.http_routes = self.http_routes().await?;
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
         if secrets || self.has_secrets(&observed) {
@@ -108,47 +121,31 @@ impl Cluster {
         }
     }
 
-    /// Our objects in our namespace, for their removal. Secrets are looked for only where there may be some.
+    /// Our objects in our namespace, for their removal. Secrets and HTTPRoutes are looked for only where there may be some.
     ///
     /// # Errors
     /// When they cannot be listed. A kind that the cluster does not know has none.
-    pub async fn observe_ours(&self, secrets: bool) -> Result<Observed, Refusal> {
-        let mut found = Vec::new();
-        for kind in [Kind::VirtualService, Kind::SeldonDeployment] {
-            let parameters = ListParams::default().labels(&self.identity.selector());
-            let list = self
-                .list(&kind.resource(), Some(&self.identity.namespace), &parameters)
-                .await;
-            found.push(match list {
-                Err(Refusal::NoKind { .. }) => Vec::new(),
-                list => list?,
-            });
-        }
+    pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, Refusal> {
         let mut observed = Observed {
-            seldon_deployments: found.pop().unwrap_or_default(),
-            virtual_services: found.pop().unwrap_or_default(),
+            virtual_services: self.ours_of(Kind::VirtualService).await?,
+            seldon_deployments: self.ours_of(Kind::SeldonDeployment).await?,
             ..Observed::default()
         };
-        if secrets || self.has_secrets(&observed) {
+        if needs.http_routes || self.has_http_routes(&observed) {
+            observed.http_routes = self.ours_of(Kind::HttpRoute).await?;
+        }
+        if needs.secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
         }
         Ok(observed)
     }
 
-    async fn gateway(&self, gateway: &GatewayName) -> Result<Option<Listeners>, Refusal> {
-        let api: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &gateway.namespace,
-            &ApiResource::erase::<Gateway>(&()),
-        );
-        match self.call(|| api.get(&gateway.name)).await {
-            Ok(found) => {
-                let spec = found.data.get("spec").unwrap_or(&Value::Null);
-                let listeners = Listeners::read(spec, &gateway.namespace, &self.identity.namespace);
-                Ok(Some(listeners))
-            }
-            Err(Refusal::NotFound) => Ok(None),
-            Err(refusal) => Err(refusal),
+    async fn ours_of(&self, kind: Kind) -> Result<Vec<DynamicObject>, Refusal> {
+        let parameters = ListParams::default().labels(&self.identity.selector());
+        let namespace = Some(self.identity.namespace.as_str());
+        match self.list(&kind.resource(), namespace, &parameters).await {
+            Err(Refusal::NoKind { .. }) => Ok(Vec::new()),
+            list => list,
         }
     }
 
@@ -172,11 +169,19 @@ impl Cluster {
                     Some((Some(http), Some(grpc))) => Some(BTreeSet::from([http, grpc].map(u64::from))),
                     _ => None,
                 };
-                let routed = observed
-                    .virtual_service(&self.identity, &route_name(&name))
-                    .map(|route| ports(&route.data));
+                let route = route_name(&name);
+                let of_istio = observed.virtual_service(&self.identity, &route);
+                let of_gateway = observed.http_route_in(&self.identity.namespace, &route);
+                let routed: Vec<BTreeSet<u64>> = [
+                    of_istio.map(|route| ports(&route.data)),
+                    of_gateway.map(|route| gateway_api::ports(&route.data)),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
                 // An explainer has a port of its own beside them.
-                let agree = said.zip(routed).is_some_and(|(said, routed)| said.is_subset(&routed));
+                let agree = said.is_some_and(|said| routed.iter().all(|routed| said.is_subset(routed)));
+                let agree = agree && !routed.is_empty();
                 !observed.state(&name).state.is_empty() && !agree
             })
     }

@@ -7,6 +7,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use kube::api::{Api, PostParams};
 
 use super::{Cluster, Refusal};
+use crate::gateway_api;
 
 /// A right: a verb on a kind of object, in our namespace or everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,14 +22,24 @@ pub struct Right {
     pub everywhere: bool,
 }
 
+/// For what beside a model's own objects rights are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Whether there are Secrets of ours, or are to be.
+    pub secrets: bool,
+    /// The same of HTTPRoutes.
+    pub http_routes: bool,
+}
+
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb, self.resource)
+        write!(f, "{} {}", self.verb, self.kind())
     }
 }
 
 pub(super) const SELDON: &str = "machinelearning.seldon.io";
 pub(super) const ISTIO: &str = "networking.istio.io";
+pub(super) const GATEWAY_API: &str = gateway_api::GROUP;
 
 const fn here(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
     Right {
@@ -82,12 +93,32 @@ pub const WATCHES: [Right; 5] = [
     here("watch", "", "pods"),
 ];
 
-/// All that is needed, with Secrets or without.
-pub fn rights(secrets: bool) -> impl Iterator<Item = Right> {
-    RIGHTS.into_iter().chain(SECRETS.into_iter().filter(move |_| secrets))
+/// What it does where the related gateway is one of the Gateway API.
+pub const HTTP_ROUTES: [Right; 5] = [
+    everywhere("list", GATEWAY_API, "httproutes"),
+    here("create", GATEWAY_API, "httproutes"),
+    here("patch", GATEWAY_API, "httproutes"),
+    here("delete", GATEWAY_API, "httproutes"),
+    everywhere("get", GATEWAY_API, "gateways"),
+];
+
+/// All that is needed.
+pub fn rights(needs: Needs) -> impl Iterator<Item = Right> {
+    let secrets = SECRETS.into_iter().filter(move |_| needs.secrets);
+    let http_routes = HTTP_ROUTES.into_iter().filter(move |_| needs.http_routes);
+    RIGHTS.into_iter().chain(secrets).chain(http_routes)
 }
 
 impl Right {
+    /// Its kind as kubectl takes it, with the group where there is another one of that name.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match (self.resource, self.group) {
+            ("gateways", GATEWAY_API) => format!("{}.{}", self.resource, self.group),
+            (resource, _) => resource.to_owned(),
+        }
+    }
+
     /// Whether it changes anything.
     #[must_use]
     pub fn writes(&self) -> bool {
@@ -128,11 +159,11 @@ impl Cluster {
         Ok(missing)
     }
 
-    /// Says what is missing where a request was forbidden, Secrets being needed or not.
-    pub async fn explain(&self, refusal: Refusal, secrets: bool) -> Refusal {
+    /// Says what is missing of all that is needed where a request was forbidden.
+    pub async fn explain(&self, refusal: Refusal, needs: Needs) -> Refusal {
         match refusal {
             Refusal::Forbidden { why, .. } => Refusal::Forbidden {
-                missing: self.missing(rights(secrets)).await.unwrap_or_default(),
+                missing: self.missing(rights(needs)).await.unwrap_or_default(),
                 why,
             },
             other => other,

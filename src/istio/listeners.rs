@@ -14,6 +14,8 @@ pub struct Listeners {
     pub http: bool,
     /// Whether one takes HTTPS.
     pub https: bool,
+    /// Whether its controller says that nothing takes requests for it yet; of an Istio Gateway nobody does.
+    pub down: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::config::value::GatewayName;
 use crate::config::{self, Config};
 use crate::observed::Identity;
-use crate::render::{Route, Site, label, plan};
+use crate::render::{Language, Provider, Route, Site, label, plan};
 use crate::steps;
 
 mod fleet;
@@ -48,7 +48,7 @@ impl Scene {
             gateway: RelatedGateway::Named {
                 gateway: gateway_name(),
                 up: true,
-                application: "istio-pilot".into(),
+                by: Provider::new("istio-pilot", Language::Istio),
             },
             observed: Observed::default(),
             refused: BTreeMap::new(),
@@ -253,10 +253,10 @@ fn each_state_of_the_gateway_has_its_words() {
         ],
     );
 
-    scene.gateway = RelatedGateway::Silent("istio-pilot".into());
+    scene.gateway = RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio));
     assert!(scene.says().starts_with("waiting: istio-pilot has not said"));
 
-    scene.gateway = RelatedGateway::Several(vec!["a".into(), "b".into()]);
+    scene.gateway = RelatedGateway::Several(["a", "b"].map(|name| Provider::new(name, Language::Istio)).into());
     has(
         &scene.says(),
         &["blocked: gateway-info is related to a and b", "juju remove-relation"],
@@ -266,7 +266,7 @@ fn each_state_of_the_gateway_has_its_words() {
     scene.gateway = RelatedGateway::Named {
         gateway: gateway_name(),
         up: false,
-        application: "istio-pilot".into(),
+        by: Provider::new("istio-pilot", Language::Istio),
     };
     assert!(scene.says().starts_with("waiting: the gateway istio/gate is not up"));
 

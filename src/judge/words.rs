@@ -6,9 +6,10 @@ use super::Case;
 use crate::cluster::{Refusal, Right};
 use crate::config::Model;
 use crate::config::value::GatewayName;
+use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
 use crate::juju::State;
-use crate::render::{PlannedModel, RelatedGateway};
+use crate::render::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
 use crate::steps::{Delete, Kind, Obstacle};
 
@@ -52,6 +53,8 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
         Refusal::NoKind { kind } => blocked(if kind.starts_with("Seldon") {
             "Seldon Core is not installed (the cluster knows no SeldonDeployment): juju deploy seldon-core --trust"
                 .to_owned()
+        } else if kind == Kind::HttpRoute.word() {
+            format!("the Gateway API is not installed (the cluster knows no {kind}): juju deploy istio-k8s --trust")
         } else {
             format!("Istio is not installed (the cluster knows no {kind}): juju deploy istio-pilot --trust")
         }),
@@ -79,10 +82,10 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
 
 /// Rights by kind: `list, create seldondeployments; get gateways`.
 fn rights(missing: &[Right]) -> String {
-    let mut by_kind: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+    let mut by_kind: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
     for right in missing {
         by_kind
-            .entry((right.everywhere, right.resource))
+            .entry((right.everywhere, right.kind()))
             .or_default()
             .push(right.verb);
     }
@@ -94,7 +97,7 @@ fn rights(missing: &[Right]) -> String {
         })
         .collect();
     // Seldon's and Istio's kinds say more to an operator than pods and services.
-    parts.sort_by_key(|part| !(part.contains("seldon") || part.contains("virtual")));
+    parts.sort_by_key(|part| !(part.contains("seldon") || part.contains("virtual") || part.contains("httproutes")));
     parts.join(", ")
 }
 
@@ -114,7 +117,7 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
                 .map_or("somebody else".to_owned(), |owner| format!("application {owner}"));
             let another = match kind {
                 Kind::Secret => "",
-                Kind::SeldonDeployment | Kind::VirtualService => "take another name, or ",
+                Kind::SeldonDeployment | Kind::VirtualService | Kind::HttpRoute => "take another name, or ",
             };
             let kind = kind.word();
             format!(
@@ -122,11 +125,13 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
                 kind.to_lowercase()
             )
         }
-        Obstacle::GrpcRival { host, route } => {
-            format!("{model}: grpc-host {host} is taken by VirtualService {route} on the same gateway: {mend_host}")
+        Obstacle::GrpcRival { host, kind, route } => {
+            let kind = kind.word();
+            format!("{model}: grpc-host {host} is taken by {kind} {route} on the same gateway: {mend_host}")
         }
-        Obstacle::Rival { prefix, route } => {
-            format!("{model}: prefix {prefix} is taken by VirtualService {route} on the same gateway: {mend}")
+        Obstacle::Rival { prefix, kind, route } => {
+            let kind = kind.word();
+            format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {mend}")
         }
         Obstacle::Hidden { route } => format!(
             "{model}: VirtualService {route} is older and takes every path, and Istio before 1.15 asks it first; it must be made anew after this one: kubectl delete virtualservice -n {}",
@@ -164,8 +169,9 @@ pub fn retired(case: &Case) -> Vec<(State, String)> {
 /// There is a name for the gateway, but no gateway.
 pub fn no_gateway(case: &Case, model: &Model, gateway: &GatewayName) -> (State, String) {
     match case.gateway {
-        RelatedGateway::Named { application, .. } if model.gateway.is_none() => waiting(format!(
-            "the gateway {gateway} does not exist yet; {application} makes it"
+        RelatedGateway::Named { by, .. } if model.gateway.is_none() => waiting(format!(
+            "the gateway {gateway} does not exist yet; {} makes it",
+            by.application
         )),
         _ => blocked(format!(
             "there is no Istio Gateway {gateway}: {}",
@@ -205,21 +211,113 @@ pub fn gateway_down(gateway: &GatewayName, application: &str) -> (State, String)
 }
 
 /// There is no name for the gateway.
-pub fn unknown_gateway(case: &Case, model: &str) -> (State, String) {
+pub fn unknown_gateway(case: &Case, model: &Model) -> (State, String) {
     let application = case.application;
+    if let (Some(named), Some(by)) = (&model.gateway, case.gateway.by_metadata()) {
+        return blocked(two_gateways(case, model, named, by));
+    }
     match case.gateway {
-        RelatedGateway::Silent(other) => waiting(format!(
-            "{other} has not said which gateway to use; it does within its update-status"
-        )),
-        RelatedGateway::Several(others) => blocked(format!(
-            "gateway-info is related to {}; juju remove-relation {application}:gateway-info {}, or juju config {application} gateway=namespace/name",
-            others.join(" and "),
-            others.last().map(String::as_str).unwrap_or_default()
-        )),
+        RelatedGateway::Silent(by) => waiting(match by.language {
+            Language::Istio => format!(
+                "{} has not said which gateway to use; it does within its update-status",
+                by.application
+            ),
+            Language::GatewayApi => format!(
+                "{other} has not said which gateway to use; it does once its gateway takes requests: look at juju status {other}",
+                other = by.application
+            ),
+        }),
+        RelatedGateway::Several(all) => blocked(several_gateways(case, all)),
         RelatedGateway::Missing | RelatedGateway::Named { .. } => blocked(format!(
-            "{model} has no gateway, so nobody reaches it: juju relate {application}:gateway-info istio-pilot, or juju config {application} gateway=namespace/name"
+            "{} has no gateway, so nobody reaches it: juju relate {application}:gateway-info istio-pilot, or {application}:gateway-metadata istio-ingress-k8s, or juju config {application} gateway=namespace/name",
+            model.name
         )),
     }
+}
+
+/// An option names an Istio Gateway, and a relation one of the Gateway API.
+fn two_gateways(case: &Case, model: &Model, named: &GatewayName, by: &Provider) -> String {
+    let (name, application) = (&model.name, case.application);
+    let without = if model.is_entry {
+        format!("take gateway out and juju config {application} models=@models.yaml")
+    } else {
+        format!("juju config {application} --reset gateway")
+    };
+    format!(
+        "{name}: gateway={named} is an Istio Gateway, and {} is related for another, of the Gateway API; for that: {without}; for this: {}",
+        by.application,
+        unrelate(application, by)
+    )
+}
+
+fn several_gateways(case: &Case, all: &[Provider]) -> String {
+    let application = case.application;
+    let last = all.last().map(|last| unrelate(application, last)).unwrap_or_default();
+    if all.iter().all(|provider| provider.language == Language::Istio) {
+        let names: Vec<&str> = all.iter().map(|provider| provider.application.as_str()).collect();
+        return format!(
+            "gateway-info is related to {}; {last}, or juju config {application} gateway=namespace/name",
+            names.join(" and ")
+        );
+    }
+    let related = |provider: &Provider| format!("{} to {}", provider.language.endpoint(), provider.application);
+    let names: Vec<String> = all.iter().map(related).collect();
+    let ways: Vec<String> = all.iter().map(|provider| unrelate(application, provider)).collect();
+    format!(
+        "there is to be one gateway, but related are {}: {}",
+        names.join(" and "),
+        ways.join(", or ")
+    )
+}
+
+fn unrelate(application: &str, provider: &Provider) -> String {
+    format!(
+        "juju remove-relation {application}:{} {}",
+        provider.language.endpoint(),
+        provider.application
+    )
+}
+
+/// What the controller of a gateway says of a route that requests do not take yet.
+pub fn not_taken(case: &Case, model: &str, gateway: &GatewayName, acceptance: &Acceptance) -> Option<(State, String)> {
+    let by = case
+        .gateway
+        .by_metadata()
+        .map(|by| by.application.as_str())
+        .unwrap_or_default();
+    match acceptance {
+        Acceptance::Taken => None,
+        Acceptance::Unheard => Some(waiting(format!(
+            "{model}: the gateway {gateway} has not taken up its HTTPRoute yet; if this stays, look at juju status {by}"
+        ))),
+        Acceptance::Refused(why) => Some(blocked(format!(
+            "{model}: the gateway {gateway} does not take its HTTPRoute ({why}): look at juju status {by}"
+        ))),
+        Acceptance::Astray(why) => Some(waiting(format!(
+            "{model}: the gateway {gateway} finds no way to it ({why})"
+        ))),
+    }
+}
+
+/// Something was asked for that an HTTPRoute cannot say.
+pub fn unsaid(case: &Case, model: &Model, unsaid: Unsaid) -> (State, String) {
+    let (name, application) = (&model.name, case.application);
+    blocked(match unsaid {
+        Unsaid::Retries => {
+            let without = if model.is_entry {
+                format!("take retries out and juju config {application} models=@models.yaml")
+            } else {
+                format!("juju config {application} --reset retries")
+            };
+            format!(
+                "{name}: retries is left out, as the Gateway API has no word for it, and Istio tries again as it likes: {without}"
+            )
+        }
+        Unsaid::PartOfCopies => format!(
+            "{name}: shadow gets no copies, as the Gateway API has no word for a part of them: {}",
+            model.set_in(application, crate::seldon::SHADOW, "weight", "100")
+        ),
+    })
 }
 
 /// A hook tool failed, so what is asked for is not known.

@@ -56,7 +56,7 @@ pub fn keep(planned: &mut PlannedModel, observed: &Observed) {
     }
 }
 
-/// A planned object that keeps what the live one says of what it served, and of its Secrets.
+/// A planned object that keeps what the live one says of what it served, and of its Secrets and its HTTPRoute.
 #[must_use]
 pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
     let mut planned = planned.clone();
@@ -64,7 +64,7 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
         return planned;
     };
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        for key in [label::SERVES, label::SERVED_BEFORE, label::SECRETS] {
+        for key in [label::SERVES, label::SERVED_BEFORE, label::SECRETS, label::HTTP_ROUTE] {
             match live.annotations().get(key) {
                 Some(text) => annotations.insert(key.to_owned(), text.clone().into()),
                 None => annotations.remove(key),

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
 
 use super::objects::metadata;
 use super::traffic::{Share, Traffic};
-use super::{PlannedModel, Site, route_name};
+use super::{PlannedModel, Route, Site, label, route_name};
 use crate::config::Model;
 use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
 use crate::istio::{
     Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
     VirtualService, VirtualServiceSpec, authority,
 };
+use crate::observed::Observed;
 
 /// Where an explainer answers, below its model's prefix.
 const EXPLAINER: &str = "explainer/";
@@ -199,4 +202,32 @@ fn of_the_page(model: &Model) -> HttpMatch {
         headers: [("referer".to_owned(), from)].into(),
         uri: Some(Text::Prefix("/v2/".to_owned())),
     }
+}
+
+/// Writes down in a planned SeldonDeployment whether there is an HTTPRoute of ours for it, so that a hook need not look for one where
+/// there is none.
+pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
+    let ours = [
+        (label::APPLICATION, &site.application),
+        (label::MODEL_UUID, &site.model_uuid),
+        (label::MODEL, &planned.model.name),
+    ];
+    let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));
+    let there = observed.http_routes.iter().any(is_ours);
+    if !there && !matches!(planned.route, Route::SetHttp(_)) {
+        return;
+    }
+    let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(label::HTTP_ROUTE.to_owned(), json!("kept"));
+    }
+}
+
+/// Whether a SeldonDeployment says that there is an HTTPRoute of ours for it, or was when it was written.
+#[must_use]
+pub fn is_marked(object: &DynamicObject) -> bool {
+    object.annotations().contains_key(label::HTTP_ROUTE)
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{PlannedModel, PlannedPredictor, Site, route_name};
+use super::{Language, PlannedModel, PlannedPredictor, Site, route_name};
 use crate::config::Model;
-use crate::istio::general;
+use crate::gateway_api;
 use crate::observed::{Observed, Ports};
 use crate::ready;
 use crate::seldon::CANARY;
@@ -61,21 +62,27 @@ impl Live {
                 (!read.shadow).then(|| (read.service(&model.name), written.clone()))
             })
             .collect();
-        let route = observed.virtual_service_in(&site.namespace, &route_name(&model.name));
-        let reached = route
-            .and_then(|route| route.data.pointer("/spec/http")?.as_array())
-            .into_iter()
-            .flatten()
-            .flat_map(destinations)
-            .map(|(service, _)| service)
-            .collect();
+        let name = route_name(&model.name);
+        let rules = |route: Option<&DynamicObject>, at: &str, read: fn(&Value) -> Vec<(String, u8)>| {
+            let rules = route?.data.pointer(at)?.as_array()?;
+            Some(rules.iter().map(read).collect::<Vec<_>>())
+        };
+        let of_istio = observed.virtual_service_in(&site.namespace, &name);
+        let of_istio = rules(of_istio, "/spec/http", destinations);
+        let of_gateway = observed.http_route_in(&site.namespace, &name);
+        let of_gateway = rules(of_gateway, "/spec/rules", gateway_api::destinations);
+        // While one takes over from the other both are there, and the new one counts.
+        let both = match site.gateway.language() {
+            Language::Istio => [of_istio, of_gateway],
+            Language::GatewayApi => [of_gateway, of_istio],
+        };
+        let mut both = both.into_iter().flatten().peekable();
+        // The last is that for all requests.
+        let routed = both.peek().and_then(|rules| rules.last()).cloned();
         Self {
             predictors,
-            routed: route
-                .and_then(|route| general(&route.data))
-                .map(destinations)
-                .unwrap_or_default(),
-            reached,
+            routed: routed.unwrap_or_default(),
+            reached: both.flatten().flatten().map(|(service, _)| service).collect(),
         }
     }
 }

@@ -78,6 +78,29 @@ pub fn additions(wanted: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -
     (!by.is_empty()).then_some(Additions { by, patch })
 }
 
+/// A merge patch that takes out parts of the spec that are not wanted and that nobody is said to have set. An istiod that writes the status
+/// of an HTTPRoute in another version than ours makes the API server forget what of its spec is ours, and an apply then leaves what it does
+/// not name (seen of Istio 1.22, which writes v1beta1, with Kubernetes 1.34).
+pub fn ownerless(wanted: &Value, live: &DynamicObject) -> Option<Value> {
+    let wanted = wanted.get("spec")?.as_object()?;
+    let is_owned = |field: &str| {
+        let mut entries = live.metadata.managed_fields.iter().flatten();
+        let pointer = format!("/f:spec/f:{field}");
+        entries.any(|entry| {
+            entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0.pointer(&pointer).is_some())
+        })
+    };
+    let fields = live.data.get("spec")?.as_object()?.keys();
+    let ownerless: Map<String, Value> = fields
+        .filter(|field| !wanted.contains_key(*field) && !is_owned(field))
+        .map(|field| (field.clone(), Value::Null))
+        .collect();
+    (!ownerless.is_empty()).then(|| serde_json::json!({"spec": ownerless}))
+}
+
 /// Puts null where a field is not wanted. Whether there is any.
 fn unset(fields: &Value, wanted: &Value, patch: &mut Map<String, Value>) -> bool {
     let mut any = false;
@@ -290,6 +313,21 @@ mod tests {
         assert_eq!(found("manager", added), None);
         let elsewhere = json!({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:list": {}}});
         assert_eq!(found("kubectl-edit", elsewhere), None);
+    }
+
+    #[test]
+    fn what_nobody_is_said_to_have_set_is_taken_out() {
+        let found = |change: fn(&mut Value)| ownerless(&wanted(), &live(change));
+        assert_eq!(found(|_| ()), None);
+        assert_eq!(
+            found(|v| v["spec"]["hostnames"] = json!(["a.example"])),
+            Some(json!({"spec": {"hostnames": null}}))
+        );
+        let owned = |v: &mut Value| {
+            v["spec"]["hostnames"] = json!(["a.example"]);
+            v["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:hostnames"] = json!({});
+        };
+        assert_eq!(found(owned), None);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
 use super::Kind;
+use super::routes::Claims;
 use crate::config::value::GatewayName;
+use crate::gateway_api;
 use crate::istio::rival::Claim;
 use crate::observed::{Identity, Observed, claim};
-use crate::render::{PlannedModel, label, route_name};
+use crate::render::{PlannedModel, Route, label, route_name};
 
 /// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +23,22 @@ pub enum Obstacle {
         /// The application that made it, if it is one of this charm.
         application: Option<String>,
     },
-    /// Its requests are claimed by a VirtualService that is not ours.
+    /// Its requests are claimed by a route that is not ours.
     Rival {
         /// The prefix that was asked for.
         prefix: String,
-        /// The VirtualService, as `namespace/name`.
+        /// The kind of the route.
+        kind: Kind,
+        /// The route, as `namespace/name`.
         route: String,
     },
-    /// Its calls over gRPC are claimed by a VirtualService that is not ours.
+    /// Its calls over gRPC are claimed by a route that is not ours.
     GrpcRival {
         /// The host that was asked for.
         host: String,
-        /// The VirtualService, as `namespace/name`.
+        /// The kind of the route.
+        kind: Kind,
+        /// The route, as `namespace/name`.
         route: String,
     },
     /// An older route takes every path, and this Istio asks it first.
@@ -42,10 +48,17 @@ pub enum Obstacle {
     },
 }
 
-/// The first thing that stands in the way of a model; `claims` are those of VirtualServices that stay beside it.
-pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &[Claim]) -> Option<Obstacle> {
+/// The first thing that stands in the way of a model; `claims` are those of routes that stay beside it.
+pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Obstacle> {
     let name = &planned.model.name;
-    let route = observed.virtual_service(identity, &route_name(name));
+    let by_gateway_api = matches!(planned.route, Route::SetHttp(_));
+    let (kind, route) = if by_gateway_api {
+        let route = observed.http_route_in(&identity.namespace, &route_name(name));
+        (Kind::HttpRoute, route)
+    } else {
+        let route = observed.virtual_service(identity, &route_name(name));
+        (Kind::VirtualService, route)
+    };
     let foreign = |kind, object: Option<&DynamicObject>| {
         object
             .filter(|object| !identity.owns(object))
@@ -58,11 +71,51 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
     let mut secrets = planned.secrets.iter();
     foreign(Kind::SeldonDeployment, observed.seldon_deployment(name))
         .or_else(|| secrets.find_map(|secret| foreign(Kind::Secret, observed.secret(&secret.name))))
-        .or_else(|| foreign(Kind::VirtualService, route))
+        .or_else(|| foreign(kind, route))
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
-            rival(planned, gateway, route.map(claim).as_ref(), observed, claims)
+            if by_gateway_api {
+                let ours = route.map(gateway_api::rival::Claim::read);
+                http_rival(planned, gateway, ours.as_ref(), &claims.gateway)
+            } else {
+                rival(planned, gateway, route.map(claim).as_ref(), observed, &claims.istio)
+            }
         })
+}
+
+/// Whoever gets requests of ours at a gateway of the Gateway API.
+fn http_rival(
+    planned: &PlannedModel,
+    gateway: &GatewayName,
+    ours: Option<&gateway_api::rival::Claim>,
+    claims: &[gateway_api::rival::Claim],
+) -> Option<Obstacle> {
+    let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
+    // Ours counts as the older one only for what it has already.
+    let with_prefix = ours.filter(|ours| ours.has(gateway, hosts, prefix));
+    let older = |claim: &gateway_api::rival::Claim, ours: Option<&gateway_api::rival::Claim>| {
+        ours.is_none_or(|ours| claim.goes_before(ours))
+    };
+    let place = |claim: &gateway_api::rival::Claim| format!("{}/{}", claim.namespace, claim.name);
+    let takes = |claim: &&gateway_api::rival::Claim| {
+        claim.is_below(gateway, hosts, prefix) || (claim.has(gateway, hosts, prefix) && older(claim, with_prefix))
+    };
+    let rival = claims.iter().find(takes).map(|claim| Obstacle::Rival {
+        prefix: prefix.to_string(),
+        kind: Kind::HttpRoute,
+        route: place(claim),
+    });
+    rival.or_else(|| {
+        let host = planned.model.grpc_host.as_ref()?;
+        let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
+        let takes =
+            |claim: &&gateway_api::rival::Claim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
+        claims.iter().find(takes).map(|claim| Obstacle::GrpcRival {
+            host: host.clone(),
+            kind: Kind::HttpRoute,
+            route: place(claim),
+        })
+    })
 }
 
 fn rival(
@@ -83,6 +136,7 @@ fn rival(
         .find(goes_before_us)
         .map(|claim| Obstacle::Rival {
             prefix: model.prefix.to_string(),
+            kind: Kind::VirtualService,
             route: place(claim),
         });
     let hidden = || {
@@ -115,6 +169,7 @@ fn rival_for_calls(
         .find(|claim| claim.is_nearer(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
         .map(|claim| Obstacle::GrpcRival {
             host: host.clone(),
+            kind: Kind::VirtualService,
             route: format!("{}/{}", claim.namespace, claim.name),
         })
 }

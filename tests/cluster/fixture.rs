@@ -15,7 +15,7 @@ use site::apiserver::{self, ApiServer};
 use site::assets;
 use tokio::runtime::Runtime;
 
-use crate::support::kinds::{deployment, sdep, vs};
+use crate::support::kinds::{deployment, http_route, sdep, vs};
 use crate::support::{Edge, status};
 
 /// Made once, by a thread that stays: the servers end with this process.
@@ -88,11 +88,13 @@ impl DerefMut for Live {
 /// Its routes go with it: every charm looks at those of all namespaces.
 impl Drop for Live {
     fn drop(&mut self) {
-        let routes = self.api(&vs());
-        let (parameters, every) = (DeleteParams::default(), ListParams::default());
-        let all = routes.delete_collection(&parameters, &every);
-        // Where there are none to delete, or no server any more, so be it.
-        let _ = self.runtime.block_on(all);
+        for routes in [vs(), http_route()] {
+            let routes = self.api(&routes);
+            let (parameters, every) = (DeleteParams::default(), ListParams::default());
+            let all = routes.delete_collection(&parameters, &every);
+            // Where there are none to delete, or no server any more, so be it.
+            let _ = self.runtime.block_on(all);
+        }
     }
 }
 
@@ -342,7 +344,7 @@ impl Live {
     /// The resource version of every object of ours: the same as long as nothing was written.
     pub fn versions(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
-        for resource in [sdep(), vs()] {
+        for resource in [sdep(), vs(), http_route()] {
             let list = self.wait(self.api(&resource).list(&ListParams::default())).unwrap();
             all.extend(list.iter().map(|o| (o.name_any(), o.resource_version().unwrap())));
         }

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::fixture::Live;
+use crate::gateway_api::{integrate, leave_pilot, says_gateway, serves};
 use crate::support::has;
 
 #[test]
@@ -128,4 +129,51 @@ fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written(
         &["blocked: iris: juju trust iris", "create/patch/delete virtualservices"],
     );
     assert!(live.sdep("iris").is_none(), "no half of a model");
+}
+
+/// The charm behind istio-ingress-k8s, without any right yet.
+fn behind_ingress(model: &str) -> Live {
+    let mut live = Live::untrusted(model);
+    leave_pilot(&mut live);
+    let id = integrate(&mut live);
+    says_gateway(&mut live, id);
+    live
+}
+
+#[test]
+fn rights_on_http_routes_are_missed_only_at_a_gateway_of_the_gateway_api() {
+    let mut live = behind_ingress("unrouted");
+    grant(&live, |rule| !rule.to_string().contains("gateway.networking.k8s.io"));
+    let run = live.hook("config-changed");
+    has(
+        &run.status.message,
+        &["juju trust iris --scope=cluster", "create/patch/delete httproutes"],
+    );
+    has(
+        &run.logged("WARNING").collect::<Vec<_>>().join("\n"),
+        &[
+            "list httproutes of all namespaces",
+            "get gateways.gateway.networking.k8s.io of all namespaces",
+        ],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+    // With istio-pilot they are of no use.
+    live.world
+        .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
+        .unwrap();
+    live.wait(live.cluster.apply_gateway("unrouted", "gate")).unwrap();
+    live.config(&[("gateway", "unrouted/gate")]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+}
+
+#[test]
+fn the_rights_of_rbac_yaml_are_enough_behind_istio_ingress_k8s() {
+    let mut live = behind_ingress("granted-ingress");
+    grant(&live, |_| true);
+    has(&serves(&mut live), &["active"]);
+    live.config(&[("models", "{b: {}}")]);
+    has(&serves(&mut live), &["active: b serves"]);
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+    assert_eq!(live.versions(), []);
 }

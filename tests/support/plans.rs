@@ -21,18 +21,31 @@ pub fn site() -> Site {
         namespace: "edge".into(),
         application: "iris".into(),
         model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
-        gateway: RelatedGateway::read(&[relation(&[
-            ("gateway_name", "kubeflow-gateway"),
-            ("gateway_namespace", "kubeflow"),
-        ])]),
+        gateway: RelatedGateway::read(
+            &[relation(&[
+                ("gateway_name", "kubeflow-gateway"),
+                ("gateway_namespace", "kubeflow"),
+            ])],
+            &[],
+        ),
         tracing: None,
         owner: None,
+    }
+}
+
+/// The same site with istio-ingress-k8s in the place of istio-pilot.
+pub fn site_of_ingress() -> Site {
+    let metadata = json!({"namespace": "ingress", "gateway_name": "istio-ingress-k8s"}).to_string();
+    Site {
+        gateway: RelatedGateway::read(&[], &[relation(&[("metadata", &metadata)])]),
+        ..site()
     }
 }
 
 pub fn objects(planned: &PlannedModel) -> Value {
     let route = match &planned.route {
         Route::Set(route) => serde_json::to_value(route).unwrap(),
+        Route::SetHttp(route) => serde_json::to_value(route).unwrap(),
         other => json!(format!("{other:?}")),
     };
     json!({"model": planned.deployment, "route": route})

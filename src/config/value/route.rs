@@ -227,6 +227,21 @@ impl fmt::Display for Milliseconds {
     }
 }
 
+impl Milliseconds {
+    /// In whole numbers with their units, as the Gateway API reads it.
+    #[must_use]
+    pub fn in_whole_numbers(self) -> String {
+        let part = |amount: u64, unit: &str| {
+            if amount == 0 {
+                String::new()
+            } else {
+                format!("{amount}{unit}")
+            }
+        };
+        part(self.0 / 1000, "s") + &part(self.0 % 1000, "ms")
+    }
+}
+
 /// A time with its unit: `500ms`, `30s`, `1.5s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Milliseconds, Rule> {
     const HOUR: f64 = 3_600_000.0;

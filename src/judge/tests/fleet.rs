@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Scene, has};
 use crate::cluster::Refusal;
-use crate::render::RelatedGateway;
+use crate::render::{Language, Provider, RelatedGateway};
 
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
 
@@ -41,7 +41,7 @@ fn many_models_are_counted_and_the_worst_is_named() {
 #[test]
 fn one_trouble_of_all_is_told_once() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
-    scene.gateway = RelatedGateway::Silent("istio-pilot".into());
+    scene.gateway = RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio));
     let verdict = scene.verdict();
     assert_eq!(verdict.troubles.len(), 1, "{:#?}", verdict.troubles);
 }

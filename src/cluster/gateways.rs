@@ -1,0 +1,51 @@
+//! Gateways of both kinds, and the routes of that which is not asked for in every hook.
+
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use serde_json::Value;
+
+use super::{Cluster, Refusal};
+use crate::config::value::GatewayName;
+use crate::istio::listeners::Listeners;
+use crate::observed::Observed;
+use crate::render::{Language, route};
+use crate::steps::Kind;
+use crate::{gateway_api, istio};
+
+impl Cluster {
+    /// What a gateway takes, if it is there.
+    pub(super) async fn gateway(
+        &self,
+        gateway: &GatewayName,
+        language: Language,
+    ) -> Result<Option<Listeners>, Refusal> {
+        let resource = match language {
+            Language::Istio => ApiResource::erase::<istio::Gateway>(&()),
+            Language::GatewayApi => ApiResource::erase::<gateway_api::Gateway>(&()),
+        };
+        let of: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &gateway.namespace, &resource);
+        let found = match self.call(|| of.get(&gateway.name)).await {
+            Ok(found) => found,
+            Err(Refusal::NotFound) => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Some(match language {
+            Language::Istio => {
+                let spec = found.data.get("spec").unwrap_or(&Value::Null);
+                Listeners::read(spec, &gateway.namespace, &self.identity.namespace)
+            }
+            Language::GatewayApi => gateway_api::listeners(&found.data),
+        }))
+    }
+
+    /// Whether there are HTTPRoutes of ours, or may be, by what our SeldonDeployments say.
+    pub(super) fn has_http_routes(&self, observed: &Observed) -> bool {
+        let mut all = observed.seldon_deployments.iter();
+        all.any(|object| self.identity.owns(object) && route::is_marked(object))
+    }
+
+    /// The HTTPRoutes of all namespaces: whoever shares the gateway may be anywhere.
+    pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, Refusal> {
+        let resource = Kind::HttpRoute.resource();
+        self.list(&resource, None, &ListParams::default()).await
+    }
+}

@@ -1,0 +1,114 @@
+//! What a gateway's controller says of a route.
+
+use kube::api::DynamicObject;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::GROUP;
+use crate::config::value::GatewayName;
+
+/// What has become of a route at a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Nothing was said yet of the route as it is now.
+    Unheard,
+    /// It is not taken, for this reason.
+    Refused(String),
+    /// It is taken, but leads to what is not there, as this says.
+    Astray(String),
+    /// Requests take it.
+    Taken,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    message: String,
+    observed_generation: i64,
+}
+
+impl Condition {
+    pub(super) fn holds(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// The condition of that kind.
+pub(super) fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
+    let all = conditions.into_iter().flatten();
+    all.filter_map(|condition| Condition::deserialize(condition).ok())
+        .find(|condition| condition.kind == kind)
+}
+
+/// What the controller of that gateway says of a route in the cluster.
+#[must_use]
+pub fn acceptance(route: &DynamicObject, gateway: &GatewayName) -> Acceptance {
+    let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
+    let is_it = |parent: &&Value| {
+        let text = |key: &str| parent.get("parentRef")?.get(key)?.as_str();
+        text("name") == Some(gateway.name.as_str())
+            && text("namespace").unwrap_or(namespace) == gateway.namespace
+            && text("group").unwrap_or(GROUP) == GROUP
+            && text("kind").unwrap_or("Gateway") == "Gateway"
+    };
+    let parents = route.data.pointer("/status/parents").and_then(Value::as_array);
+    let parent = parents.into_iter().flatten().find(is_it);
+    let conditions = parent.and_then(|parent| parent.get("conditions")?.as_array());
+    let of_now = |condition: &Condition| Some(condition.observed_generation) == route.metadata.generation;
+    let Some(accepted) = find(conditions, "Accepted").filter(of_now) else {
+        return Acceptance::Unheard;
+    };
+    if !accepted.holds() {
+        return Acceptance::Refused(accepted.message);
+    }
+    match find(conditions, "ResolvedRefs").filter(of_now) {
+        Some(resolved) if !resolved.holds() => Acceptance::Astray(resolved.message),
+        _ => Acceptance::Taken,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "data is taken as it is written")]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn acceptance_of(parent: Value, conditions: Value) -> Acceptance {
+        let route = json!({
+            "metadata": {"name": "iris-route", "namespace": "edge", "generation": 2},
+            "status": {"parents": [{"parentRef": parent, "controllerName": "istio.io/gateway-controller", "conditions": conditions}]},
+        });
+        let gateway = GatewayName {
+            namespace: "ingress".into(),
+            name: "istio-ingress-k8s".into(),
+        };
+        acceptance(&serde_json::from_value(route).unwrap(), &gateway)
+    }
+
+    #[test]
+    fn a_route_is_taken_when_its_gateway_says_so_of_it_as_it_is_now() {
+        let ours = json!({"name": "istio-ingress-k8s", "namespace": "ingress"});
+        let says = |kind: &str, status: &str, generation: i64| json!({"type": kind, "status": status, "message": "so it is", "observedGeneration": generation});
+        let accepted = says("Accepted", "True", 2);
+        let resolved = says("ResolvedRefs", "True", 2);
+        assert_eq!(
+            acceptance_of(ours.clone(), json!([accepted, resolved])),
+            Acceptance::Taken
+        );
+        for unheard in [json!([]), json!([says("Accepted", "True", 1)])] {
+            assert_eq!(acceptance_of(ours.clone(), unheard), Acceptance::Unheard);
+        }
+        let other = json!({"name": "istio-ingress-k8s"});
+        assert_eq!(acceptance_of(other, json!([accepted])), Acceptance::Unheard);
+        let refused = json!([says("Accepted", "False", 2), resolved]);
+        assert_eq!(
+            acceptance_of(ours.clone(), refused),
+            Acceptance::Refused("so it is".into())
+        );
+        let astray = json!([accepted, says("ResolvedRefs", "False", 2)]);
+        assert_eq!(acceptance_of(ours, astray), Acceptance::Astray("so it is".into()));
+    }
+}

@@ -1,0 +1,190 @@
+//! The HTTPRoute of a model: its VirtualService in the words of the Gateway API.
+//!
+//! It is our own, and not one that istio-ingress-k8s would write for us over `istio-ingress-route`: of what that interface can say, the
+//! charm drops weights, headers and hosts on the way to its routes (`canonical/istio-ingress-k8s-operator` a9ef964, `src/utils.py`,
+//! `normalize_istio_ingress_route_http_routes`), so that a canary of 10 percent would get half of the requests.
+
+use kube::Resource as _;
+
+use crate::config::Model;
+use crate::config::value::GatewayName;
+use crate::gateway_api::rival::HOST;
+use crate::gateway_api::{
+    Backend, Filter, GROUP, Gateway, HTTPRoute, Header, HeaderMatch, HeaderModifier, HttpRouteSpec, Match, Mirror,
+    ParentRef, PathMatch, PathModifier, Rule, Timeouts, UrlRewrite,
+};
+use crate::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
+
+/// What is asked for and has no place in an HTTPRoute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaid {
+    /// A number of retries.
+    Retries,
+    /// That a part of the requests is copied. None is.
+    PartOfCopies,
+}
+
+/// What of a model's route the standard channel of the Gateway API 1.2 cannot say.
+pub fn unsaid(model: &Model) -> Vec<Unsaid> {
+    let retries = model.retries.map(|_| Unsaid::Retries);
+    let shadow = model.shadow.as_ref().filter(|shadow| shadow.weight < 100);
+    retries
+        .into_iter()
+        .chain(shadow.map(|_| Unsaid::PartOfCopies))
+        .collect()
+}
+
+/// The same route at a gateway of the Gateway API.
+pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) -> HTTPRoute {
+    let hosts = &route.spec.hosts;
+    HTTPRoute {
+        metadata: route.metadata.clone(),
+        spec: HttpRouteSpec {
+            parent_refs: vec![ParentRef {
+                group: GROUP.to_owned(),
+                kind: Gateway::kind(&()).into_owned(),
+                namespace: gateway.namespace.clone(),
+                name: gateway.name.clone(),
+            }],
+            // No name is every name.
+            hostnames: hosts.iter().filter(|host| *host != "*").cloned().collect(),
+            rules: route.spec.http.iter().flat_map(|http| rules(http, model)).collect(),
+        },
+    }
+}
+
+/// The rules of a route: one for each path that is cut off, as the API wants it.
+fn rules(http: &HttpRoute, model: &Model) -> Vec<Rule> {
+    let matches = matches(&http.matches);
+    let rule = |matches: Vec<Match>| Rule {
+        matches,
+        filters: filters(http),
+        backend_refs: http
+            .route
+            .iter()
+            .map(|share| backend(&share.destination, Some(share.weight.unwrap_or(100))))
+            .collect(),
+        timeouts: model.timeout.map(|timeout| Timeouts {
+            request: timeout.in_whole_numbers(),
+        }),
+    };
+    if http.rewrite.is_none() {
+        return vec![rule(matches)];
+    }
+    // The last one of all is that for the model's own prefix, as in a VirtualService.
+    matches.into_iter().rev().map(|one| rule(vec![one])).collect()
+}
+
+/// A prefix is one of whole parts here, so that it stands for itself with and without its last slash.
+fn matches(all: &[HttpMatch]) -> Vec<Match> {
+    let mut matches: Vec<Match> = Vec::new();
+    for one in all {
+        let of_host = one.authority.as_ref().map(|text| condition(HOST, text));
+        let headers = one.headers.iter().map(|(name, text)| condition(name, text));
+        let found = Match {
+            path: PathMatch {
+                kind: "PathPrefix".to_owned(),
+                value: path(one.uri.as_ref()),
+            },
+            headers: headers.chain(of_host).collect(),
+        };
+        if !matches.contains(&found) {
+            matches.push(found);
+        }
+    }
+    matches
+}
+
+fn path(uri: Option<&Text>) -> String {
+    let text = match uri {
+        Some(Text::Prefix(text) | Text::Exact(text)) => text.trim_end_matches('/'),
+        Some(Text::Regex(_)) | None => "",
+    };
+    if text.is_empty() { "/" } else { text }.to_owned()
+}
+
+fn condition(name: &str, text: &Text) -> HeaderMatch {
+    let (kind, value) = match text {
+        Text::Exact(value) => ("Exact", value.clone()),
+        Text::Regex(value) => ("RegularExpression", value.clone()),
+        Text::Prefix(value) => ("RegularExpression", format!("{}.*", literal(value))),
+    };
+    HeaderMatch {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        value,
+    }
+}
+
+/// A text as an expression of RE2 that matches it.
+fn literal(text: &str) -> String {
+    text.chars().fold(String::new(), |mut literal, c| {
+        if "\\.+*?()|[]{}^$".contains(c) {
+            literal.push('\\');
+        }
+        literal.push(c);
+        literal
+    })
+}
+
+fn backend(service: &Service, weight: Option<u8>) -> Backend {
+    Backend {
+        group: String::new(),
+        kind: "Service".to_owned(),
+        name: service.host.split('.').next().unwrap_or_default().to_owned(),
+        port: service.port.number,
+        weight,
+    }
+}
+
+fn filters(http: &HttpRoute) -> Vec<Filter> {
+    let rewrite = http.rewrite.as_ref().map(|rewrite| Filter::Rewrite {
+        rewrite: UrlRewrite {
+            path: PathModifier {
+                kind: "ReplacePrefixMatch".to_owned(),
+                replace_prefix_match: rewrite.uri.clone(),
+            },
+        },
+    });
+    let headers = http.headers.clone().unwrap_or_default();
+    let request = headers.request.as_ref().map(|values| Filter::Request {
+        changes: modifier(values),
+    });
+    let response = headers.response.as_ref().map(|values| Filter::Response {
+        changes: modifier(values),
+    });
+    let whole = http.mirror_percentage.as_ref().is_none_or(|part| part.value >= 100.0);
+    let mirror = http.mirror.as_ref().filter(|_| whole).map(|service| Filter::Mirror {
+        mirror: Mirror {
+            backend_ref: backend(service, None),
+        },
+    });
+    [rewrite, request, response, mirror].into_iter().flatten().collect()
+}
+
+fn modifier(values: &HeaderValues) -> HeaderModifier {
+    let all = |map: &std::collections::BTreeMap<String, String>| {
+        map.iter()
+            .map(|(name, value)| Header {
+                name: name.clone(),
+                value: value.clone(),
+            })
+            .collect()
+    };
+    HeaderModifier {
+        set: all(&values.set),
+        add: all(&values.add),
+        remove: values.remove.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_matches_itself_and_nothing_else() {
+        assert_eq!(literal("application/grpc"), "application/grpc");
+        assert_eq!(literal("a.b+c"), r"a\.b\+c");
+    }
+}

@@ -1,0 +1,127 @@
+//! Routes beside those that are planned: whose they are, what they claim, and when one of ours may go.
+
+use std::collections::BTreeSet;
+
+use kube::api::DynamicObject;
+
+use super::{Kind, model_of};
+use crate::config::Model;
+use crate::config::value::GatewayName;
+use crate::gateway_api;
+use crate::gateway_api::status::{Acceptance, acceptance};
+use crate::istio::rival::Claim;
+use crate::observed::{Identity, Observed, claim};
+use crate::ready::is_ready;
+use crate::render::{Plan, PlannedModel, Route, route_name};
+
+/// What routes claim that stay beside the planned ones.
+pub struct Claims {
+    /// VirtualServices.
+    pub istio: Vec<Claim>,
+    /// HTTPRoutes.
+    pub gateway: Vec<gateway_api::rival::Claim>,
+}
+
+impl Claims {
+    /// Those of routes that are not ours, and of ours of models that are held or not removed yet.
+    pub fn of_others(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
+        let stays = |object: &DynamicObject| {
+            let model = model_of(object);
+            plan.held.contains(&model) || (!plan.prune && plan.model(&model).is_none())
+        };
+        let beside = |object: &&DynamicObject| !identity.owns(object) || stays(object);
+        Self {
+            istio: observed.virtual_services.iter().filter(beside).map(claim).collect(),
+            gateway: observed
+                .http_routes
+                .iter()
+                .filter(beside)
+                .map(gateway_api::rival::Claim::read)
+                .collect(),
+        }
+    }
+}
+
+/// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on
+/// until it is.
+pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
+    let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
+    let wants = |wanted: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
+        heirs.iter().any(|heir| {
+            let gateway = heir.gateway.as_ref();
+            of_istio == !matches!(heir.route, Route::SetHttp(_))
+                && gateway.is_some_and(|gateway| wanted(gateway, &heir.model))
+        })
+    };
+    let retired = |object: &&DynamicObject| identity.owns(object) && plan.model(&model_of(object)).is_none();
+    let of_istio = observed.virtual_services.iter().filter(retired).filter(|object| {
+        let claim = claim(object);
+        wants(
+            &|gateway, model| claim.overlaps(gateway, &model.hosts, &model.prefix),
+            true,
+        )
+    });
+    let of_gateway = observed.http_routes.iter().filter(retired).filter(|object| {
+        let claim = gateway_api::rival::Claim::read(object);
+        let overlaps = |gateway: &GatewayName, model: &Model| {
+            let (hosts, prefix) = (&model.hosts, &model.prefix);
+            claim.has(gateway, hosts, prefix) || claim.is_below(gateway, hosts, prefix)
+        };
+        wants(&overlaps, false)
+    });
+    of_istio.chain(of_gateway).map(model_of).collect()
+}
+
+/// Whether somebody's VirtualService takes every path of an Istio Gateway that a planned model is to be reached by.
+#[must_use]
+pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
+    let claims = Claims::of_others(plan, observed, identity).istio;
+    plan.models.iter().any(|planned| {
+        let gateway = planned
+            .gateway
+            .as_ref()
+            .filter(|_| matches!(planned.route, Route::Set(_)));
+        gateway.is_some_and(|gateway| {
+            claims
+                .iter()
+                .any(|claim| claim.takes_everything(gateway, &planned.model.hosts))
+        })
+    })
+}
+
+/// Whether a route of that kind stays while its model does: until the other one is in its place, where it is not the planned one.
+pub fn stays(kind: Kind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
+    match (&planned.route, kind) {
+        (Route::Gone, _) => false,
+        (Route::SetHttp(_), Kind::VirtualService) => !is_taken(planned, observed, identity),
+        // Nobody says of a VirtualService whether it is taken, but it is if its gateway is there.
+        (Route::Set(_), Kind::HttpRoute) => {
+            let gateway = planned.gateway.as_ref();
+            let route = route_name(&planned.model.name);
+            observed.virtual_service(identity, &route).is_none()
+                || gateway.is_none_or(|gateway| !observed.gateways.contains_key(gateway))
+        }
+        _ => true,
+    }
+}
+
+fn is_taken(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
+    acceptance_of(planned, observed, identity) == Some(Acceptance::Taken)
+}
+
+/// Whether a gateway has still to say of one of our HTTPRoutes whether it takes it, which it does within a second or two.
+#[must_use]
+pub fn is_unheard(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
+    let routes = plan
+        .models
+        .iter()
+        .filter(|planned| matches!(planned.route, Route::SetHttp(_)));
+    routes
+        .map(|planned| acceptance_of(planned, observed, identity))
+        .any(|acceptance| acceptance == Some(Acceptance::Unheard))
+}
+
+fn acceptance_of(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Option<Acceptance> {
+    let route = observed.http_route_in(&identity.namespace, &route_name(&planned.model.name))?;
+    Some(acceptance(route, planned.gateway.as_ref()?))
+}
