@@ -12,6 +12,7 @@ use serde_json::json;
 use site::images::{IRIS_2, MLSERVER_IRIS, TENSORFLOW_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES, full};
+use crate::ingress::behind_ingress;
 use crate::load::{Answer, ask, ask_as, get};
 use crate::support::has;
 use crate::support::kinds::pod;
@@ -90,18 +91,30 @@ fn nobody_takes(said: Result<String, String>) {
 }
 
 pub fn seldons_client_is_led_by_headers_or_host_and_so_is_its_page() {
-    let mut model = Model::new("calls");
+    seldons_client_is_led(Model::new("calls"));
+}
+
+pub fn behind_istio_ingress_k8s_seldons_client_is_led_by_the_same_and_so_is_its_page() {
+    let mut model = Model::new("calls-http");
+    behind_ingress(&mut model);
+    seldons_client_is_led(model);
+}
+
+fn seldons_client_is_led(mut model: Model) {
+    let name = model.model();
+    let host = format!("{name}.plant.example");
+    let host_with_port = format!("{host}:8080");
     model.configure(&[
-        ("grpc-host", "calls.plant.example"),
+        ("grpc-host", &host),
         (
             "canary",
             &format!("{{image: '{IRIS_2}', weight: 50, match: {{x-canary: 'yes'}}}}"),
         ),
     ]);
     model.until_says(SERVES, &["active: "]);
-    let by_headers = ["--model", "iris", "--namespace", "calls"];
-    let by_host = ["--host", "calls.plant.example"];
-    let by_host_with_port = ["--host", "calls.plant.example:8080"];
+    let by_headers = ["--model", "iris", "--namespace", &name];
+    let by_host = ["--host", &host];
+    let by_host_with_port = ["--host", &host_with_port];
     for by in [&by_headers[..], &by_host, &by_host_with_port] {
         let said = SELDON.says(&model, &[by, &["--times", "40"]].concat()).unwrap();
         assert!(said.lines().all(|line| line.contains("'shape': [1, 3]")), "{said}");
@@ -111,17 +124,17 @@ pub fn seldons_client_is_led_by_headers_or_host_and_so_is_its_page() {
     }
     for other in [
         &["--model", "iris", "--namespace", "elsewhere"][..],
-        &["--model", "wine", "--namespace", "calls"],
+        &["--model", "wine", "--namespace", &name],
         &["--host", "iris.plant.example"],
         &["--host", "calls2plant.example"],
     ] {
         nobody_takes(SELDON.says(&model, other));
     }
 
-    let page = get(&model.url("/model/calls/api/v1.0/doc/"));
+    let page = get(&model.url(&format!("/model/{name}/api/v1.0/doc/")));
     assert_eq!(page.status, 200, "{page:?}");
     has(&page.body, &["seldon.json"]);
-    let document = get(&model.url("/model/calls/api/v1.0/doc/seldon.json")).json();
+    let document = get(&model.url(&format!("/model/{name}/api/v1.0/doc/seldon.json"))).json();
     assert_eq!(
         document.get("servers"),
         None,
@@ -129,11 +142,15 @@ pub fn seldons_client_is_led_by_headers_or_host_and_so_is_its_page() {
     );
     let paths = document["paths"].as_object().unwrap();
     let path = paths.keys().find(|path| path.ends_with("/predictions")).unwrap();
-    assert_eq!(path, "/seldon/calls/iris/api/v1.0/predictions");
+    assert_eq!(path, &format!("/seldon/{name}/iris/api/v1.0/predictions"));
     let answer = ask(&model.url(path), FLOWER);
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
-        ask(&model.url("/seldon/calls/other/api/v1.0/predictions"), FLOWER).status,
+        ask(
+            &model.url(&format!("/seldon/{name}/other/api/v1.0/predictions")),
+            FLOWER
+        )
+        .status,
         404
     );
 }

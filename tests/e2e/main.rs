@@ -15,6 +15,7 @@
 mod failing;
 mod fixture;
 mod grpc;
+mod ingress;
 mod load;
 mod many;
 mod measure;
@@ -70,8 +71,13 @@ fn main() -> ExitCode {
             a_model_uri_that_does_not_exist_is_named;
         grpc:
             seldons_client_is_led_by_headers_or_host_and_so_is_its_page,
+            behind_istio_ingress_k8s_seldons_client_is_led_by_the_same_and_so_is_its_page,
             the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page,
             the_client_of_tensorflow_is_led_by_headers_or_host;
+        ingress:
+            a_model_answers_by_an_http_route_and_a_canary_gets_its_part,
+            from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request,
+            what_istiod_says_of_a_route_that_it_does_not_take_is_told;
         many:
             ten_models_share_a_port_and_one_leaves_without_harm,
             a_taken_prefix_blocks_the_second_and_harms_nobody;

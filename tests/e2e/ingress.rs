@@ -1,0 +1,139 @@
+//! The Gateway API, as istio-ingress-k8s speaks it: the site's gateway under another name, on the same port.
+
+use std::thread;
+use std::time::Duration;
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+use site::agent::provide_ingresses;
+use site::images::IRIS_2;
+use site::juju::Charm;
+
+use crate::fixture::{FLOWER, Model, SERVES, SOON};
+use crate::load::{Load, ask, ask_as, none_failed};
+use crate::support::has;
+use crate::support::kinds::{gateway_of_gateway_api, http_route, vs};
+
+/// The namespace of the gateway.
+const NAMESPACE: &str = "istio-system";
+const OURS: &str = "iris:gateway-metadata";
+
+/// Deploys an istio-ingress-k8s beside istio-pilot and relates it. Gives its name, which is that of a gateway of the model's own.
+fn integrate(model: &mut Model) -> String {
+    let name = format!("ingress-{}", model.model());
+    let charm = Charm::stand_in("istio-ingress-k8s", "2/stable");
+    model.world.add_application(&name, charm, 1).unwrap();
+    model
+        .world
+        .integrate(OURS, &format!("{name}:gateway-metadata"))
+        .unwrap();
+    provide_ingresses(&mut model.world, NAMESPACE);
+    model.wait(model.cluster.apply_ingress(NAMESPACE, &name)).unwrap();
+    name
+}
+
+fn leave_pilot(model: &mut Model) {
+    model
+        .world
+        .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+}
+
+/// Puts a model behind istio-ingress-k8s alone.
+pub fn behind_ingress(model: &mut Model) {
+    integrate(model);
+    leave_pilot(model);
+}
+
+pub fn a_model_answers_by_an_http_route_and_a_canary_gets_its_part() {
+    let mut model = Model::new("httproute");
+    behind_ingress(&mut model);
+    model.configure(&[
+        (
+            "canary",
+            &format!("{{image: '{IRIS_2}', weight: 30, match: {{x-canary: 'yes'}}}}"),
+        ),
+        ("headers", "{response: {set: {x-served-by: iris}}}"),
+    ]);
+    has(&model.until_says(SERVES, &["active: "]), &["/model/httproute/"]);
+    assert!(model.names(&vs()).is_empty(), "no VirtualService");
+    let answers: Vec<_> = (0..100).map(|_| model.predict()).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let of_2 = answers.iter().filter(|answer| answer.version() == "2").count();
+    // Of a hundred, so many that it is another number once in ten thousand times.
+    assert!((13..=48).contains(&of_2), "{of_2} of 100");
+    let url = model.predictions("httproute");
+    for _ in 0..10 {
+        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
+    }
+    // What the prefix is cut off from, and what is no part of it.
+    let bare = ask(&model.url("/model/httproute"), FLOWER);
+    assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");
+    let other = ask(&model.url("/model/httproutex/api/v0.1/predictions"), FLOWER);
+    assert!(other.status == 404 && other.body.is_empty(), "{other:?}");
+}
+
+pub fn from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request() {
+    let mut model = Model::serving("change");
+    let load = Load::start(&model.predictions("change"), FLOWER, 2);
+    let ingress = integrate(&mut model);
+    has(&model.says(), &["blocked: there is to be one gateway"]);
+    leave_pilot(&mut model);
+    model.says();
+    model.until_says(SOON, &["active: "]);
+    assert_eq!((model.names(&vs()).len(), model.names(&http_route()).len()), (0, 1));
+    thread::sleep(Duration::from_secs(5));
+
+    model.gateway_info = model
+        .world
+        .integrate("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+    model.says_gateway(&[("gateway_namespace", "istio-system"), ("gateway_name", "gate")]);
+    has(&model.says(), &["blocked: there is to be one gateway"]);
+    model
+        .world
+        .remove_relation(OURS, &format!("{ingress}:gateway-metadata"))
+        .unwrap();
+    model.says();
+    model.until_says(SOON, &["active: "]);
+    assert_eq!((model.names(&vs()).len(), model.names(&http_route()).len()), (1, 0));
+    thread::sleep(Duration::from_secs(5));
+    let answers = load.stop();
+    none_failed(&answers, 10.0);
+    eprintln!("{} requests while gateways were changed, none failed", answers.len());
+}
+
+pub fn what_istiod_says_of_a_route_that_it_does_not_take_is_told() {
+    let mut model = Model::serving("refused");
+    let ingress = integrate(&mut model);
+    let listens = |model: &Model, hostname: &Value, from: &str| {
+        let listener = json!({
+            "name": "http-80", "port": 80, "protocol": "HTTP", "hostname": hostname,
+            "allowedRoutes": {"namespaces": {"from": from}},
+        });
+        let change = json!({"spec": {"listeners": [listener]}});
+        let api: Api<DynamicObject> = Api::namespaced_with(model.client.clone(), NAMESPACE, &gateway_of_gateway_api());
+        let change = Patch::Merge(&change);
+        model
+            .wait(api.patch(&ingress, &PatchParams::default(), &change))
+            .unwrap();
+    };
+    listens(&model, &Value::Null, "Same");
+    leave_pilot(&mut model);
+    model.says();
+    let parts = [
+        "blocked: iris: the gateway istio-system/ingress-refused does not take its HTTPRoute",
+        "is not allowed by the parent",
+        "juju status ingress-refused",
+    ];
+    model.until_says(SOON, &parts);
+    assert_eq!(model.names(&vs()), ["iris-route"]);
+    assert_eq!(model.predict().status, 200, "the way by istio-pilot is still there");
+    listens(&model, &json!("plant.example"), "All");
+    model.configure(&[("hosts", "other.example")]);
+    model.until_says(SOON, &["takes requests for plant.example only"]);
+    listens(&model, &Value::Null, "All");
+    model.configure(&[("hosts", "*")]);
+    model.until_says(SOON, &["active: "]);
+    assert_eq!(model.predict().status, 200);
+}
