@@ -12,6 +12,8 @@
 #[path = "support/plans.rs"]
 mod plans;
 
+use std::path::Path;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use plans::{answering, configured, relation, rendered, rendered_beside, site, site_of_ingress};
 use proptest::prelude::*;
@@ -20,6 +22,8 @@ use seldon_model::juju::Content;
 use seldon_model::observed::{Observed, Ports, Secret};
 use seldon_model::render::{Language, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
+use site::bundle::Bundle;
+use site::juju::World;
 
 fn planned(options: &Value, site: &Site) -> PlannedModel {
     plan(&configured(options), site, &Observed::default()).models.remove(0)
@@ -332,10 +336,32 @@ fn the_bundles_ask_for_sound_models() {
     };
     assert_eq!(names("bundle.yaml"), ["iris"]);
     assert_eq!(names("examples/bundle-juju-2.9.yaml"), ["iris"]);
+    assert_eq!(names("examples/bundle-istio-ingress-k8s.yaml"), ["iris"]);
     assert_eq!(
         names("examples/bundle-several-models.yaml"),
         ["half-plus-two", "iris", "iris-boosted", "iris-v2"]
     );
+}
+
+#[test]
+fn the_bundles_relate_endpoints_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for bundle in [
+        "bundle.yaml",
+        "examples/bundle-juju-2.9.yaml",
+        "examples/bundle-istio-ingress-k8s.yaml",
+    ] {
+        let path = root.join(bundle);
+        let mut world = World::new("edge");
+        Bundle::read(&path).unwrap().deploy(&mut world, &path, root).unwrap();
+        let gateways = ["iris:gateway-info", "iris:gateway-metadata"];
+        let related = |endpoint: &&str| {
+            let (of, endpoint) = endpoint.split_once(':').unwrap();
+            let mut relations = world.relations.values();
+            relations.any(|relation| relation.local(of).is_some_and(|side| side.endpoint == endpoint))
+        };
+        assert_eq!(gateways.iter().filter(|one| related(one)).count(), 1, "{bundle}");
+    }
 }
 
 proptest! {
