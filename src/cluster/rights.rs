@@ -85,12 +85,14 @@ pub const SECRETS: [Right; 4] = [
 ];
 
 /// What the watcher does. Without them a change is found later, and nothing else is lost.
-pub const WATCHES: [Right; 5] = [
+pub const WATCHES: [Right; 7] = [
     here("watch", SELDON, "seldondeployments"),
     everywhere("watch", ISTIO, "virtualservices"),
     everywhere("watch", ISTIO, "gateways"),
     here("watch", "apps", "deployments"),
     here("watch", "", "pods"),
+    everywhere("watch", GATEWAY_API, "httproutes"),
+    everywhere("watch", GATEWAY_API, "gateways"),
 ];
 
 /// What it does where the related gateway is one of the Gateway API.

@@ -8,7 +8,7 @@ use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
 use tokio::time::{Instant, sleep};
 
-use super::rights::{ISTIO, SELDON};
+use super::rights::{GATEWAY_API, ISTIO, SELDON};
 use super::{Refusal, configuration, refusal};
 use crate::observed::Identity;
 
@@ -32,17 +32,23 @@ pub enum Watched {
     Deployments,
     /// Their pods.
     Pods,
+    /// The routes of the Gateway API, of all namespaces.
+    HttpRoutes,
+    /// Its gateways.
+    GatewaysOfGatewayApi,
 }
 
 impl Watched {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
+    /// What matters at every gateway.
+    pub const ALWAYS: [Self; 5] = [
         Self::SeldonDeployments,
         Self::VirtualServices,
         Self::Gateways,
         Self::Deployments,
         Self::Pods,
     ];
+    /// What matters besides where the gateway is one of the Gateway API.
+    pub const GATEWAY_API: [Self; 2] = [Self::HttpRoutes, Self::GatewaysOfGatewayApi];
 
     fn kind(self) -> GroupVersionKind {
         match self {
@@ -51,11 +57,16 @@ impl Watched {
             Self::Gateways => GroupVersionKind::gvk(ISTIO, "v1beta1", "Gateway"),
             Self::Deployments => GroupVersionKind::gvk("apps", "v1", "Deployment"),
             Self::Pods => GroupVersionKind::gvk("", "v1", "Pod"),
+            Self::HttpRoutes => GroupVersionKind::gvk(GATEWAY_API, "v1", "HTTPRoute"),
+            Self::GatewaysOfGatewayApi => GroupVersionKind::gvk(GATEWAY_API, "v1", "Gateway"),
         }
     }
 
     fn everywhere(self) -> bool {
-        matches!(self, Self::VirtualServices | Self::Gateways)
+        matches!(
+            self,
+            Self::VirtualServices | Self::Gateways | Self::HttpRoutes | Self::GatewaysOfGatewayApi
+        )
     }
 
     fn ours_only(self) -> bool {

@@ -56,6 +56,8 @@ struct Watcher<'a> {
     brief: Brief,
     leads: bool,
     pace: Pace,
+    /// Whether the Gateway API is watched as well.
+    watches_gateway_api: bool,
     /// What was seen last.
     seen: Option<Outlook>,
     /// What the charm was woken for last. What it leaves like that is not its to change.
@@ -69,6 +71,7 @@ impl<'a> Watcher<'a> {
             leads: brief.leads.unwrap_or_default(),
             brief,
             pace: Pace::default(),
+            watches_gateway_api: false,
             seen: None,
             woken_for: None,
         }
@@ -78,7 +81,7 @@ impl<'a> Watcher<'a> {
     async fn run(mut self, listener: UnixListener) -> Option<Brief> {
         let (events, mut happened) = unbounded_channel();
         let hooks = tokio::spawn(answer(listener, events.clone()));
-        tokio::spawn(watch(self.invocation.clone(), events.clone()));
+        tokio::spawn(watch(self.invocation.clone(), &Watched::ALWAYS, events.clone()));
         let next = self.follow(&events, &mut happened).await;
         // With it goes the line, so that the next program can have it.
         hooks.abort();
@@ -92,6 +95,7 @@ impl<'a> Watcher<'a> {
         happened: &mut UnboundedReceiver<Event>,
     ) -> Option<Brief> {
         loop {
+            self.watch_gateway_api(events);
             match self.pace.due(Instant::now()) {
                 Due::Look => self.look(events),
                 Due::Wake => self.wake(events),
@@ -118,6 +122,15 @@ impl<'a> Watcher<'a> {
                 },
             }
         }
+    }
+
+    /// Where the Gateway API is not used its kinds may not be there, and a watch of those is begun again and again.
+    fn watch_gateway_api(&mut self, events: &UnboundedSender<Event>) {
+        if self.watches_gateway_api || self.brief.told.gateway_metadata.is_empty() {
+            return;
+        }
+        self.watches_gateway_api = true;
+        tokio::spawn(watch(self.invocation.clone(), &Watched::GATEWAY_API, events.clone()));
     }
 
     fn take_in(&mut self, brief: Brief) {
@@ -186,8 +199,8 @@ fn run_charm(runner: PathBuf, unit: &str) -> bool {
     ended.is_ok_and(|status| status.success())
 }
 
-/// Watches all that matters, for ever.
-async fn watch(invocation: Invocation, events: UnboundedSender<Event>) {
+/// Watches these for ever.
+async fn watch(invocation: Invocation, kinds: &'static [Watched], events: UnboundedSender<Event>) {
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
     let watches = loop {
         match Watches::connect(identity(&invocation)).await {
@@ -195,7 +208,7 @@ async fn watch(invocation: Invocation, events: UnboundedSender<Event>) {
             Err(_) => sleep(UNUSABLE).await,
         }
     };
-    for what in Watched::ALL {
+    for what in kinds.iter().copied() {
         let events = events.clone();
         let tell = move || {
             // Nobody is left to be told where this fails.

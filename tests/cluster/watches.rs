@@ -10,9 +10,10 @@ use site::agent::{Agent, HookRun};
 use site::juju::World;
 
 use crate::fixture::{Live, audit, audit_answers};
+use crate::gateway_api::{self, behind_ingress, route_of};
 use crate::rights::{grant, grant_with};
 use crate::support::Edge;
-use crate::support::kinds::{deployment, pod, vs};
+use crate::support::kinds::{deployment, http_route, pod, vs};
 
 /// The promise of the README.
 const SOON: Duration = Duration::from_secs(3);
@@ -182,6 +183,19 @@ fn a_gateway_that_goes_and_comes_back_is_noticed() {
     live.becomes(SOON, "waiting: ");
     live.wait(live.cluster.apply_gateway("gone-gateway", "gate")).unwrap();
     live.becomes(SOON, "active: ");
+}
+
+#[test]
+fn an_http_route_that_is_deleted_by_hand_is_back_as_soon() {
+    let mut live = behind_ingress("soon-back-http");
+    live.agent.listen().unwrap();
+    assert!(gateway_api::serves(&mut live).starts_with("active"));
+    live.delete(&http_route(), "iris-route");
+    let (agent, world) = live.parts();
+    let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
+    assert!(route_of(&live, "iris").is_some(), "{runs:#?}");
+    gateway_api::gateway_says(&live, true, true);
+    live.becomes(PATIENCE, "active: ");
 }
 
 #[test]
