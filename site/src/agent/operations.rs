@@ -234,8 +234,30 @@ fn number(unit: &str) -> u32 {
         .unwrap_or_default()
 }
 
-/// Parameters with the defaults of the schema; refuses what the schema's plain rules refuse (type, required,
-/// additionalProperties). Other JSON Schema keywords are not looked at.
+/// What a schema says of values of the right type.
+fn within_bounds(name: &str, value: &Value, schema: &Value) -> Result<()> {
+    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+    if let Some(number) = value.as_f64() {
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        if let Some(least) = least.filter(|least| number < *least) {
+            bail!("validation failed: (root).{name} : must be greater than or equal to {least}, given {value}");
+        }
+        if let Some(most) = most.filter(|most| number > *most) {
+            bail!("validation failed: (root).{name} : must be less than or equal to {most}, given {value}");
+        }
+    }
+    if let Some(all) = schema.get("enum").and_then(Value::as_array) {
+        ensure!(
+            all.contains(value),
+            "validation failed: (root).{name} : must match one of the enum values {}, given {value}",
+            Value::from(all.clone())
+        );
+    }
+    Ok(())
+}
+
+/// Parameters with the defaults of the schema; refuses what the schema's plain rules refuse (type, enum, minimum, maximum,
+/// required, additionalProperties). Other JSON Schema keywords are not looked at.
 fn with_defaults(spec: &ActionSpec, given: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>> {
     for (name, value) in &given {
         let Some(schema) = spec.params.get(name) else {
@@ -261,6 +283,7 @@ fn with_defaults(spec: &ActionSpec, given: BTreeMap<String, Value>) -> Result<BT
                 kind.as_str().unwrap_or_default()
             );
         }
+        within_bounds(name, value, schema)?;
     }
     for name in &spec.required {
         ensure!(
