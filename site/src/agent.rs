@@ -169,6 +169,9 @@ pub struct Agent {
     pub kubeconfigs: BTreeMap<String, PathBuf>,
     /// What goes wrong, by tool.
     pub faults: BTreeMap<String, Fault>,
+    /// The network that hooks run in, as a file that nsenter(1) takes: that of a node, where a unit's pod would be. This
+    /// machine's where it is not set.
+    pub network: Option<PathBuf>,
     directory: PathBuf,
     client: PathBuf,
     // Before the directory it is in.
@@ -200,6 +203,7 @@ impl Agent {
             kubeconfig: None,
             kubeconfigs: BTreeMap::new(),
             faults: BTreeMap::new(),
+            network: None,
             directory: directory.to_owned(),
             client: client.to_owned(),
             line: None,

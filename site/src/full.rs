@@ -260,6 +260,23 @@ impl Full {
         Ok(self.node.space()?.enter())
     }
 
+    /// The node's network, for [`crate::agent::Agent::network`].
+    ///
+    /// # Errors
+    /// When the node has ended.
+    pub fn network(&self) -> Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/ns/net", self.node.space()?.init())))
+    }
+
+    /// A kubeconfig of this site's API server for who is in the node's network.
+    #[must_use]
+    pub fn within(&self, kubeconfig: &str) -> String {
+        kubeconfig.replace(
+            self.server.url(),
+            &format!("https://{}:{}", node::ADDRESS, node::API_PORT),
+        )
+    }
+
     /// What each program of the site holds in memory, in bytes, by name: pages that several share count for each its
     /// part.
     ///

@@ -158,6 +158,17 @@ impl Model {
         model
     }
 
+    /// The same with its hooks and actions in the node's network, where its pod would be.
+    pub fn inside(name: &str) -> Self {
+        let mut model = Self::new(name);
+        let path = model.agent.kubeconfig.clone().unwrap();
+        let full = full();
+        let text = full.within(&fs::read_to_string(&path).unwrap());
+        fs::write(&path, text).unwrap();
+        model.agent.network = Some(full.network().unwrap());
+        model
+    }
+
     /// Applies `rbac.yaml` as its head says.
     pub fn grant(&self) {
         let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();

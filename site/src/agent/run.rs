@@ -41,11 +41,11 @@ impl Agent {
         let mut command = match hook {
             // Juju hands it to this shell on its standard input (juju/utils, exec/exec.go).
             Hook::Exec { command } => {
-                let mut shell = Command::new("/bin/bash");
+                let mut shell = self.start_of(Path::new("/bin/bash"));
                 shell.args(["-c", command]);
                 shell
             }
-            _ => Command::new(charm.join("dispatch")),
+            _ => self.start_of(&charm.join("dispatch")),
         };
         command
             .current_dir(&charm)
@@ -71,6 +71,19 @@ impl Agent {
 
     pub(super) fn unit_directory(&self, unit: &str) -> PathBuf {
         self.directory.join(format!("unit-{}", unit.replace('/', "-")))
+    }
+
+    /// A command that runs a program in the network of hooks.
+    fn start_of(&self, program: &Path) -> Command {
+        let Some(network) = &self.network else {
+            return Command::new(program);
+        };
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net={}", network.display()))
+            .arg("--")
+            .arg(program);
+        command
     }
 
     /// The charm's directory as its agent would have unpacked it: the files Juju reads, and dispatch.

@@ -132,7 +132,8 @@ impl Platform {
     pub async fn write_kubeconfig(&self, client: &Client, namespace: &str, name: &str, file: &Path) -> Result<()> {
         let text = match self {
             Self::Own(server) => server.service_account_kubeconfig(namespace, name).await?,
-            Self::Full(full) => full.server().service_account_kubeconfig(namespace, name).await?,
+            // Its units are in the node's network.
+            Self::Full(full) => full.within(&full.server().service_account_kubeconfig(namespace, name).await?),
             Self::Existing(kubeconfig) => with_token(kubeconfig, client, namespace, name).await?,
         };
         let write = || -> std::io::Result<()> {

@@ -247,6 +247,7 @@ impl Site {
             None => dispatch_binary()?,
         };
         let mut agent = Agent::in_directory(dispatch, &self.home.directory.join("agents"), &tool_client()?);
+        agent.network = self.platform.full().map(Full::network).transpose()?;
         let tokens = self.home.directory.join("tokens");
         fs::create_dir_all(&tokens).with_context(|| format!("cannot make {}", tokens.display()))?;
         let namespace = self.world.model.name.clone();
