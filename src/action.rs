@@ -1,22 +1,166 @@
-//! Actions: what an operator asks with `juju run`. They change nothing.
+//! Actions: what an operator asks with `juju run`. They change nothing in the cluster.
 
 mod list_models;
+mod parameters;
+mod plan;
 mod release;
 
+use crate::asked::Asked;
+use crate::config::Model;
+use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookTools, Invocation, ToolError};
+use crate::look::Look;
+use parameters::Parameters;
+
+/// What an action found, by key.
+type Results = Vec<(String, String)>;
+
+/// Why an action did not do what it was asked for.
+enum Failure {
+    /// A hook tool failed.
+    Juju(ToolError),
+    /// For the operator, with what was found all the same.
+    Because(String, Results),
+}
+
+impl From<ToolError> for Failure {
+    fn from(error: ToolError) -> Self {
+        Self::Juju(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Because(why, Results::new())
+    }
+}
 
 /// Runs the action of that name.
 ///
 /// # Errors
 /// When a hook tool fails. What goes wrong with the action itself is told by failing it.
 pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Result<(), ToolError> {
-    match name {
-        "list-models" => list_models::run(tools, invocation).await,
-        "promote" => release::promote(tools, invocation).await,
-        "rollback" => release::rollback(tools, invocation).await,
-        unknown => tools.fail_action(&format!(
+    let call = Call { tools, invocation };
+    let outcome = match name {
+        "list-models" => list_models::run(&call).await,
+        "plan" => plan::run(&call).await,
+        "promote" => release::promote(&call).await,
+        "rollback" => release::rollback(&call).await,
+        unknown => Err(Failure::from(format!(
             "this charm has no action {unknown}; juju actions {} lists those it has",
             invocation.application
-        )),
+        ))),
+    };
+    match outcome {
+        Ok(results) => tell(tools, &results),
+        Err(Failure::Juju(error)) => Err(error),
+        Err(Failure::Because(why, results)) => {
+            tell(tools, &results)?;
+            tools.fail_action(&why)
+        }
+    }
+}
+
+/// Hands over what Juju takes: a model whose name is none is told of by the status, and one bad key would lose all results.
+fn tell(tools: HookTools, results: &Results) -> Result<(), ToolError> {
+    let (sound, _): (Vec<_>, Vec<_>) = results.iter().cloned().partition(|(key, _)| key.split('.').all(is_key));
+    if sound.is_empty() {
+        return Ok(());
+    }
+    tools.set_results(&sound)
+}
+
+/// An action that was asked for.
+struct Call<'a> {
+    tools: HookTools,
+    invocation: &'a Invocation,
+}
+
+impl Call<'_> {
+    fn parameters(&self) -> Result<Parameters, Failure> {
+        Ok(Parameters::new(self.tools.action_parameters()?))
+    }
+
+    /// What Juju asks for, and a look at the cluster.
+    async fn look(&self, asked: &Asked) -> Result<Look, Failure> {
+        let look = Look::first(self.invocation, asked).await;
+        look.map_err(|refusal| {
+            let verdict = crate::look::unseen(self.invocation, asked, &refusal);
+            Failure::from(verdict.troubles.join("; "))
+        })
+    }
+}
+
+/// The model that is meant: the one of that name, or the only one.
+fn chosen<'a>(asked: &'a Asked, wanted: Option<&str>) -> Result<&'a Model, Failure> {
+    let models = &asked.config.models;
+    let model = match wanted {
+        Some(name) => models.iter().find(|model| model.name == name),
+        None => models.first().filter(|_| models.len() == 1),
+    };
+    model.ok_or_else(|| {
+        let of_it = |fault: &&crate::config::Fault| {
+            wanted.is_none() || fault.model.is_none() || fault.model.as_deref() == wanted
+        };
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        let fault = asked.config.faults.iter().find(of_it).filter(|_| {
+            let held = |name: &str| asked.config.held.contains(name);
+            names.is_empty() || wanted.is_some_and(held)
+        });
+        Failure::from(fault.map_or_else(
+            || format!("say which model: model=<one of {}>", names.join(", ")),
+            ToString::to_string,
+        ))
+    })
+}
+
+/// What Juju takes as a part of a result's key (`worker/uniter/runner/jujuc/action-set.go`).
+fn is_key(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// A text of lines as a result takes it, cut between lines where it is too long; then the last line says so, and what to do instead.
+fn lines_that_fit(text: &str, instead: &str) -> String {
+    if text.len() <= LONGEST_RESULT {
+        return text.trim_end().to_owned();
+    }
+    let last = |left: usize| format!("… {left} more lines are left out; {instead}");
+    let room = LONGEST_RESULT - last(usize::MAX).len();
+    let mut shown = String::new();
+    let mut lines = text.lines();
+    let mut left = 0;
+    for line in lines.by_ref() {
+        if shown.len() + line.len() + 1 > room {
+            left = 1;
+            break;
+        }
+        shown.push_str(line);
+        shown.push('\n');
+    }
+    shown + &last(left + lines.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_too_long_is_cut_between_lines_and_says_so() {
+        assert_eq!(lines_that_fit("a\nb\n", "less"), "a\nb");
+        let line = "0123456789".repeat(10);
+        let text = format!("{line}\n").repeat(2000);
+        let shown = lines_that_fit(&text, "name a model");
+        assert!(shown.len() <= LONGEST_RESULT, "{}", shown.len());
+        let last = shown.lines().last().unwrap();
+        let left: usize = last.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(left + shown.lines().count() - 1, 2000, "{last}");
+        assert!(last.ends_with("name a model"));
+        // One line that has no room at all.
+        assert!(lines_that_fit(&"x".repeat(LONGEST_RESULT + 1), "").starts_with("… 1 more lines"));
     }
 }

@@ -8,6 +8,7 @@ mod observe;
 mod refusal;
 mod rights;
 mod secrets;
+mod trial;
 mod watch;
 
 use std::future::Future;

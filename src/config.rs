@@ -10,6 +10,7 @@ mod fault;
 pub mod graph;
 mod layer;
 pub mod manifest;
+pub mod proposal;
 mod reader;
 mod release;
 pub mod secret;

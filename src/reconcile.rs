@@ -146,13 +146,17 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
 /// # Errors
 /// When a hook tool fails.
 pub async fn standings(tools: HookTools, invocation: &Invocation) -> Result<(Vec<Standing>, Status), ToolError> {
-    let asked = Asked::read(tools, invocation)?;
-    let verdict = match Look::first(invocation, &asked).await {
+    Ok(standings_of(invocation, &Asked::read(tools, invocation)?).await)
+}
+
+/// The same of what was asked already.
+pub async fn standings_of(invocation: &Invocation, asked: &Asked) -> (Vec<Standing>, Status) {
+    let verdict = match Look::first(invocation, asked).await {
         Ok(mut look) => {
             look.deeper().await;
-            look.verdict(&asked, &BTreeMap::new(), false)
+            look.verdict(asked, &BTreeMap::new(), false)
         }
-        Err(refusal) => look::unseen(invocation, &asked, &refusal),
+        Err(refusal) => look::unseen(invocation, asked, &refusal),
     };
-    Ok((verdict.models, verdict.status))
+    (verdict.models, verdict.status)
 }

@@ -1,15 +1,16 @@
 //! `promote` and `rollback`: the exact line to type, as an action cannot change the configuration.
 
+use super::{Call, Failure, Results, chosen};
+use crate::asked::Asked;
+use crate::config::Model;
 use crate::config::command::{Changes, command, promotion, return_to};
-use crate::config::{self, Model};
 use crate::judge::Standing;
-use crate::juju::{HookTools, Invocation, ToolError};
-use crate::reconcile::standings;
+use crate::reconcile::standings_of;
 
 /// What it takes to let the canary be the model.
-pub async fn promote(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
-    let name = &invocation.application;
-    run(tools, invocation, |model, _| {
+pub async fn promote(call: &Call<'_>) -> Result<Results, Failure> {
+    let name = &call.invocation.application;
+    run(call, |model, _| {
         promotion(model).ok_or_else(|| {
             format!(
                 "{0} has no canary; {1}",
@@ -22,8 +23,8 @@ pub async fn promote(tools: HookTools, invocation: &Invocation) -> Result<(), To
 }
 
 /// What it takes to go back to what served last.
-pub async fn rollback(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
-    run(tools, invocation, |model, standing| {
+pub async fn rollback(call: &Call<'_>) -> Result<Results, Failure> {
+    run(call, |model, standing| {
         let words = standing.and_then(|standing| standing.last.as_ref());
         words
             .map(|words| return_to(model, words))
@@ -33,37 +34,24 @@ pub async fn rollback(tools: HookTools, invocation: &Invocation) -> Result<(), T
 }
 
 async fn run(
-    tools: HookTools,
-    invocation: &Invocation,
+    call: &Call<'_>,
     changes: impl FnOnce(&Model, Option<&Standing>) -> Result<Changes, String>,
-) -> Result<(), ToolError> {
-    let options = tools.config()?;
-    let config = config::parse(&invocation.application, &options);
-    let wanted = tools.action_parameter("model")?;
-    let models = &config.models;
-    let model = match &wanted {
-        Some(name) => models.iter().find(|model| model.name == *name),
-        None => models.first().filter(|_| models.len() == 1),
-    };
-    let Some(model) = model else {
-        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-        let why = format!("say which model: model=<one of {}>", names.join(", "));
-        return tools.fail_action(config.faults.first().map_or(why, ToString::to_string).as_str());
-    };
-    let (standings, status) = standings(tools, invocation).await?;
+) -> Result<Results, Failure> {
+    let parameters = call.parameters()?;
+    let asked = Asked::read(call.tools, call.invocation)?;
+    let model = chosen(&asked, parameters.text("model")?)?;
+    let (standings, status) = standings_of(call.invocation, &asked).await;
     let standing = standings.iter().find(|standing| standing.model == model.name);
-    let line = changes(model, standing).and_then(|changes| {
-        command(&invocation.application, &options, &model.name, &changes)
-            .ok_or_else(|| "the option models cannot be read".to_owned())
-    });
-    match line {
-        Ok(line) => tools.set_results(&[
-            ("command".to_owned(), line),
-            (
-                "status".to_owned(),
-                standing.map_or(status.message, |standing| standing.message.clone()),
-            ),
-        ]),
-        Err(why) => tools.fail_action(&why),
-    }
+    let changes = changes(model, standing)?;
+    let line = command(&call.invocation.application, &asked.told.options, &model.name, &changes);
+    Ok(vec![
+        (
+            "command".to_owned(),
+            line.ok_or_else(|| "the option models cannot be read".to_owned())?,
+        ),
+        (
+            "status".to_owned(),
+            standing.map_or(status.message, |standing| standing.message.clone()),
+        ),
+    ])
 }

@@ -48,12 +48,12 @@ pub fn remote_application(answer: &[u8]) -> Result<String, Garbled> {
     read(answer)
 }
 
-/// Of `action-get` with a key: null where there is no such parameter.
+/// Of `action-get` without a key: the parameters; none may be said as null.
 ///
 /// # Errors
 /// As [`config`].
-pub fn text(answer: &[u8]) -> Result<Option<String>, Garbled> {
-    read(answer)
+pub fn parameters(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
+    read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
 /// Of `relation-get`: the data bag; an empty one may be said as null.

@@ -48,6 +48,8 @@ pub struct HookTools;
 
 /// Longest text handed to a tool as one argument, in bytes: Linux takes 128 KiB.
 const LONGEST_ARGUMENT: usize = 120 * 1024;
+/// Longest value of an action's result, in bytes. It is an argument too, with its key.
+pub const LONGEST_RESULT: usize = LONGEST_ARGUMENT / 2;
 
 impl HookTools {
     /// The application's configuration; options without a value are left out.
@@ -170,12 +172,12 @@ impl HookTools {
         tell("juju-log", &["--log-level", level, "--", line])
     }
 
-    /// A parameter of the action that runs; `None` where it was not given.
+    /// The parameters of the action that runs: those that were given, and those with a default.
     ///
     /// # Errors
     /// When `action-get` fails, as it does outside an action.
-    pub fn action_parameter(self, name: &str) -> Result<Option<String>, ToolError> {
-        ask("action-get", &[name, "--format", "json"], answer::text)
+    pub fn action_parameters(self) -> Result<Map<String, Value>, ToolError> {
+        ask("action-get", &["--format", "json"], answer::parameters)
     }
 
     /// Adds to an action's results. A key is lower-case words joined by `-` and `.`.
@@ -185,7 +187,7 @@ impl HookTools {
     pub fn set_results(self, results: &[(String, String)]) -> Result<(), ToolError> {
         let pairs: Vec<String> = results
             .iter()
-            .map(|(key, value)| format!("{key}={}", cut(value, LONGEST_ARGUMENT / 2)))
+            .map(|(key, value)| format!("{key}={}", cut(value, LONGEST_RESULT)))
             .collect();
         let arguments: Vec<&str> = pairs.iter().map(String::as_str).collect();
         tell("action-set", &arguments)

@@ -20,6 +20,7 @@ mod http_routes;
 mod judges;
 mod observability;
 mod owns;
+mod plans;
 mod pods;
 mod proxy;
 mod releases;

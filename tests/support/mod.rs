@@ -8,7 +8,8 @@ pub mod stack;
 
 use std::path::Path;
 
-use site::agent::{Agent, Fault, Hook, HookRun};
+use serde_json::Value;
+use site::agent::{ActionResult, Agent, Fault, Hook, HookRun};
 use site::juju::{Charm, World};
 
 /// The charm as application `iris` with one unit, related to an istio-pilot that has named its gateway.
@@ -89,6 +90,19 @@ impl Edge {
         let run = self.run(hook);
         assert_eq!(run.exit, 0, "{run:#?}");
         run
+    }
+
+    /// Runs an action on `iris/0` as `juju run` does, which looks at its parameters first. They are a map.
+    ///
+    /// # Errors
+    /// What Juju says of parameters that do not fit.
+    pub fn act(&mut self, action: &str, parameters: &Value) -> Result<ActionResult, String> {
+        let given = parameters.as_object().unwrap().clone().into_iter().collect();
+        let run = self.agent.run_action(&mut self.world, "iris/0", action, given);
+        let run = run.map_err(|error| format!("{error:#}"))?;
+        assert_eq!(run.exit, 0, "{run:#?}");
+        assert_eq!(run.calls_of("status-set").count(), 0, "an action changes no status");
+        Ok(run.action.unwrap())
     }
 
     /// The status after a config-changed.

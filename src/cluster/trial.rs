@@ -1,0 +1,69 @@
+//! What the API server would make of a write, without making it.
+
+use kube::api::{Patch, PatchParams, ValidationDirective};
+use serde_json::{Map, Value};
+
+use super::{Cluster, Refusal};
+use crate::steps::Apply;
+
+impl Cluster {
+    /// The object as it would be after that apply. Admission webhooks are asked as they would be, but for those with side effects,
+    /// which keep the API server from trying it.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub async fn try_apply(&self, apply: &Apply) -> Result<Value, Refusal> {
+        let api = self.ours(&apply.kind.resource());
+        let parameters = PatchParams {
+            dry_run: true,
+            force: apply.force,
+            field_manager: Some(self.identity.manager()),
+            field_validation: Some(ValidationDirective::Strict),
+        };
+        let patch = Patch::Apply(&apply.object);
+        let object = self
+            .call(|| api.patch(&apply.name, &parameters, &patch))
+            .await
+            .map_err(|refusal| refusal.of(apply.kind, &apply.name))?;
+        // Text keys and plain values, as they were read from JSON.
+        let mut object = serde_json::to_value(object).unwrap_or_default();
+        if let Some(patch) = &apply.take_out {
+            merge(&mut object, patch);
+        }
+        Ok(object)
+    }
+}
+
+/// A JSON merge patch (RFC 7396).
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(map) = target.as_object_mut() else {
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            map.remove(key);
+        } else {
+            merge(map.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_merge_patch_takes_out_sets_and_leaves_the_rest() {
+        let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1]});
+        merge(&mut target, &json!({"a": {"b": null, "e": {"f": 1}}, "d": [2]}));
+        assert_eq!(target, json!({"a": {"c": 2, "e": {"f": 1}}, "d": [2]}));
+    }
+}
