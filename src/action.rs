@@ -1,12 +1,17 @@
 //! Actions: what an operator asks with `juju run`. They change nothing in the cluster.
 
+mod ask;
+mod endpoints;
 mod list_models;
 mod parameters;
 mod plan;
+mod protocol;
 mod release;
+mod request;
 
 use crate::asked::Asked;
 use crate::config::Model;
+use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookTools, Invocation, ToolError};
 use crate::look::Look;
@@ -42,8 +47,11 @@ impl From<String> for Failure {
 pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Result<(), ToolError> {
     let call = Call { tools, invocation };
     let outcome = match name {
+        "endpoints" => endpoints::run(&call).await,
+        "feedback" => ask::feedback(&call).await,
         "list-models" => list_models::run(&call).await,
         "plan" => plan::run(&call).await,
+        "predict" => ask::predict(&call).await,
         "promote" => release::promote(&call).await,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(
@@ -143,6 +151,12 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
         shown.push('\n');
     }
     shown + &last(left + lines.count())
+}
+
+/// A refusal in the words of the status.
+fn refused(call: &Call, refusal: &crate::cluster::Refusal) -> String {
+    let namespace = crate::dispatch::identity(call.invocation).namespace;
+    judge::refused(&call.invocation.application, &namespace, refusal).1
 }
 
 #[cfg(test)]

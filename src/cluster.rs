@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
 
+mod entrance;
 mod events;
 mod gateways;
 mod observe;
@@ -26,7 +27,7 @@ use crate::steps::{Apply, Delete};
 
 pub use events::{Deed, reference};
 pub use refusal::Refusal;
-pub use rights::{HTTP_ROUTES, Needs, RIGHTS, Right, SECRETS, WATCHES, rights};
+pub use rights::{HTTP_ROUTES, Needs, OPTIONAL, RIGHTS, Right, SECRETS, WATCHES, rights};
 pub use watch::{Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is

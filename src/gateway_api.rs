@@ -7,11 +7,13 @@
 pub mod rival;
 pub mod status;
 
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::istio::listeners::Listeners;
+use crate::istio::listeners::{Listener, Listeners};
 
 /// The API group.
 pub const GROUP: &str = "gateway.networking.k8s.io";
@@ -247,28 +249,39 @@ pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
 pub fn listeners(gateway: &Value) -> Listeners {
     #[derive(Deserialize, Default)]
     #[serde(default)]
-    struct Listener {
+    struct Server {
+        port: u16,
         protocol: String,
         hostname: Option<String>,
     }
     let of_spec = gateway.pointer("/spec/listeners").cloned().unwrap_or_default();
     let mut listeners = Listeners::default();
-    for listener in Vec::<Listener>::deserialize(of_spec).unwrap_or_default() {
-        match listener.protocol.as_str() {
-            "HTTP" => listeners.http = true,
-            "HTTPS" => listeners.https = true,
+    for server in Vec::<Server>::deserialize(of_spec).unwrap_or_default() {
+        let tls = match server.protocol.as_str() {
+            "HTTP" => false,
+            "HTTPS" => true,
             _ => continue,
-        }
-        listeners.hosts.push(
-            listener
-                .hostname
-                .filter(|host| !host.is_empty())
-                .unwrap_or("*".to_owned()),
-        );
+        };
+        listeners.http |= !tls;
+        listeners.https |= tls;
+        let host = server.hostname.filter(|host| !host.is_empty());
+        let hosts = vec![host.unwrap_or("*".to_owned())];
+        listeners.hosts.extend(hosts.iter().cloned());
+        listeners.servers.push(Listener {
+            port: server.port,
+            tls,
+            hosts,
+        });
     }
     let conditions = gateway.pointer("/status/conditions").and_then(Value::as_array);
     listeners.down = status::find(conditions, "Programmed").is_some_and(|condition| !condition.holds());
     listeners
+}
+
+/// The labels of the pods that Istio runs for a gateway (`istio/api`, `label/labels.gen.go`, `IoK8sNetworkingGatewayGatewayName`).
+#[must_use]
+pub fn pods_of(gateway: &str) -> BTreeMap<String, String> {
+    [(format!("{GROUP}/gateway-name"), gateway.to_owned())].into()
 }
 
 #[cfg(test)]

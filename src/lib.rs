@@ -8,6 +8,7 @@ pub mod asked;
 pub mod cluster;
 pub mod config;
 pub mod dispatch;
+pub mod entrance;
 pub mod gateway_api;
 pub mod istio;
 pub mod judge;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::asked::Asked;
-use crate::cluster::{Cluster, Refusal};
+use crate::cluster::{Cluster, Needs, Refusal};
 use crate::dispatch::identity;
 use crate::judge::{self, Case, Verdict};
 use crate::juju::{Invocation, State, Status};
 use crate::observed::{Identity, Observed};
-use crate::render::{self, Plan, Site};
+use crate::render::{self, Plan, Route, Site};
 use crate::steps::{self, Steps};
 
 /// One look at the cluster and what follows from it.
@@ -98,6 +98,19 @@ impl Look {
             && let Err(refusal) = self.cluster.observe_pods(&mut self.observed).await
         {
             debug!("pods cannot be read: {refusal}");
+        }
+    }
+
+    /// What of Secrets and HTTPRoutes is to be written, or was found.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let mut models = self.plan.models.iter();
+        let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
+        let http_routes = models.any(|planned| matches!(planned.route, Route::SetHttp(_)));
+        let mut found = self.observed.http_routes.iter();
+        Needs {
+            secrets: secrets || !self.observed.secrets.is_empty(),
+            http_routes: http_routes || found.any(|route| self.identity.owns(route)),
         }
     }
 

@@ -6,10 +6,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::DynamicObject;
 use tracing::{debug, info, warn};
 
-use crate::cluster::{self, Needs, Refusal, Right, rights};
+use crate::cluster::{self, Refusal, Right, rights};
 use crate::juju::Invocation;
 use crate::look::Look;
-use crate::render::Route;
 use crate::steps::{Apply, Delete, Kind};
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
@@ -37,7 +36,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
                 deeds.applied(apply, &object);
             }
             Err(refusal) if refusal.concerns_all() => {
-                return for_all(look, &look.cluster.explain(refusal, needs(look)).await);
+                return for_all(look, &look.cluster.explain(refusal, look.needs()).await);
             }
             Err(refusal) => {
                 refused.insert(apply.model.clone(), refusal);
@@ -51,7 +50,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
 }
 
 async fn may_write(look: &Look) -> Result<(), Refusal> {
-    let writes = rights(needs(look)).filter(Right::writes);
+    let writes = rights(look.needs()).filter(Right::writes);
     let missing = look.cluster.missing(writes).await?;
     if missing.is_empty() {
         return Ok(());
@@ -60,18 +59,6 @@ async fn may_write(look: &Look) -> Result<(), Refusal> {
         why: String::new(),
         missing,
     })
-}
-
-/// What of Secrets and HTTPRoutes is to be written, or was found.
-fn needs(look: &Look) -> Needs {
-    let mut models = look.plan.models.iter();
-    let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
-    let http_routes = models.any(|planned| matches!(planned.route, Route::SetHttp(_)));
-    let owned = |route: &DynamicObject| look.identity.owns(route);
-    Needs {
-        secrets: secrets || !look.observed.secrets.is_empty(),
-        http_routes: http_routes || look.observed.http_routes.iter().any(owned),
-    }
 }
 
 fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {

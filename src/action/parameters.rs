@@ -1,6 +1,8 @@
 //! The parameters of an action, as `actions.yaml` declares them. Juju has looked at their types already; who runs an action otherwise
 //! is told so too.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 /// The parameters that were given, and those that Juju filled in.
@@ -34,6 +36,25 @@ impl Parameters {
         Ok(text.filter(|text| !text.is_empty()))
     }
 
+    /// True or false; false where it was not said.
+    pub fn flag(&self, name: &str) -> Result<bool, String> {
+        Ok(self.read(name, "true or false", Value::as_bool)?.unwrap_or_default())
+    }
+
+    /// A number.
+    pub fn number(&self, name: &str) -> Result<Option<f64>, String> {
+        self.read(name, "a number", Value::as_f64)
+    }
+
+    /// A whole number within a range.
+    pub fn whole(&self, name: &str, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
+        let kind = format!("a whole number from {} to {}", range.start(), range.end());
+        self.read(name, &kind, |value| {
+            let number = u32::try_from(value.as_u64()?).ok()?;
+            range.contains(&number).then_some(number)
+        })
+    }
+
     /// A map.
     pub fn map(&self, name: &str) -> Result<Option<&Map<String, Value>>, String> {
         self.read(name, "a map, in YAML or JSON", Value::as_object)
@@ -53,6 +74,12 @@ mod tests {
     fn what_is_not_of_its_form_is_named_with_its_rule() {
         let wrong = parameters(&json!({"model": 1, "direct": "yes", "timeout": 61, "data": "x", "reward": "1"}));
         assert_eq!(wrong.text("model"), Err("model must be text".to_owned()));
+        assert_eq!(wrong.flag("direct"), Err("direct must be true or false".to_owned()));
+        assert_eq!(
+            wrong.whole("timeout", &(1..=60)),
+            Err("timeout must be a whole number from 1 to 60".to_owned())
+        );
+        assert_eq!(wrong.number("reward"), Err("reward must be a number".to_owned()));
         assert_eq!(wrong.map("data"), Err("data must be a map, in YAML or JSON".to_owned()));
     }
 
@@ -60,6 +87,9 @@ mod tests {
     fn what_was_not_given_says_nothing() {
         let none = parameters(&json!({"model": "", "timeout": null}));
         assert_eq!(none.text("model"), Ok(None));
+        assert_eq!(none.flag("direct"), Ok(false));
+        assert_eq!(none.whole("timeout", &(1..=60)), Ok(None));
+        assert_eq!(none.number("reward"), Ok(None));
         assert_eq!(none.map("data"), Ok(None));
     }
 }

@@ -95,8 +95,7 @@ async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, 
         let (outcome, why) = match look.cluster.try_apply(apply).await {
             Ok(object) => (Some(object), None),
             Err(refusal) => {
-                let secrets = apply.kind == Kind::Secret;
-                let refusal = look.cluster.explain(refusal, secrets).await;
+                let refusal = look.cluster.explain(refusal, look.needs()).await;
                 let why = refusal.to_string();
                 refused.insert(apply.model.clone(), refusal);
                 (None, Some(why))
@@ -112,6 +111,7 @@ fn live<'a>(look: &'a Look, apply: &Apply) -> Option<&'a DynamicObject> {
         Kind::Secret => look.observed.secret(&apply.name),
         Kind::SeldonDeployment => look.observed.seldon_deployment(&apply.name),
         Kind::VirtualService => look.observed.virtual_service(&look.identity, &apply.name),
+        Kind::HttpRoute => look.observed.http_route_in(&look.identity.namespace, &apply.name),
     }
 }
 

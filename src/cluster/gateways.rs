@@ -33,7 +33,10 @@ impl Cluster {
                 let spec = found.data.get("spec").unwrap_or(&Value::Null);
                 Listeners::read(spec, &gateway.namespace, &self.identity.namespace)
             }
-            Language::GatewayApi => gateway_api::listeners(&found.data),
+            Language::GatewayApi => Listeners {
+                selector: gateway_api::pods_of(&gateway.name),
+                ..gateway_api::listeners(&found.data)
+            },
         }))
     }
 

@@ -104,6 +104,13 @@ pub const HTTP_ROUTES: [Right; 5] = [
     everywhere("get", GATEWAY_API, "gateways"),
 ];
 
+/// What only actions do, which say what else they cannot find out. No hook needs it, or asks whether it is there.
+pub const OPTIONAL: [Right; 3] = [
+    everywhere("list", "", "services"),
+    everywhere("list", "", "pods"),
+    everywhere("list", "", "nodes"),
+];
+
 /// All that is needed.
 pub fn rights(needs: Needs) -> impl Iterator<Item = Right> {
     let secrets = SECRETS.into_iter().filter(move |_| needs.secrets);

@@ -1,5 +1,7 @@
 //! What a gateway takes: which hosts, and whether with TLS.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,12 +18,29 @@ pub struct Listeners {
     pub https: bool,
     /// Whether its controller says that nothing takes requests for it yet; of an Istio Gateway nobody does.
     pub down: bool,
+    /// The same, server by server, but for those that only send clients on to HTTPS.
+    pub servers: Vec<Listener>,
+    /// The labels of the pods that take it.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// One of a Gateway's servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The port: of the gateway's Service, or of its pods where the Service has none of that number (`istio/istio`,
+    /// `pilot/pkg/model/gateway.go`, `resolvePorts`).
+    pub port: u16,
+    /// Whether with TLS.
+    pub tls: bool,
+    /// The host names.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Spec {
     servers: Vec<Server>,
+    selector: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -35,6 +54,7 @@ struct Server {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Port {
+    number: Value,
     protocol: String,
 }
 
@@ -50,19 +70,30 @@ impl Listeners {
     #[must_use]
     pub fn read(spec: &Value, of: &str, for_routes_of: &str) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
-        let mut listeners = Self::default();
+        let mut listeners = Self {
+            selector: spec.selector,
+            ..Self::default()
+        };
         for server in spec.servers {
-            match server.port.protocol.to_ascii_uppercase().as_str() {
-                "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => listeners.http |= !server.tls.https_redirect,
-                "HTTPS" => listeners.https = true,
+            let tls = match server.port.protocol.to_ascii_uppercase().as_str() {
+                "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => false,
+                "HTTPS" => true,
                 _ => continue,
-            }
+            };
+            let takes = tls || !server.tls.https_redirect;
+            listeners.https |= tls;
+            listeners.http |= takes && !tls;
             let hosts = server.hosts.iter().filter_map(|host| match host.split_once('/') {
                 None | Some(("*", _)) => Some(host.rsplit('/').next().unwrap_or(host)),
                 Some((".", host)) => (of == for_routes_of).then_some(host),
                 Some((namespace, host)) => (namespace == for_routes_of).then_some(host),
             });
-            listeners.hosts.extend(hosts.map(ToOwned::to_owned));
+            let hosts: Vec<String> = hosts.map(ToOwned::to_owned).collect();
+            listeners.hosts.extend(hosts.iter().cloned());
+            let port = server.port.number.as_u64().and_then(|port| port.try_into().ok());
+            if let (Some(port), true, false) = (port, takes, hosts.is_empty()) {
+                listeners.servers.push(Listener { port, tls, hosts });
+            }
         }
         listeners
     }

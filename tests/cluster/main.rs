@@ -13,6 +13,7 @@
 mod applies;
 mod calls;
 mod converges;
+mod endpoints;
 mod fixture;
 mod gateway_api;
 mod gateways;

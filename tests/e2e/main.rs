@@ -12,6 +12,7 @@
     clippy::missing_panics_doc
 )]
 
+mod asking;
 mod failing;
 mod fixture;
 mod grpc;
@@ -69,6 +70,8 @@ fn main() -> ExitCode {
             a_model_that_outgrows_its_memory_is_named,
             a_model_that_no_node_has_room_for_is_named,
             a_model_uri_that_does_not_exist_is_named;
+        asking:
+            actions_ask_a_model_through_the_gateway_and_past_it;
         grpc:
             seldons_client_is_led_by_headers_or_host_and_so_is_its_page,
             behind_istio_ingress_k8s_seldons_client_is_led_by_the_same_and_so_is_its_page,

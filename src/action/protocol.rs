@@ -1,0 +1,98 @@
+//! Where a model takes requests, below its prefix, in the protocol that it speaks (`SeldonIO/seldon-core` v1.17.1,
+//! `executor/api/rest/server.go`).
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::config::manifest;
+use crate::seldon::read::{Predictor, Spec};
+
+/// The protocol of a SeldonDeployment, and the graph that a request goes through.
+pub struct Speech {
+    protocol: Protocol,
+    /// The node whose name requests have to have in their path.
+    node: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Seldon,
+    V2,
+    Tensorflow,
+}
+
+impl Speech {
+    /// Of that predictor of a SeldonDeployment, or of its first.
+    pub fn read(deployment: &Value, predictor: Option<&str>) -> Self {
+        let spec = deployment.get("spec").cloned().unwrap_or_default();
+        let read = Spec::deserialize(&spec).unwrap_or_default();
+        let predictors = spec.get("predictors").and_then(Value::as_array).into_iter().flatten();
+        let mut predictors = predictors.filter_map(manifest::predictor);
+        let meant = |one: &Predictor| predictor.is_none_or(|name| one.name == name);
+        let graph = predictors.find(meant).map(|one| one.graph).unwrap_or_default();
+        Self {
+            protocol: match read.protocol.as_str() {
+                "v2" | "kfserving" => Protocol::V2,
+                "tensorflow" => Protocol::Tensorflow,
+                _ => Protocol::Seldon,
+            },
+            // A name in the path goes before the names of all nodes, so that several have to be asked without one.
+            node: graph.children.is_empty().then_some(graph.name),
+        }
+    }
+
+    /// Where it takes requests for predictions.
+    pub fn predictions(&self) -> String {
+        match (self.protocol, &self.node) {
+            (Protocol::Seldon, _) => "api/v1.0/predictions".to_owned(),
+            (Protocol::V2, Some(node)) => format!("v2/models/{node}/infer"),
+            (Protocol::V2, None) => "v2/models/infer".to_owned(),
+            (Protocol::Tensorflow, Some(node)) => format!("v1/models/{node}:predict"),
+            (Protocol::Tensorflow, None) => "v1/models/:predict".to_owned(),
+        }
+    }
+
+    /// Where it takes feedback. With other protocols than seldon the executor has no such path, or takes it and passes it on to nobody
+    /// (`executor/api/rest/client.go`, `Feedback`).
+    pub fn feedback(&self) -> Result<&'static str, &'static str> {
+        match self.protocol {
+            Protocol::Seldon => Ok("api/v1.0/feedback"),
+            Protocol::V2 => Err("v2"),
+            Protocol::Tensorflow => Err("tensorflow"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_protocol_has_its_path_and_only_seldons_takes_feedback() {
+        let one = json!({"name": "m"});
+        let several = json!({"name": "t", "children": [{"name": "m"}]});
+        for (protocol, graph, path, takes_feedback) in [
+            ("", &one, "api/v1.0/predictions", true),
+            ("seldon", &several, "api/v1.0/predictions", true),
+            ("v2", &one, "v2/models/m/infer", false),
+            ("kfserving", &several, "v2/models/infer", false),
+            ("tensorflow", &one, "v1/models/m:predict", false),
+            ("tensorflow", &several, "v1/models/:predict", false),
+        ] {
+            let object = json!({"spec": {"protocol": protocol, "predictors": [{"name": "default", "graph": graph}]}});
+            let speech = Speech::read(&object, None);
+            assert_eq!(speech.predictions(), path, "{protocol}");
+            assert_eq!(speech.feedback().is_ok(), takes_feedback, "{protocol}");
+        }
+    }
+
+    #[test]
+    fn each_predictor_has_its_own_graph() {
+        let object = json!({"spec": {"protocol": "v2", "predictors": [
+            {"name": "a", "graph": {"name": "one"}}, {"name": "b", "graph": {"name": "two"}},
+        ]}});
+        assert_eq!(Speech::read(&object, Some("b")).predictions(), "v2/models/two/infer");
+        assert_eq!(Speech::read(&object, None).predictions(), "v2/models/one/infer");
+    }
+}

@@ -1,0 +1,99 @@
+//! What leads to a gateway and to a model: Services, pods and nodes. Actions ask for them, hooks never do.
+
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+
+use super::{Cluster, Refusal};
+use crate::config::value::GatewayName;
+use crate::entrance::{self, Entrance, Service, services_of};
+use crate::istio::listeners::Listeners;
+
+impl Cluster {
+    /// Finds the ways into a gateway, as far as it may: what could not be found out is said in the answer.
+    pub async fn entrance(&self, gateway: &GatewayName, listeners: &Listeners) -> Entrance {
+        let selector: Vec<String> = listeners
+            .selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let of_gateway = ListParams::default().labels(&selector.join(","));
+        let mut found = Entrance::default();
+        if selector.is_empty() {
+            found.unknown.push(format!(
+                "the Gateway {gateway} names no pods by a selector, so its Service is not known"
+            ));
+        } else {
+            found.pods = self
+                .all_of("Pod", "pods", gateway, &of_gateway, &mut found.unknown)
+                .await
+                .map(|pods| pods.iter().map(entrance::pod).collect());
+            let every = ListParams::default();
+            found.services = self
+                .all_of("Service", "services", gateway, &every, &mut found.unknown)
+                .await
+                .map(|services| {
+                    let services = services.iter().map(entrance::service).collect();
+                    let pods = found.pods.as_deref();
+                    services_of(&gateway.namespace, &listeners.selector, services, pods)
+                });
+            if found.services.as_ref().is_some_and(Vec::is_empty) {
+                found.unknown.push(format!(
+                    "no Service leads to the pods of the Gateway {gateway} ({})",
+                    selector.join(", ")
+                ));
+            }
+        }
+        match self
+            .list::<DynamicObject>(&kind("Node"), None, &ListParams::default())
+            .await
+        {
+            Ok(nodes) => found.nodes = Some(nodes.iter().map(entrance::node).collect()),
+            Err(refusal) => found.unknown.push(unknown("nodes", &refusal)),
+        }
+        found
+    }
+
+    /// The Services of our namespace.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn services(&self) -> Result<Vec<Service>, Refusal> {
+        let namespace = Some(self.identity.namespace.as_str());
+        let services: Vec<DynamicObject> = self.list(&kind("Service"), namespace, &ListParams::default()).await?;
+        Ok(services.iter().map(entrance::service).collect())
+    }
+
+    /// Those of all namespaces: a Gateway's pods may be anywhere. Whoever may look into the Gateway's own only sees those.
+    async fn all_of(
+        &self,
+        of: &str,
+        resource: &str,
+        gateway: &GatewayName,
+        parameters: &ListParams,
+        unknown_so_far: &mut Vec<String>,
+    ) -> Option<Vec<DynamicObject>> {
+        let kind = kind(of);
+        let refusal = match self.list(&kind, None, parameters).await {
+            Ok(found) => return Some(found),
+            Err(refusal) => refusal,
+        };
+        if let Refusal::Forbidden { .. } = refusal
+            && let Ok(found) = self.list(&kind, Some(&gateway.namespace), parameters).await
+        {
+            return Some(found);
+        }
+        unknown_so_far.push(unknown(&format!("{resource} of all namespaces"), &refusal));
+        None
+    }
+}
+
+fn kind(kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind))
+}
+
+fn unknown(what: &str, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Forbidden { .. } => format!("there is no right to list {what}"),
+        other => format!("{what} cannot be listed: {other}"),
+    }
+}

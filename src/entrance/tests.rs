@@ -1,0 +1,217 @@
+#![allow(clippy::needless_pass_by_value, reason = "data is taken as it is written")]
+
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn object(value: Value) -> DynamicObject {
+    serde_json::from_value(value).unwrap()
+}
+
+/// As istio-pilot makes it, of that type.
+fn gateway_service(kind: &str) -> Service {
+    service(&object(json!({
+        "metadata": {"name": "istio-ingressgateway-workload", "namespace": "istio-system"},
+        "spec": {
+            "type": kind,
+            "clusterIP": "10.152.183.9",
+            "selector": {"istio": "ingressgateway"},
+            "ports": [
+                {"port": 80, "targetPort": 8080, "nodePort": 31380},
+                {"port": 443, "targetPort": 8443, "nodePort": 31390},
+                {"port": 15021},
+            ],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
+    })))
+}
+
+fn gateway_pod() -> Pod {
+    pod(&object(json!({
+        "metadata": {"name": "gate-1", "namespace": "istio-system", "labels": {"istio": "ingressgateway", "app": "gate"}},
+        "spec": {"nodeName": "edge", "containers": [{"ports": [{"containerPort": 8080, "hostPort": 80}]}]},
+        "status": {"hostIP": "192.0.2.1", "conditions": [{"type": "Ready", "status": "True"}]},
+    })))
+}
+
+fn edge() -> Node {
+    node(&object(json!({
+        "metadata": {"name": "edge"},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}, {"type": "Hostname", "address": "edge"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    })))
+}
+
+fn takes(servers: Value) -> Listeners {
+    let spec = json!({"selector": {"istio": "ingressgateway"}, "servers": servers});
+    Listeners::read(&spec, "istio-system", "edge")
+}
+
+fn http() -> Value {
+    json!([{"port": {"number": 8080, "protocol": "HTTP"}, "hosts": ["*"]}])
+}
+
+fn shown(entrance: &Entrance, listeners: &Listeners) -> Vec<String> {
+    let ways = entrance.ways(listeners).into_iter();
+    ways.map(|way| {
+        let how = if way.tls { "tls" } else { "plain" };
+        format!("{:?} {how} {}:{}", way.reach, way.address, way.port)
+    })
+    .collect()
+}
+
+#[test]
+fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
+    let mut pod = gateway_pod();
+    pod.host_ports.clear();
+    let mut entrance = Entrance {
+        services: Some(vec![gateway_service("LoadBalancer")]),
+        pods: Some(vec![pod]),
+        nodes: Some(vec![edge()]),
+        unknown: Vec::new(),
+    };
+    assert_eq!(
+        shown(&entrance, &takes(http())),
+        [
+            "LoadBalancer plain 198.51.100.7:80",
+            "NodePort plain 192.0.2.1:31380",
+            "Cluster plain 10.152.183.9:80",
+        ]
+    );
+    // With the port of the Service in place of the pods' one, and with TLS.
+    let tls = takes(json!([{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["*"]}]));
+    assert_eq!(shown(&entrance, &tls)[1], "NodePort tls 192.0.2.1:31390");
+    entrance.pods = Some(vec![gateway_pod()]);
+    assert!(shown(&entrance, &takes(http())).contains(&"HostPort plain 192.0.2.1:80".to_owned()));
+}
+
+#[test]
+fn a_port_that_no_service_has_and_a_redirect_lead_nowhere() {
+    let entrance = Entrance {
+        services: Some(vec![gateway_service("NodePort")]),
+        ..Entrance::default()
+    };
+    let other = takes(json!([{"port": {"number": 9999, "protocol": "HTTP"}, "hosts": ["*"]}]));
+    assert!(entrance.ways(&other).is_empty());
+    let redirect = takes(json!([
+        {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"], "tls": {"httpsRedirect": true}},
+    ]));
+    assert!(entrance.ways(&redirect).is_empty());
+}
+
+#[test]
+fn a_node_is_a_placeholder_only_where_none_is_known() {
+    let mut entrance = Entrance {
+        services: Some(vec![gateway_service("NodePort")]),
+        ..Entrance::default()
+    };
+    let port = |entrance: &Entrance| {
+        let ways = shown(entrance, &takes(http()));
+        ways.into_iter().find(|way| way.starts_with("NodePort")).unwrap()
+    };
+    assert_eq!(port(&entrance), "NodePort plain <node>:31380");
+    // The pods know the address of their node.
+    entrance.pods = Some(vec![gateway_pod()]);
+    assert_eq!(port(&entrance), "NodePort plain 192.0.2.1:31380");
+    entrance.pods = None;
+    entrance.nodes = Some(vec![edge()]);
+    assert_eq!(port(&entrance), "NodePort plain 192.0.2.1:31380");
+}
+
+#[test]
+fn only_nodes_with_a_pod_count_where_a_service_wants_it_so() {
+    let mut local = gateway_service("NodePort");
+    local.own_pods_only = true;
+    let far = Node {
+        name: "far".into(),
+        address: Some("192.0.2.9".into()),
+        ready: true,
+    };
+    let entrance = Entrance {
+        services: Some(vec![local]),
+        pods: Some(vec![gateway_pod()]),
+        nodes: Some(vec![far, edge()]),
+        unknown: Vec::new(),
+    };
+    let ways = shown(&entrance, &takes(http()));
+    assert!(ways.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
+    assert!(!ways.iter().any(|way| way.contains("192.0.2.9")), "{ways:?}");
+}
+
+#[test]
+fn the_services_of_a_gateway_are_found_by_its_pods_or_else_by_its_labels() {
+    let selector = [("istio".to_owned(), "ingressgateway".to_owned())].into();
+    let by_other_labels = Service {
+        namespace: "istio-system".into(),
+        name: "by-app".into(),
+        selector: [("app".to_owned(), "gate".to_owned())].into(),
+        ..Service::default()
+    };
+    let elsewhere = Service {
+        namespace: "other".into(),
+        ..gateway_service("ClusterIP")
+    };
+    let all = vec![
+        gateway_service("NodePort"),
+        by_other_labels,
+        elsewhere,
+        Service::default(),
+    ];
+    let names = |namespace: &str, pods: Option<&[Pod]>| {
+        let found = services_of(namespace, &selector, all.clone(), pods).into_iter();
+        found
+            .map(|service| format!("{}/{}", service.namespace, service.name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names("models", Some(&[gateway_pod()])),
+        ["istio-system/istio-ingressgateway-workload", "istio-system/by-app"]
+    );
+    assert_eq!(
+        names("istio-system", None),
+        ["istio-system/istio-ingressgateway-workload"]
+    );
+    assert_eq!(
+        names("models", None),
+        [
+            "istio-system/istio-ingressgateway-workload",
+            "other/istio-ingressgateway-workload"
+        ]
+    );
+}
+
+#[test]
+fn objects_that_nobody_foresaw_say_nothing() {
+    for data in [
+        json!({}),
+        json!({"spec": [], "status": 1}),
+        json!({"spec": {"ports": {}, "selector": 1}}),
+    ] {
+        let mut value = data.clone();
+        value["metadata"] = json!({"name": "x"});
+        let object = object(value);
+        assert_eq!(service(&object).ports, []);
+        assert!(!pod(&object).ready);
+        assert_eq!(node(&object).address, None);
+    }
+}
+
+#[test]
+fn a_name_is_one_that_both_model_and_gateway_take() {
+    let of = |ours: &[&str], theirs: &[&str]| {
+        let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let found = names(&owned(ours), &owned(theirs)).into_iter();
+        found.map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&["*"], &["*"]), [""]);
+    assert_eq!(
+        of(&["a.example", "b.example"], &["*.example"]),
+        ["a.example", "b.example"]
+    );
+    assert_eq!(of(&["*.plant.example"], &["*.example"]), ["*.plant.example"]);
+    assert_eq!(of(&["*"], &["iris.example"]), ["iris.example"]);
+    assert!(of(&["a.example"], &["b.example"]).is_empty());
+}

@@ -1,0 +1,128 @@
+//! Actions that ask a model itself: from where the charm's pod would be, through the gateway and past it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use site::agent::ActionResult;
+use site::images::{IRIS_2, MLSERVER_IRIS};
+
+use crate::fixture::{FLOWER, Model, SERVES, full};
+use crate::support::has;
+use crate::support::kinds::service;
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[track_caller]
+fn completed(ended: ActionResult) -> BTreeMap<String, Value> {
+    assert_eq!(ended.status, "completed", "{ended:?}");
+    ended.results
+}
+
+#[track_caller]
+fn acted(model: &mut Model, action: &str, parameters: &Value) -> BTreeMap<String, Value> {
+    completed(model.act(action, parameters).unwrap())
+}
+
+fn text<'a>(results: &'a BTreeMap<String, Value>, key: &str) -> &'a str {
+    results.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What curl says in the node: the status code behind the answer.
+fn curl(url: &str) -> String {
+    let output = full()
+        .enter()
+        .unwrap()
+        .args([
+            "curl",
+            "-s",
+            "-w",
+            " %{http_code}",
+            "-H",
+            "content-type: application/json",
+            "-d",
+            FLOWER,
+            url,
+        ])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn cluster_address(model: &Model, name: &str) -> String {
+    let mut services = model.objects(&service()).into_iter();
+    let found = services.find(|one| one["metadata"]["name"] == name).unwrap();
+    found["spec"]["clusterIP"].as_str().unwrap().to_owned()
+}
+
+pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
+    let mut model = Model::inside("asked");
+    model.configure(&[("canary", &format!("{{image: '{IRIS_2}', weight: 0}}"))]);
+    model.until_says(SERVES, &["active: "]);
+    where_it_is_said_to_be_it_answers(&mut model);
+
+    let flower = json_of(FLOWER);
+    let asked = acted(&mut model, "predict", &json!({"data": flower}));
+    assert_eq!(text(&asked, "status-code"), "200", "{asked:?}");
+    has(text(&asked, "url"), &[":80/model/asked/api/v1.0/predictions"]);
+    has(text(&asked, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
+    assert!(text(&asked, "latency-ms").parse::<u32>().unwrap() < 10_000);
+    let direct = acted(&mut model, "predict", &json!({"data": flower, "direct": true}));
+    has(text(&direct, "url"), &[":8000/api/v1.0/predictions"]);
+    let canary = acted(&mut model, "predict", &json!({"data": flower, "predictor": "canary"}));
+    has(text(&canary, "result"), &["\"version\":\"2\""]);
+
+    let parameters = json!({"data": flower, "predictor": "shadow"});
+    let failed = model.act("predict", &parameters).unwrap();
+    has(
+        &failed.message,
+        &["iris has no such predictor: predictor=<one of default, canary>"],
+    );
+    let parameters = json!({"data": {"data": {"ndarray": "x"}}});
+    let failed = model.act("predict", &parameters).unwrap();
+    assert_eq!(failed.status, "failed", "{failed:?}");
+    has(&failed.message, &["iris answers with status code "]);
+    assert!(failed.results.contains_key("result"), "{failed:?}");
+
+    let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&asked, "result"))});
+    let fed = acted(&mut model, "feedback", &worth);
+    assert_eq!(text(&fed, "status-code"), "200", "{fed:?}");
+    has(text(&fed, "url"), &["/model/asked/api/v1.0/feedback"]);
+    let of_1 = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == "default";
+    has(&model.executor_counts(of_1), &["service=\"feedback\""]);
+    let failed = model.act("feedback", &json!({"request": flower})).unwrap();
+    has(&failed.message, &["say what the answer was worth, reward=1.0"]);
+
+    model.configure(&[("image", MLSERVER_IRIS), ("protocol", "v2"), ("canary", "")]);
+    model.until_says(SERVES, &["active: "]);
+    let request = json!({"inputs": [
+        {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
+    ]});
+    let asked = acted(&mut model, "predict", &json!({"data": request}));
+    has(text(&asked, "url"), &["/model/asked/v2/models/iris/infer"]);
+    has(text(&asked, "result"), &["outputs"]);
+    let failed = model.act("feedback", &json!({"reward": 1})).unwrap();
+    has(
+        &failed.message,
+        &["iris speaks the protocol v2, with which Seldon Core passes no feedback on"],
+    );
+}
+
+fn where_it_is_said_to_be_it_answers(model: &mut Model) {
+    let told = acted(model, "endpoints", &json!({}));
+    let iris = &told["iris"];
+    assert_eq!(iris["http"], "http://192.0.2.1:31380/model/asked/", "{told:#?}");
+    assert_eq!(iris.get("unknown"), None, "{told:#?}");
+    // Names are for pods; the node has none of the cluster's.
+    let name = "iris-canary.asked.svc.cluster.local";
+    let canary = iris["services"]["canary"].as_str().unwrap();
+    let canary = canary.replace(name, &cluster_address(model, "iris-canary"));
+    for url in [
+        iris["predictions"].as_str().unwrap().to_owned(),
+        format!("{}api/v1.0/predictions", iris["cluster"].as_str().unwrap()),
+        format!("{canary}api/v1.0/predictions"),
+    ] {
+        has(&curl(&url), &["ndarray", " 200"]);
+    }
+}
