@@ -1,6 +1,7 @@
 //! Actions: what an operator asks with `juju run`. They change nothing in the cluster.
 
 mod ask;
+mod diagnose;
 mod endpoints;
 mod list_models;
 mod parameters;
@@ -47,6 +48,7 @@ impl From<String> for Failure {
 pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Result<(), ToolError> {
     let call = Call { tools, invocation };
     let outcome = match name {
+        "diagnose" => diagnose::run(&call).await,
         "endpoints" => endpoints::run(&call).await,
         "feedback" => ask::feedback(&call).await,
         "list-models" => list_models::run(&call).await,

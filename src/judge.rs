@@ -3,6 +3,7 @@
 //! Active means that every model serves what was asked for. Blocked means that a person must act, and the message says
 //! what to type. Waiting heals by itself.
 
+pub mod chain;
 mod reason;
 mod words;
 
@@ -22,7 +23,7 @@ use crate::render::history::{self, Words};
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route, route_name};
 use crate::steps::Steps;
 
-pub use words::{not_asked, refused, removal_incomplete, seldon_is_coming};
+pub use words::{not_asked, refused, removal_incomplete, rights, seldon_is_coming};
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;

@@ -104,6 +104,12 @@ pub const HTTP_ROUTES: [Right; 5] = [
     everywhere("get", GATEWAY_API, "gateways"),
 ];
 
+/// The watches that are of use.
+pub fn watches(needs: Needs) -> impl Iterator<Item = Right> {
+    let all = WATCHES.into_iter();
+    all.filter(move |right| needs.http_routes || right.group != GATEWAY_API)
+}
+
 /// What only actions do, which say what else they cannot find out. No hook needs it, or asks whether it is there.
 pub const OPTIONAL: [Right; 3] = [
     everywhere("list", "", "services"),

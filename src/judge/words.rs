@@ -80,8 +80,9 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
     }
 }
 
-/// Rights by kind: `list, create seldondeployments; get gateways`.
-fn rights(missing: &[Right]) -> String {
+/// Rights by kind: `list/create seldondeployments, get gateways of all namespaces`.
+#[must_use]
+pub fn rights(missing: &[Right]) -> String {
     let mut by_kind: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
     for right in missing {
         by_kind

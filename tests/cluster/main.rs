@@ -13,6 +13,7 @@
 mod applies;
 mod calls;
 mod converges;
+mod diagnoses;
 mod endpoints;
 mod fixture;
 mod gateway_api;

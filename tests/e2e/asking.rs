@@ -94,6 +94,12 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
     let failed = model.act("feedback", &json!({"request": flower})).unwrap();
     has(&failed.message, &["say what the answer was worth, reward=1.0"]);
 
+    let report = acted(&mut model, "diagnose", &json!({}));
+    has(
+        text(&report, "report"),
+        &["Model iris: whole", "istio-system/istio-ingressgateway-workload"],
+    );
+
     model.configure(&[("image", MLSERVER_IRIS), ("protocol", "v2"), ("canary", "")]);
     model.until_says(SERVES, &["active: "]);
     let request = json!({"inputs": [
