@@ -1,12 +1,16 @@
 //! What the service account may do, and what is said when it may not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Instant;
 
 use serde_json::Value;
+use site::agent::{Fault, Hook};
 
-use crate::fixture::Live;
+use crate::fixture::{Live, audit_answers};
 use crate::gateway_api::{integrate, leave_pilot, says_gateway, serves};
 use crate::support::has;
+use crate::support::kinds::deployment;
 
 #[test]
 fn without_trust_it_says_what_is_missing_and_both_remedies() {
@@ -91,6 +95,94 @@ fn the_rights_of_rbac_yaml_are_enough_from_first_hook_to_last() {
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
     live.hook("remove");
     assert!(live.sdep("b").is_none());
+}
+
+/// What `rbac.yaml` grants, as `verb resource`.
+fn granted() -> BTreeSet<String> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
+    let documents = text
+        .split("\n---")
+        .filter_map(|part| serde_yaml::from_str::<Value>(part).ok());
+    let mut all = BTreeSet::new();
+    for rule in documents.flat_map(|document| document["rules"].as_array().cloned().unwrap_or_default()) {
+        for verb in rule["verbs"].as_array().unwrap() {
+            for resource in rule["resources"].as_array().unwrap() {
+                all.insert(format!("{} {}", verb.as_str().unwrap(), resource.as_str().unwrap()));
+            }
+        }
+    }
+    all
+}
+
+/// All that the charm does for which it needs a right, each once.
+fn does_everything(live: &mut Live) {
+    live.agent.listen().unwrap();
+    live.hook("leader-elected");
+    let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
+    // A scaler in words that not every Seldon knows.
+    live.config(&[
+        ("image-pull-secret", &uri),
+        ("resources", "{requests: {cpu: 100m}}"),
+        (
+            "autoscale",
+            "{max: 2, cpu: 80, metrics: [{type: Pods, pods: {metric: {name: n}, target: {type: AverageValue, averageValue: '1'}}}]}",
+        ),
+    ]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    live.config(&[("autoscale", "")]);
+    live.serves();
+    for action in ["plan", "endpoints", "diagnose", "list-models"] {
+        let run = live.run(Hook::action(action, BTreeMap::new()));
+        assert_eq!(run.action.unwrap().status, "completed", "{action}");
+    }
+    live.fault("status-get", Fault::Exit(1, "ERROR".into()));
+    live.delete(&deployment(), "iris-default-0-iris");
+    live.hook("update-status");
+    live.agent.faults.clear();
+    // The other kind of gateway, and back to none.
+    leave_pilot(live);
+    let id = integrate(live);
+    says_gateway(live, id);
+    assert!(serves(live).starts_with("active"), "{}", live.says());
+    live.hook("update-status");
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+}
+
+#[test]
+fn the_charm_asks_for_all_that_rbac_yaml_grants_and_for_nothing_else() {
+    let mut live = Live::untrusted("exactly");
+    live.wait(live.cluster.apply_gateway("exactly", "gate")).unwrap();
+    grant(&live, |_| true);
+    let start = Instant::now();
+    does_everything(&mut live);
+    loop {
+        let answers = audit_answers(&live.user());
+        let refused: Vec<_> = answers.iter().filter(|(_, code)| *code == 403).collect();
+        assert!(refused.is_empty(), "asked for and not granted: {refused:#?}");
+        let asked: BTreeSet<String> = answers
+            .into_iter()
+            .map(|(request, _)| request)
+            .filter(|request| !request.contains("selfsubject") && !request.ends_with(' '))
+            .collect();
+        let granted = granted();
+        let beyond: Vec<_> = asked.difference(&granted).collect();
+        assert!(beyond.is_empty(), "asked for and not granted: {beyond:?}");
+        // An apply that makes an object is booked as a patch, and needs both rights.
+        let makes = |right: &&String| {
+            let resource = right.strip_prefix("create ");
+            resource.is_some_and(|resource| asked.contains(&format!("patch {resource}")))
+        };
+        let unused: Vec<_> = granted.difference(&asked).filter(|right| !makes(right)).collect();
+        if unused.is_empty() {
+            return;
+        }
+        // The watches may take a moment to begin.
+        assert!(
+            start.elapsed().as_secs() < 60,
+            "granted and never asked for: {unused:?}"
+        );
+    }
 }
 
 #[test]
