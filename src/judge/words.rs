@@ -183,16 +183,18 @@ pub fn no_gateway(case: &Case, model: &Model, gateway: &GatewayName) -> (State, 
 
 /// The gateway is there, but takes no request with a host name of the model's.
 pub fn other_hosts(case: &Case, model: &Model, gateway: &GatewayName, listeners: &Listeners) -> (State, String) {
-    let hosts = listeners.hosts.first().map_or("none", String::as_str);
+    let mend = match listeners.hosts.first() {
+        Some(host) => model.set(case.application, "hosts", host),
+        None => model.set(case.application, "gateway", "namespace/name"),
+    };
     blocked(format!(
-        "the gateway {gateway} takes requests for {} only, and none for {}: {}",
+        "the gateway {gateway} takes requests for {} only, and none for {}: {mend}",
         if listeners.hosts.is_empty() {
             "other namespaces".to_owned()
         } else {
             listeners.hosts.join(", ")
         },
         model.hosts.join(", "),
-        model.set(case.application, "hosts", hosts)
     ))
 }
 
