@@ -15,6 +15,7 @@ mod fleet;
 mod fuzzed;
 mod others;
 mod reasons;
+mod statuses;
 
 /// A site as the cluster shows it, and what is asked of it: each test changes one thing.
 struct Scene {

@@ -1,0 +1,253 @@
+//! docs/statuses.md is made here: each message is drawn by the charm itself from an example of what it is about, and none in the
+//! sources may be missing.
+//!
+//! `UPDATE_DOCS=1 cargo test --lib statuses`, or `just docs`, writes it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::{Case, Scene, State, Steps, identity, judge};
+use crate::cluster::Refusal;
+use crate::config::Model;
+use crate::steps::Obstacle;
+
+mod cluster;
+mod options;
+mod pods;
+mod scan;
+
+/// One example of an enum for each arm. A variant without an arm does not compile, and an example of another arm fails.
+macro_rules! examples {
+    ($of:ty { $($arm:pat => $example:expr, $behind:expr;)+ }) => {{
+        #[allow(unreachable_patterns, reason = "one variant may have several examples")]
+        let _: fn(&$of) = |value| match value { $($arm => {})+ };
+        [$({
+            let example: $of = $example;
+            assert!(matches!(&example, $arm), "{example:?} is an example of another arm");
+            (example, $behind)
+        }),+]
+    }};
+}
+use examples;
+
+/// A message, and what a reader wants to know beyond it.
+struct Entry {
+    /// None for what is told in the log only.
+    state: Option<State>,
+    /// As it is in the log; in `juju status` it may be shorter.
+    message: String,
+    behind: String,
+}
+
+impl Entry {
+    fn new((state, message): (State, String), behind: &str) -> Self {
+        Self {
+            state: Some(state),
+            message,
+            behind: behind.to_owned(),
+        }
+    }
+
+    /// What is told in the log only.
+    fn in_log(message: String, behind: &str) -> Self {
+        Self {
+            state: None,
+            message,
+            behind: behind.to_owned(),
+        }
+    }
+
+    /// What a scene comes to.
+    fn of(scene: &Scene, behind: &str) -> Self {
+        let verdict = scene.verdict();
+        let message = verdict.troubles.first().unwrap_or(&verdict.status.message);
+        Self::new((verdict.status.state, message.clone()), behind)
+    }
+
+    /// That one of its troubles in which these words are.
+    fn of_trouble(scene: &Scene, words: &str, behind: &str) -> Self {
+        let verdict = scene.verdict();
+        let mut troubles = verdict.troubles.iter();
+        let trouble = troubles.find(|trouble| trouble.contains(words));
+        let trouble = trouble.unwrap_or_else(|| panic!("{words} is in none of {:#?}", verdict.troubles));
+        Self::new((verdict.status.state, trouble.clone()), behind)
+    }
+
+    /// The same with the words of `juju status`, where those of the log are others.
+    fn in_status(scene: &Scene, behind: &str) -> Self {
+        let status = scene.verdict().status;
+        Self::new((status.state, status.message), behind)
+    }
+
+    /// What is told of a model that something stands in the way of.
+    fn of_obstacle(scene: &Scene, obstacle: Obstacle, behind: &str) -> Self {
+        let mut steps = Steps::default();
+        steps.obstacles.insert("iris".into(), obstacle);
+        Self::with_steps(scene, &steps, behind)
+    }
+
+    /// What a scene comes to with these steps before it, and not those that follow from it.
+    fn with_steps(scene: &Scene, steps: &Steps, behind: &str) -> Self {
+        let verdict = with_case(scene, steps, judge);
+        Self::new((verdict.status.state, verdict.troubles[0].clone()), behind)
+    }
+
+    /// What is said of a scene's one model.
+    fn said(scene: &Scene, say: impl FnOnce(&Case, &Model) -> Option<(State, String)>, behind: &str) -> Option<Self> {
+        let model = scene.plan().models.remove(0).model;
+        let said = with_case(scene, &Steps::default(), |case| say(case, &model))?;
+        Some(Self::new(said, behind))
+    }
+
+    /// What is told of all models at once.
+    fn of_refusal(refusal: &Refusal, behind: &str) -> Self {
+        Self::new(crate::judge::refused("iris", "edge", refusal), behind)
+    }
+}
+
+/// Does something with what a verdict on a scene is drawn from.
+fn with_case<T>(scene: &Scene, steps: &Steps, and: impl FnOnce(&Case) -> T) -> T {
+    and(&Case {
+        application: &identity().application,
+        namespace: &identity().namespace,
+        faults: &scene.config.faults,
+        gateway: &scene.gateway,
+        plan: &scene.plan(),
+        observed: &scene.observed,
+        steps,
+        refused: &scene.refused,
+        wrote: scene.wrote,
+    })
+}
+
+struct Section {
+    title: &'static str,
+    about: &'static str,
+    entries: Vec<Entry>,
+}
+
+fn sections() -> Vec<Section> {
+    vec![
+        Section {
+            title: "A model serves",
+            about: "Requests are answered by what was asked for.",
+            entries: pods::serving(),
+        },
+        Section {
+            title: "A model starts or changes",
+            about: "Nothing is to be done. What served before answers until the new one does.",
+            entries: pods::changing(),
+        },
+        Section {
+            title: "Its pods do not come up",
+            about: "Kubernetes says why, and the message repeats it. What served before goes on, and the message says so.",
+            entries: pods::failing(),
+        },
+        Section {
+            title: "Its address",
+            about: "The model may run, but no request reaches it.",
+            entries: cluster::addresses(),
+        },
+        Section {
+            title: "Names and prefixes that somebody else has",
+            about: "Found before anything is written, so that nobody's requests are taken.",
+            entries: cluster::obstacles(),
+        },
+        Section {
+            title: "The cluster",
+            about: "What the Kubernetes API answers. The charm tries again at every hook, and within seconds where it watches.",
+            entries: cluster::refusals(),
+        },
+        Section {
+            title: "Options",
+            about: "A faulty option is named with its value, its rule and what to type. What served before goes on. One message \
+                    for each option; most have more than one rule.",
+            entries: options::faults(),
+        },
+        Section {
+            title: "Secrets of Juju's",
+            about: "Named by `image-pull-secret` and `storage-secret`.",
+            entries: options::secrets(),
+        },
+        Section {
+            title: "Several models in one application",
+            about: "The line counts those that serve and tells the gravest trouble. `juju run <unit> list-models` tells of each.",
+            entries: pods::fleets(),
+        },
+        Section {
+            title: "Removal",
+            about: "In `juju debug-log`, as the unit is gone by then.",
+            entries: cluster::removal(),
+        },
+    ]
+}
+
+fn page(sections: &[Section]) -> String {
+    let mut text = "# Statuses\n\n\
+        What `juju status` says of an application `iris` in a model `edge`, and what is behind it. Made by the charm itself from an \
+        example of each case, by `just docs`.\n\n\
+        | status | means |\n|---|---|\n\
+        | active | every model serves what was asked for, or is stopped on purpose |\n\
+        | waiting | it comes right by itself |\n\
+        | blocked | a person must act; the message says what to type |\n\n\
+        A message has a line's length, 240 characters; a longer one is cut in its middle. The whole of it is in \
+        `juju debug-log`. `…` in a command stands for a value of yours.\n"
+        .to_owned();
+    for section in sections {
+        write!(text, "\n## {}\n\n{}\n\n", section.title, section.about).unwrap();
+        for entry in &section.entries {
+            let message = entry.message.replace('\n', " ");
+            assert!(!message.contains('`'), "{message}");
+            write!(text, "- **{}** `{message}`", entry.state.map_or("log", State::word)).unwrap();
+            match entry.behind.as_str() {
+                "" => text.push('\n'),
+                behind => writeln!(text, "  \n  {behind}").unwrap(),
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_page_of_statuses_says_what_the_charm_says() {
+    let page = page(&sections());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/statuses.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/statuses.md is not what the charm says: just docs");
+}
+
+#[test]
+fn every_message_in_the_sources_is_on_the_page() {
+    let sections = sections();
+    let messages: Vec<&str> = sections
+        .iter()
+        .flat_map(|section| &section.entries)
+        .map(|entry| entry.message.as_str())
+        .collect();
+    let missing: Vec<String> = scan::sentences()
+        .into_iter()
+        .filter(|sentence| !messages.iter().any(|message| scan::says(message, sentence)))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no example in src/judge/tests/statuses/ brings these about: {missing:#?}"
+    );
+}
+
+#[test]
+fn what_is_blocked_says_what_to_type() {
+    for entry in sections().iter().flat_map(|section| &section.entries) {
+        let names_a_way = ["juju ", "kubectl ", "sudo "].iter().any(|way| {
+            // What only the API server or Seldon knows has its way in the text beside it.
+            entry.message.contains(way) || entry.behind.contains(way)
+        });
+        assert!(
+            entry.state != Some(State::Blocked) || names_a_way,
+            "{} names no way out",
+            entry.message
+        );
+    }
+}

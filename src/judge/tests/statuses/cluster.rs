@@ -1,0 +1,215 @@
+//! What is told of gateways, of what others have, and of the API server.
+
+use std::time::Duration;
+
+use super::{Case, Entry, Scene, examples};
+use crate::cluster::{RIGHTS, Refusal};
+use crate::config::Model;
+use crate::gateway_api::status::Acceptance;
+use crate::istio::listeners::Listeners;
+use crate::judge::tests::gateway_name;
+use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, words};
+use crate::juju::HookTools;
+use crate::render::{Language, Provider, RelatedGateway, Unsaid};
+use crate::steps::{Kind, Obstacle};
+
+fn why(text: &str) -> String {
+    text.to_owned()
+}
+
+fn provider(name: &str, language: Language) -> Provider {
+    Provider::new(name, language)
+}
+
+fn named(up: bool, by: Provider) -> RelatedGateway {
+    RelatedGateway::Named {
+        gateway: gateway_name(),
+        up,
+        by,
+    }
+}
+
+/// A scene of these options behind a gateway of the Gateway API.
+fn behind_gateway_api(options: &str) -> Scene {
+    let mut scene = Scene::serving(serde_yaml::from_str(options).unwrap());
+    scene.gateway = named(true, provider("istio-ingress-k8s", Language::GatewayApi));
+    scene
+}
+
+pub fn addresses() -> Vec<Entry> {
+    let pilot = || provider("istio-pilot", Language::Istio);
+    let ingress = || provider("istio-ingress-k8s", Language::GatewayApi);
+    let related = examples!(RelatedGateway {
+        RelatedGateway::Missing => RelatedGateway::Missing,
+            "`juju relate` is `juju integrate` from Juju 3 on; both are understood.";
+        RelatedGateway::Silent(_) => RelatedGateway::Silent(pilot()),
+            "istio-pilot before 1.16 names its gateway only once there is one, within five minutes.";
+        RelatedGateway::Silent(_) => RelatedGateway::Silent(ingress()), "";
+        RelatedGateway::Several(_) => RelatedGateway::Several(vec![pilot(), provider("other-pilot", Language::Istio)]),
+            "A model has one address.";
+        RelatedGateway::Several(_) => RelatedGateway::Several(vec![pilot(), ingress()]),
+            "See [how to change over](istio-ingress-k8s.md#change-over-and-back).";
+        RelatedGateway::Named { up: false, .. } => named(false, pilot()),
+            "Where its Service is of type LoadBalancer and nothing gives it an address: \
+             `juju config istio-gateway gateway_service_type=NodePort`.";
+        RelatedGateway::Named { up: true, .. } => named(true, pilot()), "";
+    });
+    let with = |change: &dyn Fn(&mut Scene)| {
+        let mut scene = Scene::iris();
+        change(&mut scene);
+        scene
+    };
+    let mut entries: Vec<Entry> = related
+        .into_iter()
+        // That one is no trouble.
+        .filter(|(gateway, _)| !matches!(gateway, RelatedGateway::Named { up: true, .. }))
+        .map(|(gateway, behind)| Entry::of(&with(&|scene| scene.gateway = gateway.clone()), behind))
+        .collect();
+    entries.push(Entry::of(&with(&|scene| scene.observed.gateways.clear()), ""));
+    let options = serde_json::json!({"image": "iris:1", "gateway": "istio/gaet"});
+    entries.push(Entry::of(
+        &Scene::serving(options),
+        "`kubectl get gateways.networking.istio.io -A` lists those that there are.",
+    ));
+    for (hosts, behind) in [
+        (
+            vec!["models.example"],
+            "The Gateway is for certain host names, and `hosts` has none of them.",
+        ),
+        (vec![], "The Gateway takes routes of its own namespace only."),
+    ] {
+        let mut scene = Scene::serving(serde_json::json!({"image": "iris:1", "hosts": "iris.example"}));
+        let listeners = Listeners {
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            http: true,
+            ..Listeners::default()
+        };
+        scene.observed.gateways.insert(gateway_name(), listeners);
+        entries.push(Entry::of(&scene, behind));
+    }
+    entries.extend(of_gateway_api());
+    entries
+}
+
+/// What is told only behind a gateway of the Gateway API.
+fn of_gateway_api() -> Vec<Entry> {
+    let scene = behind_gateway_api("{image: 'iris:1'}");
+    let answers = examples!(Acceptance {
+        Acceptance::Unheard => Acceptance::Unheard, "";
+        Acceptance::Refused(_) => Acceptance::Refused(why("no listener takes routes of the namespace edge")),
+            "The words in brackets are the gateway's.";
+        Acceptance::Astray(_) => Acceptance::Astray(why("no Service iris-default")),
+            "Until Seldon Core has made the model's Service.";
+        Acceptance::Taken => Acceptance::Taken, "";
+    });
+    let mut entries: Vec<Entry> = answers
+        .iter()
+        .filter_map(|(answer, behind)| {
+            let say = |case: &Case, model: &Model| words::not_taken(case, &model.name, &gateway_name(), answer);
+            Entry::said(&scene, say, behind)
+        })
+        .collect();
+    let lacks = "See [what is different there](istio-ingress-k8s.md#what-is-different).";
+    let left_out = examples!(Unsaid {
+        Unsaid::Retries => Unsaid::Retries, lacks;
+        Unsaid::PartOfCopies => Unsaid::PartOfCopies, lacks;
+    });
+    let in_entry = behind_gateway_api("{models: '{iris: {image: \"iris:1\"}}'}");
+    for scene in [&scene, &in_entry] {
+        for (unsaid, behind) in &left_out {
+            entries.extend(Entry::said(
+                scene,
+                |case, model| Some(words::unsaid(case, model, *unsaid)),
+                behind,
+            ));
+        }
+    }
+    for options in [
+        "{image: 'iris:1', gateway: istio/gate}",
+        "{models: '{iris: {image: \"iris:1\", gateway: istio/gate}}'}",
+    ] {
+        entries.push(Entry::of(&behind_gateway_api(options), ""));
+    }
+    entries
+}
+
+pub fn obstacles() -> Vec<Entry> {
+    let scene = Scene::iris();
+    examples!(Obstacle {
+        Obstacle::Foreign { .. } => Obstacle::Foreign {
+            kind: Kind::SeldonDeployment, name: "iris".into(), application: None,
+        }, "Another name: deploy the charm as another application, or list the model in `models`.";
+        Obstacle::Foreign { .. } => Obstacle::Foreign {
+            kind: Kind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
+        }, "";
+        Obstacle::Rival { .. } => Obstacle::Rival {
+            prefix: "/model/iris/".into(), kind: Kind::VirtualService, route: "other/theirs".into(),
+        }, "The older route would win, see [how routes win](routes.md).";
+        Obstacle::Rival { .. } => Obstacle::Rival {
+            prefix: "/model/iris/".into(), kind: Kind::HttpRoute, route: "other/theirs".into(),
+        }, "Behind istio-ingress-k8s it is the longer path that wins.";
+        Obstacle::GrpcRival { .. } => Obstacle::GrpcRival {
+            host: "iris.example".into(), kind: Kind::VirtualService, route: "other/theirs".into(),
+        }, "";
+        Obstacle::Hidden { .. } => Obstacle::Hidden { route: "other/all".into() }, "";
+    })
+    .into_iter()
+    .map(|(obstacle, behind)| Entry::of_obstacle(&scene, obstacle, behind))
+    .collect()
+}
+
+pub fn refusals() -> Vec<Entry> {
+    let seldon = "Seldon Core's definitions are missing in the cluster.";
+    let mut entries: Vec<Entry> = examples!(Refusal {
+        Refusal::NoKind { .. } => Refusal::NoKind { kind: "SeldonDeployment".into() }, seldon;
+        Refusal::NoKind { .. } => Refusal::NoKind { kind: "VirtualService".into() }, "Istio's definitions are missing.";
+        Refusal::NoKind { .. } => Refusal::NoKind { kind: "HTTPRoute".into() },
+            "The Gateway API's definitions are missing, and `gateway-metadata` is related.";
+        Refusal::Forbidden { .. } => Refusal::Forbidden { why: String::new(), missing: RIGHTS.to_vec() },
+            "The message lists what is missing. [rbac.yaml](../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
+        Refusal::Forbidden { .. } => Refusal::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
+            "It has the rights, and something else says no: a policy of the cluster.";
+        Refusal::Conflict { .. } => Refusal::Conflict {
+            object: "VirtualService iris-route".into(), manager: "argocd".into(), fields: vec!["spec.http".into()],
+        }, "Two programs that set one field would take it from each other for ever. What a person has set with kubectl is put \
+            back instead.";
+        Refusal::Invalid { .. } => Refusal::Invalid {
+            object: "SeldonDeployment iris".into(), why: why("spec.predictors: Invalid value"),
+        }, "A webhook's or the schema's words. `juju config iris` shows what they are about.";
+        Refusal::Quota { .. } => Refusal::Quota { why: why("exceeded quota: small, requested: memory=1Gi") }, "";
+        Refusal::Unreachable { .. } => Refusal::Unreachable { why: why("connection refused") }, "";
+        Refusal::Untrusted { time: true, .. } => Refusal::Untrusted { why: why("certificate expired"), time: true }, "";
+        Refusal::Untrusted { time: false, .. } => Refusal::Untrusted { why: why("UnknownIssuer"), time: false },
+            "While MicroK8s renews its certificates.";
+        Refusal::Busy { .. } => Refusal::Busy { after: Duration::from_secs(1) }, "";
+        Refusal::OutOfTime => Refusal::OutOfTime, "";
+        Refusal::Unwell { .. } => Refusal::Unwell { why: why("HTTP 500, etcdserver: no leader") }, "";
+        Refusal::Unauthorized => Refusal::Unauthorized, "";
+        Refusal::Terminating => Refusal::Terminating, "";
+        Refusal::NotFound => Refusal::NotFound, "";
+        Refusal::Changed => Refusal::Changed, "";
+        Refusal::WebhookDown { .. } => Refusal::WebhookDown {
+            name: "v1.vseldondeployment.kb.io".into(), why: why("connection refused"),
+        }, "Seldon Core checks each model before it is stored.";
+        Refusal::WebhookDown { .. } => Refusal::WebhookDown {
+            name: "validation.istio.io".into(), why: why("connection refused"),
+        }, "Istio checks each route before it is stored.";
+    })
+    .into_iter()
+    .map(|(refusal, behind)| Entry::of_refusal(&refusal, behind))
+    .collect();
+    entries.dedup_by(|one, other| one.message == other.message);
+    entries.insert(1, Entry::new(seldon_is_coming(), ""));
+    // Outside a hook there is no such tool.
+    let error = HookTools.config().unwrap_err();
+    entries.push(Entry::new(not_asked(&error), "Juju's own tools did not answer."));
+    entries
+}
+
+pub fn removal() -> Vec<Entry> {
+    let left = removal_incomplete(&["SeldonDeployment iris".into()]);
+    vec![Entry::in_log(
+        left,
+        "Kubernetes takes a model's pods down first, which may take longer than the hook.",
+    )]
+}

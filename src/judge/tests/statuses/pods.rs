@@ -1,0 +1,328 @@
+//! What is told of models that run, start, and do not start.
+
+use serde_json::{Value, json};
+
+use super::{Entry, Scene, Steps};
+use crate::cluster::Refusal;
+use crate::config;
+use crate::istio::listeners::Listeners;
+use crate::judge::tests::gateway_name;
+use crate::render::{PlannedModel, label};
+
+fn options(options: Value) -> config::Config {
+    config::parse("iris", options.as_object().unwrap())
+}
+
+/// A scene of sound options in which everything serves.
+fn serves(options: Value) -> Scene {
+    let scene = Scene::serving(options);
+    assert!(scene.config.faults.is_empty(), "{:#?}", scene.config.faults);
+    scene
+}
+
+/// Makes all of it once more, now that the cluster is another.
+fn again(scene: &mut Scene) {
+    let models = scene.plan().models;
+    scene.observed.virtual_services.clear();
+    scene.observed.seldon_deployments.clear();
+    scene.observed.deployments.clear();
+    for planned in models {
+        scene.add(&planned, 1);
+    }
+}
+
+fn scene(change: impl FnOnce(&mut Scene)) -> Scene {
+    let mut scene = Scene::iris();
+    change(&mut scene);
+    scene
+}
+
+pub fn serving() -> Vec<Entry> {
+    let https = scene(|scene| {
+        let gateway = Listeners {
+            hosts: vec!["*".to_owned()],
+            https: true,
+            ..Listeners::default()
+        };
+        scene.observed.gateways.insert(gateway_name(), gateway);
+    });
+    let mut old_seldon = serves(json!({
+        "image": "iris:1", "autoscale": "{max: 2, metrics: [{type: Resource, resource: {name: cpu}}]}",
+    }));
+    old_seldon.observed.lacks_metrics_v2 = true;
+    again(&mut old_seldon);
+    let mut nothing = Scene::iris();
+    nothing.config.models.clear();
+    nothing.observed.seldon_deployments.clear();
+    nothing.observed.virtual_services.clear();
+    vec![
+        Entry::of(&Scene::iris(), ""),
+        Entry::of(&https, "The gateway has a certificate, so clients ask by https."),
+        Entry::of(
+            &serves(json!({"image": "iris:1", "replicas": 0})),
+            "Its objects stay and its pods are gone, until `juju config iris replicas=1`.",
+        ),
+        Entry::of(&nothing, "`models` lists none."),
+        Entry::of(&old_seldon, "Seldon Core before 1.15 takes no `metrics`."),
+    ]
+}
+
+pub fn changing() -> Vec<Entry> {
+    let starting = scene(|scene| {
+        scene.deployment(json!({"availableReplicas": 0}));
+    });
+    let mut applied = Scene::iris();
+    applied.config = options(json!({"image": "iris:2"}));
+    let spec = applied.plan().models[0].deployment["spec"].clone();
+    applied.observed.seldon_deployments[0].data["spec"] = spec;
+    let mut stopping = serves(json!({"image": "iris:1", "replicas": 0}));
+    stopping.deployment(json!({"replicas": 1, "availableReplicas": 1}));
+    let untouched = scene(|scene| {
+        scene.observed.deployments.clear();
+        scene.seldon_says(json!({}));
+    });
+    let missing = scene(|scene| {
+        scene.observed.seldon_deployments.clear();
+        scene.observed.virtual_services.clear();
+        scene.observed.deployments.clear();
+    });
+    let deleting = scene(|scene| {
+        let at = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        scene.observed.seldon_deployments[0].metadata.deletion_timestamp = Some(at);
+    });
+    let mut led = scene(|scene| scene.observed.virtual_services.clear());
+    led.wrote = true;
+    let mut retired = serves(json!({"image": "iris:1", "models": "{iris: {}, old: {}}"}));
+    retired.config.models.retain(|model| model.name == "iris");
+    vec![
+        Entry::of(
+            &starting,
+            "A model needs half a minute or more: its image is pulled and the model loaded, and Seldon Core asks for the first time \
+             after 20 seconds.",
+        ),
+        Entry::of(&applied, "The old version answers meanwhile."),
+        Entry::of(&canary(false), "Its weight counts from the moment that it answers."),
+        Entry::of(&canary(true), "It answers still, with what it was before."),
+        Entry::of(&stopping, ""),
+        Entry::of(
+            &untouched,
+            "Seldon Core's controller takes up a model within a second. Where it does not, it is away or watches other namespaces.",
+        ),
+        Entry::of(
+            &missing,
+            "Only the leader writes. It does at its next hook; a unit without a leader has to wait for one.",
+        ),
+        Entry::of(
+            &led,
+            "Part of it was refused; that is told in `juju debug-log`, and tried again.",
+        ),
+        Entry::of(&deleting, ""),
+        Entry::of(&retired, "Tried again at the next hook."),
+        Entry::of_trouble(
+            &inherited(),
+            "successor",
+            "The model that has taken over its prefix starts; until then the old one answers there.",
+        ),
+        Entry::with_steps(
+            &missing,
+            &Steps::default(),
+            "The moment between two looks: it has gone since.",
+        ),
+    ]
+}
+
+/// A model that serves with a canary whose pods are not yet as asked; `answers` says whether older ones answer.
+fn canary(answers: bool) -> Scene {
+    let mut scene = serves(json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 10}"}));
+    let planned: PlannedModel = scene.plan().models.remove(0);
+    let mut deployment = serde_json::to_value(&scene.observed.deployments[0]).unwrap();
+    deployment["metadata"]["name"] = json!("iris-canary-0-iris");
+    deployment["metadata"]["labels"][label::PREDICTOR] = json!("canary");
+    let hash = if answers {
+        "of-an-older-spec"
+    } else {
+        &planned.predictors[1].hash
+    };
+    deployment["metadata"]["annotations"][label::SPEC_HASH] = json!(hash);
+    deployment["status"]["availableReplicas"] = json!(u8::from(answers));
+    scene
+        .observed
+        .deployments
+        .push(serde_json::from_value(deployment).unwrap());
+    // What is routed is what this cluster asks for.
+    let deployments = scene.observed.deployments.clone();
+    // The record of what serves is written once there is what it is written on.
+    for _ in 0..2 {
+        again(&mut scene);
+        scene.observed.deployments.clone_from(&deployments);
+    }
+    scene.seldon_says(json!({"state": "Creating"}));
+    scene
+}
+
+/// A model whose prefix another one takes over.
+fn inherited() -> Scene {
+    let mut scene = serves(json!({"image": "iris:1", "models": "{old: {prefix: /model/iris/}}"}));
+    scene.config = options(json!({"image": "iris:1", "models": "{iris: {}}"}));
+    let successor = scene.plan().models.remove(0);
+    scene.add(&successor, 1);
+    let name = "iris-default-0-iris";
+    let mut all = scene.observed.deployments.iter_mut();
+    let deployment = all.find(|of| of.metadata.name.as_deref() == Some(name)).unwrap();
+    deployment.status.as_mut().unwrap().available_replicas = 0;
+    scene
+}
+
+pub fn failing() -> Vec<Entry> {
+    let mut entries = containers();
+    entries.extend(files());
+    entries.extend(nodes());
+    entries
+}
+
+/// What becomes of containers.
+fn containers() -> Vec<Entry> {
+    let with = |container: Value| {
+        scene(|scene| {
+            scene.pod(json!({"containerStatuses": [container]}));
+        })
+    };
+    let waiting = |image: &str, reason: &str, message: &str| {
+        let waiting = json!({"reason": reason, "message": message});
+        with(json!({"name": "iris", "image": image, "state": {"waiting": waiting}}))
+    };
+    let outgrown = |container: &str| {
+        let ended = json!({"reason": "OOMKilled", "exitCode": 137});
+        with(json!({"name": container, "state": {"terminated": ended}}))
+    };
+    let not_found = "failed to pull and unpack image: docker.io/library/iris:9: not found";
+    let not_allowed = "failed to authorize: unexpected status: 401 Unauthorized";
+    vec![
+        Entry::of(
+            &waiting("iris:9", "ErrImagePull", not_found),
+            "Its name or tag is mistyped, or the registry cannot be reached.",
+        ),
+        Entry::of(
+            &waiting("r.example/iris:1", "ErrImagePull", not_allowed),
+            "See [a private registry](private-registry.md).",
+        ),
+        Entry::of(
+            &waiting(
+                "iris:1",
+                "CreateContainerConfigError",
+                "secret \"key\" not found. Retrying.",
+            ),
+            "What `pod` or `env` names is missing: `kubectl -n edge describe pods -l seldon-model/model=iris` has more.",
+        ),
+        Entry::of(
+            &with(json!({
+                "name": "iris", "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 3, "message": "ModuleNotFoundError: sklearn"}},
+            })),
+            "The command shows what the model said last.",
+        ),
+        Entry::of(&outgrown("iris"), "Its limit is that of `resources`."),
+        Entry::of(
+            &outgrown("seldon-container-engine"),
+            "The executor before the model, which needs more for requests and answers of many megabytes.",
+        ),
+    ]
+}
+
+/// What becomes of a model's files.
+fn files() -> Vec<Entry> {
+    let fetched = |name: &str| {
+        json!({"initContainerStatuses": [{
+            "name": name, "state": {"terminated": {"reason": "Error", "exitCode": 1, "message": "directory not found"}},
+        }]})
+    };
+    let mut one = serves(json!({"implementation": "SKLEARN_SERVER", "model-uri": "gs://bucket/iris"}));
+    one.pod(fetched("iris-model-initializer"));
+    let graph = "{combiner: average, image: 'average:1', children: [{model: a, implementation: SKLEARN_SERVER, model-uri: 'gs://b/a'}]}";
+    let mut of_a_graph = serves(json!({"graph": graph}));
+    of_a_graph.pod(fetched("a-model-initializer"));
+    vec![
+        Entry::of(
+            &one,
+            "The exit and the message are those of rclone, which fetches them.",
+        ),
+        Entry::of(&of_a_graph, "As above, where several nodes of a `graph` have files."),
+    ]
+}
+
+/// What nodes, quotas and Seldon say.
+fn nodes() -> Vec<Entry> {
+    let unscheduled = |message: &str| {
+        scene(|scene| {
+            scene.pod(json!({"conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message},
+            ]}));
+        })
+    };
+    let quota = scene(|scene| {
+        scene.deployment(json!({"availableReplicas": 0, "conditions": [{
+            "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods \"iris-x\" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi",
+        }]}));
+    });
+    let fails = |description: &str| {
+        scene(|scene| {
+            scene.seldon_says(json!({"state": "Failed", "description": description}));
+        })
+    };
+    let autoscale = "{max: 3, keda: {triggers: [{type: cron, metadata: {start: 0 8 * * *}}]}}";
+    let mut keda = serves(json!({"image": "iris:1", "autoscale": autoscale}));
+    keda.seldon_says(json!({"state": "Available"}));
+    vec![
+        Entry::of(
+            &unscheduled("0/1 nodes are available: 1 Insufficient memory. preemption: none."),
+            "The requests of all pods together are more than the node has.",
+        ),
+        Entry::of(
+            &unscheduled("persistentvolumeclaim \"models\" not found"),
+            "Not a matter of room: a volume, a label of nodes or a taint.",
+        ),
+        Entry::of(
+            &quota,
+            "The namespace has a quota, which `kubectl -n edge describe quota` shows.",
+        ),
+        Entry::of(
+            &fails("no image compatible with kfserving protocol"),
+            "Seldon Core's words. `kubectl -n edge describe seldondeployment iris` has more.",
+        ),
+        Entry::of(&fails(""), "Ask Seldon Core's log: `kubectl logs` of its controller."),
+        Entry::of(&keda, ""),
+    ]
+}
+
+pub fn fleets() -> Vec<Entry> {
+    let fleet = |models: &str| serves(json!({"image": "iris:1", "models": models}));
+    let mut two = fleet("{a: {}, b: {}, c: {}}");
+    let refusal = |name: &str| Refusal::Quota {
+        why: format!("exceeded quota: {name}"),
+    };
+    two.refused.insert("b".into(), refusal("memory"));
+    two.refused.insert("c".into(), refusal("cpu"));
+    let mut held = Scene::iris();
+    held.config = options(json!({"image": "iris:1", "replicas": -1}));
+    let mut new = Scene::iris();
+    new.observed.seldon_deployments.clear();
+    new.config = options(json!({"image": "iris:1", "replicas": -1}));
+    let standing = |scene: &Scene| {
+        let standing = scene.verdict().models.remove(0);
+        (standing.state, standing.message)
+    };
+    vec![
+        Entry::in_status(&fleet("{a: {}, b: {}, c: {}}"), ""),
+        Entry::in_status(&fleet("{a: {}, b: {replicas: 0}}"), ""),
+        Entry::in_status(&two, "The others are in `juju debug-log`."),
+        Entry::new(
+            standing(&held),
+            "In `juju run iris/0 list-models`; what is wrong is in `juju status iris`.",
+        ),
+        Entry::new(
+            standing(&new),
+            "As above, of a model that was never there: see `juju status iris`.",
+        ),
+    ]
+}
