@@ -1,4 +1,4 @@
-//! docs/reference.md is made from config.yaml and actions.yaml, so that it cannot say anything else than the charm.
+//! docs/reference.md is made from config.yaml, actions.yaml and metadata.yaml, so that it cannot say anything else than the charm.
 //!
 //! `UPDATE_DOCS=1 cargo test --test the_reference_is_generated`, or `just docs`, writes it.
 
@@ -48,8 +48,8 @@ fn markdown(description: &str) -> String {
 }
 
 fn reference() -> String {
-    let mut text = "# Reference\n\nGenerated from [config.yaml](../config.yaml) and [actions.yaml](../actions.yaml) by `just docs`.\n\n\
-        ## Options\n"
+    let mut text = "# Reference\n\nGenerated from [config.yaml](../config.yaml), [actions.yaml](../actions.yaml) and \
+        [metadata.yaml](../metadata.yaml) by `just docs`.\n\n## Options\n"
         .to_owned();
     let config = read("config.yaml");
     for (name, option) in config["options"].as_mapping().unwrap() {
@@ -77,7 +77,34 @@ fn reference() -> String {
             .unwrap();
         }
     }
+    text.push_str("\n## Relations\n");
+    let metadata = read("metadata.yaml");
+    for role in ["requires", "provides"] {
+        for (name, endpoint) in metadata.get(role).and_then(Value::as_mapping).into_iter().flatten() {
+            text.push_str(&relation(name.as_str().unwrap(), role, endpoint));
+        }
+    }
     text
+}
+
+fn relation(name: &str, role: &str, endpoint: &Value) -> String {
+    let limit = endpoint.get("limit").and_then(Value::as_u64);
+    let how_many = limit.map_or(String::new(), |limit| match limit {
+        1 => ", with one application".to_owned(),
+        limit => format!(", with up to {limit} applications"),
+    });
+    let optional = endpoint.get("optional").and_then(Value::as_bool).unwrap_or_default();
+    let need = if optional || role == "provides" {
+        "optional"
+    } else {
+        "needed"
+    };
+    format!(
+        "\n### `{name}`\n\n{} the interface `{}`{how_many}; {need}.\n\n{}",
+        if role == "requires" { "Requires" } else { "Provides" },
+        endpoint["interface"].as_str().unwrap(),
+        markdown(endpoint["description"].as_str().unwrap())
+    )
 }
 
 #[test]
@@ -90,7 +117,7 @@ fn the_reference_says_what_config_yaml_says() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == reference,
-        "docs/reference.md is not as config.yaml and actions.yaml: just docs"
+        "docs/reference.md is not as config.yaml, actions.yaml and metadata.yaml: just docs"
     );
 }
 
