@@ -56,7 +56,7 @@ use serde_json::Value;
 
 use crate::juju::{LogLine, Status, World};
 
-pub use client::{dispatch_binary, tool_client, workspace};
+pub use client::{dispatch_binary, site_binary, tool_client, workspace};
 pub use hook::{Hook, RelationEvent};
 pub use kubernetes::Cluster;
 pub use provider::{provide_gateways, provide_ingresses};

@@ -132,6 +132,24 @@ fn a_day_at_the_site(user: &User) {
         table.contains("press/0*") && table.contains("stand-in, runs no code here"),
         "{table}"
     );
+    let table = user.reads(&["status", "pre*"]);
+    assert!(table.contains("press/0*") && !table.contains("istio-pilot"), "{table}");
+    user.reads(&[
+        "wait-for",
+        "application",
+        "press",
+        "--query",
+        "status==\"active\"",
+        "--timeout=10s",
+    ]);
+    let told = user.is_told(&[
+        "wait-for",
+        "application",
+        "press",
+        "--query=status==\"blocked\"",
+        "--timeout=0",
+    ]);
+    assert!(told.contains("press is not blocked after 0 s"), "{told}");
 
     // Options.
     user.reads(&["config", "press", "paper=thick", "copies=3"]);
@@ -153,7 +171,16 @@ fn a_day_at_the_site(user: &User) {
 
     // Actions, trust, units.
     let result = user.reads(&["run", "press/0", "count", "from=4"]);
-    assert!(result.contains("pages: '4'"), "{result}");
+    assert_eq!(
+        result.trim_end(),
+        "pages: '4'",
+        "what Juju adds is not among what was set"
+    );
+    let told = user.types(&["--quiet", "run", "press/0", "count"]).stderr;
+    assert_eq!(
+        String::from_utf8(told).unwrap(),
+        "Running operation 3 with 1 task\n  - task 4 on unit-press-0\n\nWaiting for task 4...\n"
+    );
     assert!(user.is_told(&["run", "press/0", "dance"]).contains("count"));
     assert!(user.is_told(&["trust", "press"]).contains("--scope=cluster"));
     user.reads(&["trust", "press", "--scope=cluster"]);
@@ -161,6 +188,7 @@ fn a_day_at_the_site(user: &User) {
     assert_eq!(press(user)["scale"], 2);
     user.reads(&["update-status", "press/1"]);
     assert!(user.reads(&["debug-log"]).contains("unit.press/0"), "the log is kept");
+    assert!(!user.reads(&["debug-log", "--include=press/1"]).contains("unit.press/0"));
 
     // Secrets.
     let uri = user.reads(&["add-secret", "ink", "colour=red"]);
@@ -182,6 +210,23 @@ fn a_day_at_the_site(user: &User) {
     );
     assert!(user.reads(&["objects"]).is_empty());
     assert!(user.is_told(&["objects", "pods"]).contains("seldondeployments"));
-    user.reads(&["remove-application", "press"]);
+    user.reads(&["remove-application", "press", "--no-prompt"]);
     assert!(user.status()["applications"].get("press").is_none());
+
+    // The charm by itself, as another application.
+    let of_charm = [
+        "deploy",
+        "./charm/press.charm",
+        "daily",
+        "--trust",
+        "--config",
+        "paper=thin",
+    ];
+    user.reads(&of_charm);
+    assert!(user.is_told(&of_charm).contains("daily"));
+    assert_eq!(user.reads(&["config", "daily", "paper"]), "thin\n");
+    assert!(
+        user.is_told(&["deploy", "./bundle.yaml", "daily"])
+            .contains("a bundle names")
+    );
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -56,17 +57,55 @@ fn find() -> Result<PathBuf> {
 /// # Errors
 /// It cannot be built, or the running executable is in no target directory and has none beside it.
 pub fn dispatch_binary() -> Result<PathBuf> {
+    binary(
+        "seldon-model",
+        "dispatch",
+        "say where the charm's binary is: --dispatch <path>",
+    )
+}
+
+/// The `site` executable, likewise, for those who type its commands. One that is newer than its sources is taken as it is:
+/// built by itself it has other features than with the tests, and that takes a minute.
+///
+/// # Errors
+/// As [`dispatch_binary`].
+pub fn site_binary() -> Result<PathBuf> {
+    let built = std::env::current_exe().ok().and_then(|running| Built::around(&running));
+    let there = built.map(|built| built.profile_directory.join("site"));
+    if let Some(there) =
+        there.filter(|there| modified(there) > workspace().ok().and_then(|root| newest(&root.join("site/src"))))
+    {
+        return Ok(there);
+    }
+    binary("site", "site", "build it: cargo build --package site")
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
+}
+
+/// When a file in a directory, or below it, was last changed.
+fn newest(directory: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let of = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        if path.is_dir() { newest(&path) } else { modified(&path) }
+    };
+    entries.filter_map(of).max()
+}
+
+fn binary(package: &str, name: &str, otherwise: &str) -> Result<PathBuf> {
     let running = std::env::current_exe().context("cannot tell where the running executable is")?;
     if let Some(built) =
         Built::around(&running).filter(|_| workspace().is_ok_and(|root| root.join("Cargo.toml").exists()))
     {
-        built.cargo(&["--package", "seldon-model", "--bin", "dispatch"])?;
-        return Ok(built.profile_directory.join("dispatch"));
+        built.cargo(&["--package", package, "--bin", name])?;
+        return Ok(built.profile_directory.join(name));
     }
-    let beside = running.with_file_name("dispatch");
+    let beside = running.with_file_name(name);
     ensure!(
         beside.exists(),
-        "there is no dispatch beside {}; say where the charm's binary is: --dispatch <path>",
+        "there is no {name} beside {}; {otherwise}",
         running.display()
     );
     Ok(beside)

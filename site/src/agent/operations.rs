@@ -72,7 +72,8 @@ impl Agent {
             )
         })?;
         let params = with_defaults(spec, params)?;
-        world.next_task += 1;
+        // Operations and their tasks are numbered together, and this operation has one.
+        world.next_task += 2;
         let hook = Hook::Action {
             name: name.to_owned(),
             params,

@@ -36,7 +36,7 @@ pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[St
 }
 
 /// `name=value`, or `name=@file` for what a file holds.
-fn read(pair: &str) -> Result<(String, String)> {
+pub fn read(pair: &str) -> Result<(String, String)> {
     let (name, value) = pair
         .split_once('=')
         .with_context(|| format!("{pair:?} is not of the form name=value"))?;

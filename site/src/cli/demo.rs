@@ -88,7 +88,7 @@ fn answers(site: &mut Site, address: &str) -> Result<()> {
     for image in versions {
         configure(site, "image", image)?;
         step(&format!("site wait-for application {APPLICATION}"));
-        site.wait_for(APPLICATION, READY)?;
+        site.wait_for(APPLICATION, "active", READY)?;
         print_status(site);
         curl(&predict)?;
     }
@@ -133,7 +133,7 @@ fn curl(address: &str) -> Result<()> {
 
 fn print_status(site: &Site) {
     step("site status");
-    print!("{}", status::table(&site.world));
+    print!("{}", status::table(&site.world, &[]));
 }
 
 fn step(command: &str) {

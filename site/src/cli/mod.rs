@@ -1,5 +1,6 @@
 //! The command line: Juju's verbs, on the site.
 
+mod action;
 mod cluster;
 mod config;
 mod demo;
@@ -7,18 +8,19 @@ mod diff;
 mod objects;
 mod site;
 mod status;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::site::bundle::Bundle;
 use ::site::hooktool::{PROTOCOL, PROTOCOL_QUESTION};
 use ::site::juju::{Life, Version};
 use ::site::node::{LEAD, lead};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
-use serde_json::Value;
 
 use self::site::Site;
 
@@ -32,6 +34,9 @@ struct Arguments {
     /// The charm's binary [default: the one beside this program, built when its sources are there]
     #[arg(long, global = true, value_name = "PATH")]
     dispatch: Option<PathBuf>,
+    /// Say only what Juju would
+    #[arg(long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -52,12 +57,18 @@ enum Command {
     },
     /// Stop the site and forget it
     Down,
-    /// Deploy a bundle
+    /// Deploy a bundle, or the charm by itself
     Deploy {
-        bundle: PathBuf,
-        /// Consent to the rights that the bundle's applications need
+        /// A bundle, or a packed charm
+        what: PathBuf,
+        /// What the application of a charm is called
+        name: Option<String>,
+        /// Consent to the rights that the applications need
         #[arg(long)]
         trust: bool,
+        /// `name=value` for the application of a charm
+        #[arg(long, value_name = "OPTION")]
+        config: Vec<String>,
     },
     /// Show or set options
     Config {
@@ -70,6 +81,8 @@ enum Command {
     },
     /// Show the model
     Status {
+        /// Only these applications and units, `*` standing for anything
+        selectors: Vec<String>,
         #[arg(long, value_enum, default_value_t = StatusFormat::Tabular)]
         format: StatusFormat,
     },
@@ -81,6 +94,7 @@ enum Command {
         params: Vec<String>,
     },
     /// Relate two applications
+    #[command(visible_alias = "relate")]
     Integrate { first: String, second: String },
     /// Remove a relation
     RemoveRelation { first: String, second: String },
@@ -124,7 +138,12 @@ enum Command {
         no_retry: bool,
     },
     /// Remove an application
-    RemoveApplication { application: String },
+    RemoveApplication {
+        application: String,
+        /// Do not ask; the site never does
+        #[arg(long)]
+        no_prompt: bool,
+    },
     /// Run update-status, as Juju does every five minutes
     UpdateStatus { unit: String },
     /// Run update-status until an application is active, and say what its status is meanwhile
@@ -132,12 +151,25 @@ enum Command {
         #[arg(value_enum)]
         what: Waited,
         name: String,
-        /// In seconds
-        #[arg(long, default_value_t = 300)]
-        timeout: u64,
+        /// What its status is to be, as `status=="active"`
+        #[arg(long, default_value = "status==\"active\"")]
+        query: String,
+        /// As `10m`, `90s` or `300`, which are seconds
+        #[arg(long, default_value = "300", value_parser = words::duration)]
+        timeout: Duration,
     },
     /// Show the log
-    DebugLog,
+    DebugLog {
+        /// From its beginning; the site always does
+        #[arg(long)]
+        replay: bool,
+        /// End with what is there; the site always does
+        #[arg(long)]
+        no_tail: bool,
+        /// Only of this application or unit
+        #[arg(long)]
+        include: Option<String>,
+    },
     /// Show the objects the charm made, as YAML
     Objects {
         /// Only of this kind
@@ -173,6 +205,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
+    QUIET.store(arguments.quiet, Ordering::Relaxed);
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -182,8 +215,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Tells what goes on, beside what a command prints.
+/// Whether only what Juju would say is said.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Tells what goes on, beside what a command prints and what Juju says.
 fn say(line: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        tell(line);
+    }
+}
+
+/// Says what Juju says, beside what a command prints.
+fn tell(line: &str) {
     eprintln!("{line}");
 }
 
@@ -199,10 +242,25 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 say(&format!("its models will be at http://{}/model/…/", full.gateway()));
             }
         }
-        Command::Deploy { bundle, trust } => {
-            let read = consented(&bundle, trust)?;
+        Command::Deploy {
+            what,
+            name,
+            trust,
+            config,
+        } => {
+            if what.extension().is_some_and(|ending| ending == "charm") {
+                let mut site = Site::up(home, site::MODEL, Version::default(), false)?;
+                site.deploy_charm(&what, name.as_deref(), trust, &config)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            ensure!(
+                name.is_none() && config.is_empty(),
+                "a bundle names its applications and their options itself"
+            );
+            let read = consented(&what, trust)?;
             let mut site = Site::up(home, site::MODEL, Version::default(), false)?;
-            site.deploy(&read, &bundle)?;
+            site.deploy(&read, &what)?;
+            tell("Deploy of bundle completed.");
         }
         Command::Down => Site::end(home)?,
         command => return on_site(&mut Site::existing(home)?, command),
@@ -231,12 +289,12 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             values,
             reset,
         } => config::config(site, &application, &values, &reset)?,
-        Command::Status { format } => match format {
-            StatusFormat::Tabular => print!("{}", status::table(&site.world)),
+        Command::Status { selectors, format } => match format {
+            StatusFormat::Tabular => print!("{}", status::table(&site.world, &selectors)),
             StatusFormat::Json => println!("{}", status::tree(&site.world)),
             StatusFormat::Yaml => print!("{}", serde_yaml::to_string(&status::tree(&site.world))?),
         },
-        Command::Run { unit, action, params } => return action_command(site, &unit, &action, &params),
+        Command::Run { unit, action, params } => return action::run(site, &unit, &action, &params),
         Command::Integrate { first, second } => {
             site.world.integrate(&first, &second)?;
             site.settle()?;
@@ -257,7 +315,7 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             site.settle()?;
         }
         Command::AddSecret { name, content } => {
-            println!("{}", site.world.add_secret(&name, &pairs(&content)?)?);
+            println!("{}", site.world.add_secret(&name, &words::pairs(&content)?)?);
             site.settle()?;
         }
         Command::GrantSecret { name, application } => {
@@ -265,7 +323,7 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             site.settle()?;
         }
         Command::UpdateSecret { name, content } => {
-            site.world.update_secret(&name, &pairs(&content)?)?;
+            site.world.update_secret(&name, &words::pairs(&content)?)?;
             site.settle()?;
         }
         Command::RemoveSecret { name } => {
@@ -284,11 +342,15 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
         Command::WaitFor {
             what: Waited::Application,
             name,
+            query,
             timeout,
-        } => site.wait_for(&name, Duration::from_secs(timeout))?,
-        Command::RemoveApplication { application } => site.remove_application(&application)?,
-        Command::DebugLog => {
-            for line in &site.world.log {
+        } => {
+            site.wait_for(&name, words::status_of(&query)?, timeout)?;
+        }
+        Command::RemoveApplication { application, .. } => site.remove_application(&application)?,
+        Command::DebugLog { include, .. } => {
+            let meant = |module: &str| include.as_ref().is_none_or(|of| words::is_of(module, of));
+            for line in site.world.log.iter().filter(|line| meant(&line.module)) {
                 println!("{} {} {} {}", line.time, line.module, line.level, line.message);
             }
         }
@@ -303,43 +365,6 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             print!("{}", objects::yaml(&objects)?);
         }
         Command::Up { .. } | Command::Down | Command::Deploy { .. } | Command::Demo { .. } | Command::Lead { .. } => {}
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The keys and values of a secret.
-fn pairs(content: &[String]) -> Result<Vec<(&str, &str)>> {
-    // What is no pair may be the secret itself.
-    let split = |text| str::split_once(text, '=').context("a secret is given as key=value");
-    content.iter().map(String::as_str).map(split).collect()
-}
-
-fn action_command(site: &mut Site, unit: &str, action: &str, params: &[String]) -> Result<ExitCode> {
-    let params = params
-        .iter()
-        .map(|pair| {
-            let (name, text) = pair
-                .split_once('=')
-                .with_context(|| format!("argument {pair:?} must be of the form key=value"))?;
-            let value: Value =
-                serde_yaml::from_str(text).with_context(|| format!("the value of {name:?} is no YAML"))?;
-            Ok((name.to_owned(), value))
-        })
-        .collect::<Result<_>>()?;
-    let mut ended = None;
-    site.hooks(|agent, world| {
-        let run = agent.run_action(world, unit, action, params)?;
-        ended.clone_from(&run.action);
-        Ok(vec![run])
-    })?;
-    let ended = ended.context("the action has no result, a fault of the site")?;
-    for line in &ended.log {
-        say(line);
-    }
-    print!("{}", serde_yaml::to_string(&ended.results)?);
-    if ended.status == "failed" {
-        say(&format!("ERROR action failed: {}", ended.message));
-        return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
 }

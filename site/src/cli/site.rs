@@ -11,13 +11,14 @@ use ::site::agent::{
 };
 use ::site::bundle::Bundle;
 use ::site::full::Full;
-use ::site::juju::{Store, Version, World};
+use ::site::juju::{Charm, Store, Version, World};
 use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::cluster::{Choice, KUBERNETES, Platform};
+use super::config::read;
 use super::{is_alive, objects, say, status};
 
 /// Between two looks at a status.
@@ -175,13 +176,22 @@ impl Site {
     /// Deploys a bundle and runs what that makes due.
     pub fn deploy(&mut self, bundle: &Bundle, path: &Path) -> Result<()> {
         let path = &std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))?;
-        // The charm is in the bundle's directory, as in this repository, else it is the one of this repository.
-        let beside = path.parent().filter(|parent| parent.join("metadata.yaml").exists());
-        let ours = match beside {
-            Some(beside) => beside,
-            None => workspace()?,
-        };
-        bundle.deploy(&mut self.world, path, ours)?;
+        bundle.deploy(&mut self.world, path, charm_of(path)?)?;
+        self.settle()
+    }
+
+    /// Deploys the charm by itself. It need not have been packed.
+    pub fn deploy_charm(&mut self, path: &Path, name: Option<&str>, trust: bool, options: &[String]) -> Result<()> {
+        let path = std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))?;
+        let charm = Charm::read(charm_of(&path)?)?;
+        let name = name.unwrap_or(&charm.name).to_owned();
+        let pairs = options.iter().map(|pair| read(pair)).collect::<Result<Vec<_>>>()?;
+        let mut new = self.world.clone();
+        new.add_application(&name, charm, 1)?;
+        let application = new.application_mut(&name)?;
+        application.trust = trust;
+        application.set_config(pairs.iter().map(|(option, value)| (option.as_str(), value.as_str())))?;
+        self.world = new;
         self.settle()
     }
 
@@ -211,9 +221,9 @@ impl Site {
         applied.map(|()| ran)
     }
 
-    /// Runs update-status once a second, where Juju would every five minutes, until the application is active, and says
-    /// what its status is meanwhile.
-    pub fn wait_for(&mut self, name: &str, limit: Duration) -> Result<()> {
+    /// Runs update-status once a second, where Juju would every five minutes, until the application has that status, and
+    /// says what it is meanwhile.
+    pub fn wait_for(&mut self, name: &str, wanted: &str, limit: Duration) -> Result<()> {
         let start = Instant::now();
         let mut said = String::new();
         loop {
@@ -222,13 +232,13 @@ impl Site {
             let line = format!("{name}: {} {}", status.status, status.message);
             if line != said {
                 say(&line);
-                said = line;
+                said.clone_from(&line);
             }
-            if status.status == "active" {
+            if status.status == wanted {
                 return Ok(());
             }
             if start.elapsed() > limit {
-                bail!("{name} is not active after {} s", limit.as_secs());
+                bail!("{name} is not {wanted} after {} s, but {line}", limit.as_secs());
             }
             thread::sleep(SECOND);
             let units: Vec<String> = application.units.keys().cloned().collect();
@@ -365,6 +375,16 @@ impl Site {
         }
         self.platform.stop()?;
         forget(&self.home, &self.store)
+    }
+}
+
+/// The directory of the charm that is meant by what lies there: that one where it holds a charm, as this repository does, else
+/// this repository.
+fn charm_of(path: &Path) -> Result<&Path> {
+    let beside = path.parent().filter(|parent| parent.join("metadata.yaml").exists());
+    match beside {
+        Some(beside) => Ok(beside),
+        None => workspace(),
     }
 }
 

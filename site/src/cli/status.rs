@@ -57,27 +57,59 @@ pub fn overall(world: &World, application: &Application) -> Status {
         .unwrap_or_else(|| Status::new("unknown", ""))
 }
 
-/// The tables of `juju status`.
-pub fn table(world: &World) -> String {
-    let mut out = columns(&[
-        vec![
-            "Model".into(),
-            "Controller".into(),
-            "Cloud/Region".into(),
-            "Version".into(),
+/// Whether a name is among the patterns, in which `*` stands for anything; without one every name is.
+fn selected(patterns: &[String], name: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, name))
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name
+            .strip_prefix(head)
+            .is_some_and(|left| (0..=left.len()).any(|at| left.get(at..).is_some_and(|left| matches(rest, left)))),
+    }
+}
+
+/// The tables of `juju status` for a Kubernetes model (juju/juju, `cmd/juju/status/output_tabular.go`), of the applications and
+/// units that are selected.
+pub fn table(world: &World, selectors: &[String]) -> String {
+    let units_of = |application: &Application| -> Vec<Unit> {
+        let whole = selected(selectors, &application.name);
+        let units = application.units.values();
+        units
+            .filter(|unit| whole || selected(selectors, &unit.name))
+            .cloned()
+            .collect()
+    };
+    let shown: Vec<(&Application, Vec<Unit>)> = world
+        .applications
+        .values()
+        .map(|application| (application, units_of(application)))
+        .filter(|(application, units)| selected(selectors, &application.name) || !units.is_empty())
+        .collect();
+    let mut out = columns(
+        &[],
+        &[
+            vec![
+                "Model".into(),
+                "Controller".into(),
+                "Cloud/Region".into(),
+                "Version".into(),
+            ],
+            vec![
+                world.model.name.clone(),
+                "site".into(),
+                "site".into(),
+                world.version.to_string(),
+            ],
         ],
-        vec![
-            world.model.name.clone(),
-            "site".into(),
-            "site".into(),
-            world.version.to_string(),
-        ],
-    ]);
+    );
     let heads = [
-        "App", "Version", "Status", "Scale", "Charm", "Channel", "Rev", "Message",
+        "App", "Version", "Status", "Scale", "Charm", "Channel", "Rev", "Address", "Exposed", "Message",
     ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    for application in world.applications.values() {
+    for (application, _) in &shown {
         let status = overall(world, application);
         rows.push(vec![
             application.name.clone(),
@@ -85,17 +117,23 @@ pub fn table(world: &World) -> String {
             status.status,
             application.units.len().to_string(),
             application.charm.name.clone(),
-            application.charm.channel.clone(),
+            // A charm of no store has none.
+            Some(&application.charm.channel)
+                .filter(|channel| *channel != "local")
+                .cloned()
+                .unwrap_or_default(),
             application.charm.revision.to_string(),
+            application.address(),
+            "no".to_owned(),
             status.message,
         ]);
     }
     out.push('\n');
-    out.push_str(&columns(&rows));
+    out.push_str(&columns(&[3, 6], &rows));
     let heads = ["Unit", "Workload", "Agent", "Address", "Ports", "Message"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    for application in world.applications.values() {
-        for unit in application.units.values() {
+    for (application, units) in &shown {
+        for unit in units {
             let status = workload(world, application, unit);
             let leads = application.leader.as_ref() == Some(&unit.name);
             rows.push(vec![
@@ -114,12 +152,13 @@ pub fn table(world: &World) -> String {
         }
     }
     out.push('\n');
-    out.push_str(&columns(&rows));
+    out.push_str(&columns(&[], &rows));
     out
 }
 
-/// Rows under each other, two blanks between columns; a column of nothing but its head stays, as in Juju.
-fn columns(rows: &[Vec<String>]) -> String {
+/// Rows under each other, two blanks between columns, those named against the right; a column of nothing but its head stays,
+/// as in Juju.
+fn columns(right: &[usize], rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let widths: Vec<usize> = (0..count)
         .map(|column| {
@@ -133,9 +172,14 @@ fn columns(rows: &[Vec<String>]) -> String {
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, &width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - cell.chars().count() + 2));
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let blanks = " ".repeat(width - cell.chars().count());
+            let (before, after) = if right.contains(&column) {
+                (&*blanks, "")
+            } else {
+                ("", &*blanks)
+            };
+            line.extend([before, cell, after, "  "]);
         }
         out.push_str(line.trim_end());
         out.push('\n');

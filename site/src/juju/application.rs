@@ -108,6 +108,12 @@ impl Application {
         serde_json::json!([self.effective_config(), self.trust, address]).to_string()
     }
 
+    /// The address that Juju's Service for it has, of the range of MicroK8s' Services. Nothing listens there.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("10.152.183.{}", spread(&self.name) % 200 + 20)
+    }
+
     /// Adds a unit with the lowest free number, as a StatefulSet does, and makes it the leader where there is none.
     pub fn add_unit(&mut self) -> &mut Unit {
         let number = (0..=u32::MAX)
@@ -135,6 +141,12 @@ impl Application {
     }
 }
 
+/// A number of a name's own, or nearly.
+fn spread(name: &str) -> u32 {
+    name.bytes()
+        .fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
+}
+
 impl Unit {
     /// Gives it the address of a new pod: 10.1.0.0/16 is what Juju's examples and MicroK8s use.
     pub fn new_pod(&mut self) {
@@ -144,13 +156,9 @@ impl Unit {
             .next()
             .and_then(|number| number.parse::<u32>().ok())
             .unwrap_or_default();
-        // The application takes part in the address, or two of them would share one.
-        let spread = self
-            .application()
-            .bytes()
-            .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
         self.pods += 1;
-        let third = spread % 200;
+        // The application takes part in the address, or two of them would share one.
+        let third = spread(self.application()) % 200;
         let fourth = (number * 16 + self.pods) % 254 + 1;
         self.address = format!("10.1.{third}.{fourth}");
     }
