@@ -36,9 +36,11 @@ fuzz seconds="60":
 mutants:
     cargo mutants
 
-# Write docs/reference.md anew from config.yaml and actions.yaml.
+# Write docs/reference.md and docs/statuses.md anew, and look whether the rest of the documentation is true.
 docs:
     UPDATE_DOCS=1 cargo test --test the_reference_is_generated
+    UPDATE_DOCS=1 cargo test --lib statuses
+    cargo test --test docs
 
 # Formatting and lints; a warning is an error.
 lint:

@@ -13,6 +13,9 @@
 )]
 
 mod asking;
+#[path = "../support/console.rs"]
+mod console;
+mod docs;
 mod failing;
 mod fixture;
 mod grpc;
@@ -106,6 +109,8 @@ fn main() -> ExitCode {
             without_istiod_what_is_routed_goes_on,
             without_the_gateway_who_is_refused_spoils_no_later_connection,
             without_the_kubelet_it_does_not_stay_active;
+        docs:
+            the_tutorial_is_true;
         site_itself:
             down_leaves_nothing_behind,
             a_killed_site_leaves_nothing_behind;

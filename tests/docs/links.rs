@@ -1,0 +1,93 @@
+//! Links, and the index.
+
+use std::fs;
+use std::path::Path;
+
+use crate::console::{ROOT, page, pages};
+
+/// What stands in the round brackets of the links of a page, outside code.
+fn links(markdown: &str) -> Vec<String> {
+    let mut fenced = false;
+    let mut links = Vec::new();
+    for line in markdown.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        if fenced {
+            continue;
+        }
+        // Every other piece is code.
+        for text in line.split('`').step_by(2) {
+            let mut rest = text;
+            while let Some((_, after)) = rest.split_once("](") {
+                let (link, after) = after.split_once(')').unwrap_or((after, ""));
+                links.push(link.to_owned());
+                rest = after;
+            }
+        }
+    }
+    links
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(markdown: &str) -> Vec<String> {
+    let headings = markdown.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let text = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-');
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut all = pages();
+    all.push("README.md".to_owned());
+    let mut broken = Vec::new();
+    for path in &all {
+        for link in links(&page(path)) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let folder = Path::new(path).parent().unwrap();
+            let target = if file.is_empty() {
+                Path::new(path).to_owned()
+            } else {
+                folder.join(file)
+            };
+            let there = Path::new(ROOT).join(&target);
+            let leads = match anchor {
+                _ if !there.exists() => false,
+                "" => true,
+                anchor => anchors(&fs::read_to_string(&there).unwrap())
+                    .iter()
+                    .any(|found| found == anchor),
+            };
+            if !leads {
+                broken.push(format!("{path}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "these links lead nowhere: {broken:#?}");
+}
+
+#[test]
+fn the_index_names_every_page() {
+    let named = links(&page("docs/README.md"));
+    for path in pages() {
+        let name = path.strip_prefix("docs/").unwrap_or("../CONTRIBUTING.md");
+        assert!(
+            name == "README.md" || named.iter().any(|link| link == name),
+            "docs/README.md does not name {path}"
+        );
+    }
+}
+
+#[test]
+fn links_are_found_where_they_are() {
+    let page =
+        "See [a](a.md), [`b`](b.md#c) and `[not](this.md)`.\n\n```sh\n[nor](that.md)\n```\n## What it *taught*\n";
+    assert_eq!(links(page), ["a.md", "b.md#c"]);
+    assert_eq!(anchors(page), ["what-it-taught"]);
+}

@@ -1,0 +1,165 @@
+//! What the pages have their readers type.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::console::{Block, Reader, blocks, page, pages};
+
+/// Pages whose sessions need models that answer: `tests/e2e/docs.rs` walks them.
+const ON_A_FULL_SITE: [&str; 1] = ["docs/tutorial.md"];
+
+/// What no site can run, by its beginning, and why. These stand in blocks marked `sh`.
+const NOT_RUN: [(&str, &str); 34] = [
+    ("sudo ", "changes the machine"),
+    ("microk8s ", "MicroK8s is a snap"),
+    ("newgrp ", "starts another shell"),
+    ("mkdir ", "in the reader's own home"),
+    ("juju bootstrap", "a site has its controller"),
+    ("juju add-model", "a site has its model"),
+    ("juju destroy-model", "a site has its model"),
+    ("juju export-bundle", "a site does not play it"),
+    ("juju deploy istio", "comes from Charmhub"),
+    ("juju deploy self-signed-certificates", "comes from Charmhub"),
+    ("juju deploy velero-operator", "comes from Charmhub"),
+    ("juju deploy s3-integrator", "comes from Charmhub"),
+    ("juju deploy ./examples/", "has charms that a site does not play"),
+    ("juju deploy ./site.yaml", "is of the reader's own site"),
+    ("juju add-secret site-tls", "reads the reader's own files"),
+    ("juju grant-secret site-tls", "as above"),
+    (
+        "juju run iris/0 rollback",
+        "the tutorial runs it, where something has served",
+    ),
+    ("juju remove-application iris --force", "a site has no force"),
+    ("juju integrate istio", "a stand-in has not all endpoints of its charm"),
+    ("juju integrate velero", "as above"),
+    ("juju config istio", "a stand-in has not all options of its charm"),
+    ("juju config oidc-gatekeeper", "as above"),
+    ("juju config dex-auth", "as above"),
+    ("juju config velero-operator", "as above"),
+    ("juju config s3-integrator", "as above"),
+    ("juju run velero-operator/0", "a stand-in has no actions"),
+    ("juju run s3-integrator/0", "a stand-in has no actions"),
+    ("kubectl ", "a site brings no kubectl"),
+    ("curl ", "of an example, without a site"),
+    ("docker ", "needs a registry"),
+    ("cargo ", "runs this test among others"),
+    ("grpcurl ", "tests/e2e/grpc.rs asks with clients of Python instead"),
+    ("target/debug/site ", "site/tests/cli.rs types these"),
+    ("SELDON_EXECUTOR=", "needs Seldon's executor"),
+];
+
+fn sessions(path: &str) -> Vec<Block> {
+    let blocks = blocks(&page(path));
+    blocks.into_iter().filter(|block| block.kind == "console").collect()
+}
+
+#[test]
+fn what_no_site_can_run_is_listed_with_the_reason() {
+    let mut used = Vec::new();
+    for path in pages() {
+        for block in blocks(&page(&path)) {
+            let at = format!("{path}:{}", block.line);
+            assert!(
+                !block.kind.is_empty(),
+                "{at}: say what this block is: console for what is run here, sh for what is not, text for what is printed"
+            );
+            if block.kind != "sh" {
+                continue;
+            }
+            let mut goes_on = false;
+            for line in &block.lines {
+                let begins = !goes_on && !line.trim().is_empty() && !line.starts_with('#');
+                goes_on = line.ends_with('\\');
+                if !begins {
+                    continue;
+                }
+                let of = |(beginning, _): &&(&'static str, &str)| line.starts_with(beginning);
+                let known = NOT_RUN.iter().find(of);
+                let known = known.unwrap_or_else(|| {
+                    panic!("{at}: a site can run this, or tests/docs/typed.rs has to say why not: {line}")
+                });
+                used.push(known.0);
+            }
+        }
+    }
+    for (beginning, _) in &NOT_RUN {
+        assert!(used.contains(beginning), "no page has {beginning:?} any more");
+    }
+}
+
+#[test]
+fn what_the_pages_have_their_readers_type_works() {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", std::process::id()));
+    let mut reader = Reader::new(home, &[]);
+    let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for path in pages() {
+            if !ON_A_FULL_SITE.contains(&path.as_str()) {
+                walk(&mut reader, &path);
+            }
+        }
+    }));
+    reader.leaves();
+    if let Err(fault) = walked {
+        std::panic::resume_unwind(fault);
+    }
+}
+
+/// Each page begins with the site of bundle.yaml, as the tutorial leaves it.
+fn walk(reader: &mut Reader, path: &str) {
+    let sessions = sessions(path);
+    if sessions.is_empty() {
+        return;
+    }
+    must(reader, "juju deploy ./bundle.yaml --trust");
+    // A file that the page shows with its name.
+    for block in blocks(&page(path)) {
+        let name = block.lines.first().and_then(|line| line.strip_prefix("# "));
+        let is_file = |name: &&str| Path::new(name).extension().is_some_and(|ending| ending == "yaml");
+        if let Some(name) = name.filter(is_file) {
+            reader.file(name, &block.lines.join("\n"));
+        }
+    }
+    for block in sessions {
+        for step in block.steps() {
+            reader.follows(path, &step);
+        }
+        nobody_is_blocked(reader, path, &block);
+    }
+    for (name, _) in ours(reader) {
+        must(reader, &format!("juju remove-application {name} --no-prompt"));
+    }
+}
+
+fn must(reader: &Reader, line: &str) {
+    let (succeeded, said) = reader.types(line);
+    assert!(succeeded, "{line}\n{said}");
+}
+
+/// Our applications with their messages, each with its status before it.
+fn ours(reader: &Reader) -> Vec<(String, String)> {
+    let (succeeded, status) = reader.types("juju status --format=json");
+    assert!(succeeded, "{status}");
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let applications = status["applications"].as_object().unwrap();
+    let ours = applications.iter().filter(|(_, of)| of["charm"] == "seldon-model");
+    ours.map(|(name, of)| {
+        let status = &of["application-status"];
+        let word = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
+        (name.clone(), format!("{}: {}", word("current"), word("message")))
+    })
+    .collect()
+}
+
+/// A session leaves nothing that a person must mend, unless the page shows that.
+fn nobody_is_blocked(reader: &Reader, path: &str, block: &Block) {
+    for (name, status) in ours(reader) {
+        let shown = block.lines.iter().any(|line| line.contains("blocked"));
+        assert!(
+            shown || !(status.starts_with("blocked") || status.starts_with("error")),
+            "{path}:{} leaves {name} {status}",
+            block.line
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! The pages of the documentation that have models answer, walked on a full site of their own.
+
+use crate::console::{Reader, blocks, page};
+use crate::fixture::folder;
+
+/// What the documentation calls otherwise: the blog's two images, which come from a registry.
+const IMAGES: [(&str, &str); 2] = [
+    ("seldonio/sklearn-iris:0.3", site::images::IRIS_1),
+    ("seldonio/sklearn-iris:0.4", site::images::IRIS_2),
+];
+/// Where the documentation reaches the gateway.
+const GATEWAY: &str = "10.0.0.7:31380";
+
+pub fn the_tutorial_is_true() {
+    let mut reader = Reader::new(folder("tutorial"), &IMAGES);
+    let (is_up, said) = reader.types("juju up --full");
+    let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        assert!(is_up, "{said}");
+        let gateway = reader.gateway();
+        reader.otherwise.push((GATEWAY.to_owned(), gateway));
+        for block in blocks(&page("docs/tutorial.md")) {
+            if block.kind == "console" {
+                for step in block.steps() {
+                    reader.follows("docs/tutorial.md", &step);
+                }
+            }
+        }
+    }));
+    reader.leaves();
+    if let Err(fault) = walked {
+        std::panic::resume_unwind(fault);
+    }
+}

@@ -1,0 +1,294 @@
+//! What the documentation has its readers type, and what it says that they see.
+//!
+//! A block of code marked `console` is a session: each line that begins with `$ ` is typed into a shell, and what follows it is
+//! what is printed. In it `…` stands for anything, on a line of its own for any lines. Blanks count as one, and an address for
+//! any other. Where nothing follows, nothing is compared.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The root of this repository.
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A block of code of a page.
+#[derive(Debug)]
+pub struct Block {
+    /// What it is marked as; nothing where it is only indented.
+    pub kind: String,
+    /// The number of the line before its first.
+    pub line: usize,
+    pub lines: Vec<String>,
+}
+
+/// What is typed, and what is printed then.
+#[derive(Debug)]
+pub struct Step {
+    pub line: usize,
+    pub typed: String,
+    pub shown: Vec<String>,
+}
+
+/// The page of that path, below the root.
+pub fn page(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The pages of the documentation, below the root.
+pub fn pages() -> Vec<String> {
+    let mut pages: Vec<String> = fs::read_dir(Path::new(ROOT).join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "md"))
+        .map(|name| format!("docs/{name}"))
+        .collect();
+    pages.push("CONTRIBUTING.md".to_owned());
+    pages.sort();
+    pages
+}
+
+/// The blocks of code of a page.
+pub fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let (mut fenced, mut blank, mut indented) = (false, true, false);
+    for (at, line) in markdown.lines().enumerate() {
+        let block = |kind: &str| Block {
+            kind: kind.to_owned(),
+            line: at + 1,
+            lines: Vec::new(),
+        };
+        if let Some(kind) = line.trim_start().strip_prefix("```") {
+            fenced = !fenced;
+            if fenced {
+                blocks.push(block(kind.trim()));
+            }
+        } else if fenced {
+            blocks.last_mut().unwrap().lines.push(line.to_owned());
+        } else {
+            let code = line.strip_prefix("    ").filter(|_| blank || indented);
+            if let Some(code) = code {
+                if !indented {
+                    blocks.push(block(""));
+                }
+                blocks.last_mut().unwrap().lines.push(code.to_owned());
+            }
+            indented = code.is_some();
+        }
+        blank = line.trim().is_empty();
+    }
+    blocks
+}
+
+impl Block {
+    /// What it has its reader type. A line that ends with `\` goes on in the next.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            if let Some(typed) = line.strip_prefix("$ ") {
+                steps.push(Step {
+                    line: self.line + at + 1,
+                    typed: typed.to_owned(),
+                    shown: Vec::new(),
+                });
+                continue;
+            }
+            let step = steps.last_mut();
+            let step =
+                step.unwrap_or_else(|| panic!("line {}: a session begins with what is typed", self.line + at + 1));
+            if step.shown.is_empty() && step.typed.ends_with('\\') {
+                step.typed.push('\n');
+                step.typed.push_str(line);
+            } else {
+                step.shown.push(line.clone());
+            }
+        }
+        for step in &mut steps {
+            while step.shown.last().is_some_and(|line| line.trim().is_empty()) {
+                step.shown.pop();
+            }
+        }
+        steps
+    }
+}
+
+/// Somebody who follows the documentation, with a site of their own.
+pub struct Reader {
+    home: PathBuf,
+    /// What is called otherwise here than in the documentation: as it is there, and here.
+    pub otherwise: Vec<(String, String)>,
+}
+
+impl Reader {
+    /// In an empty folder with what a clone of this repository has. `otherwise` holds for its files too.
+    pub fn new(home: PathBuf, otherwise: &[(&str, &str)]) -> Self {
+        let otherwise: Vec<(String, String)> = otherwise
+            .iter()
+            .map(|(there, here)| ((*there).to_owned(), (*here).to_owned()))
+            .collect();
+        let reader = Self { home, otherwise };
+        fs::create_dir_all(reader.home.join("bin")).unwrap();
+        for name in ["examples", "rbac.yaml"] {
+            symlink(Path::new(ROOT).join(name), reader.home.join(name)).unwrap();
+        }
+        fs::write(reader.home.join("bundle.yaml"), reader.here(&page("bundle.yaml"))).unwrap();
+        let juju = format!(
+            "#!/bin/sh\nexec '{}' --quiet --dir '{}' --dispatch '{}' \"$@\"\n",
+            site::agent::site_binary().unwrap().display(),
+            reader.home.join("site").display(),
+            env!("CARGO_BIN_EXE_dispatch"),
+        );
+        let program = reader.home.join("bin/juju");
+        fs::write(&program, juju).unwrap();
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        reader
+    }
+
+    /// Puts a file beside what there is.
+    pub fn file(&self, name: &str, text: &str) {
+        fs::write(self.home.join(name), self.here(text)).unwrap();
+    }
+
+    /// A text of the documentation with the names that things have here.
+    fn here(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (there, here) in &self.otherwise {
+            text = text.replace(there, here);
+        }
+        text
+    }
+
+    /// What is seen here with the names of the documentation.
+    fn there(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (there, here) in &self.otherwise {
+            text = text.replace(here, there);
+        }
+        text
+    }
+
+    /// Types a line; whether it succeeded, and what it printed.
+    pub fn types(&self, line: &str) -> (bool, String) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("bash")
+            .args(["-o", "pipefail", "-c", &format!("exec 2>&1; {}", self.here(line))])
+            .current_dir(&self.home)
+            .env("PATH", format!("{}:{path}", self.home.join("bin").display()))
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), self.there(&printed))
+    }
+
+    /// Types what a page says, and looks whether that is seen which it says.
+    pub fn follows(&mut self, page: &str, step: &Step) {
+        let at = format!("{page}:{}: {}", step.line, step.typed);
+        let start = Instant::now();
+        let (succeeded, printed) = self.types(&step.typed);
+        eprintln!("{at}: {:.1} s", start.elapsed().as_secs_f64());
+        let fails = step.shown.iter().any(|line| line.starts_with("ERROR "));
+        assert!(succeeded != fails, "{at}\n{printed}");
+        if step.shown.is_empty() {
+            return;
+        }
+        let seen: Vec<&str> = printed.trim_end().lines().collect();
+        // A URI is made anew for each secret.
+        if let ([shown], [seen]) = (step.shown.as_slice(), seen.as_slice())
+            && shown.starts_with("secret:")
+            && seen.starts_with("secret:")
+        {
+            self.otherwise.push((shown.clone(), (*seen).to_owned()));
+            return;
+        }
+        let shown: Vec<String> = step.shown.iter().map(|line| plain(line)).collect();
+        let plain: Vec<String> = seen.iter().map(|line| plain(line)).collect();
+        assert!(
+            same_lines(&shown, &plain),
+            "{at}\nis said to print\n{}\nand prints\n{printed}",
+            step.shown.join("\n")
+        );
+    }
+
+    /// Where the gateway of a full site is.
+    pub fn gateway(&self) -> String {
+        let port = fs::read_to_string(self.home.join("site/kubernetes/gateway.port")).unwrap();
+        format!("127.0.0.1:{}", port.trim())
+    }
+
+    /// Ends the site, whatever became of it.
+    pub fn leaves(&self) {
+        let (ended, said) = self.types("juju down");
+        assert!(ended, "{said}");
+        fs::remove_dir_all(&self.home).unwrap();
+    }
+}
+
+/// A line without what differs from site to site.
+fn plain(line: &str) -> String {
+    let words: Vec<String> = line
+        .split_whitespace()
+        .map(|word| {
+            let numbers: Vec<&str> = word.split('.').collect();
+            let is_address = numbers.len() == 4 && numbers.iter().all(|number| number.parse::<u8>().is_ok());
+            if is_address {
+                "address".to_owned()
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
+fn same_lines(shown: &[String], seen: &[String]) -> bool {
+    match shown.split_first() {
+        None => seen.is_empty(),
+        Some((line, rest)) if line == "…" => (0..=seen.len()).any(|skipped| same_lines(rest, &seen[skipped..])),
+        Some((line, rest)) => seen
+            .split_first()
+            .is_some_and(|(first, after)| same_line(line, first) && same_lines(rest, after)),
+    }
+}
+
+fn same_line(shown: &str, seen: &str) -> bool {
+    match shown.split_once('…') {
+        None => shown == seen,
+        Some((head, tail)) => seen.strip_prefix(head).is_some_and(|rest| {
+            let places = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            places.into_iter().any(|at| same_line(tail, &rest[at..]))
+        }),
+    }
+}
+
+#[test]
+fn a_session_is_read_as_it_is_written() {
+    let page = "# A page\n\n```console\n$ juju status \\\n    iris\nApp  …\n\n$ juju config iris a=b\n```\n\nText.\n\n    indented\n";
+    let blocks = blocks(page);
+    assert_eq!(
+        blocks.iter().map(|block| block.kind.as_str()).collect::<Vec<_>>(),
+        ["console", ""]
+    );
+    let steps = blocks[0].steps();
+    assert_eq!(steps[0].typed, "juju status \\\n    iris");
+    assert_eq!(steps[0].shown, ["App  …"]);
+    assert_eq!((steps[1].line, steps[1].shown.len()), (8, 0));
+}
+
+#[test]
+fn what_is_left_out_stands_for_anything() {
+    let same = |shown: &str, seen: &str| {
+        let lines = |text: &str| text.lines().map(plain).collect::<Vec<_>>();
+        same_lines(&lines(shown), &lines(seen))
+    };
+    assert!(same(
+        "App  Address\niris 10.0.0.1  …",
+        "App Address\niris  10.152.183.4  iris serves"
+    ));
+    assert!(same("…\nlast", "first\nsecond\nlast") && same("…\nlast", "last"));
+    assert!(!same("…\nlast", "last\none") && !same("iris …s", "iris serving") && !same("iris", "irises"));
+}
