@@ -14,7 +14,7 @@ use packed::{PROJECT, folder, said};
 mod packed;
 
 /// The largest that `dispatch` may become, in bytes: a site downloads it over a thin line.
-const LARGEST: u64 = 8_000_000;
+const LARGEST: u64 = 9_000_000;
 
 #[test]
 fn a_packed_charm_has_what_juju_needs_and_serves_a_hook() {

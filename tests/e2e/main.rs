@@ -50,6 +50,20 @@ macro_rules! claims {
     };
 }
 
+fn trials(claims: &[(&str, &'static str, fn())], ignored: bool) -> Vec<Trial> {
+    let trial = |(module, name, claim): &(&str, &'static str, fn())| {
+        let (name, claim) = (*name, *claim);
+        Trial::test(format!("{module}::{name}"), move || {
+            let start = Instant::now();
+            claim();
+            eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
+            Ok(())
+        })
+        .with_ignored_flag(ignored)
+    };
+    claims.iter().map(trial).collect()
+}
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let together = claims! {
@@ -121,19 +135,6 @@ fn main() -> ExitCode {
     if let Err(why) = &possible {
         eprintln!("these tests are ignored, as this machine cannot run a full site: {why}");
     }
-    let trials = |claims: &[(&str, &'static str, fn())], ignored: bool| -> Vec<Trial> {
-        let trial = |(module, name, claim): &(&str, &'static str, fn())| {
-            let (name, claim) = (*name, *claim);
-            Trial::test(format!("{module}::{name}"), move || {
-                let start = Instant::now();
-                claim();
-                eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
-                Ok(())
-            })
-            .with_ignored_flag(ignored)
-        };
-        claims.iter().map(trial).collect()
-    };
     let can = possible.is_ok();
     let runs = !arguments.list && can;
     if runs {
