@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         // Without a log, as no hook of Juju's runs there.
         if let Some(argument) = std::env::args_os().nth(1)
             && let Some(code) = watch::run(&invocation, &argument).await
@@ -42,5 +42,8 @@ fn main() -> ExitCode {
             usual(panic);
         }));
         dispatch::run(&invocation).await
-    })
+    });
+    // A watcher that ends does not wait for a wake that is on its way.
+    runtime.shutdown_background();
+    code
 }
