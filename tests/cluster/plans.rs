@@ -62,6 +62,11 @@ fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
         &json!({"image": "seldonio/sklearn-iris:0.4", "prefix": "/new/", "labels": {"site": "plant"}}),
     );
     assert_eq!(text(&told, "summary"), "0 to make, 2 to change, 0 to delete");
+    assert_eq!(
+        text(&told, "changes"),
+        "change SeldonDeployment iris: image seldonio/sklearn-iris:0.3 -> seldonio/sklearn-iris:0.4\n\
+         change VirtualService iris-route: prefix /model/iris/ -> /new/"
+    );
     has(
         text(&told, "diff"),
         &[
