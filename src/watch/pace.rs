@@ -109,6 +109,8 @@ impl Pace {
     /// It was looked.
     pub fn looked(&mut self, now: Instant, came_to: Looked) {
         self.looked = Some(now);
+        // What has changed during the look keeps its distance from the end of it.
+        self.look = self.look.map(|at| at.max(now + SPACING));
         if std::mem::take(&mut self.under_way) == UnderWay::OldLook {
             return self.changed(now);
         }
@@ -241,6 +243,28 @@ mod tests {
             looks += run(&mut pace, now, now, as_told).0;
         }
         assert!((15..=22).contains(&looks), "{looks} in ten seconds");
+    }
+
+    #[test]
+    fn looks_that_take_long_keep_their_distance_too() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        pace.changed(start);
+        let (mut now, mut looks) = (start, 0);
+        while now < start + MS(10_000) {
+            now += MS(10);
+            pace.changed(now);
+            if pace.due(now) == Due::Look {
+                pace.looks();
+                // It takes 300 ms, and changes go on.
+                for _ in 0..30 {
+                    now += MS(10);
+                    pace.changed(now);
+                }
+                pace.looked(now, Looked::AsTold);
+                looks += 1;
+            }
+        }
+        assert!((10..=14).contains(&looks), "{looks} in ten seconds");
     }
 
     #[test]
