@@ -1,5 +1,7 @@
 //! Kubernetes events of what this charm changed, for those who look at a cluster with kubectl. They tell what Juju's log tells.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -7,11 +9,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::{Resource as _, ResourceExt as _};
 
+use tokio::time::Instant;
+
 use super::{Cluster, Refusal};
 use crate::steps::Kind;
 
 /// Longest note, in bytes (`kubernetes/kubernetes`, pkg/apis/core/validation/events.go: `NoteLengthLimit`).
 const LONGEST_NOTE: usize = 1024;
+/// What a hook must have left of its time, so that it can look again at a fleet that is slow to make.
+const RESERVE: Duration = Duration::from_secs(15);
 /// What kind of event it is.
 const REASON: &str = "Reconciled";
 /// Who reports.
@@ -37,11 +43,14 @@ pub fn reference(object: &DynamicObject) -> ObjectReference {
 }
 
 impl Cluster {
-    /// Says what was done, by which unit in which hook.
+    /// Says what was done, by which unit in which hook; nothing, where the hook's time is needed for what matters more.
     ///
     /// # Errors
     /// When the API server refuses it: a site may do without the right.
     pub async fn record(&self, deed: &Deed, unit: &str, hook: &str) -> Result<(), Refusal> {
+        if self.deadline.saturating_duration_since(Instant::now()) < RESERVE {
+            return Err(Refusal::OutOfTime);
+        }
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.identity.namespace);
         let mut note = format!("{} (juju: {unit}, {hook})", deed.note);
         while note.len() > LONGEST_NOTE {

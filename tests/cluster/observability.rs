@@ -192,7 +192,13 @@ fn a_fleet_is_told_of_whole() {
     let entry = |number: u16| format!("{}: {{image: 'iris:1', {both}}}", name(number));
     let entries: Vec<String> = (0..200).map(entry).collect();
     live.config(&[("image", ""), ("models", &format!("{{{}}}", entries.join(", ")))]);
-    let says = live.says();
+    let mut says = live.says();
+    // What a hook has no time for on a busy machine is the next one's to do.
+    for _ in 0..3 {
+        if says.contains("takes too long") {
+            says = live.says();
+        }
+    }
     // Longer than one argument of a program may be.
     let length = bag(&live, metrics)["scrape_jobs"].len();
     assert!(length > 128 * 1024, "{length} bytes, {says}");

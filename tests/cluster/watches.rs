@@ -309,15 +309,18 @@ fn a_new_version_of_the_charm_has_a_watcher_of_its_own_version() {
 }
 
 #[test]
-fn a_unit_that_does_not_lead_leaves_it_to_the_leader_and_is_woken_for_its_status() {
+fn the_leader_is_woken_for_what_is_to_be_done_and_every_unit_for_its_status() {
     let mut live = Live::new("followers");
     live.agent.listen().unwrap();
     live.world.application_mut("iris").unwrap().add_unit();
     live.serves();
     live.run_on("iris/1", "config-changed");
     live.watcher("iris/1");
-    let runs = live.puts_its_route_back();
-    assert!(runs.iter().all(|run| run.unit == "iris/0"), "{runs:#?}");
+    live.delete(&vs(), "iris-route");
+    let (agent, world) = live.parts();
+    let by_leader = |runs: &[HookRun]| runs.iter().any(|run| run.unit == "iris/0");
+    let runs = agent.answer(world, PATIENCE, |_, runs| by_leader(runs)).unwrap();
+    assert!(live.route("iris").is_some(), "{runs:#?}");
     live.delete(&deployment(), "iris-default-0-iris");
     let (agent, world) = live.parts();
     let all = |world: &World, word: &str| {
