@@ -117,6 +117,7 @@ impl Cluster {
                 .chain(&observed.http_routes)
                 .chain(&observed.seldon_deployments)
                 .chain(observed.secrets.iter().map(|secret| &secret.0))
+                .filter(|object| self.identity.owns(object))
                 .map(ResourceExt::name_any)
                 .collect();
             if left.is_empty() || Instant::now() + GONE_POLL > self.deadline {

@@ -23,7 +23,7 @@ use crate::render::history::{self, Words};
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route, route_name};
 use crate::steps::Steps;
 
-pub use words::{not_asked, refused, removal_incomplete, rights, seldon_is_coming};
+pub use words::{not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;
@@ -79,6 +79,8 @@ pub struct Verdict {
     pub models: Vec<Standing>,
     /// All that keeps the status from being active, the worst first, uncut.
     pub troubles: Vec<String>,
+    /// What keeps nothing from serving, and still has to be known.
+    pub notes: Vec<String>,
     /// The version of what serves, where all do.
     pub version: Option<String>,
     /// Whether it was brought about in this hook.
@@ -115,8 +117,10 @@ pub fn judge(case: &Case) -> Verdict {
     troubles.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     // One trouble of several models, such as a missing gateway, is told once.
     troubles.dedup();
+    let unmanaged = case.steps.unmanaged.iter();
     Verdict {
-        status: status(&models, &troubles),
+        status: status(case, &models, &troubles),
+        notes: unmanaged.map(|copy| words::unmanaged(case.namespace, copy)).collect(),
         version: version(case, &models, &troubles),
         troubles: troubles.into_iter().map(|(_, text)| text).collect(),
         models,
@@ -125,7 +129,7 @@ pub fn judge(case: &Case) -> Verdict {
     }
 }
 
-fn status(models: &[Standing], troubles: &[(State, String)]) -> Status {
+fn status(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Status {
     let serving = models.iter().filter(|model| model.serves).count();
     let (state, worst) = match troubles.first() {
         Some((state, worst)) => (*state, Some(worst)),
@@ -154,7 +158,10 @@ fn status(models: &[Standing], troubles: &[(State, String)]) -> Status {
             }
         }
     };
-    Status::new(state, cut(&message))
+    match words::unmanaged_in_short(case).filter(|_| state == State::Active) {
+        Some(unmanaged) => Status::new(state, join("", &message, &unmanaged)),
+        None => Status::new(state, cut(&message)),
+    }
 }
 
 /// What `juju status` shows as the application's version: of one model its own, of several how many they are.

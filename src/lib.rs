@@ -22,6 +22,7 @@ pub mod remove;
 pub mod render;
 pub mod security;
 pub mod seldon;
+pub mod shell;
 pub mod steps;
 pub mod traces;
 pub mod watch;

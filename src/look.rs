@@ -188,6 +188,7 @@ pub fn whole((state, text): (State, String)) -> Verdict {
         status: Status::new(state, judge::cut(&text)),
         models: Vec::new(),
         troubles: vec![text],
+        notes: Vec::new(),
         version: None,
         wrote: false,
         changed: None,

@@ -47,8 +47,7 @@ impl Identity {
     /// The field manager of our writes: one application of one Juju model.
     #[must_use]
     pub fn manager(&self) -> String {
-        let short: String = self.model_uuid.chars().take(8).collect();
-        format!("seldon-model-{}-{short}", self.application)
+        manager(&self.application, &self.model_uuid)
     }
 
     /// Selects what carries our labels.
@@ -63,13 +62,29 @@ impl Identity {
         )
     }
 
-    /// Whether an object is ours by its labels.
+    /// Whether an object of our namespace carries our labels. Whoever may write there can set them: enough to go on with an object of
+    /// a planned name, and never enough to delete one.
     #[must_use]
-    pub fn owns(&self, object: &DynamicObject) -> bool {
+    pub fn labelled(&self, object: &DynamicObject) -> bool {
         let labels = object.labels();
-        labels.get(label::APPLICATION) == Some(&self.application)
+        object.namespace().as_ref() == Some(&self.namespace)
+            && labels.get(label::APPLICATION) == Some(&self.application)
             && labels.get(label::MODEL_UUID) == Some(&self.model_uuid)
     }
+
+    /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy that somebody makes has the
+    /// labels alone; who forges the manager too may lose that object, and none of ours.
+    #[must_use]
+    pub fn owns(&self, object: &DynamicObject) -> bool {
+        self.labelled(object) && applied_fields(object, &self.manager()).is_some()
+    }
+}
+
+/// The field manager of an application of one Juju model.
+#[must_use]
+pub fn manager(application: &str, model_uuid: &str) -> String {
+    let short: String = model_uuid.chars().take(8).collect();
+    format!("seldon-model-{application}-{short}")
 }
 
 /// The ports of a predictor's Service.
@@ -199,6 +214,18 @@ impl Observed {
                 && pod.annotations().get(label::SPEC_HASH) == Some(&predictor.hash)
         })
     }
+}
+
+/// The fields of an object that a field manager has applied (`managedFields[].fieldsV1`), if it has applied any.
+#[must_use]
+pub fn applied_fields<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a Value> {
+    let entries = object.metadata.managed_fields.iter().flatten();
+    let mut applied = entries.filter(|entry| {
+        entry.manager.as_deref() == Some(manager)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.is_none()
+    });
+    applied.find_map(|entry| Some(&entry.fields_v1.as_ref()?.0))
 }
 
 /// What a VirtualService claims.

@@ -34,6 +34,7 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolEr
     if let Ok((asked, outcome)) = outcome {
         if is_news {
             let refused = outcome.refused.iter().filter_map(SecurityEvent::of);
+            let refused = refused.chain(outcome.foreign);
             for event in refused.chain(SecurityEvent::of_secrets(&asked.told)) {
                 event.tell(tools, invocation);
             }
@@ -61,8 +62,14 @@ async fn tell(tools: HookTools, verdict: &Verdict) -> Result<bool, ToolError> {
         // Whoever reads that a model serves may ask it at once.
         tokio::time::sleep(ready::unheard(verdict.wrote, verdict.changed, Timestamp::now())).await;
     }
-    if !verdict.troubles.is_empty() {
-        warn!("{}", verdict.troubles.join("\n"));
+    let lines: Vec<&str> = verdict
+        .troubles
+        .iter()
+        .chain(&verdict.notes)
+        .map(String::as_str)
+        .collect();
+    if !lines.is_empty() {
+        warn!("{}", lines.join("\n"));
     }
     tools.set_status(&verdict.status)?;
     if let Some(version) = &verdict.version
@@ -82,6 +89,8 @@ struct Outcome {
     leads: Option<bool>,
     /// What the cluster refused.
     refused: Vec<Refusal>,
+    /// The objects of others that were in the way, or pass for ours.
+    foreign: Vec<SecurityEvent>,
 }
 
 /// Looks, writes what has to be written if this unit leads, and draws the verdict. What the cluster refuses is in it.
@@ -96,6 +105,7 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
             verdict,
             leads,
             refused: vec![refusal],
+            foreign: Vec::new(),
         })
     };
     let mut look = match Look::first(invocation, asked).await {
@@ -138,6 +148,7 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
         outlook,
         leads,
         refused: refused.into_values().collect(),
+        foreign: SecurityEvent::of_foreign(&look.steps, &look.identity.namespace),
     })
 }
 

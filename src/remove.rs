@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use crate::cluster::{Cluster, Needs, Refusal};
 use crate::dispatch::identity;
 use crate::juju::{HookTools, Invocation, State};
+use crate::render::Plan;
 use crate::{judge, steps};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
@@ -46,6 +47,9 @@ async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
     let identity = identity(invocation);
     let cluster = Cluster::connect(identity.clone()).await?;
     let observed = cluster.observe_ours(Needs::default()).await?;
+    for copy in steps::unmanaged(&Plan::default(), &observed, &identity) {
+        warn!("{}", judge::unmanaged(&identity.namespace, &copy));
+    }
     let deletes = steps::removal(&observed, &identity);
     for delete in &deletes {
         cluster.delete(delete).await?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::asked::Told;
 use crate::cluster::Refusal;
 use crate::juju::{HookTools, Invocation, Unreadable};
+use crate::steps::{Kind, Obstacle, Steps};
 
 /// Something of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,33 @@ impl SecurityEvent {
         };
         let why = refusal.to_string();
         Some(Self::Refused { what, why })
+    }
+
+    /// Objects of others that the charm refuses to take for its own, or to be steered by.
+    #[must_use]
+    pub fn of_foreign(steps: &Steps, namespace: &str) -> Vec<Self> {
+        let refused = |what: String, why: &str| Self::Refused {
+            why: format!("{what} {why}"),
+            what,
+        };
+        let here = |kind: &Kind, name: &str| format!("{} {namespace}/{name}", kind.word());
+        let obstacles = steps.obstacles.values().map(|obstacle| match obstacle {
+            Obstacle::Foreign { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
+            Obstacle::ForeignOwner { kind, name, owner } => {
+                refused(here(kind, name), &format!("was made to belong to {owner}"))
+            }
+            Obstacle::Finalizer { kind, name, finalizer } => {
+                refused(here(kind, name), &format!("was given the finalizer {finalizer}"))
+            }
+            Obstacle::Rival { kind, route, .. } | Obstacle::GrpcRival { kind, route, .. } => refused(
+                format!("{} {route}", kind.word()),
+                "takes requests of this application's",
+            ),
+            Obstacle::Hidden { route } => refused(format!("VirtualService {route}"), "takes all requests"),
+        });
+        let copies = steps.unmanaged.iter();
+        let copies = copies.map(|copy| refused(here(&copy.kind, &copy.name), "has this application's labels"));
+        obstacles.chain(copies).collect()
     }
 
     /// What Juju refused: secrets that are not granted.

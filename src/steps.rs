@@ -5,6 +5,7 @@ mod obstacle;
 mod routes;
 mod secrets;
 mod told;
+mod unmanaged;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,8 +23,9 @@ use crate::render::history;
 use crate::render::{Plan, PlannedModel, Route, label, route_name};
 use crate::seldon::SeldonDeployment;
 pub use obstacle::Obstacle;
-pub use routes::{has_catch_all, is_unheard};
+pub use routes::{has_catch_all, is_planned, is_unheard};
 pub use secrets::unseen;
+pub use unmanaged::{Unmanaged, unmanaged};
 
 /// The kinds of object that this charm writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +136,8 @@ pub struct Steps {
     pub supersede: bool,
     /// What stands in the way, by model.
     pub obstacles: BTreeMap<String, Obstacle>,
+    /// Objects with our labels that are not ours to delete.
+    pub unmanaged: Vec<Unmanaged>,
 }
 
 impl Steps {
@@ -166,7 +170,10 @@ impl Steps {
 /// What has to be done.
 #[must_use]
 pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
-    let mut steps = Steps::default();
+    let mut steps = Steps {
+        unmanaged: unmanaged(plan, observed, identity),
+        ..Steps::default()
+    };
     let claims = routes::Claims::of_others(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
@@ -325,7 +332,6 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
         objects
             .iter()
             .filter(|object| identity.owns(object))
-            .filter(|object| object.namespace().as_deref() == Some(identity.namespace.as_str()))
             .filter(|object| object.metadata.deletion_timestamp.is_none())
             .filter(|object| !stays(kind, &object.name_any()))
             .map(|object| Delete {

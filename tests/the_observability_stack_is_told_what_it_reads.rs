@@ -43,7 +43,12 @@ fn identity() -> Identity {
 /// A cluster in which the models of these options are, with pods.
 fn there(options: &Value, pods: &[Value]) -> Observed {
     let planned = plan(&plans::configured(options), &plans::site(), &Observed::default());
-    let objects = planned.models.iter().map(|planned| planned.deployment.clone());
+    let applied = json!([{"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}]);
+    let objects = planned.models.iter().map(|planned| {
+        let mut object = planned.deployment.clone();
+        object["metadata"]["managedFields"] = applied.clone();
+        object
+    });
     Observed {
         seldon_deployments: objects.map(|object| serde_json::from_value(object).unwrap()).collect(),
         pods: pods

@@ -14,6 +14,7 @@ use crate::config::Model;
 use crate::entrance::{Reach, Service, Way, names};
 use crate::look::Look;
 use crate::render::PlannedModel;
+use crate::shell::{command, juju_trust};
 
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 1024 * 1024;
@@ -79,7 +80,7 @@ async fn ask(
     let planned = look.plan.model(&model.name);
     let planned = planned.ok_or_else(|| format!("{} is not planned", model.name))?;
     let live = look.observed.seldon_deployment(&model.name);
-    let live = live.filter(|live| look.identity.owns(live)).map(|live| &live.data);
+    let live = live.filter(|live| look.identity.labelled(live)).map(|live| &live.data);
     let speech = Speech::read(live.unwrap_or(&planned.deployment), predictor);
     let path = path(&speech, model)?;
     let target = if direct {
@@ -94,10 +95,10 @@ async fn ask(
         Ok(answer) => answer,
         Err(why) => {
             let text = format!(
-                "{} does not answer at {}: {why}; juju run {} diagnose says what is broken",
+                "{} does not answer at {}: {why}; {} says what is broken",
                 model.name,
                 target.url(),
-                call.invocation.unit
+                command(&["juju", "run", &call.invocation.unit, "diagnose"])
             );
             return Err(Failure::Because(text, results));
         }
@@ -141,8 +142,9 @@ async fn straight(
     let address = service.and_then(|service: Service| service.cluster_address);
     let address = address.ok_or_else(|| {
         format!(
-            "Seldon Core has made no Service {} yet; juju run {} diagnose says why",
-            meant.service, call.invocation.unit
+            "Seldon Core has made no Service {} yet; {} says why",
+            meant.service,
+            command(&["juju", "run", &call.invocation.unit, "diagnose"])
         )
     })?;
     Ok(Target {
@@ -167,10 +169,10 @@ async fn through_the_gateway(
         Some((gateway, listeners))
     });
     let Some((gateway, listeners)) = found else {
-        let unit = &call.invocation.unit;
         return Err(format!(
-            "{} has no gateway that is there; juju run {unit} diagnose says why, {instead}",
-            model.name
+            "{} has no gateway that is there; {} says why, {instead}",
+            model.name,
+            command(&["juju", "run", &call.invocation.unit, "diagnose"])
         )
         .into());
     };
@@ -181,10 +183,7 @@ async fn through_the_gateway(
     if inside.is_empty() {
         let why = if entrance.services.is_none() {
             let application = &call.invocation.application;
-            format!(
-                "{}: juju trust {application} --scope=cluster, or apply rbac.yaml",
-                entrance.unknown.join("; ")
-            )
+            format!("{}: {}", entrance.unknown.join("; "), juju_trust(application))
         } else {
             format!("no Service of the Gateway {gateway} has an address for its ports in the cluster")
         };

@@ -14,6 +14,7 @@ use crate::judge::{self, Case};
 use crate::look::{Look, unseen};
 use crate::observed::claim;
 use crate::render::PlannedModel;
+use crate::steps::is_planned;
 
 /// What a model is said to be broken at, where nothing is.
 const NOTHING: &str = "nothing";
@@ -165,7 +166,8 @@ fn rivals(look: &Look, planned: &PlannedModel) -> Vec<String> {
     };
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     let others = look.observed.virtual_services.iter();
-    let others = others.filter(|object| !look.identity.owns(object)).map(claim);
+    let others = others.filter(|object| !is_planned(object, &look.plan, &look.identity));
+    let others = others.map(claim);
     others
         .filter_map(|claim| {
             let what = if claim.overlaps(gateway, hosts, prefix) {

@@ -43,7 +43,7 @@ impl Cluster {
     /// Whether there are HTTPRoutes of ours, or may be, by what our SeldonDeployments say.
     pub(super) fn has_http_routes(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
-        all.any(|object| self.identity.owns(object) && route::is_marked(object))
+        all.any(|object| self.identity.labelled(object) && route::is_marked(object))
     }
 
     /// The HTTPRoutes of all namespaces: whoever shares the gateway may be anywhere.

@@ -14,13 +14,13 @@ use crate::config::manifest;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::istio::ports;
-use crate::observed::{Identity, Observed, Ports};
+use crate::observed::{Observed, Ports};
 use crate::render::{Language, route_name};
 use crate::seldon::DEFAULT_GRPC_PORT;
 use crate::steps::Kind;
 
 impl Cluster {
-    /// Looks at all that a plan and its verdict need. Four requests when nothing has to be found out: lists, so that
+    /// Looks at all that a plan and its verdict need. Five requests when nothing has to be found out: lists, so that
     /// a hundred models cost as many as one. Secrets and HTTPRoutes are looked for where they are needed or some may be left over.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Cluster {
             found => found?,
         };
         let mut observed = Observed {
-            owner: owner(&self.identity, &seldon_deployments),
+            owner: self.stateful_set().await?,
             seldon_deployments,
             virtual_services,
             catch_all_goes_last: true,
@@ -68,9 +68,6 @@ impl Cluster {
         }
         if self.ports_are_in_doubt(&observed) {
             observed.services = self.ports().await?;
-        }
-        if observed.owner.is_none() {
-            observed.owner = self.stateful_set().await?;
         }
         Ok(observed)
     }
@@ -154,7 +151,7 @@ impl Cluster {
         observed
             .seldon_deployments
             .iter()
-            .filter(|object| self.identity.owns(object))
+            .filter(|object| self.identity.labelled(object))
             .any(|object| {
                 let name = object.name_any();
                 // Seldon reports the HTTP port of the first one only.
@@ -220,6 +217,8 @@ impl Cluster {
             .collect())
     }
 
+    /// The application's StatefulSet, which Juju calls as the application. It is looked up each time: an owner that is read off an object
+    /// may be one that somebody made up, and Kubernetes deletes what only such a one owns.
     async fn stateful_set(&self) -> Result<Option<OwnerReference>, Refusal> {
         let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
         let api = self.ours(&ApiResource::from_gvk(&gvk));
@@ -236,14 +235,4 @@ impl Cluster {
             Err(refusal) => Err(refusal),
         }
     }
-}
-
-/// The StatefulSet that our objects are owned by already: were it another one by now, they would be gone.
-fn owner(identity: &Identity, objects: &[DynamicObject]) -> Option<OwnerReference> {
-    objects
-        .iter()
-        .filter(|object| identity.owns(object))
-        .flat_map(ResourceExt::owner_references)
-        .find(|owner| owner.kind == "StatefulSet" && owner.name == identity.application)
-        .cloned()
 }

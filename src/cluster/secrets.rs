@@ -33,7 +33,7 @@ impl Cluster {
     /// Whether there are Secrets of ours, or may be, by what our SeldonDeployments say.
     pub(super) fn has_secrets(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
-        all.any(|object| self.identity.owns(object) && is_marked(object))
+        all.any(|object| self.identity.labelled(object) && is_marked(object))
     }
 
     /// Our Secrets, whatever is in them.

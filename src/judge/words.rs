@@ -11,7 +11,8 @@ use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::render::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
-use crate::steps::{Delete, Kind, Obstacle};
+use crate::shell::{command, juju_config, juju_trust};
+use crate::steps::{Delete, Kind, Obstacle, Unmanaged};
 
 /// A refusal by the API server.
 #[must_use]
@@ -43,7 +44,8 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
             waiting("somebody else changed it at that moment; tried again at the next hook".to_owned())
         }
         Refusal::Forbidden { why, missing } => blocked(format!(
-            "juju trust {application} --scope=cluster, or apply rbac.yaml: {application} may not {}",
+            "{}: {application} may not {}",
+            juju_trust(application),
             if missing.is_empty() {
                 format!("do this ({why})")
             } else {
@@ -63,9 +65,12 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
             manager,
             fields,
         } => blocked(format!(
-            "{manager} has set {} of {object}; to have it made anew as asked: kubectl -n {namespace} delete {}",
+            "{manager} has set {} of {object}; to have it made anew as asked: {}",
             fields.join(", "),
-            object.to_lowercase()
+            {
+                let (kind, name) = object.split_once(' ').unwrap_or((object, ""));
+                kubectl(namespace, "delete", kind, name)
+            }
         )),
         Refusal::WebhookDown { name, why } => waiting(format!(
             "the webhook {name} does not answer ({why}); {}",
@@ -76,7 +81,10 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
             }
         )),
         Refusal::Invalid { object, why } => blocked(format!("{object} is refused: {why}")),
-        Refusal::Quota { why } => blocked(format!("{why}: juju config {application} for less, or raise the quota")),
+        Refusal::Quota { why } => blocked(format!(
+            "{why}: {} for less, or raise the quota",
+            command(&["juju", "config", application])
+        )),
     }
 }
 
@@ -122,8 +130,22 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
             };
             let kind = kind.word();
             format!(
-                "{model}: there is a {kind} {name} of {whose}, which is left alone; {another}kubectl -n {namespace} delete {} {name}",
-                kind.to_lowercase()
+                "{model}: there is a {kind} {name} of {whose}, which is left alone; {another}{}",
+                kubectl(namespace, "delete", kind, name)
+            )
+        }
+        Obstacle::ForeignOwner { kind, name, owner } => {
+            let kind = kind.word();
+            format!(
+                "{model}: {kind} {name} is owned by another object too. Run: {} (take {owner} out of metadata.ownerReferences: with it Kubernetes deletes the {kind})",
+                kubectl(namespace, "edit", kind, name)
+            )
+        }
+        Obstacle::Finalizer { kind, name, finalizer } => {
+            let kind = kind.word();
+            format!(
+                "{model}: {kind} {name} has a foreign finalizer. Run: {} (take {finalizer} out of metadata.finalizers: it keeps the {kind} from being deleted)",
+                kubectl(namespace, "edit", kind, name)
             )
         }
         Obstacle::GrpcRival { host, kind, route } => {
@@ -134,10 +156,13 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
             let kind = kind.word();
             format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {mend}")
         }
-        Obstacle::Hidden { route } => format!(
-            "{model}: VirtualService {route} is older and takes every path, and Istio before 1.15 asks it first; it must be made anew after this one: kubectl delete virtualservice -n {}",
-            route.replacen('/', " ", 1)
-        ),
+        Obstacle::Hidden { route } => {
+            let (of, name) = route.split_once('/').unwrap_or((namespace, route));
+            format!(
+                "{model}: VirtualService {route} is older and takes every path, and Istio before 1.15 asks it first; it must be made anew after this one: {}",
+                kubectl(of, "delete", "VirtualService", name)
+            )
+        }
     }
 }
 
@@ -149,6 +174,29 @@ pub fn of_predictor(planned: &PlannedModel, predictor: &str) -> String {
     } else {
         name.clone()
     }
+}
+
+/// An object with our labels that is not ours.
+#[must_use]
+pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
+    let (kind, name) = (copy.kind.word(), &copy.name);
+    format!(
+        "{kind} {name} has this application's labels but was not applied by it, and is left alone. If nothing needs it, run: {}",
+        kubectl(namespace, "delete", kind, name)
+    )
+}
+
+/// All of those, to stand behind an active status: there they are noticed, and gone from it as soon as they are gone.
+pub fn unmanaged_in_short(case: &Case) -> Option<String> {
+    let (first, others) = case.steps.unmanaged.split_first()?;
+    let (kind, name) = (first.kind.word(), &first.name);
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" (+{more} more)"),
+    };
+    let application = case.application;
+    let diagnose = command(&["juju", "run", &format!("{application}/leader"), "diagnose"]);
+    Some(format!("; left alone: {kind} {name}{more}. Run: {diagnose}"))
 }
 
 /// Models that are no longer asked for and still there.
@@ -201,15 +249,17 @@ pub fn other_hosts(case: &Case, model: &Model, gateway: &GatewayName, listeners:
 /// KEDA is to scale a model, and Seldon has nothing to do with KEDA.
 pub fn no_keda(case: &Case, model: &Model) -> (State, String) {
     blocked(format!(
-        "{} serves, but nobody scales it: Seldon Core runs without KEDA; juju integrate seldon-core:keda keda, or {}",
+        "{} serves, but nobody scales it: Seldon Core runs without KEDA; {}, or {}",
         model.name,
-        model.set(case.application, "autoscale", "'{max: 3, cpu: 80}'")
+        command(&["juju", "integrate", "seldon-core:keda", "keda"]),
+        model.set(case.application, "autoscale", "{max: 3, cpu: 80}")
     ))
 }
 
 pub fn gateway_down(gateway: &GatewayName, application: &str) -> (State, String) {
     waiting(format!(
-        "the gateway {gateway} is not up, says {application}; look at juju status {application}"
+        "the gateway {gateway} is not up, says {application}; look at {}",
+        juju_status(application)
     ))
 }
 
@@ -226,14 +276,17 @@ pub fn unknown_gateway(case: &Case, model: &Model) -> (State, String) {
                 by.application
             ),
             Language::GatewayApi => format!(
-                "{other} has not said which gateway to use; it does once its gateway takes requests: look at juju status {other}",
-                other = by.application
+                "{} has not said which gateway to use; it does once its gateway takes requests: look at {}",
+                by.application,
+                juju_status(&by.application)
             ),
         }),
         RelatedGateway::Several(all) => blocked(several_gateways(case, all)),
         RelatedGateway::Missing | RelatedGateway::Named { .. } => blocked(format!(
-            "{} has no gateway, so nobody reaches it: juju relate {application}:gateway-info istio-pilot, or {application}:gateway-metadata istio-ingress-k8s, or juju config {application} gateway=namespace/name",
-            model.name
+            "{} has no gateway, so nobody reaches it: {}, or {application}:gateway-metadata istio-ingress-k8s, or {}",
+            model.name,
+            command(&["juju", "relate", &format!("{application}:gateway-info"), "istio-pilot"]),
+            juju_config(application, "gateway", "namespace/name")
         )),
     }
 }
@@ -242,9 +295,12 @@ pub fn unknown_gateway(case: &Case, model: &Model) -> (State, String) {
 fn two_gateways(case: &Case, model: &Model, named: &GatewayName, by: &Provider) -> String {
     let (name, application) = (&model.name, case.application);
     let without = if model.is_entry {
-        format!("take gateway out and juju config {application} models=@models.yaml")
+        format!(
+            "take gateway out and {}",
+            juju_config(application, "models", "@models.yaml")
+        )
     } else {
-        format!("juju config {application} --reset gateway")
+        command(&["juju", "config", application, "--reset", "gateway"])
     };
     format!(
         "{name}: gateway={named} is an Istio Gateway, and {} is related for another, of the Gateway API; for that: {without}; for this: {}",
@@ -259,8 +315,9 @@ fn several_gateways(case: &Case, all: &[Provider]) -> String {
     if all.iter().all(|provider| provider.language == Language::Istio) {
         let names: Vec<&str> = all.iter().map(|provider| provider.application.as_str()).collect();
         return format!(
-            "gateway-info is related to {}; {last}, or juju config {application} gateway=namespace/name",
-            names.join(" and ")
+            "gateway-info is related to {}; {last}, or {}",
+            names.join(" and "),
+            juju_config(application, "gateway", "namespace/name")
         );
     }
     let related = |provider: &Provider| format!("{} to {}", provider.language.endpoint(), provider.application);
@@ -274,11 +331,8 @@ fn several_gateways(case: &Case, all: &[Provider]) -> String {
 }
 
 fn unrelate(application: &str, provider: &Provider) -> String {
-    format!(
-        "juju remove-relation {application}:{} {}",
-        provider.language.endpoint(),
-        provider.application
-    )
+    let ours = format!("{application}:{}", provider.language.endpoint());
+    command(&["juju", "remove-relation", &ours, &provider.application])
 }
 
 /// What the controller of a gateway says of a route that requests do not take yet.
@@ -291,10 +345,12 @@ pub fn not_taken(case: &Case, model: &str, gateway: &GatewayName, acceptance: &A
     match acceptance {
         Acceptance::Taken => None,
         Acceptance::Unheard => Some(waiting(format!(
-            "{model}: the gateway {gateway} has not taken up its HTTPRoute yet; if this stays, look at juju status {by}"
+            "{model}: the gateway {gateway} has not taken up its HTTPRoute yet; if this stays, look at {}",
+            juju_status(by)
         ))),
         Acceptance::Refused(why) => Some(blocked(format!(
-            "{model}: the gateway {gateway} does not take its HTTPRoute ({why}): look at juju status {by}"
+            "{model}: the gateway {gateway} does not take its HTTPRoute ({why}): look at {}",
+            juju_status(by)
         ))),
         Acceptance::Astray(why) => Some(waiting(format!(
             "{model}: the gateway {gateway} finds no way to it ({why})"
@@ -308,9 +364,12 @@ pub fn unsaid(case: &Case, model: &Model, unsaid: Unsaid) -> (State, String) {
     blocked(match unsaid {
         Unsaid::Retries => {
             let without = if model.is_entry {
-                format!("take retries out and juju config {application} models=@models.yaml")
+                format!(
+                    "take retries out and {}",
+                    juju_config(application, "models", "@models.yaml")
+                )
             } else {
-                format!("juju config {application} --reset retries")
+                command(&["juju", "config", application, "--reset", "retries"])
             };
             format!(
                 "{name}: retries is left out, as the Gateway API has no word for it, and Istio tries again as it likes: {without}"
@@ -345,6 +404,15 @@ pub fn removal_incomplete(left: &[String]) -> String {
         "asked Kubernetes to delete {}, which it has not done yet; it goes on by itself",
         left.join(", ")
     )
+}
+
+fn juju_status(application: &str) -> String {
+    command(&["juju", "status", application])
+}
+
+/// What kubectl does with an object.
+fn kubectl(namespace: &str, verb: &str, kind: &str, name: &str) -> String {
+    command(&["kubectl", "-n", namespace, verb, &kind.to_lowercase(), name])
 }
 
 fn waiting(text: String) -> (State, String) {

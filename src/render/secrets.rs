@@ -31,6 +31,12 @@ pub struct PlannedSecret {
 }
 
 impl PlannedSecret {
+    /// What it goes with.
+    #[must_use]
+    pub fn owners(&self) -> Vec<OwnerReference> {
+        self.metadata.owner_references.clone().unwrap_or_default()
+    }
+
     /// The whole of it, which must not be shown.
     #[must_use]
     pub fn object(&self) -> Value {

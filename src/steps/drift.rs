@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
+use crate::observed::applied_fields;
+
 /// The first difference, as a path for the log; `None` when an apply would change nothing.
 pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
+    let owned = applied_fields(live, manager);
     let live = serde_json::to_value(live).unwrap_or_default();
     let parts = wanted.as_object().into_iter().flat_map(serde_json::Map::keys);
     for part in parts.filter(|part| !["apiVersion", "kind"].contains(&part.as_str())) {
@@ -20,17 +23,6 @@ pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<Stri
             return Some(format!("{path} is not as asked"));
         }
     }
-    let owned = live
-        .pointer("/metadata/managedFields")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .find(|entry| {
-            entry.get("manager").and_then(Value::as_str) == Some(manager)
-                && entry.get("operation").and_then(Value::as_str) == Some("Apply")
-                && entry.get("subresource").is_none()
-        })
-        .and_then(|entry| entry.get("fieldsV1"));
     match owned {
         None => Some("it was not applied by this application".to_owned()),
         Some(owned) => {

@@ -1,14 +1,17 @@
 //! What stands in the way of a model: names that are somebody else's, and requests that go to somebody else.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use serde::Deserialize as _;
+use serde_json::json;
 
 use super::Kind;
 use super::routes::Claims;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::istio::rival::Claim;
-use crate::observed::{Identity, Observed, claim};
+use crate::observed::{Identity, Observed, applied_fields, claim};
 use crate::render::{PlannedModel, Route, label, route_name};
 
 /// Why nothing of a model is written.
@@ -22,6 +25,24 @@ pub enum Obstacle {
         name: String,
         /// The application that made it, if it is one of this charm.
         application: Option<String>,
+    },
+    /// An object of ours that has to be changed or deleted belongs to somebody else's object as well: it is deleted with that one.
+    ForeignOwner {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The other object, as `Kind/name`.
+        owner: String,
+    },
+    /// Somebody's finalizer on an object of ours keeps it from being deleted. Neither this charm nor Seldon Core nor Istio sets any.
+    Finalizer {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The finalizer.
+        finalizer: String,
     },
     /// Its requests are claimed by a route that is not ours.
     Rival {
@@ -59,19 +80,16 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         let route = observed.virtual_service(identity, &route_name(name));
         (Kind::VirtualService, route)
     };
-    let foreign = |kind, object: Option<&DynamicObject>| {
-        object
-            .filter(|object| !identity.owns(object))
-            .map(|object| Obstacle::Foreign {
-                kind,
-                name: object.name_any(),
-                application: object.labels().get(label::APPLICATION).cloned(),
-            })
+    let of_plan = || {
+        let secrets = planned.secrets.iter();
+        let secrets = secrets.map(|secret| (Kind::Secret, observed.secret(&secret.name), secret.owners()));
+        let owners = owners(planned);
+        let model = (Kind::SeldonDeployment, observed.seldon_deployment(name), owners.clone());
+        [model].into_iter().chain(secrets).chain([(kind, route, owners)])
     };
-    let mut secrets = planned.secrets.iter();
-    foreign(Kind::SeldonDeployment, observed.seldon_deployment(name))
-        .or_else(|| secrets.find_map(|secret| foreign(Kind::Secret, observed.secret(&secret.name))))
-        .or_else(|| foreign(kind, route))
+    let taken = of_plan().find_map(|(kind, object, _)| taken(kind, object?, identity));
+    taken
+        .or_else(|| of_plan().find_map(|(kind, object, owners)| attached(kind, object?, &owners, identity)))
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
             if by_gateway_api {
@@ -81,6 +99,47 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
                 rival(planned, gateway, route.map(claim).as_ref(), observed, &claims.istio)
             }
         })
+}
+
+/// Whether the name of a planned object is taken. One with our labels is gone on with: it may have been restored from a backup, and an
+/// apply without force takes nothing that another program has set.
+fn taken(kind: Kind, object: &DynamicObject, identity: &Identity) -> Option<Obstacle> {
+    (!identity.labelled(object)).then(|| Obstacle::Foreign {
+        kind,
+        name: object.name_any(),
+        application: object.labels().get(label::APPLICATION).cloned(),
+    })
+}
+
+/// Whether somebody has tied the life of a planned object to something else. What our own manager has applied is replaced by the apply.
+fn attached(kind: Kind, object: &DynamicObject, owners: &[OwnerReference], identity: &Identity) -> Option<Obstacle> {
+    // Kubernetes' own finalizers are there while an object is being deleted, which is reported by itself.
+    if object.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let manager = identity.manager();
+    let applied = applied_fields(object, &manager).and_then(|fields| fields.pointer("/f:metadata/f:ownerReferences"));
+    let is_ours = |owner: &&OwnerReference| {
+        let key = json!({"uid": owner.uid}).to_string();
+        owners.iter().any(|planned| planned.uid == owner.uid)
+            || applied.is_some_and(|applied| applied.get(format!("k:{key}")).is_some())
+    };
+    let name = object.name_any();
+    let foreign = object.owner_references().iter().find(|owner| !is_ours(owner));
+    if let Some(owner) = foreign {
+        let owner = format!("{}/{}", owner.kind, owner.name);
+        return Some(Obstacle::ForeignOwner { kind, name, owner });
+    }
+    let finalizer = object.finalizers().first()?.clone();
+    Some(Obstacle::Finalizer { kind, name, finalizer })
+}
+
+/// The owners of a planned SeldonDeployment and of its route.
+fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
+    let owners = planned.deployment.pointer("/metadata/ownerReferences");
+    owners
+        .and_then(|owners| Vec::deserialize(owners).ok())
+        .unwrap_or_default()
 }
 
 /// Whoever gets requests of ours at a gateway of the Gateway API.

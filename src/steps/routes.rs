@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
 use super::{Kind, model_of};
@@ -23,13 +24,12 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Those of routes that are not ours, and of ours of models that are held or not removed yet.
+    /// Those of all routes but the planned ones, each known by its namespace and name, and those of ours that are to be deleted.
     pub fn of_others(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
-        let stays = |object: &DynamicObject| {
-            let model = model_of(object);
-            plan.held.contains(&model) || (!plan.prune && plan.model(&model).is_none())
+        let beside = |object: &&DynamicObject| {
+            let is_deleted = plan.prune && identity.owns(object) && !plan.held.contains(&model_of(object));
+            !is_planned(object, plan, identity) && !is_deleted
         };
-        let beside = |object: &&DynamicObject| !identity.owns(object) || stays(object);
         Self {
             istio: observed.virtual_services.iter().filter(beside).map(claim).collect(),
             gateway: observed
@@ -40,6 +40,17 @@ impl Claims {
                 .collect(),
         }
     }
+}
+
+/// Whether a route is that of a planned model. Which of the two kinds it is of matters not: the other one is taken away.
+#[must_use]
+pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
+    let name = object.name_any();
+    identity.labelled(object)
+        && plan
+            .models
+            .iter()
+            .any(|planned| name == route_name(&planned.model.name))
 }
 
 /// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on

@@ -59,7 +59,7 @@ fn objects_say_whose_they_are() {
 }
 
 #[test]
-fn a_quiet_hook_is_six_tool_calls_four_requests_and_no_write() {
+fn a_quiet_hook_is_six_tool_calls_five_requests_and_no_write() {
     let mut live = Live::new("quiet");
     assert!(live.serves().starts_with("active"));
     let before = live.versions();
@@ -69,6 +69,7 @@ fn a_quiet_hook_is_six_tool_calls_four_requests_and_no_write() {
         [
             "list seldondeployments",
             "list virtualservices",
+            "get statefulsets",
             "get gateways",
             "list deployments"
         ]
@@ -95,7 +96,7 @@ fn many_models_cost_no_more_requests_than_one() {
     live.config(&[("models", &entries.join("\n"))]);
     has(&live.serves(), &["active: 30 models serve: m0, m1, m10"]);
     let (run, requests) = live.audited("update-status");
-    assert_eq!(requests.len(), 4, "{requests:?}");
+    assert_eq!(requests.len(), 5, "{requests:?}");
     assert_eq!(run.calls.len(), 6);
 }
 
@@ -259,14 +260,14 @@ fn the_route_follows_the_port_of_the_live_service() {
     assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
     // What it says of gRPC it does not renew, so the Service is asked again.
     let (_, requests) = live.audited("update-status");
-    assert_eq!(requests.len(), 5, "{requests:?}");
+    assert_eq!(requests.len(), 6, "{requests:?}");
     live.merge_status(
         &sdep(),
         "iris",
         &json!({"serviceStatus": {"iris-default": {"grpcEndpoint": "iris-default.ports:9500"}}}),
     );
     let (_, requests) = live.audited("update-status");
-    assert_eq!(requests.len(), 4, "{requests:?}");
+    assert_eq!(requests.len(), 5, "{requests:?}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
     crate::rights::grant(&live, |rule| !rule.to_string().contains("nodes"));
     assert!(live.serves().starts_with("active"), "{}", live.says());
     let (_, requests) = live.audited("update-status");
-    assert_eq!(requests.len(), 4, "{requests:?}");
+    assert_eq!(requests.len(), 5, "{requests:?}");
     let told = endpoints(&mut live);
     // In its own namespace the charm may: the gateway is there, and its pod knows the node's address.
     let port = node_port(&live, "http");

@@ -148,6 +148,7 @@ fn a_quiet_hook_asks_for_one_thing_more_than_with_istio_pilot() {
         [
             "list seldondeployments",
             "list virtualservices",
+            "get statefulsets",
             "get gateways",
             "list httproutes",
             "list deployments",
@@ -231,7 +232,7 @@ fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
     let metadata = live.sdep("iris").unwrap()["metadata"].clone();
     assert!(!metadata.to_string().contains("http-route"), "{metadata:#}");
     let (_, requests) = live.audited("update-status");
-    assert_eq!(requests.len(), 4, "{requests:?}");
+    assert_eq!(requests.len(), 5, "{requests:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod fixture;
 mod gateway_api;
 mod gateways;
 mod http_routes;
+mod impostors;
 mod judges;
 mod observability;
 mod owns;

@@ -114,7 +114,7 @@ fn what_is_there_is_told_once_and_a_quiet_hook_writes_nothing() {
     wanted.sort_unstable();
     assert_eq!(tools(&run), wanted, "and nothing is set");
     assert_eq!(requests.iter().filter(|request| *request == "list pods").count(), 1);
-    assert_eq!(requests.len(), 5, "{requests:#?}");
+    assert_eq!(requests.len(), 6, "{requests:#?}");
 }
 
 #[test]

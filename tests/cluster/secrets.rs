@@ -106,6 +106,7 @@ fn a_secret_of_jujus_becomes_one_of_the_cluster_that_is_ours_and_goes_with_its_m
         [
             "list seldondeployments",
             "list virtualservices",
+            "get statefulsets",
             "get gateways",
             "list deployments",
             "list secrets"
@@ -210,7 +211,7 @@ fn secrets_that_are_no_longer_asked_for_go_and_leave_nothing_to_look_for() {
     live.hook("update-status");
     let before = versions(&live);
     let (run, requests) = live.audited("update-status");
-    assert_eq!((requests.len(), run.calls.len()), (4, 6), "{requests:?}");
+    assert_eq!((requests.len(), run.calls.len()), (5, 6), "{requests:?}");
     assert_eq!(versions(&live), before);
     has(&status(&run), &["active"]);
 }

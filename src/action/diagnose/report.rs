@@ -7,6 +7,7 @@ use crate::cluster::{Refusal, Right};
 use crate::judge::chain::LinkState;
 use crate::judge::{self, Verdict};
 use crate::render::RelatedGateway;
+use crate::shell::juju_trust;
 
 pub fn report(call: &Call, asked: &Asked, verdict: &Verdict, findings: &[Finding], missing: &Missing) -> String {
     let application = &call.invocation.application;
@@ -29,6 +30,7 @@ pub fn report(call: &Call, asked: &Asked, verdict: &Verdict, findings: &[Finding
         Ok(_) => "Seldon Core's and Istio's definitions are there".to_owned(),
         Err(refusal) => refused(call, refusal),
     }));
+    lines.extend(verdict.notes.iter().map(|note| indented(note)));
     for found in findings {
         lines.push(String::new());
         lines.extend(model(found));
@@ -97,7 +99,7 @@ fn relations(asked: &Asked) -> Vec<String> {
 }
 
 fn rights(application: &str, missing: &Missing) -> Vec<String> {
-    let grant = format!("juju trust {application} --scope=cluster, or apply rbac.yaml");
+    let grant = juju_trust(application);
     let said = |what: &str, missing: &[Right]| {
         if missing.is_empty() {
             format!("{what}: all there")

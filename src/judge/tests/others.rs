@@ -61,7 +61,7 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
         &scene.says(),
         &[
             "blocked: iris: VirtualService other/all is older and takes every path",
-            "kubectl delete virtualservice -n other all",
+            "kubectl -n other delete virtualservice all",
         ],
     );
 }

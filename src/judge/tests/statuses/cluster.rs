@@ -8,10 +8,10 @@ use crate::config::Model;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
-use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, words};
+use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, unmanaged, words};
 use crate::juju::HookTools;
 use crate::render::{Language, Provider, RelatedGateway, Unsaid};
-use crate::steps::{Kind, Obstacle};
+use crate::steps::{Kind, Obstacle, Unmanaged};
 
 fn why(text: &str) -> String {
     text.to_owned()
@@ -142,6 +142,12 @@ pub fn obstacles() -> Vec<Entry> {
         Obstacle::Foreign { .. } => Obstacle::Foreign {
             kind: Kind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
         }, "";
+        Obstacle::ForeignOwner { .. } => Obstacle::ForeignOwner {
+            kind: Kind::SeldonDeployment, name: "iris".into(), owner: "ConfigMap/theirs".into(),
+        }, "What the charm makes belongs to its own StatefulSet, and to nothing else.";
+        Obstacle::Finalizer { .. } => Obstacle::Finalizer {
+            kind: Kind::VirtualService, name: "iris-route".into(), finalizer: "example.com/hold".into(),
+        }, "";
         Obstacle::Rival { .. } => Obstacle::Rival {
             prefix: "/model/iris/".into(), kind: Kind::VirtualService, route: "other/theirs".into(),
         }, "The older route would win, see [how routes win](routes.md).";
@@ -155,7 +161,23 @@ pub fn obstacles() -> Vec<Entry> {
     })
     .into_iter()
     .map(|(obstacle, behind)| Entry::of_obstacle(&scene, obstacle, behind))
+    .chain([Entry::in_status(
+        &with_copies(2),
+        "Copies with the charm's labels, as `kubectl get -o yaml` makes them. The log and `diagnose` name each.",
+    )])
     .collect()
+}
+
+/// A model that serves, next to copies that somebody made of its SeldonDeployment.
+fn with_copies(count: usize) -> Scene {
+    let mut scene = Scene::iris();
+    let mut copy = scene.observed.seldon_deployments[0].clone();
+    copy.metadata.managed_fields = None;
+    for number in 1..=count {
+        copy.metadata.name = Some(format!("iris-copy-{number}"));
+        scene.observed.seldon_deployments.push(copy.clone());
+    }
+    scene
 }
 
 pub fn refusals() -> Vec<Entry> {
@@ -208,8 +230,18 @@ pub fn refusals() -> Vec<Entry> {
 
 pub fn removal() -> Vec<Entry> {
     let left = removal_incomplete(&["SeldonDeployment iris".into()]);
-    vec![Entry::in_log(
-        left,
-        "Kubernetes takes a model's pods down first, which may take longer than the hook.",
-    )]
+    let copy = Unmanaged {
+        kind: Kind::SeldonDeployment,
+        name: "iris-copy".into(),
+    };
+    vec![
+        Entry::in_log(
+            left,
+            "Kubernetes takes a model's pods down first, which may take longer than the hook.",
+        ),
+        Entry::in_log(
+            unmanaged("edge", &copy),
+            "A copy that somebody made, or what a backup brought back under a name that is no longer needed.",
+        ),
+    ]
 }

@@ -1,0 +1,50 @@
+//! Objects that carry our labels and are not ours: anybody who may write can set those.
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+
+use super::Kind;
+use crate::observed::{Identity, Observed};
+use crate::render::{Plan, route_name};
+
+/// An object that carries our labels and was not applied by us: a copy that somebody made, or one restored from a backup. It is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unmanaged {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+/// The objects with our labels that neither the plan names nor our manager has applied.
+#[must_use]
+pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Unmanaged> {
+    let is_named = |kind, name: &str| {
+        let of_plan = plan.models.iter().any(|planned| match kind {
+            Kind::Secret => planned.secrets.iter().any(|secret| secret.name == name),
+            Kind::SeldonDeployment => planned.model.name == name,
+            Kind::VirtualService | Kind::HttpRoute => route_name(&planned.model.name) == name,
+        });
+        of_plan
+            || plan.held.iter().any(|model| match kind {
+                Kind::Secret => false,
+                Kind::SeldonDeployment => model == name,
+                Kind::VirtualService | Kind::HttpRoute => route_name(model) == name,
+            })
+    };
+    let of = |kind, object: &DynamicObject| {
+        let name = object.name_any();
+        let is_unmanaged = identity.labelled(object) && !identity.owns(object) && !is_named(kind, &name);
+        is_unmanaged.then_some(Unmanaged { kind, name })
+    };
+    let routes = observed.virtual_services.iter();
+    let http_routes = observed.http_routes.iter();
+    let models = observed.seldon_deployments.iter();
+    let secrets = observed.secrets.iter().map(|secret| &secret.0);
+    models
+        .filter_map(|object| of(Kind::SeldonDeployment, object))
+        .chain(routes.filter_map(|object| of(Kind::VirtualService, object)))
+        .chain(http_routes.filter_map(|object| of(Kind::HttpRoute, object)))
+        .chain(secrets.filter_map(|object| of(Kind::Secret, object)))
+        .collect()
+}
