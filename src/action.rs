@@ -16,6 +16,7 @@ use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookTools, Invocation, ToolError};
 use crate::look::Look;
+use crate::shell::command;
 use parameters::Parameters;
 
 /// What an action found, by key.
@@ -57,8 +58,8 @@ pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Resul
         "promote" => release::promote(&call).await,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(
-            "this charm has no action {unknown}; juju actions {} lists those it has",
-            invocation.application
+            "this charm has no action {unknown}; {} lists those it has",
+            command(&["juju", "actions", &invocation.application])
         ))),
     };
     match outcome {

@@ -24,6 +24,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use crate::seldon;
+use crate::shell::juju_config;
 pub use explain::Explainer;
 pub use fault::Fault;
 use fault::Place;
@@ -36,6 +37,7 @@ use value::{
     Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
     PodFields, Prefix, Protocol, PullPolicy, Resources, Rule, Tracing,
 };
+pub(crate) use words::WORDS;
 
 /// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
 const LONGEST_OPTION: usize = 256 * 1024;
@@ -213,7 +215,7 @@ impl Model {
         if self.is_entry {
             self.set(application, &format!("{word} in {predictor}"), value)
         } else {
-            format!("set {word} in it and juju config {application} {predictor}='{{…}}'")
+            format!("set {word} in it and {}", juju_config(application, predictor, "{…}"))
         }
     }
 
@@ -221,16 +223,18 @@ impl Model {
     #[must_use]
     pub fn set(&self, application: &str, word: &str, value: &str) -> String {
         if self.is_entry {
-            format!(
-                "set {word} of {} and juju config {application} models=@models.yaml",
-                self.name
-            )
+            let file = juju_config(application, "models", "@models.yaml");
+            format!("set {word} of {} and {file}", self.name)
         } else if self.server.graph.is_some() && words::OF_A_NODE.contains(&word) {
-            format!("set {word} in the graph and juju config {application} graph=@graph.yaml")
+            format!(
+                "set {word} in the graph and {}",
+                juju_config(application, "graph", "@graph.yaml")
+            )
         } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&word) {
-            format!("set {word} in the manifest and juju config {application} manifest=@manifest.yaml")
+            let file = juju_config(application, "manifest", "@manifest.yaml");
+            format!("set {word} in the manifest and {file}")
         } else {
-            format!("juju config {application} {word}={value}")
+            juju_config(application, word, value)
         }
     }
 }

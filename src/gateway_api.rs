@@ -13,6 +13,7 @@ use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::value::is_host;
 use crate::istio::listeners::{Listener, Listeners};
 
 /// The API group.
@@ -265,7 +266,12 @@ pub fn listeners(gateway: &Value) -> Listeners {
         listeners.http |= !tls;
         listeners.https |= tls;
         let host = server.hostname.filter(|host| !host.is_empty());
-        let hosts = vec![host.unwrap_or("*".to_owned())];
+        let host = host.map_or("*".to_owned(), |host| host.to_ascii_lowercase());
+        // What is no host matches no request, and would stand in messages.
+        if !is_host(&host) {
+            continue;
+        }
+        let hosts = vec![host];
         listeners.hosts.extend(hosts.iter().cloned());
         listeners.servers.push(Listener {
             port: server.port,

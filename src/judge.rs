@@ -19,7 +19,7 @@ use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
-use crate::render::history::{self, Words};
+use crate::render::history::Words;
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route, route_name};
 use crate::steps::Steps;
 
@@ -244,7 +244,7 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
         message,
         path: Some(model.prefix.to_string()),
         source: Some(model.serves()),
-        last: history::last(planned, case.observed),
+        last: planned.last.clone(),
     }
 }
 

@@ -18,8 +18,9 @@ use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
 use crate::gateway_api::HTTPRoute;
 use crate::istio::VirtualService;
-use crate::observed::Observed;
+use crate::observed::{Observed, manager};
 pub use gateway::{Language, Provider, RelatedGateway};
+use history::Words;
 pub use http_route::Unsaid;
 use secrets::{PlannedSecret, Wanted};
 
@@ -63,6 +64,13 @@ pub struct Site {
     pub owner: Option<OwnerReference>,
 }
 
+impl Site {
+    /// The field manager of our writes.
+    fn manager(&self) -> String {
+        manager(&self.application, &self.model_uuid)
+    }
+}
+
 /// What the site should have of ours.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
@@ -85,6 +93,8 @@ pub struct PlannedModel {
     pub secrets: Vec<PlannedSecret>,
     /// The predictors that were asked for, in their order.
     pub predictors: Vec<PlannedPredictor>,
+    /// What else it served last, if that is known.
+    pub last: Option<Words>,
     /// What is asked for and this Seldon cannot do, to be said behind what it serves.
     pub left_out: Option<&'static str>,
     /// What is asked for of its route and the gateway's language has no word for.
@@ -184,6 +194,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
         deployment,
         secrets: wanted.secrets,
         predictors,
+        last: None,
         left_out: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
         unsaid: Vec::new(),
         gateway,
@@ -192,7 +203,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     let live = traffic::Live::read(model, site, observed);
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
-    history::keep(&mut planned, observed);
+    history::keep(&mut planned, observed, &site.manager());
     secrets::mark(&mut planned, observed);
     // What somebody has asked for goes before what nobody has.
     let seldons = route::seldons_prefix(model, site)

@@ -47,6 +47,8 @@ pub fn quote(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
     use std::process::Command;
 
     use proptest::prelude::*;
@@ -73,6 +75,43 @@ mod tests {
             let expected = vec!["juju".into(), "config".into(), "iris".into(), format!("image={value}")];
             prop_assert_eq!(shlex::split(&juju_config("iris", "image", &value)), Some(expected));
         }
+    }
+
+    /// A command with something in it that is put together elsewhere is one whose words nobody quotes.
+    #[test]
+    fn commands_are_made_here_alone() {
+        let mut found = Vec::new();
+        let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("shell.rs") {
+                    found.extend(unquoted(&path));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
+    fn unquoted(path: &Path) -> Vec<String> {
+        let source = fs::read_to_string(path).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let has_value = |line: &&str| {
+            let mut commands = ["kubectl ", "juju "]
+                .iter()
+                .filter_map(|program| line.split_once(program));
+            commands.any(|(_, rest)| rest.split('"').next().unwrap_or_default().contains('{'))
+        };
+        let is_test = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        let lines = code
+            .lines()
+            .filter(|line| !is_test && !line.trim_start().starts_with("//"));
+        lines
+            .filter(has_value)
+            .map(|line| format!("{}: {}", path.display(), line.trim()))
+            .collect()
     }
 
     #[test]

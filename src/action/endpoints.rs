@@ -11,6 +11,7 @@ use crate::entrance::{Entrance, Reach, Way, names};
 use crate::judge::Standing;
 use crate::look::Look;
 use crate::render::PlannedModel;
+use crate::shell::juju_trust;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
@@ -130,7 +131,7 @@ fn unknown(call: &Call, entrance: Option<&Entrance>) -> String {
     let mut unknown = entrance.unknown.clone();
     if entrance.services.is_none() || entrance.pods.is_none() || entrance.nodes.is_none() {
         let application = &call.invocation.application;
-        unknown.push(format!("juju trust {application} --scope=cluster, or apply rbac.yaml"));
+        unknown.push(juju_trust(application));
     }
     unknown.join("\n")
 }

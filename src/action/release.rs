@@ -15,7 +15,7 @@ pub async fn promote(call: &Call<'_>) -> Result<Results, Failure> {
             format!(
                 "{0} has no canary; {1}",
                 model.name,
-                model.set(name, "canary", "'{image: …, weight: 10}'")
+                model.set(name, "canary", "{image: …, weight: 10}")
             )
         })
     })

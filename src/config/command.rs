@@ -3,8 +3,8 @@
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
-use super::fault::quote;
 use super::yaml::yaml;
+use crate::shell::{self, juju_config, setting};
 
 /// New values by word; one without a value is unset.
 pub type Changes = Vec<(String, Option<Json>)>;
@@ -16,9 +16,10 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
     if !set("models") {
         let pairs: Vec<String> = changes
             .iter()
-            .map(|(word, value)| format!("{word}={}", quote(&value.as_ref().map(text).unwrap_or_default())))
+            .map(|(word, value)| setting(word, &value.as_ref().map(text).unwrap_or_default()))
             .collect();
-        return Some(format!("juju config {application} {}", pairs.join(" ")));
+        let command = shell::command(&["juju", "config", application]);
+        return Some(format!("{command} {}", pairs.join(" ")));
     }
     let mut models: Mapping = serde_yaml::from_value(yaml(options.get("models")?.as_str()?).ok()?).ok()?;
     let entry = models.get_mut(model)?;
@@ -37,7 +38,7 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
     }
     // JSON is YAML on one line.
     let text = serde_json::to_string(&models).ok()?;
-    Some(format!("juju config {application} models={}", quote(&text)))
+    Some(juju_config(application, "models", &text))
 }
 
 fn text(value: &Json) -> String {

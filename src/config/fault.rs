@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::value::Rule;
+use crate::shell::juju_config;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +43,12 @@ impl Fault {
         let key = shorten(key);
         let rule = printable(&broken.rule);
         let example = printable(&broken.example);
+        let file = juju_config(application, "models", "@models.yaml");
         let in_entry = |key: &str, example: &str| {
             if example.is_empty() {
-                format!("mend it and juju config {application} models=@models.yaml")
+                format!("mend it and {file}")
             } else {
-                format!("write {key}: {example} and juju config {application} models=@models.yaml")
+                format!("write {key}: {example} and {file}")
             }
         };
         match place {
@@ -54,18 +56,21 @@ impl Fault {
                 model: None,
                 text: format!("option {option}{value}: {rule}"),
                 mend: if example.is_empty() {
-                    format!("mend it with juju config {application} {option}=…")
+                    format!("mend it with {}", juju_config(application, option, "…"))
                 } else {
-                    format!("juju config {application} {option}={}", quote(&example))
+                    juju_config(application, option, &example)
                 },
             },
             Place::Inside { word, model: None } => Self {
                 model: None,
                 text: format!("option {word}: {key}{value}: {rule}"),
                 mend: if example.is_empty() {
-                    format!("mend it with juju config {application} {word}='{{…}}'")
+                    format!("mend it with {}", juju_config(application, word, "{…}"))
                 } else {
-                    format!("write {key}: {example} in it and juju config {application} {word}='{{…}}'")
+                    format!(
+                        "write {key}: {example} in it and {}",
+                        juju_config(application, word, "{…}")
+                    )
                 },
             },
             Place::Inside {
@@ -119,14 +124,4 @@ fn shorten(value: &str) -> String {
 /// Rules and examples may repeat the name of a key, and that may be anything.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// An argument as a shell takes it.
-pub(super) fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -10,6 +10,7 @@ use super::fault::{Fault, Place};
 use super::value::{Rule, SecretRef, SecretUri};
 use super::{Config, Model, Server};
 use crate::juju::{Content, Unreadable};
+use crate::shell::command;
 
 /// What a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,23 +197,29 @@ impl Asked<'_> {
                     Purpose::ImagePull => image_pull(content),
                     Purpose::Storage => storage(content),
                 };
-                data.map_err(|rule| fault(rule, "").mended_by(format!("juju update-secret {uri} {keys}")))
+                data.map_err(|rule| {
+                    fault(rule, "").mended_by(format!(
+                        "{} {keys}",
+                        command(&["juju", "update-secret", &uri.to_string()])
+                    ))
+                })
             }
             Some(Err(Unreadable::NotGranted)) => Err(fault(format!("is not granted to {application}"), "")
-                .mended_by(format!("juju grant-secret {uri} {application}"))),
+                .mended_by(command(&["juju", "grant-secret", &uri.to_string(), application]))),
             Some(Err(Unreadable::NoSecrets(version))) => Err(fault(
                 format!("Juju {version} has no secrets for charms, as Juju has from 3.0.3 on"),
                 "kubernetes:NAME",
             )
             .mended_after(&format!(
-                "kubectl -n {} create secret {} NAME …",
-                self.namespace,
-                purpose.kubectl()
+                "{} NAME …",
+                command(&["kubectl", "-n", self.namespace, "create", "secret", purpose.kubectl()])
             ))),
             Some(Err(Unreadable::Gone)) | None => {
                 Err(
                     fault("there is no such secret (any more)".to_owned(), "secret:…").mended_after(&format!(
-                        "juju add-secret NAME {keys}, juju grant-secret NAME {application}"
+                        "{} {keys}, {}",
+                        command(&["juju", "add-secret", "NAME"]),
+                        command(&["juju", "grant-secret", "NAME", application])
                     )),
                 )
             }

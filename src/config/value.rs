@@ -21,7 +21,7 @@ pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pu
 pub use pod_spec::PodFields;
 pub(crate) use pod_spec::pod;
 pub use route::{GatewayName, Milliseconds, Prefix};
-pub(crate) use route::{duration, gateway, host, hosts, hosts_meet, nearest_host, prefix};
+pub(crate) use route::{duration, gateway, host, hosts, hosts_meet, is_host, nearest_host, prefix};
 pub use scale::{Autoscale, DisruptionBudget, Scaler};
 pub(crate) use scale::{autoscale, disruption_budget};
 pub(crate) use secret::secret;

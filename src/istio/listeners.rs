@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::value::hosts_meet;
+use crate::config::value::{hosts_meet, is_host};
 
 /// What the servers of a Gateway take, as far as a model's route can be reached through them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,7 +88,11 @@ impl Listeners {
                 Some((".", host)) => (of == for_routes_of).then_some(host),
                 Some((namespace, host)) => (namespace == for_routes_of).then_some(host),
             });
-            let hosts: Vec<String> = hosts.map(ToOwned::to_owned).collect();
+            // The definition takes any text for a host; what is none matches no request, and would stand in messages.
+            let hosts: Vec<String> = hosts
+                .map(str::to_ascii_lowercase)
+                .filter(|host| is_host(host))
+                .collect();
             listeners.hosts.extend(hosts.iter().cloned());
             let port = server.port.number.as_u64().and_then(|port| port.try_into().ok());
             if let (Some(port), true, false) = (port, takes, hosts.is_empty()) {

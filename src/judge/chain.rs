@@ -8,6 +8,7 @@ use crate::istio::listeners::Listeners;
 use crate::observed::Deployment;
 use crate::ready;
 use crate::render::{PlannedModel, Route, route_name};
+use crate::shell::command;
 use crate::steps::Kind;
 
 /// One link.
@@ -104,9 +105,9 @@ fn gateway(case: &Case, planned: &PlannedModel, entrance: Option<&Entrance>) -> 
         let selector = selector.join(",");
         return broken(match pods.first() {
             Some(pod) => format!(
-                "none of the {} pods of the gateway {name} is ready: kubectl -n {} get pods -l {selector}",
+                "none of the {} pods of the gateway {name} is ready: {}",
                 pods.len(),
-                pod.namespace
+                command(&["kubectl", "-n", &pod.namespace, "get", "pods", "-l", &selector])
             ),
             None => format!(
                 "the gateway {name} has no pods (none is labelled {selector}); look at juju status of its application"

@@ -7,6 +7,7 @@ use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::ready::carries;
 use crate::render::PlannedModel;
 use crate::seldon;
+use crate::shell::command;
 
 /// Seldon's container beside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).
 const EXECUTOR: &str = "seldon-container-engine";
@@ -74,9 +75,9 @@ impl<'a> Of<'a> {
             .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
         if let Some(condition) = unscheduled {
             let mend = if condition.message.contains("Insufficient") {
-                self.set("resources", "… for less, or engine-resources")
+                format!("{} for less, or engine-resources", self.set("resources", "…"))
             } else {
-                format!("kubectl -n {} describe pod {}", case.namespace, pod.name_any())
+                command(&["kubectl", "-n", case.namespace, "describe", "pod", &pod.name_any()])
             };
             return Some(format!(
                 "{name} fits on no node ({}): {mend}",
@@ -130,13 +131,18 @@ impl<'a> Of<'a> {
             .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || ended_by_itself(before)));
         let now = container.state.terminated.as_ref();
         let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
-        let logs = format!(
-            "kubectl -n {} logs {} -c {}{}",
+        let pod_name = pod.name_any();
+        let mut logs = vec![
+            "kubectl",
+            "-n",
             case.namespace,
-            pod.name_any(),
-            container.name,
-            if now.is_some() { "" } else { " --previous" }
-        );
+            "logs",
+            &pod_name,
+            "-c",
+            &container.name,
+        ];
+        logs.extend(now.is_none().then_some("--previous"));
+        let logs = command(&logs);
         // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
         let files = match self.model_uri() {
             Some(uri) => Some(format!("the files at {uri}")),
@@ -168,7 +174,7 @@ impl<'a> Of<'a> {
             return Some(format!(
                 "{name}: container {} needs more memory than its limit{limit} (OOMKilled): {}",
                 container.name,
-                set(option, "'{limits: {memory: …}}'")
+                set(option, "{limits: {memory: …}}")
             ));
         }
         Some(format!(

@@ -11,6 +11,7 @@ use super::CHARM;
 use super::metrics::target;
 use crate::juju::Invocation;
 use crate::seldon::{CANARY, PREDICTOR};
+use crate::shell::{command, juju_config};
 
 /// The executor's histogram of the requests that it answers, in seconds.
 const REQUESTS: &str = "seldon_api_executor_server_requests_seconds";
@@ -98,7 +99,9 @@ fn serving(application: &str) -> Vec<Rule> {
             severity: "critical",
             summary: "No pod of a model is ready",
             description: format!(
-                "No pod of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) has been ready for 5 minutes. What keeps it from serving, and what to type: juju status {application}, juju run {application}/leader list-models."
+                "No pod of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) has been ready for 5 minutes. What keeps it from serving, and what to type: {}, {}.",
+                command(&["juju", "status", application]),
+                command(&["juju", "run", &format!("{application}/leader"), "list-models"])
             ),
         },
         Rule {
@@ -107,7 +110,10 @@ fn serving(application: &str) -> Vec<Rule> {
             lasts: "15m",
             severity: "warning",
             summary: "A pod of a model does not answer",
-            description: "Pod {{ $labels.pod }} of {{ $labels.seldon_model }} ({{ $labels.seldon_predictor }}) has not answered for 15 minutes; requests go to the others. Look at it with kubectl describe pod {{ $labels.pod }}.".to_owned(),
+            description: format!(
+                "Pod {{{{ $labels.pod }}}} of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) has not answered for 15 minutes; requests go to the others. Look at it with {}.",
+                command(&["kubectl", "describe", "pod", "{{ $labels.pod }}"])
+            ),
         },
     ]
 }
@@ -126,7 +132,15 @@ fn answering(application: &str) -> Vec<Rule> {
             severity: "critical",
             summary: "A model answers with failures",
             description: format!(
-                "{{{{ $value | humanizePercentage }}}} of the answers of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) are failures. Its log says why: kubectl logs -l seldon-model/model={{{{ $labels.seldon_model }}}} --all-containers. If a new version is to blame: juju run {application}/leader rollback."
+                "{{{{ $value | humanizePercentage }}}} of the answers of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) are failures. Its log says why: {}. If a new version is to blame: {}.",
+                command(&[
+                    "kubectl",
+                    "logs",
+                    "-l",
+                    "seldon-model/model={{ $labels.seldon_model }}",
+                    "--all-containers"
+                ]),
+                command(&["juju", "run", &format!("{application}/leader"), "rollback"])
             ),
         },
         Rule {
@@ -136,7 +150,8 @@ fn answering(application: &str) -> Vec<Rule> {
             severity: "warning",
             summary: "A model is slow",
             description: format!(
-                "One of a hundred requests to {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) takes longer than {{{{ $value | humanizeDuration }}}}. More pods may help (juju config {application} replicas=…, or autoscale=…), or more processor for each (resources=…)."
+                "One of a hundred requests to {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) takes longer than {{{{ $value | humanizeDuration }}}}. More pods may help ({}, or autoscale=…), or more processor for each (resources=…).",
+                juju_config(application, "replicas", "…")
             ),
         },
     ]
@@ -154,7 +169,8 @@ fn canary(application: &str) -> Vec<Rule> {
         format!("(({failed} or {all} * 0) / {all})")
     };
     let time = |predictor: &str| quantile(0.95, by, &[&of(predictor), PREDICTIONS]);
-    let give_up = format!("To give it up: juju config {application} canary=, or canary: in its entry of models.");
+    let give_up = juju_config(application, "canary", "");
+    let give_up = format!("To give it up: {give_up}, or canary: in its entry of models.");
     vec![
         Rule {
             name: "SeldonCanaryFailing",

@@ -5,7 +5,8 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use super::{PlannedModel, label};
-use crate::observed::Observed;
+use crate::config::WORDS;
+use crate::observed::{Observed, applied_fields};
 use crate::ready;
 
 /// Words by name, as they were set.
@@ -21,9 +22,16 @@ struct Record {
 }
 
 impl Record {
-    fn read(model: &str, observed: &Observed) -> Self {
+    /// Reads what this application wrote down. An annotation that somebody else has set since then is theirs, by the API server's record of
+    /// field ownership, and counts as none: it would end in a command that an operator pastes.
+    fn read(model: &str, observed: &Observed, manager: &str) -> Self {
         let live = observed.seldon_deployment(model);
-        let get = |key: &str| live.and_then(|object| object.annotations().get(key).cloned());
+        let get = |key: &str| {
+            let live = live?;
+            let ours = applied_fields(live, manager)?.pointer("/f:metadata/f:annotations")?;
+            ours.get(format!("f:{key}"))?;
+            live.annotations().get(key).filter(|text| is_record(text)).cloned()
+        };
         Self {
             serves: get(label::SERVES),
             before: get(label::SERVED_BEFORE),
@@ -32,15 +40,16 @@ impl Record {
 }
 
 /// Writes down in a planned SeldonDeployment what serves, once it does.
-pub fn keep(planned: &mut PlannedModel, observed: &Observed) {
-    let mut record = Record::read(&planned.model.name, observed);
+pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
+    let mut record = Record::read(&planned.model.name, observed, manager);
     let words = written(&planned.model.words);
     if record.serves.as_ref() != Some(&words) && ready::is_ready(planned, observed) {
         record = Record {
             before: record.serves,
-            serves: Some(words),
+            serves: Some(words.clone()),
         };
     }
+    planned.last = last(&record, &words);
     let kept = [(label::SERVES, record.serves), (label::SERVED_BEFORE, record.before)];
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
@@ -78,15 +87,20 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
 }
 
 /// What to go back to: what served last if that is not what is asked for now, else what served before it.
-#[must_use]
-pub fn last(planned: &PlannedModel, observed: &Observed) -> Option<Words> {
-    let record = Record::read(&planned.model.name, observed);
-    let now = written(&planned.model.words);
-    let last = [record.serves, record.before]
-        .into_iter()
-        .flatten()
-        .find(|text| *text != now)?;
-    serde_json::from_str(&last).ok()
+fn last(record: &Record, now: &str) -> Option<Words> {
+    let mut all = [&record.serves, &record.before].into_iter().flatten();
+    serde_json::from_str(all.find(|text| *text != now)?).ok()
+}
+
+/// Whether a text is what `written` gives: a map of options to values that Juju can hold, or nothing.
+fn is_record(text: &str) -> bool {
+    match serde_json::from_str(text) {
+        Ok(Value::Null) => true,
+        Ok(Value::Object(words)) => {
+            words.keys().all(|option| WORDS.contains(&option.as_str())) && !text.contains("\\u0000")
+        }
+        _ => false,
+    }
 }
 
 /// Words that are too long to be kept are kept as none.

@@ -5,7 +5,7 @@ use site::agent::Hook;
 
 use crate::fixture::Live;
 use crate::support::has;
-use crate::support::kinds::deployment;
+use crate::support::kinds::{deployment, sdep};
 
 /// The walk of a canary, each step with what it comes to once all pods answer.
 const WALK: [(&str, &str, &[&str]); 6] = [
@@ -221,5 +221,34 @@ fn rollback_names_what_served_before() {
     assert_eq!(
         asked(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:2 env="
+    );
+}
+
+#[test]
+fn forged_record_of_what_served_reaches_no_command() {
+    let mut live = Live::new("forged-record");
+    live.config(&[("image", "iris:1")]);
+    live.serves();
+    live.config(&[("image", "iris:2")]);
+    live.hook("config-changed");
+    assert_eq!(
+        asked(&mut live, "rollback", None).unwrap(),
+        "juju config iris image=iris:1"
+    );
+    let record = json!({"$(touch /tmp/forged)": "x", "image": "evil:1"}).to_string();
+    let annotations = json!({"metadata": {"annotations": {"seldon-model/serves": record}}});
+    // As `kubectl patch` does, and as one who forges our field manager does.
+    live.merge_as("kubectl-patch", &sdep(), "iris", &annotations);
+    assert!(
+        asked(&mut live, "rollback", None)
+            .unwrap_err()
+            .contains("nothing else is known")
+    );
+    let manager = format!("seldon-model-iris-{}", &live.world.model.uuid[..8]);
+    live.apply_as(&manager, &sdep(), "iris", &annotations);
+    assert!(
+        asked(&mut live, "rollback", None)
+            .unwrap_err()
+            .contains("nothing else is known")
     );
 }

@@ -265,7 +265,7 @@ fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
         &live.says(),
         &[
             "blocked: iris: VirtualService old/dashboard is older and takes every path",
-            "kubectl delete virtualservice -n old dashboard",
+            "kubectl -n old delete virtualservice dashboard",
         ],
     );
     assert!(live.sdep("iris").is_none());

@@ -100,12 +100,12 @@ fn a_secret_that_cannot_be_read_says_what_to_type() {
         (
             "image-pull-secret",
             Err(Unreadable::Gone),
-            "there is no such secret (any more); juju add-secret NAME registry=… username=… password=…, juju grant-secret NAME iris, juju config iris image-pull-secret='secret:…'",
+            "there is no such secret (any more); juju add-secret NAME registry=… username=… password=…, juju grant-secret NAME iris, juju config iris image-pull-secret=secret:…",
         ),
         (
             "storage-secret",
             Err(Unreadable::Gone),
-            "there is no such secret (any more); juju add-secret NAME access-key-id=… secret-access-key=… endpoint=…, juju grant-secret NAME iris, juju config iris storage-secret='secret:…'",
+            "there is no such secret (any more); juju add-secret NAME access-key-id=… secret-access-key=… endpoint=…, juju grant-secret NAME iris, juju config iris storage-secret=secret:…",
         ),
         (
             "image-pull-secret",

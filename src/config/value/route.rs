@@ -137,7 +137,7 @@ pub(crate) fn host(text: &str) -> Result<String, Rule> {
     Ok(text.to_owned())
 }
 
-fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     if host == "*" {
         return true;
     }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Scene, has};
+use super::{Scene, gateway_name, has, identity};
 use crate::cluster::{RIGHTS, Refusal};
+use crate::istio::listeners::Listeners;
 use crate::judge::{needs_pods, removal_incomplete};
 use crate::observed::Observed;
-use crate::render::RelatedGateway;
+use crate::render::{RelatedGateway, label};
 
 /// Somebody's VirtualService that is older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
@@ -16,6 +17,46 @@ fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
         "spec": {"hosts": ["*"], "gateways": ["istio/gate"], "http": http},
     }))
     .unwrap()
+}
+
+#[test]
+fn text_of_others_is_no_part_of_a_command() {
+    let hostile = "$(touch x)";
+    // Hosts of a gateway: only what is a host is repeated.
+    let mut scene = Scene::serving(json!({"image": "iris:1", "hosts": "a.example"}));
+    let server = |hosts: Value| json!({"servers": [{"port": {"number": 80, "protocol": "HTTP"}, "hosts": hosts}]});
+    for (hosts, command) in [
+        (json!([hostile, "b.example"]), "juju config iris hosts=b.example"),
+        (json!([hostile]), "juju config iris gateway=namespace/name"),
+    ] {
+        let listeners = Listeners::read(&server(hosts), "istio", "edge");
+        scene.observed.gateways = [(gateway_name(), listeners)].into();
+        let says = scene.says();
+        has(&says, &["blocked: ", command]);
+        assert!(!says.contains(hostile), "{says}");
+    }
+    // What stands for what served before: only options are, and only what this application has written itself.
+    let record = |words: Value, manager: &str| {
+        let mut scene = Scene::iris();
+        let live = &mut scene.observed.seldon_deployments[0];
+        let owned = json!({"f:metadata": {"f:annotations": {(format!("f:{}", label::SERVES)): {}}}});
+        let entry = json!({"manager": manager, "operation": "Apply", "fieldsV1": owned});
+        live.metadata.managed_fields = serde_json::from_value(json!([entry])).unwrap();
+        live.metadata.annotations = Some([(label::SERVES.to_owned(), words.to_string())].into());
+        scene.plan().models.remove(0).last
+    };
+    let ours = identity().manager();
+    let words = json!({"image": "iris:0"});
+    assert_eq!(record(words.clone(), &ours).map(Value::Object), Some(words.clone()));
+    assert_eq!(record(words, "kubectl-patch"), None);
+    for words in [
+        json!({hostile: "x"}),
+        json!({"image": "iris:0", "-m": "x"}),
+        json!([hostile]),
+        json!({"image": "a\0b"}),
+    ] {
+        assert_eq!(record(words.clone(), &ours), None, "{words}");
+    }
 }
 
 #[test]
