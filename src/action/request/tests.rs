@@ -96,8 +96,8 @@ fn without_an_answer_it_says_why() {
         panic!("an answer")
     };
     assert_eq!(why, "no answer within 1 s");
-    drop(listener);
-    let Err(why) = sent(&target(port), LONG) else {
+    // Nobody else's port either, as one of a listener that was closed may be by now.
+    let Err(why) = sent(&target(1), LONG) else {
         panic!("an answer")
     };
     assert!(why.contains("Connection refused"), "{why}");
