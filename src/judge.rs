@@ -5,6 +5,7 @@
 
 pub mod chain;
 mod reason;
+mod stalled;
 mod words;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct Case<'a> {
     pub application: &'a str,
     /// The namespace, likewise.
     pub namespace: &'a str,
+    /// The field manager of what this application has applied.
+    pub manager: &'a str,
     /// What is wrong with the options.
     pub faults: &'a [Fault],
     /// What the gateway relation says.

@@ -120,6 +120,7 @@ impl Look {
         judge::judge(&Case {
             application: &self.identity.application,
             namespace: &self.identity.namespace,
+            manager: &self.identity.manager(),
             faults: &asked.config.faults,
             gateway: &asked.gateway,
             plan: &self.plan,

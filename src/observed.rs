@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, Object};
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,8 @@ pub struct Observed {
     pub pods: Vec<Pod>,
     /// The ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
     pub services: BTreeMap<String, Ports>,
+    /// When it was found, by this machine's clock.
+    pub now: Option<Timestamp>,
     /// Our application's StatefulSet.
     pub owner: Option<OwnerReference>,
     /// Whether this Seldon takes no metrics in the words of autoscaling/v2, as before 1.15.
@@ -219,13 +222,21 @@ impl Observed {
 /// The fields of an object that a field manager has applied (`managedFields[].fieldsV1`), if it has applied any.
 #[must_use]
 pub fn applied_fields<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a Value> {
-    let entries = object.metadata.managed_fields.iter().flatten();
-    let mut applied = entries.filter(|entry| {
+    applied(object, manager)?.fields_v1.as_ref().map(|fields| &fields.0)
+}
+
+/// When a field manager last changed an object by an apply, by the API server's clock.
+#[must_use]
+pub fn applied_at(object: &DynamicObject, manager: &str) -> Option<Timestamp> {
+    applied(object, manager)?.time.as_ref().map(|time| time.0)
+}
+
+fn applied<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a ManagedFieldsEntry> {
+    object.metadata.managed_fields.iter().flatten().find(|entry| {
         entry.manager.as_deref() == Some(manager)
             && entry.operation.as_deref() == Some("Apply")
             && entry.subresource.is_none()
-    });
-    applied.find_map(|entry| Some(&entry.fields_v1.as_ref()?.0))
+    })
 }
 
 /// What a VirtualService claims.
@@ -241,10 +252,13 @@ pub fn claim(object: &DynamicObject) -> Claim {
 
 /// `spec` of a Deployment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct DeploymentSpec {
     /// How many pods it is to have; Kubernetes always fills it in.
     pub replicas: i64,
+    /// Within how many seconds a rollout must make progress; Kubernetes always fills it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_deadline_seconds: Option<u64>,
 }
 
 /// `status` of a Deployment.

@@ -103,6 +103,7 @@ fn found(look: &Look, asked: &Asked, seen: &Seen) -> Vec<Finding> {
     let case = Case {
         application: &look.identity.application,
         namespace: &look.identity.namespace,
+        manager: &look.identity.manager(),
         faults: &asked.config.faults,
         gateway: &asked.gateway,
         plan: &look.plan,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Object};
 use kube::core::GroupVersionKind;
@@ -52,6 +53,7 @@ impl Cluster {
             seldon_deployments,
             virtual_services,
             catch_all_goes_last: true,
+            now: Some(Timestamp::now()),
             ..Observed::default()
         };
         for gateway in gateways {

@@ -1,5 +1,6 @@
 //! A whole SeldonDeployment, as users have it from Seldon's documentation.
 
+mod replicas;
 pub mod rules;
 
 use std::collections::BTreeMap;
@@ -70,6 +71,7 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
         .ok_or_else(|| Rule::new("has no spec", EXAMPLE))?;
     fill_in(&mut spec);
     let read = read(&spec)?;
+    replicas::fill_in(&mut spec, &read);
     match rules::broken(&read).into_iter().next() {
         Some(broken) => Err(Rule::new(format!("{} {}", broken.place, broken.rule), EXAMPLE)),
         None => Ok(Manifest {

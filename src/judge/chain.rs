@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{Case, no_route, not_ready, not_scaled, reason, words};
+use super::{Case, no_route, not_ready, not_scaled, reason, stalled, words};
 use crate::entrance::{Entrance, Service};
 use crate::istio::listeners::Listeners;
 use crate::observed::Deployment;
@@ -249,6 +249,9 @@ fn deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
             .iter()
             .filter(|deployment| ready::carries(deployment, &predictor.hash));
         if of_this_spec.count() < predictor.deployments {
+            if let Some(stalled) = stalled::find(case, planned, &all) {
+                return Err(stalled);
+            }
             return Err(format!(
                 "Seldon Core has not made what is asked for now of {} yet; if this stays, look at juju status seldon-core",
                 words::of_predictor(planned, &predictor.name)

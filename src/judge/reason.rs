@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{Case, words};
+use super::{Case, stalled, words};
 use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::ready::carries;
 use crate::render::PlannedModel;
@@ -29,6 +29,7 @@ pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) ->
                 .find_map(|deployment| of_deployment(case, planned, deployment))
         })
         .or_else(|| of_seldon(case, planned, deployments))
+        .or_else(|| stalled::find(case, planned, deployments))
 }
 
 /// The pods of one predictor.

@@ -15,6 +15,7 @@ mod fleet;
 mod fuzzed;
 mod others;
 mod reasons;
+mod stalls;
 mod statuses;
 
 /// A site as the cluster shows it, and what is asked of it: each test changes one thing.
@@ -86,7 +87,7 @@ impl Scene {
         let applied = |object: Value, status: Value| -> DynamicObject {
             let mut object = object;
             object["metadata"]["managedFields"] = json!([
-                {"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}
+                {"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}, "time": "2026-01-01T00:00:00Z"}
             ]);
             object["status"] = status;
             serde_json::from_value(object).unwrap()
@@ -164,6 +165,7 @@ impl Scene {
         judge(&Case {
             application: "iris",
             namespace: "edge",
+            manager: &identity().manager(),
             faults: &self.config.faults,
             gateway: &self.gateway,
             plan: &plan,

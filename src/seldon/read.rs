@@ -189,6 +189,14 @@ impl Unit {
     }
 }
 
+impl ComponentSpec {
+    /// Whether Kubernetes or KEDA decides how many pods there are.
+    #[must_use]
+    pub fn is_autoscaled(&self) -> bool {
+        self.hpa_spec.is_some() || self.keda_spec.is_some()
+    }
+}
+
 impl Predictor {
     /// The name of its Service (`seldondeployment_types.go`, `GetPredictorKey`), but for one that would be too long.
     #[must_use]
@@ -212,7 +220,9 @@ impl Predictor {
         !self.annotations.get(NO_ENGINE).is_some_and(|value| is_true(value))
     }
 
-    fn has_explainer(&self) -> bool {
+    /// Whether Seldon explains its answers.
+    #[must_use]
+    pub fn has_explainer(&self) -> bool {
         self.explainer
             .as_ref()
             .is_some_and(|explainer| !explainer.kind.is_empty())
@@ -229,7 +239,9 @@ impl Predictor {
         Some((format!("{deployment}-{}-explainer", self.name), port))
     }
 
-    fn has_own_executor(&self, spec: &Spec) -> bool {
+    /// Whether its executor has pods of its own.
+    #[must_use]
+    pub fn has_own_executor(&self, spec: &Spec) -> bool {
         self.has_engine() && spec.annotations.get(SEPARATE_POD).is_some_and(|value| is_true(value))
     }
 
@@ -256,8 +268,7 @@ impl Predictor {
     #[must_use]
     pub fn replicas(&self, spec: &Spec) -> Option<Vec<i64>> {
         let general = self.replicas.or(spec.replicas);
-        let autoscaled = |pod: &ComponentSpec| pod.hpa_spec.is_some() || pod.keda_spec.is_some();
-        if self.component_specs.iter().any(autoscaled) {
+        if self.component_specs.iter().any(ComponentSpec::is_autoscaled) {
             return None;
         }
         let mut all = vec![general];

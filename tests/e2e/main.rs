@@ -80,7 +80,8 @@ fn main() -> ExitCode {
             a_shadow_sees_the_requests_and_nobody_its_answers;
         shapes:
             graphs_combine_split_route_and_learn,
-            a_manifest_splits_logs_and_explains;
+            a_manifest_splits_logs_and_explains,
+            a_manifest_without_replicas_changes_its_image;
         failing:
             a_bad_image_is_named_and_the_version_before_goes_on,
             a_crash_at_start_is_named,

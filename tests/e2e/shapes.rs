@@ -135,6 +135,25 @@ pub fn a_manifest_splits_logs_and_explains() {
     the_explainer_says_what_an_answer_hangs_on(&model);
 }
 
+/// Seldon Core up to 1.16, of which the site runs one, never changes a Deployment whose count nobody gives.
+pub fn a_manifest_without_replicas_changes_its_image() {
+    let mut model = Model::new("uncounted");
+    for (image, version) in [(IRIS_1, "1"), (IRIS_2, "2")] {
+        let container = json!({"name": "classifier", "image": image});
+        let predictor = json!({
+            "name": "default", "graph": {"name": "classifier", "type": "MODEL"},
+            "componentSpecs": [{"spec": {"containers": [container]}}],
+            "svcOrchSpec": {"resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}},
+        });
+        let manifest = json!({
+            "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "spec": {"predictors": [predictor]},
+        });
+        model.configure(&[("image", ""), ("manifest", &manifest.to_string())]);
+        model.until_says(SERVES, &["active: "]);
+        assert_eq!(served(&model.predict()).version(), version);
+    }
+}
+
 fn two_predictors_share_the_requests(model: &Model) {
     let some = (0..100).filter(|_| served(&model.predict()).version() == "2").count();
     // It is another number once in ten thousand times.

@@ -52,6 +52,8 @@ fn a_manifest_is_kept_field_for_field() {
         json!({"predictors": [
             {
                 "name": "main", "traffic": 75,
+                // Without a count Seldon Core up to 1.16 never changes it again.
+                "replicas": 1,
                 // The one field that the API server itself would add.
                 "componentSpecs": [{"spec": {"containers": [
                     {"name": "classifier", "image": "iris:1", "ports": [{"containerPort": 9000, "protocol": "TCP"}]},
@@ -59,7 +61,7 @@ fn a_manifest_is_kept_field_for_field() {
                 "graph": {"name": "classifier", "type": "MODEL", "children": []},
             },
             {
-                "name": "next", "traffic": 25,
+                "name": "next", "traffic": 25, "replicas": 1,
                 "graph": {"name": "files", "implementation": "SKLEARN_SERVER", "modelUri": "gs://bucket/iris"},
             },
         ]})
@@ -68,6 +70,98 @@ fn a_manifest_is_kept_field_for_field() {
         model.serves(),
         "main (iris:1) and next (gs://bucket/iris with SKLEARN_SERVER)"
     );
+}
+
+#[test]
+fn every_deployment_has_a_count_or_an_autoscaler() {
+    let pod = "spec: {containers: [{name: m, image: 'iris:1'}]}";
+    let hpa = "hpaSpec: {minReplicas: 1, maxReplicas: 2}";
+    let keda = "kedaSpec: {maxReplicaCount: 2, triggers: []}";
+    let graph = "graph: {name: m, type: MODEL}";
+    let spec = |predictor: &str, of_spec: &str| {
+        let text = format!(
+            "{{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {{{of_spec} predictors: [{{name: p, {graph}, {predictor}}}]}}}}"
+        );
+        let config = of(&text);
+        assert_eq!(config.faults, [], "{text}");
+        config.models[0].manifest.clone().unwrap().spec
+    };
+    for (predictor, of_spec, place, expected) in [
+        (format!("componentSpecs: [{{{pod}}}]"), "", "/replicas", json!(1)),
+        (
+            format!("replicas: null, componentSpecs: [{{{pod}}}]"),
+            "",
+            "/replicas",
+            json!(1),
+        ),
+        (
+            format!("replicas: 0, componentSpecs: [{{{pod}}}]"),
+            "",
+            "/replicas",
+            json!(0),
+        ),
+        (
+            format!("componentSpecs: [{{{pod}}}]"),
+            "replicas: 3,",
+            "/replicas",
+            Json::Null,
+        ),
+        (
+            format!("componentSpecs: [{{replicas: 2, {pod}}}]"),
+            "",
+            "/componentSpecs/0/replicas",
+            json!(2),
+        ),
+        // Seldon takes no count where somebody else decides.
+        (
+            format!("componentSpecs: [{{{hpa}, {pod}}}]"),
+            "",
+            "/replicas",
+            Json::Null,
+        ),
+        (
+            format!("componentSpecs: [{{{keda}, {pod}}}]"),
+            "",
+            "/replicas",
+            Json::Null,
+        ),
+        (
+            format!("componentSpecs: [{{{hpa}, {pod}}}]"),
+            "",
+            "/componentSpecs/0/replicas",
+            Json::Null,
+        ),
+        (
+            format!("componentSpecs: [{{{hpa}, {pod}}}, {{spec: {{containers: [{{name: n, image: 'a:1'}}]}}}}]"),
+            "",
+            "/componentSpecs/1/replicas",
+            json!(1),
+        ),
+        (
+            format!("componentSpecs: [{{{hpa}, {pod}}}]"),
+            "annotations: {seldon.io/engine-separate-pod: 'true'},",
+            "/svcOrchSpec/replicas",
+            json!(1),
+        ),
+        (
+            format!("explainer: {{type: AnchorTabular, modelUri: 'gs://b/e'}}, componentSpecs: [{{{pod}}}]"),
+            "",
+            "/explainer/replicas",
+            json!(1),
+        ),
+        (
+            format!(
+                "replicas: 0, explainer: {{type: AnchorTabular, modelUri: 'gs://b/e'}}, componentSpecs: [{{{pod}}}]"
+            ),
+            "",
+            "/explainer/replicas",
+            Json::Null,
+        ),
+    ] {
+        let found = spec(&predictor, of_spec);
+        let found = found.pointer(&format!("/predictors/0{place}")).cloned();
+        assert_eq!(found.unwrap_or_default(), expected, "{predictor} {of_spec} {place}");
+    }
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn with_case<T>(scene: &Scene, steps: &Steps, and: impl FnOnce(&Case) -> T) -> T
     and(&Case {
         application: &identity().application,
         namespace: &identity().namespace,
+        manager: &identity().manager(),
         faults: &scene.config.faults,
         gateway: &scene.gateway,
         plan: &scene.plan(),

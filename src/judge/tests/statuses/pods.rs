@@ -7,6 +7,7 @@ use crate::cluster::Refusal;
 use crate::config;
 use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
+use crate::judge::tests::stalls::{not_made, wait};
 use crate::render::{PlannedModel, label};
 
 fn options(options: Value) -> config::Config {
@@ -177,7 +178,45 @@ pub fn failing() -> Vec<Entry> {
     let mut entries = containers();
     entries.extend(files());
     entries.extend(nodes());
+    entries.extend(stalls());
     entries
+}
+
+/// Rollouts without progress for eleven minutes.
+fn stalls() -> Vec<Entry> {
+    let resources = "{requests: {cpu: 100m}}";
+    let autoscaled = json!({"image": "iris:2", "autoscale": "{max: 3, cpu: 80}", "resources": resources});
+    let entry = "{iris: {image: 'iris:2', autoscale: {max: 3, cpu: 80}, resources: {requests: {cpu: 100m}}}}";
+    let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: [{name: default, \
+                    graph: {name: iris, type: MODEL}, componentSpecs: [{hpaSpec: {maxReplicas: 2}, \
+                    spec: {containers: [{name: iris, image: 'iris:2'}]}}]}]}}";
+    let pods = |change: Value| {
+        scene(|scene| {
+            scene.deployment(change);
+        })
+    };
+    let exceeded = json!({
+        "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+        "message": "ReplicaSet \"iris-default-0-iris-7d9f\" has timed out progressing.",
+    });
+    let unavailable = scene(|scene| {
+        scene.seldon_says(json!({"state": "Creating"}));
+    });
+    let hangs = "From 1.17 on Seldon Core changes such a model too. Set `autoscale` again once the new version serves.";
+    [
+        (not_made(autoscaled), hangs),
+        (not_made(json!({"models": entry})), ""),
+        (not_made(json!({"manifest": manifest})), ""),
+        (not_made(json!({"image": "iris:2"})), ""),
+        (
+            pods(json!({"availableReplicas": 0, "conditions": [exceeded]})),
+            "Kubernetes gives a rollout ten minutes between two steps.",
+        ),
+        (pods(json!({"availableReplicas": 0})), ""),
+        (unavailable, ""),
+    ]
+    .map(|(mut scene, behind)| Entry::of(wait(&mut scene, 11), behind))
+    .into()
 }
 
 /// What becomes of containers.

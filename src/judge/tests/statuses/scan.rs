@@ -1,10 +1,11 @@
 //! The sentences that stand in the sources of the messages.
 
 /// Where messages are written.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../../../judge.rs"),
     include_str!("../../words.rs"),
     include_str!("../../reason.rs"),
+    include_str!("../../stalled.rs"),
 ];
 
 /// What is looked for in what others say, and never said.

@@ -1,0 +1,54 @@
+//! How many pods there are where a manifest does not say.
+//!
+//! Seldon Core up to 1.16 cannot change a Deployment whose `replicas` nobody gives: its patch sets them to null, Kubernetes takes that for 1,
+//! and the two go on for ever (seen of the operator of 1.14.0, some 20 patches a second). So Kubernetes' own default, 1, is written down. Where an
+//! autoscaler decides, Seldon takes no count.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::seldon::read::{ComponentSpec, Predictor, Spec};
+
+/// Writes 1 where nobody says a count and no autoscaler decides.
+pub fn fill_in(written: &mut Json, spec: &Spec) {
+    let predictors = written.get_mut("predictors").and_then(Json::as_array_mut);
+    for (written, predictor) in predictors.into_iter().flatten().zip(&spec.predictors) {
+        let Some(written) = written.as_object_mut() else {
+            continue;
+        };
+        let general = predictor.replicas.or(spec.replicas);
+        if general.is_none() {
+            fill_in_pods(written, predictor, spec);
+        }
+        // Seldon stops it with the predictor, whatever it says itself.
+        if predictor.has_explainer() && general != Some(0) {
+            give(written.get_mut("explainer"));
+        }
+    }
+}
+
+fn fill_in_pods(written: &mut Map<String, Json>, predictor: &Predictor, spec: &Spec) {
+    if !predictor.component_specs.iter().any(ComponentSpec::is_autoscaled) {
+        written.insert("replicas".to_owned(), json!(1));
+        return;
+    }
+    let pods = written.get_mut("componentSpecs").and_then(Json::as_array_mut);
+    for (written, pod) in pods.into_iter().flatten().zip(&predictor.component_specs) {
+        if !pod.is_autoscaled() {
+            give(Some(written));
+        }
+    }
+    if predictor.has_own_executor(spec) {
+        give(Some(written.entry("svcOrchSpec").or_insert_with(|| json!({}))));
+    }
+}
+
+/// Gives a part of a manifest a count, if it has none.
+fn give(part: Option<&mut Json>) {
+    let Some(part) = part.and_then(Json::as_object_mut) else {
+        return;
+    };
+    let replicas = part.entry("replicas").or_insert(Json::Null);
+    if replicas.is_null() {
+        *replicas = json!(1);
+    }
+}

@@ -1,0 +1,126 @@
+//! Rollouts that make no progress: a fault once their deadline is over, and not before.
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Scene, has};
+use crate::config;
+
+/// What is said that long after the last apply.
+fn after(scene: &mut Scene, minutes: i64) -> String {
+    wait(scene, minutes).says()
+}
+
+pub fn wait(scene: &mut Scene, minutes: i64) -> &Scene {
+    let applied: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    scene.observed.now = Some(applied + SignedDuration::from_mins(minutes));
+    scene
+}
+
+/// Options that Seldon has made nothing of: the Deployment is still of what served before, and all is applied.
+pub fn not_made(options: Value) -> Scene {
+    let scene = Scene::serving(json!({"image": "iris:1"}));
+    let (deployments, wrote) = (scene.observed.deployments.clone(), scene.wrote);
+    let mut new = Scene::serving(options);
+    new.observed.deployments = deployments;
+    new.wrote = wrote;
+    new.seldon_says(json!({"state": "Creating"}));
+    new
+}
+
+#[test]
+fn autoscaled_model_that_seldon_cannot_change_names_the_way_out() {
+    let mut scene = not_made(json!({
+        "image": "iris:2", "autoscale": "{max: 3, cpu: 80}", "resources": "{requests: {cpu: 100m}}",
+    }));
+    assert_eq!(after(&mut scene, 10), "waiting: iris is changing over to iris:2");
+    has(
+        &after(&mut scene, 11),
+        &[
+            "blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju config iris autoscale= (",
+            "; what served before goes on",
+        ],
+    );
+    // Of conditions that change all the while nothing is to be seen.
+    scene.deployment(
+        json!({"conditions": [{"type": "Progressing", "status": "True", "lastUpdateTime": "2026-01-01T00:10:59Z"}]}),
+    );
+    assert!(after(&mut scene, 11).starts_with("blocked: "));
+    let models = "{iris: {image: 'iris:2', autoscale: {max: 3, cpu: 80}, resources: {requests: {cpu: 100m}}}}";
+    let mut entry = not_made(json!({"models": models}));
+    has(
+        &after(&mut entry, 11),
+        &["Run: juju config iris models=@models.yaml (without autoscale: "],
+    );
+}
+
+#[test]
+fn change_that_seldon_does_not_make_is_a_fault() {
+    let mut scene = not_made(json!({"image": "iris:2"}));
+    assert!(after(&mut scene, 9).starts_with("waiting: "));
+    has(
+        &after(&mut scene, 11),
+        &["blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju status seldon-core ("],
+    );
+    // What is still to be applied is the leader's to apply, however long ago it applied something.
+    scene.config = config::parse("iris", json!({"image": "iris:3"}).as_object().unwrap());
+    has(&after(&mut scene, 11), &["waiting: iris is not yet as asked"]);
+    // A clock that is behind measures nothing.
+    let mut scene = not_made(json!({"image": "iris:2"}));
+    assert!(after(&mut scene, -11).starts_with("waiting: "));
+}
+
+#[test]
+fn pods_that_do_not_come_up_are_a_fault_after_their_deadline() {
+    let mut scene = Scene::iris();
+    scene.deployment(json!({"availableReplicas": 0}));
+    assert!(after(&mut scene, 9).starts_with("waiting: "));
+    has(
+        &after(&mut scene, 11),
+        &[
+            "blocked: iris: no progress for over 10 minutes. Run: juju run iris/leader diagnose (",
+            "0 of 1 pods available",
+        ],
+    );
+    // Kubernetes has its own opinion of progress.
+    let progressing = |status: &str, reason: &str, updated: &str| {
+        json!({"conditions": [{
+            "type": "Progressing", "status": status, "reason": reason, "lastUpdateTime": updated, "message": "what Kubernetes says",
+        }]})
+    };
+    scene.deployment(progressing("True", "ReplicaSetUpdated", "2026-01-01T00:05:00Z"));
+    assert!(after(&mut scene, 11).starts_with("waiting: "));
+    scene.deployment(progressing("False", "ProgressDeadlineExceeded", "2026-01-01T00:10:00Z"));
+    has(
+        &after(&mut scene, 11),
+        &["blocked: iris: no progress for", "(what Kubernetes says)"],
+    );
+    // A status that changed with the time would be a new one at each look.
+    assert_eq!(after(&mut scene, 11), after(&mut scene, 600));
+    // A longer deadline counts.
+    let mut patient = Scene::iris();
+    patient.deployment(json!({"availableReplicas": 0}));
+    patient.observed.deployments[0].spec.progress_deadline_seconds = Some(3600);
+    assert!(after(&mut patient, 59).starts_with("waiting: "));
+    assert!(after(&mut patient, 61).starts_with("blocked: "));
+}
+
+#[test]
+fn model_that_seldon_never_calls_available_is_a_fault() {
+    let mut scene = Scene::iris();
+    scene.seldon_says(json!({"state": "Creating", "description": "HPAs are not ready"}));
+    assert!(after(&mut scene, 9).starts_with("waiting: "));
+    has(
+        &after(&mut scene, 11),
+        &[
+            "blocked: iris: no progress for over 10 minutes",
+            "Creating",
+            "HPAs are not ready",
+        ],
+    );
+}
+
+#[test]
+fn model_that_serves_is_no_fault_however_long() {
+    assert!(after(&mut Scene::iris(), 60 * 24 * 365).starts_with("active: "));
+}
