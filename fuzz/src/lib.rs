@@ -79,6 +79,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     let verdict = judge::judge(&Case {
         application: APPLICATION,
         namespace: &identity.namespace,
+        manager: &identity.manager(),
         faults: &config.faults,
         gateway: &site.gateway,
         plan: &plan,
