@@ -13,6 +13,7 @@ pub mod gateway_api;
 pub mod istio;
 pub mod judge;
 pub mod juju;
+pub mod labels;
 pub mod look;
 pub mod observability;
 pub mod observed;

@@ -140,7 +140,7 @@ impl Look {
             status: self.verdict(asked, &BTreeMap::new(), false).status,
             due: applies
                 .chain(deletes)
-                .map(|(kind, name)| format!("{} {name}", kind.word()))
+                .map(|(kind, name)| format!("{} {name}", kind.as_str()))
                 .collect(),
         }
     }

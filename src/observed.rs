@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
 use crate::istio::rival::Claim;
-use crate::render::{PlannedPredictor, label};
+use crate::labels;
+use crate::render::PlannedPredictor;
 use crate::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, ServiceState};
 
 /// A Deployment, as far as it is read.
@@ -56,9 +57,9 @@ impl Identity {
     pub fn selector(&self) -> String {
         format!(
             "{}={},{}={}",
-            label::APPLICATION,
+            labels::APPLICATION,
             self.application,
-            label::MODEL_UUID,
+            labels::MODEL_UUID,
             self.model_uuid
         )
     }
@@ -69,8 +70,8 @@ impl Identity {
     pub fn labelled(&self, object: &DynamicObject) -> bool {
         let labels = object.labels();
         object.namespace().as_ref() == Some(&self.namespace)
-            && labels.get(label::APPLICATION) == Some(&self.application)
-            && labels.get(label::MODEL_UUID) == Some(&self.model_uuid)
+            && labels.get(labels::APPLICATION) == Some(&self.application)
+            && labels.get(labels::MODEL_UUID) == Some(&self.model_uuid)
     }
 
     /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy that somebody makes has the
@@ -198,23 +199,23 @@ impl Observed {
         let owner = self.seldon_deployment(model).and_then(ResourceExt::uid);
         self.deployments
             .iter()
-            .filter(move |d| d.labels().get(label::MODEL).is_some_and(|m| m == model))
+            .filter(move |d| d.labels().get(labels::MODEL).is_some_and(|m| m == model))
             .filter(move |d| d.owner_references().iter().any(|of| Some(&of.uid) == owner.as_ref()))
     }
 
     /// Those of one of its predictors.
     pub fn deployments_of_predictor(&self, model: &str, predictor: &str) -> impl Iterator<Item = &Deployment> {
         self.deployments_of(model)
-            .filter(move |d| d.labels().get(label::PREDICTOR).is_some_and(|p| p == predictor))
+            .filter(move |d| d.labels().get(labels::PREDICTOR).is_some_and(|p| p == predictor))
     }
 
     /// The pods of a model's predictor that are of the spec with this digest.
     pub fn pods_of(&self, model: &str, predictor: &PlannedPredictor) -> impl Iterator<Item = &Pod> {
         let marks = |pod: &Pod, key: &str| pod.labels().get(key).cloned().unwrap_or_default();
         self.pods.iter().filter(move |pod| {
-            marks(pod, label::MODEL) == model
-                && marks(pod, label::PREDICTOR) == predictor.name
-                && pod.annotations().get(label::SPEC_HASH) == Some(&predictor.hash)
+            marks(pod, labels::MODEL) == model
+                && marks(pod, labels::PREDICTOR) == predictor.name
+                && pod.annotations().get(labels::SPEC_HASH) == Some(&predictor.hash)
         })
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use crate::labels;
 use crate::observed::{Deployment, Observed};
-use crate::render::{PlannedModel, PlannedPredictor, label};
+use crate::render::{PlannedModel, PlannedPredictor};
 
 /// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
 pub const HEARD: Duration = Duration::from_secs(2);
@@ -124,7 +125,7 @@ pub fn unheard(wrote: bool, changed: Option<Timestamp>, now: Timestamp) -> Durat
 pub fn carries(deployment: &Deployment, hash: &str) -> bool {
     deployment
         .annotations()
-        .get(label::SPEC_HASH)
+        .get(labels::SPEC_HASH)
         .is_some_and(|carried| carried == hash)
 }
 

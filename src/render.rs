@@ -24,29 +24,6 @@ use history::Words;
 pub use http_route::Unsaid;
 use secrets::{PlannedSecret, Wanted};
 
-/// Keys of the labels and annotations that mark what is ours.
-pub mod label {
-    /// The Juju application that an object is of.
-    pub const APPLICATION: &str = "seldon-model/application";
-    /// The UUID of the Juju model, since two models may share a namespace on two controllers.
-    pub const MODEL_UUID: &str = "seldon-model/model-uuid";
-    /// The predictor that a Deployment and its pods are of.
-    pub const PREDICTOR: &str = "seldon-model/predictor";
-    /// The machine-learning model that an object serves; also on its pods.
-    pub const MODEL: &str = "seldon-model/model";
-    /// An annotation on a SeldonDeployment: the words of what serves, or served last.
-    pub const SERVES: &str = "seldon-model/serves";
-    /// The same of what served before that.
-    pub const SERVED_BEFORE: &str = "seldon-model/served-before";
-    /// An annotation on a SeldonDeployment: there are Secrets of ours for it, or some may be left over.
-    pub const SECRETS: &str = "seldon-model/secrets";
-    /// The same of an HTTPRoute.
-    pub const HTTP_ROUTE: &str = "seldon-model/http-route";
-    /// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
-    /// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
-    pub const SPEC_HASH: &str = "seldon-model/spec-hash";
-}
-
 /// The site that the models go to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
@@ -112,7 +89,7 @@ pub struct PlannedPredictor {
     pub name: String,
     /// Its Service.
     pub service: String,
-    /// Its digest, as [`label::SPEC_HASH`].
+    /// Its digest, as [`SPEC_HASH`](crate::labels::SPEC_HASH).
     pub hash: String,
     /// How many Deployments Seldon makes of it.
     pub deployments: usize,

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::asked::Told;
 use crate::cluster::Refusal;
 use crate::juju::{HookTools, Invocation, Unreadable};
-use crate::steps::{Kind, Obstacle, Steps};
+use crate::labels::ObjectKind;
+use crate::steps::{Obstacle, Steps};
 
 /// Something of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl SecurityEvent {
             why: format!("{what} {why}"),
             what,
         };
-        let here = |kind: &Kind, name: &str| format!("{} {namespace}/{name}", kind.word());
+        let here = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
         let obstacles = steps.obstacles.values().map(|obstacle| match obstacle {
             Obstacle::Foreign { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
             Obstacle::ForeignOwner { kind, name, owner } => {
@@ -67,7 +68,7 @@ impl SecurityEvent {
                 refused(here(kind, name), &format!("was given the finalizer {finalizer}"))
             }
             Obstacle::Rival { kind, route, .. } | Obstacle::GrpcRival { kind, route, .. } => refused(
-                format!("{} {route}", kind.word()),
+                format!("{} {route}", kind.as_str()),
                 "takes requests of this application's",
             ),
             Obstacle::Hidden { route } => refused(format!("VirtualService {route}"), "takes all requests"),

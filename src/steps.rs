@@ -10,65 +10,19 @@ mod unmanaged;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::DynamicObject;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::gateway_api::HTTPRoute;
-use crate::istio::VirtualService;
+use crate::labels::{self, ObjectKind};
 use crate::observed::{Identity, Observed};
 use crate::render::history;
-use crate::render::{Plan, PlannedModel, Route, label, route_name};
-use crate::seldon::SeldonDeployment;
+use crate::render::{Plan, PlannedModel, Route, route_name};
 pub use obstacle::Obstacle;
 pub use routes::{has_catch_all, is_planned, is_unheard};
 pub use secrets::unseen;
 pub use unmanaged::{Unmanaged, unmanaged};
-
-/// The kinds of object that this charm writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// `virtualservices.networking.istio.io`
-    VirtualService,
-    /// `httproutes.gateway.networking.k8s.io`
-    HttpRoute,
-    /// `seldondeployments.machinelearning.seldon.io`
-    SeldonDeployment,
-    /// `secrets`
-    Secret,
-}
-
-impl Kind {
-    /// Its name in the singular, as users write it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::VirtualService => "VirtualService",
-            Self::HttpRoute => "HTTPRoute",
-            Self::SeldonDeployment => "SeldonDeployment",
-            Self::Secret => "Secret",
-        }
-    }
-
-    /// Whether it leads requests to a model.
-    #[must_use]
-    pub fn is_route(self) -> bool {
-        matches!(self, Self::VirtualService | Self::HttpRoute)
-    }
-
-    /// How the API serves it.
-    #[must_use]
-    pub fn resource(self) -> ApiResource {
-        match self {
-            Self::VirtualService => ApiResource::erase::<VirtualService>(&()),
-            Self::HttpRoute => ApiResource::erase::<HTTPRoute>(&()),
-            Self::SeldonDeployment => ApiResource::erase::<SeldonDeployment>(&()),
-            Self::Secret => ApiResource::erase::<Secret>(&()),
-        }
-    }
-}
 
 /// Server-side apply of an object.
 #[derive(Clone, PartialEq)]
@@ -76,7 +30,7 @@ pub struct Apply {
     /// The model it is of.
     pub model: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
     /// All that we say of it.
@@ -103,7 +57,7 @@ impl fmt::Debug for Apply {
             .field("name", &self.name)
             .field("because", &self.because)
             .field("force", &self.force);
-        if self.kind != Kind::Secret {
+        if self.kind != ObjectKind::Secret {
             shown.field("object", &self.object).field("take_out", &self.take_out);
         }
         shown.finish_non_exhaustive()
@@ -116,7 +70,7 @@ pub struct Delete {
     /// The model it was of.
     pub model: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
     /// Its UID: another object that took the name meanwhile is not meant.
@@ -205,7 +159,7 @@ pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
 
 /// The model that an object of ours is of.
 fn model_of(object: &DynamicObject) -> String {
-    object.labels().get(label::MODEL).cloned().unwrap_or_default()
+    object.labels().get(labels::MODEL).cloned().unwrap_or_default()
 }
 
 fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
@@ -215,12 +169,12 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
         .iter()
         .filter_map(|secret| {
             let live = observed.secret(&secret.name);
-            apply(name, Kind::Secret, &secret.object(), live, identity)
+            apply(name, ObjectKind::Secret, &secret.object(), live, identity)
         })
         .collect();
     steps.extend(apply(
         name,
-        Kind::SeldonDeployment,
+        ObjectKind::SeldonDeployment,
         &planned.deployment,
         observed.seldon_deployment(name),
         identity,
@@ -229,11 +183,11 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
     steps.extend(match &planned.route {
         Route::Set(wanted) => {
             let live = observed.virtual_service(identity, &route);
-            apply(name, Kind::VirtualService, wanted.as_ref(), live, identity)
+            apply(name, ObjectKind::VirtualService, wanted.as_ref(), live, identity)
         }
         Route::SetHttp(wanted) => {
             let live = observed.http_route_in(&identity.namespace, &route);
-            apply(name, Kind::HttpRoute, wanted.as_ref(), live, identity)
+            apply(name, ObjectKind::HttpRoute, wanted.as_ref(), live, identity)
         }
         Route::Gone | Route::Kept => None,
     });
@@ -242,7 +196,7 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
 
 fn apply(
     model: &str,
-    kind: Kind,
+    kind: ObjectKind,
     wanted: &impl Serialize,
     live: Option<&DynamicObject>,
     identity: &Identity,
@@ -268,22 +222,22 @@ fn apply(
         step.takes_away = predictors(live.data.get("spec")) > predictors(step.object.get("spec"));
         let manager = identity.manager();
         let added = drift::additions(&step.object, live, is_a_persons);
-        let ownerless = drift::ownerless(&step.object, live).filter(|_| kind == Kind::HttpRoute);
+        let ownerless = drift::ownerless(&step.object, live).filter(|_| kind == ObjectKind::HttpRoute);
         let is_more = added.is_some() || ownerless.is_some();
         let added_only = || is_more.then(|| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
-        if kind != Kind::Secret {
+        if kind != ObjectKind::Secret {
             let changes = told::changes(&step.object, &serde_json::to_value(live).unwrap_or_default());
             if !changes.is_empty() {
                 step.because = changes.join(", ");
             }
         }
         let as_recorded = match kind {
-            Kind::Secret => secrets::as_owned(&step.object, live),
+            ObjectKind::Secret => secrets::as_owned(&step.object, live),
             _ => history::as_recorded(&step.object, live),
         };
         step.is_record = !is_more && drift::drift(&as_recorded, live, &manager).is_none();
-        if step.is_record && kind == Kind::SeldonDeployment {
+        if step.is_record && kind == ObjectKind::SeldonDeployment {
             step.because = String::from("it serves, which is written down");
         }
         let mut by = drift::rivals(&step.object, live, &manager);
@@ -314,17 +268,17 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
         let of_plan = plan.models.iter().any(|planned| {
             let model = &planned.model.name;
             match kind {
-                Kind::SeldonDeployment => name == model,
-                Kind::VirtualService | Kind::HttpRoute => {
+                ObjectKind::SeldonDeployment => name == model,
+                ObjectKind::VirtualService | ObjectKind::HttpRoute => {
                     name == route_name(model) && routes::stays(kind, planned, observed, identity)
                 }
-                Kind::Secret => false,
+                ObjectKind::Secret => false,
             }
         });
         let held = plan.held.iter().any(|model| match kind {
-            Kind::SeldonDeployment => name == model,
-            Kind::VirtualService | Kind::HttpRoute => name == route_name(model),
-            Kind::Secret => false,
+            ObjectKind::SeldonDeployment => name == model,
+            ObjectKind::VirtualService | ObjectKind::HttpRoute => name == route_name(model),
+            ObjectKind::Secret => false,
         });
         of_plan || held
     };
@@ -342,9 +296,9 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             })
             .collect::<Vec<_>>()
     };
-    let mut deletes = of(Kind::VirtualService, &observed.virtual_services);
-    deletes.extend(of(Kind::HttpRoute, &observed.http_routes));
-    deletes.extend(of(Kind::SeldonDeployment, &observed.seldon_deployments));
+    let mut deletes = of(ObjectKind::VirtualService, &observed.virtual_services);
+    deletes.extend(of(ObjectKind::HttpRoute, &observed.http_routes));
+    deletes.extend(of(ObjectKind::SeldonDeployment, &observed.seldon_deployments));
     deletes.extend(secrets::idle(plan, observed, identity));
     deletes
 }

@@ -8,8 +8,9 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::{self, Refusal, Right, rights};
 use crate::juju::Invocation;
+use crate::labels::ObjectKind;
 use crate::look::Look;
-use crate::steps::{Apply, Delete, Kind};
+use crate::steps::{Apply, Delete};
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.
@@ -32,7 +33,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
         }
         match look.cluster.apply(apply).await {
             Ok(object) => {
-                info!("applied {} {}: {}", apply.kind.word(), apply.name, apply.because);
+                info!("applied {} {}: {}", apply.kind.as_str(), apply.name, apply.because);
                 deeds.applied(apply, &object);
             }
             Err(refusal) if refusal.concerns_all() => {
@@ -71,7 +72,7 @@ fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {
 async fn delete(look: &Look, deeds: &mut Deeds) {
     let mut kept = BTreeSet::new();
     for delete in &look.steps.deletes {
-        let (kind, name) = (delete.kind.word(), &delete.name);
+        let (kind, name) = (delete.kind.as_str(), &delete.name);
         // A Secret does not go before the model that reads it, and a model not before its HTTPRoute, which is looked for only by it.
         if !delete.kind.is_route() && kept.contains(&delete.model) {
             continue;
@@ -108,12 +109,12 @@ impl Deeds {
             return;
         }
         let deed = self.0.entry(apply.model.clone()).or_default();
-        if apply.kind == Kind::SeldonDeployment {
+        if apply.kind == ObjectKind::SeldonDeployment {
             deed.of = Some(cluster::reference(object));
         }
         deed.notes.push(format!(
             "applied {} {}: {}",
-            apply.kind.word(),
+            apply.kind.as_str(),
             apply.name,
             apply.because
         ));
@@ -123,7 +124,7 @@ impl Deeds {
         let deed = self.0.entry(delete.model.clone()).or_default();
         deed.notes.push(format!(
             "deleted {} {}: it is no longer asked for",
-            delete.kind.word(),
+            delete.kind.as_str(),
             delete.name
         ));
     }

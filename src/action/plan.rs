@@ -13,13 +13,14 @@ use crate::asked::Asked;
 use crate::cluster::Refusal;
 use crate::config::proposal::propose;
 use crate::juju::State;
+use crate::labels::ObjectKind;
 use crate::look::Look;
-use crate::steps::{Apply, Delete, Kind};
+use crate::steps::{Apply, Delete};
 
 /// One write that is due.
 struct Change {
     what: What,
-    kind: Kind,
+    kind: ObjectKind,
     name: String,
     why: String,
     diff: String,
@@ -108,10 +109,10 @@ async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, 
 
 fn live<'a>(look: &'a Look, apply: &Apply) -> Option<&'a DynamicObject> {
     match apply.kind {
-        Kind::Secret => look.observed.secret(&apply.name),
-        Kind::SeldonDeployment => look.observed.seldon_deployment(&apply.name),
-        Kind::VirtualService => look.observed.virtual_service(&look.identity, &apply.name),
-        Kind::HttpRoute => look.observed.http_route_in(&look.identity.namespace, &apply.name),
+        ObjectKind::Secret => look.observed.secret(&apply.name),
+        ObjectKind::SeldonDeployment => look.observed.seldon_deployment(&apply.name),
+        ObjectKind::VirtualService => look.observed.virtual_service(&look.identity, &apply.name),
+        ObjectKind::HttpRoute => look.observed.http_route_in(&look.identity.namespace, &apply.name),
     }
 }
 
@@ -120,10 +121,10 @@ fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, 
     let why = match (apply.kind, refused) {
         (_, Some(refused)) => format!("{}; it would be refused: {refused}", apply.because),
         // What a Secret holds must not be shown, neither what is there nor what would be.
-        (Kind::Secret, None) => format!("{}; its content is not shown", apply.because),
+        (ObjectKind::Secret, None) => format!("{}; its content is not shown", apply.because),
         (_, None) => apply.because.clone(),
     };
-    let title = format!("{}/{}", apply.kind.word(), apply.name);
+    let title = format!("{}/{}", apply.kind.as_str(), apply.name);
     let before = live.map(|live| shown(&typed(live, apply.kind)));
     let after = shown(outcome.unwrap_or(&apply.object));
     let before = match (outcome, before) {
@@ -132,7 +133,7 @@ fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, 
     };
     let from = if live.is_some() { title.as_str() } else { "/dev/null" };
     let text = |object: &Value| serde_yaml::to_string(object).unwrap_or_default();
-    let diff = if apply.kind == Kind::Secret {
+    let diff = if apply.kind == ObjectKind::Secret {
         String::new()
     } else {
         diff::unified(
@@ -168,11 +169,11 @@ fn deletes(deletes: &[Delete], what: What, is_meant: impl Fn(&str) -> bool) -> V
 }
 
 /// An object of a list, which has no kind.
-fn typed(object: &DynamicObject, kind: Kind) -> Value {
+fn typed(object: &DynamicObject, kind: ObjectKind) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(map) = value.as_object_mut() {
         map.insert("apiVersion".to_owned(), json!(kind.resource().api_version));
-        map.insert("kind".to_owned(), json!(kind.word()));
+        map.insert("kind".to_owned(), json!(kind.as_str()));
     }
     value
 }
@@ -218,7 +219,7 @@ fn told(changes: &[Change], obstacles: &[String], faults: &[String]) -> Results 
         format!(
             "{} {} {}: {}",
             change.what.word(),
-            change.kind.word(),
+            change.kind.as_str(),
             change.name,
             change.why
         )
@@ -243,7 +244,7 @@ fn told(changes: &[Change], obstacles: &[String], faults: &[String]) -> Results 
 mod tests {
     use super::*;
 
-    fn apply(kind: Kind, object: Value) -> Apply {
+    fn apply(kind: ObjectKind, object: Value) -> Apply {
         Apply {
             model: "iris".into(),
             kind,
@@ -269,7 +270,7 @@ mod tests {
             "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "iris"}, "spec": {"a": 3},
         });
         let found = change(
-            &apply(Kind::SeldonDeployment, wanted),
+            &apply(ObjectKind::SeldonDeployment, wanted),
             Some(&there),
             None,
             Some("no".into()),
@@ -290,7 +291,7 @@ mod tests {
             (None, Some(&wanted), None),
             (Some(&there), None, Some("no".to_owned())),
         ] {
-            let found = change(&apply(Kind::Secret, wanted.clone()), there, outcome, refused);
+            let found = change(&apply(ObjectKind::Secret, wanted.clone()), there, outcome, refused);
             assert_eq!(found.diff, "");
             assert!(!found.why.contains("b2xk") && !found.why.contains("bmV3"));
         }

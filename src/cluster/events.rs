@@ -12,7 +12,7 @@ use kube::{Resource as _, ResourceExt as _};
 use tokio::time::Instant;
 
 use super::{Cluster, Refusal};
-use crate::steps::Kind;
+use crate::labels::ObjectKind;
 
 /// Longest note, in bytes (`kubernetes/kubernetes`, pkg/apis/core/validation/events.go: `NoteLengthLimit`).
 const LONGEST_NOTE: usize = 1024;
@@ -38,7 +38,7 @@ pub fn reference(object: &DynamicObject) -> ObjectReference {
     ObjectReference {
         // What kubectl looks events up by.
         uid: object.uid(),
-        ..object.object_ref(&Kind::SeldonDeployment.resource())
+        ..object.object_ref(&ObjectKind::SeldonDeployment.resource())
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::{Cluster, Refusal};
 use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
+use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::render::{Language, route};
-use crate::steps::Kind;
 use crate::{gateway_api, istio};
 
 impl Cluster {
@@ -48,7 +48,7 @@ impl Cluster {
 
     /// The HTTPRoutes of all namespaces: whoever shares the gateway may be anywhere.
     pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, Refusal> {
-        let resource = Kind::HttpRoute.resource();
+        let resource = ObjectKind::HttpRoute.resource();
         self.list(&resource, None, &ListParams::default()).await
     }
 }

@@ -15,10 +15,10 @@ use crate::config::manifest;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::istio::ports;
+use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
 use crate::render::{Language, route_name};
 use crate::seldon::DEFAULT_GRPC_PORT;
-use crate::steps::Kind;
 
 impl Cluster {
     /// Looks at all that a plan and its verdict need. Five requests when nothing has to be found out: lists, so that
@@ -34,14 +34,14 @@ impl Cluster {
     ) -> Result<Observed, Refusal> {
         let seldon_deployments = self
             .list::<DynamicObject>(
-                &Kind::SeldonDeployment.resource(),
+                &ObjectKind::SeldonDeployment.resource(),
                 Some(&self.identity.namespace),
                 &ListParams::default(),
             )
             .await?;
         // Of all namespaces: whoever shares the gateway may be anywhere.
         let virtual_services = self
-            .list::<DynamicObject>(&Kind::VirtualService.resource(), None, &ListParams::default())
+            .list::<DynamicObject>(&ObjectKind::VirtualService.resource(), None, &ListParams::default())
             .await;
         let virtual_services = match virtual_services {
             // Who speaks the Gateway API need not be Istio.
@@ -126,12 +126,12 @@ impl Cluster {
     /// When they cannot be listed. A kind that the cluster does not know has none.
     pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, Refusal> {
         let mut observed = Observed {
-            virtual_services: self.ours_of(Kind::VirtualService).await?,
-            seldon_deployments: self.ours_of(Kind::SeldonDeployment).await?,
+            virtual_services: self.ours_of(ObjectKind::VirtualService).await?,
+            seldon_deployments: self.ours_of(ObjectKind::SeldonDeployment).await?,
             ..Observed::default()
         };
         if needs.http_routes || self.has_http_routes(&observed) {
-            observed.http_routes = self.ours_of(Kind::HttpRoute).await?;
+            observed.http_routes = self.ours_of(ObjectKind::HttpRoute).await?;
         }
         if needs.secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
@@ -139,7 +139,7 @@ impl Cluster {
         Ok(observed)
     }
 
-    async fn ours_of(&self, kind: Kind) -> Result<Vec<DynamicObject>, Refusal> {
+    async fn ours_of(&self, kind: ObjectKind) -> Result<Vec<DynamicObject>, Refusal> {
         let parameters = ListParams::default().labels(&self.identity.selector());
         let namespace = Some(self.identity.namespace.as_str());
         match self.list(&kind.resource(), namespace, &parameters).await {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use super::Right;
-use crate::steps::Kind;
+use crate::labels::ObjectKind;
 
 /// Pauses before a request that failed in passing is sent again.
 const PAUSES: [Duration; 3] = [
@@ -73,7 +73,7 @@ pub enum Refusal {
     /// Another field manager owns what we want to set.
     #[error("{} of {object} is managed by {manager}", fields.join(", "))]
     Conflict {
-        /// Kind and name.
+        /// ObjectKind and name.
         object: String,
         /// Who owns it.
         manager: String,
@@ -94,7 +94,7 @@ pub enum Refusal {
     /// A webhook or the schema says no.
     #[error("{object} is refused: {why}")]
     Invalid {
-        /// Kind and name.
+        /// ObjectKind and name.
         object: String,
         /// Why.
         why: String,
@@ -140,8 +140,8 @@ impl Refusal {
     }
 
     /// The same, said of that object.
-    pub(super) fn of(self, kind: Kind, name: &str) -> Self {
-        let object = format!("{} {name}", kind.word());
+    pub(super) fn of(self, kind: ObjectKind, name: &str) -> Self {
+        let object = format!("{} {name}", kind.as_str());
         match self {
             Self::Conflict { manager, fields, .. } => Self::Conflict {
                 object,
@@ -150,7 +150,7 @@ impl Refusal {
             },
             Self::Invalid { why, .. } => Self::Invalid { object, why },
             Self::NotFound => Self::NoKind {
-                kind: kind.word().to_owned(),
+                kind: kind.as_str().to_owned(),
             },
             other => other,
         }

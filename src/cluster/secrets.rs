@@ -4,9 +4,9 @@ use kube::api::{DynamicObject, ListParams};
 use serde_json::json;
 
 use super::{Cluster, Refusal};
+use crate::labels::ObjectKind;
 use crate::observed::{Observed, Secret};
 use crate::render::secrets::is_marked;
-use crate::steps::Kind;
 
 impl Cluster {
     /// Finds those of these Secrets that are not ours, so that none of them is written to. Their content is not read.
@@ -14,7 +14,7 @@ impl Cluster {
     /// # Errors
     /// When the API server cannot be asked.
     pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), Refusal> {
-        let api = self.ours(&Kind::Secret.resource());
+        let api = self.ours(&ObjectKind::Secret.resource());
         for name in names {
             // A list, for which there is a right already.
             let parameters = ListParams::default().fields(&format!("metadata.name={name}"));

@@ -5,11 +5,11 @@ use kube::ResourceExt as _;
 use super::{Case, no_route, not_ready, not_scaled, reason, stalled, words};
 use crate::entrance::{Entrance, Service};
 use crate::istio::listeners::Listeners;
+use crate::labels::ObjectKind;
 use crate::observed::Deployment;
 use crate::ready;
 use crate::render::{PlannedModel, Route, route_name};
 use crate::shell::command;
-use crate::steps::Kind;
 
 /// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,12 +157,12 @@ fn takes(listeners: &Listeners) -> String {
 }
 
 /// What is still to be applied, if anything.
-fn due(case: &Case, planned: &PlannedModel, kind: Kind) -> Option<String> {
+fn due(case: &Case, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
     let mut applies = case.steps.applies.iter().filter(|apply| !apply.is_record);
     let due = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     Some(format!(
         "{} {} is not as asked ({}): the leader applies it in its next hook, within five minutes",
-        kind.word(),
+        kind.as_str(),
         due.name,
         due.because
     ))
@@ -174,26 +174,26 @@ fn route_object(case: &Case, planned: &PlannedModel) -> Link {
     let (word, kind, live) = match planned.route {
         Route::SetHttp(_) => (
             "http-route",
-            Kind::HttpRoute,
+            ObjectKind::HttpRoute,
             case.observed.http_route_in(case.namespace, &name),
         ),
         _ => (
             "virtual-service",
-            Kind::VirtualService,
+            ObjectKind::VirtualService,
             case.observed.virtual_service_in(case.namespace, &name),
         ),
     };
     let found = match (due(case, planned, kind), live) {
         (Some(due), _) => Err(due),
         (None, Some(_)) => Ok(format!("{name} is as asked")),
-        (None, None) => Err(format!("there is no {} {name}", kind.word())),
+        (None, None) => Err(format!("there is no {} {name}", kind.as_str())),
     };
     link(word, found)
 }
 
 fn seldon_deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
     let name = &planned.model.name;
-    if let Some(due) = due(case, planned, Kind::SeldonDeployment) {
+    if let Some(due) = due(case, planned, ObjectKind::SeldonDeployment) {
         return Err(due);
     }
     match case.observed.seldon_deployment(name) {

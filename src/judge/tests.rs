@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::value::GatewayName;
 use crate::config::{self, Config};
+use crate::labels;
 use crate::observed::Identity;
-use crate::render::{Language, Provider, Route, Site, label, plan};
+use crate::render::{Language, Provider, Route, Site, plan};
 use crate::steps;
 
 mod fleet;
@@ -109,8 +110,8 @@ impl Scene {
                 "metadata": {
                     "name": format!("{name}-default-0-{name}"),
                     "generation": 3,
-                    "labels": {label::MODEL: name, label::PREDICTOR: "default"},
-                    "annotations": {label::SPEC_HASH: planned.predictors[0].hash},
+                    "labels": {labels::MODEL: name, labels::PREDICTOR: "default"},
+                    "annotations": {labels::SPEC_HASH: planned.predictors[0].hash},
                     "ownerReferences": [{
                         "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "name": name,
                         "uid": format!("uid-of-{name}"), "controller": true,
@@ -133,8 +134,8 @@ impl Scene {
             serde_json::from_value(json!({
                 "metadata": {
                     "name": "iris-default-0-iris-7d9f-x2x",
-                    "labels": {label::MODEL: "iris", label::PREDICTOR: "default"},
-                    "annotations": {label::SPEC_HASH: hash},
+                    "labels": {labels::MODEL: "iris", labels::PREDICTOR: "default"},
+                    "annotations": {labels::SPEC_HASH: hash},
                 },
                 "spec": {"containers": [{"name": "iris", "resources": {"limits": {"memory": "64Mi"}}}]},
                 "status": status,

@@ -9,10 +9,11 @@ use crate::config::value::GatewayName;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
 use crate::juju::State;
+use crate::labels::ObjectKind;
 use crate::render::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
 use crate::shell::{command, juju_config, juju_trust};
-use crate::steps::{Delete, Kind, Obstacle, Unmanaged};
+use crate::steps::{Delete, Obstacle, Unmanaged};
 
 /// A refusal by the API server.
 #[must_use]
@@ -55,7 +56,7 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
         Refusal::NoKind { kind } => blocked(if kind.starts_with("Seldon") {
             "Seldon Core is not installed (the cluster knows no SeldonDeployment): juju deploy seldon-core --trust"
                 .to_owned()
-        } else if kind == Kind::HttpRoute.word() {
+        } else if kind == ObjectKind::HttpRoute.as_str() {
             format!("the Gateway API is not installed (the cluster knows no {kind}): juju deploy istio-k8s --trust")
         } else {
             format!("Istio is not installed (the cluster knows no {kind}): juju deploy istio-pilot --trust")
@@ -125,35 +126,37 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
                 .as_ref()
                 .map_or("somebody else".to_owned(), |owner| format!("application {owner}"));
             let another = match kind {
-                Kind::Secret => "",
-                Kind::SeldonDeployment | Kind::VirtualService | Kind::HttpRoute => "take another name, or ",
+                ObjectKind::Secret => "",
+                ObjectKind::SeldonDeployment | ObjectKind::VirtualService | ObjectKind::HttpRoute => {
+                    "take another name, or "
+                }
             };
-            let kind = kind.word();
+            let kind = kind.as_str();
             format!(
                 "{model}: there is a {kind} {name} of {whose}, which is left alone; {another}{}",
                 kubectl(namespace, "delete", kind, name)
             )
         }
         Obstacle::ForeignOwner { kind, name, owner } => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             format!(
                 "{model}: {kind} {name} is owned by another object too. Run: {} (take {owner} out of metadata.ownerReferences: with it Kubernetes deletes the {kind})",
                 kubectl(namespace, "edit", kind, name)
             )
         }
         Obstacle::Finalizer { kind, name, finalizer } => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             format!(
                 "{model}: {kind} {name} has a foreign finalizer. Run: {} (take {finalizer} out of metadata.finalizers: it keeps the {kind} from being deleted)",
                 kubectl(namespace, "edit", kind, name)
             )
         }
         Obstacle::GrpcRival { host, kind, route } => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             format!("{model}: grpc-host {host} is taken by {kind} {route} on the same gateway: {mend_host}")
         }
         Obstacle::Rival { prefix, kind, route } => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {mend}")
         }
         Obstacle::Hidden { route } => {
@@ -179,7 +182,7 @@ pub fn of_predictor(planned: &PlannedModel, predictor: &str) -> String {
 /// An object with our labels that is not ours.
 #[must_use]
 pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
-    let (kind, name) = (copy.kind.word(), &copy.name);
+    let (kind, name) = (copy.kind.as_str(), &copy.name);
     format!(
         "{kind} {name} has this application's labels but was not applied by it, and is left alone. If nothing needs it, run: {}",
         kubectl(namespace, "delete", kind, name)
@@ -189,7 +192,7 @@ pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
 /// All of those, to stand behind an active status: there they are noticed, and gone from it as soon as they are gone.
 pub fn unmanaged_in_short(case: &Case) -> Option<String> {
     let (first, others) = case.steps.unmanaged.split_first()?;
-    let (kind, name) = (first.kind.word(), &first.name);
+    let (kind, name) = (first.kind.as_str(), &first.name);
     let more = match others.len() {
         0 => String::new(),
         more => format!(" (+{more} more)"),

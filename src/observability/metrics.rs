@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::{Bag, CHARM, alerts};
 use crate::juju::Invocation;
+use crate::labels;
 use crate::observed::{Identity, Observed, Pod};
-use crate::render::label;
 use crate::seldon::read::Spec;
 
 /// Where metrics are on an executor and on a container of a graph, unless Seldon's operator is told otherwise
@@ -132,7 +132,7 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
 
 fn is_of(pod: &Pod, model: &str, predictor: &str) -> bool {
     let has = |key: &str, value: &str| pod.labels().get(key).is_some_and(|of| of == value);
-    has(label::MODEL, model) && has(label::PREDICTOR, predictor)
+    has(labels::MODEL, model) && has(labels::PREDICTOR, predictor)
 }
 
 /// The ports for metrics of those containers of a pod, while it runs.

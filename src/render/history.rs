@@ -4,8 +4,9 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
-use super::{PlannedModel, label};
+use super::PlannedModel;
 use crate::config::WORDS;
+use crate::labels;
 use crate::observed::{Observed, applied_fields};
 use crate::ready;
 
@@ -33,8 +34,8 @@ impl Record {
             live.annotations().get(key).filter(|text| is_record(text)).cloned()
         };
         Self {
-            serves: get(label::SERVES),
-            before: get(label::SERVED_BEFORE),
+            serves: get(labels::SERVES),
+            before: get(labels::SERVED_BEFORE),
         }
     }
 }
@@ -50,7 +51,7 @@ pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
         };
     }
     planned.last = last(&record, &words);
-    let kept = [(label::SERVES, record.serves), (label::SERVED_BEFORE, record.before)];
+    let kept = [(labels::SERVES, record.serves), (labels::SERVED_BEFORE, record.before)];
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };
@@ -73,7 +74,12 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
         return planned;
     };
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        for key in [label::SERVES, label::SERVED_BEFORE, label::SECRETS, label::HTTP_ROUTE] {
+        for key in [
+            labels::SERVES,
+            labels::SERVED_BEFORE,
+            labels::SECRETS,
+            labels::HTTP_ROUTE,
+        ] {
             match live.annotations().get(key) {
                 Some(text) => annotations.insert(key.to_owned(), text.clone().into()),
                 None => annotations.remove(key),

@@ -9,10 +9,11 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::secrets::Wanted;
-use super::{PlannedPredictor, Site, label, pod};
+use super::{PlannedPredictor, Site, pod};
 use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
 use crate::config::{Model, Server};
+use crate::labels;
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
     CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
@@ -112,13 +113,13 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
     let mut planned = Vec::new();
     for (predictor, written) in read.predictors.iter().zip(written.into_iter().flatten()) {
         let mut ours = labels(model, site);
-        ours.insert(label::PREDICTOR.to_owned(), predictor.name.clone());
+        ours.insert(labels::PREDICTOR.to_owned(), predictor.name.clone());
         add(written, "labels", ours);
         let hash = hash(&general, written);
         add(
             written,
             "annotations",
-            [(label::SPEC_HASH.to_owned(), hash.clone())].into(),
+            [(labels::SPEC_HASH.to_owned(), hash.clone())].into(),
         );
         planned.push(PlannedPredictor {
             name: predictor.name.clone(),
@@ -249,9 +250,9 @@ pub(super) fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
 /// The labels of an object, of the Deployment that Seldon makes and of its pods.
 fn labels(model: &Model, site: &Site) -> BTreeMap<String, String> {
     let ours = [
-        (label::APPLICATION, &site.application),
-        (label::MODEL_UUID, &site.model_uuid),
-        (label::MODEL, &model.name),
+        (labels::APPLICATION, &site.application),
+        (labels::MODEL_UUID, &site.model_uuid),
+        (labels::MODEL, &model.name),
     ];
     let mut labels = model.labels.clone();
     labels.extend(ours.map(|(key, value)| (key.to_owned(), value.clone())));

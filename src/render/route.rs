@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::objects::metadata;
 use super::traffic::{Share, Traffic};
-use super::{PlannedModel, Route, Site, label, route_name};
+use super::{PlannedModel, Route, Site, route_name};
 use crate::config::Model;
 use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
 use crate::istio::{
     Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
     VirtualService, VirtualServiceSpec, authority,
 };
+use crate::labels;
 use crate::observed::Observed;
 
 /// Where an explainer answers, below its model's prefix.
@@ -208,9 +209,9 @@ fn of_the_page(model: &Model) -> HttpMatch {
 /// there is none.
 pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
     let ours = [
-        (label::APPLICATION, &site.application),
-        (label::MODEL_UUID, &site.model_uuid),
-        (label::MODEL, &planned.model.name),
+        (labels::APPLICATION, &site.application),
+        (labels::MODEL_UUID, &site.model_uuid),
+        (labels::MODEL, &planned.model.name),
     ];
     let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));
     let there = observed.http_routes.iter().any(is_ours);
@@ -222,12 +223,12 @@ pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
     };
     let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
     if let Some(annotations) = annotations.as_object_mut() {
-        annotations.insert(label::HTTP_ROUTE.to_owned(), json!("kept"));
+        annotations.insert(labels::HTTP_ROUTE.to_owned(), json!("kept"));
     }
 }
 
 /// Whether a SeldonDeployment says that there is an HTTPRoute of ours for it, or was when it was written.
 #[must_use]
 pub fn is_marked(object: &DynamicObject) -> bool {
-    object.annotations().contains_key(label::HTTP_ROUTE)
+    object.annotations().contains_key(labels::HTTP_ROUTE)
 }

@@ -13,10 +13,11 @@ use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
-use super::{PlannedModel, Site, label, objects};
+use super::{PlannedModel, Site, objects};
 use crate::config::secret::{Data, NamedSecret, Purpose, Secrets};
 use crate::config::value::{SecretRef, SecretUri};
 use crate::config::{Model, Server};
+use crate::labels;
 use crate::observed::Observed;
 use crate::seldon::SeldonDeployment;
 
@@ -182,14 +183,14 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
 /// Whether a SeldonDeployment says that there are Secrets of ours for it, or were when it was written.
 #[must_use]
 pub fn is_marked(object: &DynamicObject) -> bool {
-    object.annotations().contains_key(label::SECRETS)
+    object.annotations().contains_key(labels::SECRETS)
 }
 
 /// Writes down in a planned SeldonDeployment whether there are Secrets of ours for it, so that a hook need not look for them where
 /// there are none.
 pub fn mark(planned: &mut PlannedModel, observed: &Observed) {
     let there = observed.secrets.iter().any(|secret| {
-        let of = secret.0.labels().get(label::MODEL);
+        let of = secret.0.labels().get(labels::MODEL);
         of == Some(&planned.model.name)
     });
     if planned.secrets.is_empty() && !there {
@@ -200,6 +201,6 @@ pub fn mark(planned: &mut PlannedModel, observed: &Observed) {
     };
     let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
     if let Some(annotations) = annotations.as_object_mut() {
-        annotations.insert(label::SECRETS.to_owned(), json!("kept"));
+        annotations.insert(labels::SECRETS.to_owned(), json!("kept"));
     }
 }

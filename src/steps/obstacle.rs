@@ -6,13 +6,13 @@ use kube::api::DynamicObject;
 use serde::Deserialize as _;
 use serde_json::json;
 
-use super::Kind;
 use super::routes::Claims;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::istio::rival::Claim;
+use crate::labels::{self, ObjectKind};
 use crate::observed::{Identity, Observed, applied_fields, claim};
-use crate::render::{PlannedModel, Route, label, route_name};
+use crate::render::{PlannedModel, Route, route_name};
 
 /// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Obstacle {
     /// The name is taken by an object that is not ours.
     Foreign {
         /// Its kind.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// The application that made it, if it is one of this charm.
@@ -29,7 +29,7 @@ pub enum Obstacle {
     /// An object of ours that has to be changed or deleted belongs to somebody else's object as well: it is deleted with that one.
     ForeignOwner {
         /// Its kind.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// The other object, as `Kind/name`.
@@ -38,7 +38,7 @@ pub enum Obstacle {
     /// Somebody's finalizer on an object of ours keeps it from being deleted. Neither this charm nor Seldon Core nor Istio sets any.
     Finalizer {
         /// Its kind.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// The finalizer.
@@ -49,7 +49,7 @@ pub enum Obstacle {
         /// The prefix that was asked for.
         prefix: String,
         /// The kind of the route.
-        kind: Kind,
+        kind: ObjectKind,
         /// The route, as `namespace/name`.
         route: String,
     },
@@ -58,7 +58,7 @@ pub enum Obstacle {
         /// The host that was asked for.
         host: String,
         /// The kind of the route.
-        kind: Kind,
+        kind: ObjectKind,
         /// The route, as `namespace/name`.
         route: String,
     },
@@ -75,16 +75,20 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
     let by_gateway_api = matches!(planned.route, Route::SetHttp(_));
     let (kind, route) = if by_gateway_api {
         let route = observed.http_route_in(&identity.namespace, &route_name(name));
-        (Kind::HttpRoute, route)
+        (ObjectKind::HttpRoute, route)
     } else {
         let route = observed.virtual_service(identity, &route_name(name));
-        (Kind::VirtualService, route)
+        (ObjectKind::VirtualService, route)
     };
     let of_plan = || {
         let secrets = planned.secrets.iter();
-        let secrets = secrets.map(|secret| (Kind::Secret, observed.secret(&secret.name), secret.owners()));
+        let secrets = secrets.map(|secret| (ObjectKind::Secret, observed.secret(&secret.name), secret.owners()));
         let owners = owners(planned);
-        let model = (Kind::SeldonDeployment, observed.seldon_deployment(name), owners.clone());
+        let model = (
+            ObjectKind::SeldonDeployment,
+            observed.seldon_deployment(name),
+            owners.clone(),
+        );
         [model].into_iter().chain(secrets).chain([(kind, route, owners)])
     };
     let taken = of_plan().find_map(|(kind, object, _)| taken(kind, object?, identity));
@@ -103,16 +107,21 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
 
 /// Whether the name of a planned object is taken. One with our labels is gone on with: it may have been restored from a backup, and an
 /// apply without force takes nothing that another program has set.
-fn taken(kind: Kind, object: &DynamicObject, identity: &Identity) -> Option<Obstacle> {
+fn taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Obstacle> {
     (!identity.labelled(object)).then(|| Obstacle::Foreign {
         kind,
         name: object.name_any(),
-        application: object.labels().get(label::APPLICATION).cloned(),
+        application: object.labels().get(labels::APPLICATION).cloned(),
     })
 }
 
 /// Whether somebody has tied the life of a planned object to something else. What our own manager has applied is replaced by the apply.
-fn attached(kind: Kind, object: &DynamicObject, owners: &[OwnerReference], identity: &Identity) -> Option<Obstacle> {
+fn attached(
+    kind: ObjectKind,
+    object: &DynamicObject,
+    owners: &[OwnerReference],
+    identity: &Identity,
+) -> Option<Obstacle> {
     // Kubernetes' own finalizers are there while an object is being deleted, which is reported by itself.
     if object.metadata.deletion_timestamp.is_some() {
         return None;
@@ -161,7 +170,7 @@ fn http_rival(
     };
     let rival = claims.iter().find(takes).map(|claim| Obstacle::Rival {
         prefix: prefix.to_string(),
-        kind: Kind::HttpRoute,
+        kind: ObjectKind::HttpRoute,
         route: place(claim),
     });
     rival.or_else(|| {
@@ -171,7 +180,7 @@ fn http_rival(
             |claim: &&gateway_api::rival::Claim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
         claims.iter().find(takes).map(|claim| Obstacle::GrpcRival {
             host: host.clone(),
-            kind: Kind::HttpRoute,
+            kind: ObjectKind::HttpRoute,
             route: place(claim),
         })
     })
@@ -195,7 +204,7 @@ fn rival(
         .find(goes_before_us)
         .map(|claim| Obstacle::Rival {
             prefix: model.prefix.to_string(),
-            kind: Kind::VirtualService,
+            kind: ObjectKind::VirtualService,
             route: place(claim),
         });
     let hidden = || {
@@ -228,7 +237,7 @@ fn rival_for_calls(
         .find(|claim| claim.is_nearer(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
         .map(|claim| Obstacle::GrpcRival {
             host: host.clone(),
-            kind: Kind::VirtualService,
+            kind: ObjectKind::VirtualService,
             route: format!("{}/{}", claim.namespace, claim.name),
         })
 }

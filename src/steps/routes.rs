@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
-use super::{Kind, model_of};
+use super::model_of;
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::gateway_api::status::{Acceptance, acceptance};
 use crate::istio::rival::Claim;
+use crate::labels::ObjectKind;
 use crate::observed::{Identity, Observed, claim};
 use crate::ready::is_ready;
 use crate::render::{Plan, PlannedModel, Route, route_name};
@@ -101,12 +102,12 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
 }
 
 /// Whether a route of that kind stays while its model does: until the other one is in its place, where it is not the planned one.
-pub fn stays(kind: Kind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
+pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     match (&planned.route, kind) {
         (Route::Gone, _) => false,
-        (Route::SetHttp(_), Kind::VirtualService) => !is_taken(planned, observed, identity),
+        (Route::SetHttp(_), ObjectKind::VirtualService) => !is_taken(planned, observed, identity),
         // Nobody says of a VirtualService whether it is taken, but it is if its gateway is there.
-        (Route::Set(_), Kind::HttpRoute) => {
+        (Route::Set(_), ObjectKind::HttpRoute) => {
             let gateway = planned.gateway.as_ref();
             let route = route_name(&planned.model.name);
             observed.virtual_service(identity, &route).is_none()

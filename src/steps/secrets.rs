@@ -4,7 +4,8 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::{Delete, Kind, model_of};
+use super::{Delete, model_of};
+use crate::labels::ObjectKind;
 use crate::observed::{Identity, Observed};
 use crate::ready::is_ready;
 use crate::render::secrets::refers_to;
@@ -26,7 +27,7 @@ pub fn idle(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete
         .filter(|object| identity.owns(object) && object.metadata.deletion_timestamp.is_none())
         .map(|object| Delete {
             model: model_of(object),
-            kind: Kind::Secret,
+            kind: ObjectKind::Secret,
             name: object.name_any(),
             uid: object.uid(),
         })

@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
-use super::Kind;
+use crate::labels::ObjectKind;
 use crate::observed::{Identity, Observed};
 use crate::render::{Plan, route_name};
 
@@ -11,7 +11,7 @@ use crate::render::{Plan, route_name};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unmanaged {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
 }
@@ -21,15 +21,15 @@ pub struct Unmanaged {
 pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Unmanaged> {
     let is_named = |kind, name: &str| {
         let of_plan = plan.models.iter().any(|planned| match kind {
-            Kind::Secret => planned.secrets.iter().any(|secret| secret.name == name),
-            Kind::SeldonDeployment => planned.model.name == name,
-            Kind::VirtualService | Kind::HttpRoute => route_name(&planned.model.name) == name,
+            ObjectKind::Secret => planned.secrets.iter().any(|secret| secret.name == name),
+            ObjectKind::SeldonDeployment => planned.model.name == name,
+            ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(&planned.model.name) == name,
         });
         of_plan
             || plan.held.iter().any(|model| match kind {
-                Kind::Secret => false,
-                Kind::SeldonDeployment => model == name,
-                Kind::VirtualService | Kind::HttpRoute => route_name(model) == name,
+                ObjectKind::Secret => false,
+                ObjectKind::SeldonDeployment => model == name,
+                ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(model) == name,
             })
     };
     let of = |kind, object: &DynamicObject| {
@@ -42,9 +42,9 @@ pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<U
     let models = observed.seldon_deployments.iter();
     let secrets = observed.secrets.iter().map(|secret| &secret.0);
     models
-        .filter_map(|object| of(Kind::SeldonDeployment, object))
-        .chain(routes.filter_map(|object| of(Kind::VirtualService, object)))
-        .chain(http_routes.filter_map(|object| of(Kind::HttpRoute, object)))
-        .chain(secrets.filter_map(|object| of(Kind::Secret, object)))
+        .filter_map(|object| of(ObjectKind::SeldonDeployment, object))
+        .chain(routes.filter_map(|object| of(ObjectKind::VirtualService, object)))
+        .chain(http_routes.filter_map(|object| of(ObjectKind::HttpRoute, object)))
+        .chain(secrets.filter_map(|object| of(ObjectKind::Secret, object)))
         .collect()
 }

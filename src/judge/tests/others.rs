@@ -6,8 +6,9 @@ use super::{Scene, gateway_name, has, identity};
 use crate::cluster::{RIGHTS, Refusal};
 use crate::istio::listeners::Listeners;
 use crate::judge::{needs_pods, removal_incomplete};
+use crate::labels;
 use crate::observed::Observed;
-use crate::render::{RelatedGateway, label};
+use crate::render::RelatedGateway;
 
 /// Somebody's VirtualService that is older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
@@ -39,10 +40,10 @@ fn text_of_others_is_no_part_of_a_command() {
     let record = |words: Value, manager: &str| {
         let mut scene = Scene::iris();
         let live = &mut scene.observed.seldon_deployments[0];
-        let owned = json!({"f:metadata": {"f:annotations": {(format!("f:{}", label::SERVES)): {}}}});
+        let owned = json!({"f:metadata": {"f:annotations": {(format!("f:{}", labels::SERVES)): {}}}});
         let entry = json!({"manager": manager, "operation": "Apply", "fieldsV1": owned});
         live.metadata.managed_fields = serde_json::from_value(json!([entry])).unwrap();
-        live.metadata.annotations = Some([(label::SERVES.to_owned(), words.to_string())].into());
+        live.metadata.annotations = Some([(labels::SERVES.to_owned(), words.to_string())].into());
         scene.plan().models.remove(0).last
     };
     let ours = identity().manager();

@@ -10,8 +10,9 @@ use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
 use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, unmanaged, words};
 use crate::juju::HookTools;
+use crate::labels::ObjectKind;
 use crate::render::{Language, Provider, RelatedGateway, Unsaid};
-use crate::steps::{Kind, Obstacle, Unmanaged};
+use crate::steps::{Obstacle, Unmanaged};
 
 fn why(text: &str) -> String {
     text.to_owned()
@@ -137,25 +138,25 @@ pub fn obstacles() -> Vec<Entry> {
     let scene = Scene::iris();
     examples!(Obstacle {
         Obstacle::Foreign { .. } => Obstacle::Foreign {
-            kind: Kind::SeldonDeployment, name: "iris".into(), application: None,
+            kind: ObjectKind::SeldonDeployment, name: "iris".into(), application: None,
         }, "Another name: deploy the charm as another application, or list the model in `models`.";
         Obstacle::Foreign { .. } => Obstacle::Foreign {
-            kind: Kind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
+            kind: ObjectKind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
         }, "";
         Obstacle::ForeignOwner { .. } => Obstacle::ForeignOwner {
-            kind: Kind::SeldonDeployment, name: "iris".into(), owner: "ConfigMap/theirs".into(),
+            kind: ObjectKind::SeldonDeployment, name: "iris".into(), owner: "ConfigMap/theirs".into(),
         }, "What the charm makes belongs to its own StatefulSet, and to nothing else.";
         Obstacle::Finalizer { .. } => Obstacle::Finalizer {
-            kind: Kind::VirtualService, name: "iris-route".into(), finalizer: "example.com/hold".into(),
+            kind: ObjectKind::VirtualService, name: "iris-route".into(), finalizer: "example.com/hold".into(),
         }, "";
         Obstacle::Rival { .. } => Obstacle::Rival {
-            prefix: "/model/iris/".into(), kind: Kind::VirtualService, route: "other/theirs".into(),
+            prefix: "/model/iris/".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
         }, "The older route would win, see [how routes win](routes.md).";
         Obstacle::Rival { .. } => Obstacle::Rival {
-            prefix: "/model/iris/".into(), kind: Kind::HttpRoute, route: "other/theirs".into(),
+            prefix: "/model/iris/".into(), kind: ObjectKind::HttpRoute, route: "other/theirs".into(),
         }, "Behind istio-ingress-k8s it is the longer path that wins.";
         Obstacle::GrpcRival { .. } => Obstacle::GrpcRival {
-            host: "iris.example".into(), kind: Kind::VirtualService, route: "other/theirs".into(),
+            host: "iris.example".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
         }, "";
         Obstacle::Hidden { .. } => Obstacle::Hidden { route: "other/all".into() }, "";
     })
@@ -231,7 +232,7 @@ pub fn refusals() -> Vec<Entry> {
 pub fn removal() -> Vec<Entry> {
     let left = removal_incomplete(&["SeldonDeployment iris".into()]);
     let copy = Unmanaged {
-        kind: Kind::SeldonDeployment,
+        kind: ObjectKind::SeldonDeployment,
         name: "iris-copy".into(),
     };
     vec![

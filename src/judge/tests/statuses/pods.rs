@@ -8,7 +8,8 @@ use crate::config;
 use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
 use crate::judge::tests::stalls::{not_made, wait};
-use crate::render::{PlannedModel, label};
+use crate::labels;
+use crate::render::PlannedModel;
 
 fn options(options: Value) -> config::Config {
     config::parse("iris", options.as_object().unwrap())
@@ -138,13 +139,13 @@ fn canary(answers: bool) -> Scene {
     let planned: PlannedModel = scene.plan().models.remove(0);
     let mut deployment = serde_json::to_value(&scene.observed.deployments[0]).unwrap();
     deployment["metadata"]["name"] = json!("iris-canary-0-iris");
-    deployment["metadata"]["labels"][label::PREDICTOR] = json!("canary");
+    deployment["metadata"]["labels"][labels::PREDICTOR] = json!("canary");
     let hash = if answers {
         "of-an-older-spec"
     } else {
         &planned.predictors[1].hash
     };
-    deployment["metadata"]["annotations"][label::SPEC_HASH] = json!(hash);
+    deployment["metadata"]["annotations"][labels::SPEC_HASH] = json!(hash);
     deployment["status"]["availableReplicas"] = json!(u8::from(answers));
     scene
         .observed
