@@ -22,7 +22,7 @@ use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::{Client, Config, ResourceExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::observed::Identity;
+use crate::identity::Identity;
 use crate::steps::{Apply, Delete};
 
 pub use events::{Deed, reference};

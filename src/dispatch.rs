@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use crate::cluster;
+use crate::identity::Identity;
 use crate::juju::{HookTools, Invocation, Occasion, ToolError};
-use crate::observed::Identity;
 use crate::security::SecurityEvent;
 use crate::{action, reconcile, remove, watch};
 

@@ -16,12 +16,13 @@ use crate::cluster::Refusal;
 use crate::config::Fault;
 use crate::config::value::Scaler;
 use crate::gateway_api::status::{Acceptance, acceptance};
+use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
 use crate::render::history::Words;
-use crate::render::{Plan, PlannedModel, RelatedGateway, Route, route_name};
+use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
 use crate::steps::Steps;
 
 pub use words::{not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};

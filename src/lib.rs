@@ -10,6 +10,7 @@ pub mod config;
 pub mod dispatch;
 pub mod entrance;
 pub mod gateway_api;
+pub mod identity;
 pub mod istio;
 pub mod judge;
 pub mod juju;

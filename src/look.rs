@@ -9,9 +9,10 @@ use tracing::debug;
 use crate::asked::Asked;
 use crate::cluster::{Cluster, Needs, Refusal};
 use crate::dispatch::identity;
+use crate::identity::Identity;
 use crate::judge::{self, Case, Verdict};
 use crate::juju::{Invocation, State, Status};
-use crate::observed::{Identity, Observed};
+use crate::observed::Observed;
 use crate::render::{self, Plan, Route, Site};
 use crate::steps::{self, Steps};
 

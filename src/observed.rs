@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, Object};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::value::GatewayName;
+use crate::identity::Identity;
 use crate::istio::listeners::Listeners;
 use crate::istio::rival::Claim;
 use crate::labels;
@@ -32,61 +33,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Secret").field(&self.0.name_any()).finish()
     }
-}
-
-/// Who asks: the application whose objects are ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The Juju application.
-    pub application: String,
-    /// The UUID of the Juju model.
-    pub model_uuid: String,
-    /// The namespace of the Juju model.
-    pub namespace: String,
-}
-
-impl Identity {
-    /// The field manager of our writes: one application of one Juju model.
-    #[must_use]
-    pub fn manager(&self) -> String {
-        manager(&self.application, &self.model_uuid)
-    }
-
-    /// Selects what carries our labels.
-    #[must_use]
-    pub fn selector(&self) -> String {
-        format!(
-            "{}={},{}={}",
-            labels::APPLICATION,
-            self.application,
-            labels::MODEL_UUID,
-            self.model_uuid
-        )
-    }
-
-    /// Whether an object of our namespace carries our labels. Whoever may write there can set them: enough to go on with an object of
-    /// a planned name, and never enough to delete one.
-    #[must_use]
-    pub fn labelled(&self, object: &DynamicObject) -> bool {
-        let labels = object.labels();
-        object.namespace().as_ref() == Some(&self.namespace)
-            && labels.get(labels::APPLICATION) == Some(&self.application)
-            && labels.get(labels::MODEL_UUID) == Some(&self.model_uuid)
-    }
-
-    /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy that somebody makes has the
-    /// labels alone; who forges the manager too may lose that object, and none of ours.
-    #[must_use]
-    pub fn owns(&self, object: &DynamicObject) -> bool {
-        self.labelled(object) && applied_fields(object, &self.manager()).is_some()
-    }
-}
-
-/// The field manager of an application of one Juju model.
-#[must_use]
-pub fn manager(application: &str, model_uuid: &str) -> String {
-    let short: String = model_uuid.chars().take(8).collect();
-    format!("seldon-model-{application}-{short}")
 }
 
 /// The ports of a predictor's Service.
@@ -218,26 +164,6 @@ impl Observed {
                 && pod.annotations().get(labels::SPEC_HASH) == Some(&predictor.hash)
         })
     }
-}
-
-/// The fields of an object that a field manager has applied (`managedFields[].fieldsV1`), if it has applied any.
-#[must_use]
-pub fn applied_fields<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a Value> {
-    applied(object, manager)?.fields_v1.as_ref().map(|fields| &fields.0)
-}
-
-/// When a field manager last changed an object by an apply, by the API server's clock.
-#[must_use]
-pub fn applied_at(object: &DynamicObject, manager: &str) -> Option<Timestamp> {
-    applied(object, manager)?.time.as_ref().map(|time| time.0)
-}
-
-fn applied<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a ManagedFieldsEntry> {
-    object.metadata.managed_fields.iter().flatten().find(|entry| {
-        entry.manager.as_deref() == Some(manager)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.is_none()
-    })
 }
 
 /// What a VirtualService claims.

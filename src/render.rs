@@ -17,8 +17,9 @@ use serde_json::Value;
 use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
 use crate::gateway_api::HTTPRoute;
+use crate::identity::manager;
 use crate::istio::VirtualService;
-use crate::observed::{Observed, manager};
+use crate::observed::Observed;
 pub use gateway::{Language, Provider, RelatedGateway};
 use history::Words;
 pub use http_route::Unsaid;
@@ -214,11 +215,4 @@ pub fn asks_metrics_v2(model: &Model) -> bool {
         let by = server.autoscale.as_ref().map(|autoscale| &autoscale.by);
         matches!(by, Some(Scaler::Load { metrics, .. }) if !metrics.is_empty())
     })
-}
-
-/// The name of a model's VirtualService, and of its HTTPRoute. Not the model's own: Seldon takes that for a route of its own, and deletes
-/// what it did not make (operator v1.17.1, `controllers/cleaners.go`).
-#[must_use]
-pub fn route_name(model: &str) -> String {
-    format!("{model}-route")
 }

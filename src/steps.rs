@@ -15,10 +15,11 @@ use kube::api::DynamicObject;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::identity::{Identity, route_name};
 use crate::labels::{self, ObjectKind};
-use crate::observed::{Identity, Observed};
+use crate::observed::Observed;
 use crate::render::history;
-use crate::render::{Plan, PlannedModel, Route, route_name};
+use crate::render::{Plan, PlannedModel, Route};
 pub use obstacle::Obstacle;
 pub use routes::{has_catch_all, is_planned, is_unheard};
 pub use secrets::unseen;

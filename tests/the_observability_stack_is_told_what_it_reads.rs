@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use seldon_model::identity::Identity;
 use seldon_model::juju::{Invocation, Occasion};
 use seldon_model::observability::{alerts, dashboard, metrics};
-use seldon_model::observed::{Identity, Observed};
+use seldon_model::observed::Observed;
 use seldon_model::render::plan;
 use serde_json::{Value, json};
 

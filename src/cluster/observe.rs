@@ -14,10 +14,11 @@ use super::{Cluster, Needs, Refusal};
 use crate::config::manifest;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
+use crate::identity::route_name;
 use crate::istio::ports;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
-use crate::render::{Language, route_name};
+use crate::render::Language;
 use crate::seldon::DEFAULT_GRPC_PORT;
 
 impl Cluster {

@@ -73,7 +73,7 @@ pub enum Refusal {
     /// Another field manager owns what we want to set.
     #[error("{} of {object} is managed by {manager}", fields.join(", "))]
     Conflict {
-        /// ObjectKind and name.
+        /// Kind and name.
         object: String,
         /// Who owns it.
         manager: String,
@@ -94,7 +94,7 @@ pub enum Refusal {
     /// A webhook or the schema says no.
     #[error("{object} is refused: {why}")]
     Invalid {
-        /// ObjectKind and name.
+        /// Kind and name.
         object: String,
         /// Why.
         why: String,

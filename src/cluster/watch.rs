@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::rights::{GATEWAY_API, ISTIO, SELDON};
 use super::{Refusal, configuration, refusal};
-use crate::observed::Identity;
+use crate::identity::Identity;
 
 /// How soon a watch is begun again that could not be, at first.
 const SOON: Duration = Duration::from_millis(500);

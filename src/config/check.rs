@@ -7,7 +7,7 @@ use super::layer::Layers;
 use super::manifest::Manifest;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet, nearest_host};
 use super::{Config, Server, Source};
-use crate::render::route_name;
+use crate::identity::route_name;
 use crate::seldon::PREDICTOR;
 
 /// Longest name of a model, in characters. Seldon makes the label key `seldon-app-svc-<model>` of it (operator

@@ -4,11 +4,12 @@ use kube::ResourceExt as _;
 
 use super::{Case, no_route, not_ready, not_scaled, reason, stalled, words};
 use crate::entrance::{Entrance, Service};
+use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
 use crate::observed::Deployment;
 use crate::ready;
-use crate::render::{PlannedModel, Route, route_name};
+use crate::render::{PlannedModel, Route};
 use crate::shell::command;
 
 /// One link.

@@ -7,7 +7,8 @@ use kube::ResourceExt as _;
 
 use super::{Case, words};
 use crate::config::Model;
-use crate::observed::{Deployment, applied_at};
+use crate::identity::applied_at;
+use crate::observed::Deployment;
 use crate::ready;
 use crate::render::{PlannedModel, PlannedPredictor};
 use crate::shell::{command, juju_config};

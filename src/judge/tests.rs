@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::value::GatewayName;
 use crate::config::{self, Config};
+use crate::identity::Identity;
 use crate::labels;
-use crate::observed::Identity;
 use crate::render::{Language, Provider, Route, Site, plan};
 use crate::steps;
 

@@ -16,9 +16,10 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{Bag, CHARM, alerts};
+use crate::identity::Identity;
 use crate::juju::Invocation;
 use crate::labels;
-use crate::observed::{Identity, Observed, Pod};
+use crate::observed::{Observed, Pod};
 use crate::seldon::read::Spec;
 
 /// Where metrics are on an executor and on a container of a graph, unless Seldon's operator is told otherwise

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::PlannedModel;
 use crate::config::WORDS;
+use crate::identity::applied_fields;
 use crate::labels;
-use crate::observed::{Observed, applied_fields};
+use crate::observed::Observed;
 use crate::ready;
 
 /// Words by name, as they were set.

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::objects::metadata;
 use super::traffic::{Share, Traffic};
-use super::{PlannedModel, Route, Site, route_name};
+use super::{PlannedModel, Route, Site};
 use crate::config::Model;
 use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
+use crate::identity::route_name;
 use crate::istio::{
     Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
     VirtualService, VirtualServiceSpec, authority,

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{Language, PlannedModel, PlannedPredictor, Site, route_name};
+use super::{Language, PlannedModel, PlannedPredictor, Site};
 use crate::config::Model;
 use crate::gateway_api;
+use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
 use crate::ready;
 use crate::seldon::CANARY;

@@ -3,12 +3,11 @@
 //! Server-side apply would find out, but it is a write. Instead the live object is compared with ours, and what the
 //! API server keeps of field ownership (`metadata.managedFields`) with what we would own.
 
+use crate::identity::applied_fields;
 use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
-
-use crate::observed::applied_fields;
 
 /// The first difference, as a path for the log; `None` when an apply would change nothing.
 pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {

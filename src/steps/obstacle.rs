@@ -9,10 +9,11 @@ use serde_json::json;
 use super::routes::Claims;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
+use crate::identity::{Identity, applied_fields, route_name};
 use crate::istio::rival::Claim;
 use crate::labels::{self, ObjectKind};
-use crate::observed::{Identity, Observed, applied_fields, claim};
-use crate::render::{PlannedModel, Route, route_name};
+use crate::observed::{Observed, claim};
+use crate::render::{PlannedModel, Route};
 
 /// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,11 +10,12 @@ use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::gateway_api::status::{Acceptance, acceptance};
+use crate::identity::{Identity, route_name};
 use crate::istio::rival::Claim;
 use crate::labels::ObjectKind;
-use crate::observed::{Identity, Observed, claim};
+use crate::observed::{Observed, claim};
 use crate::ready::is_ready;
-use crate::render::{Plan, PlannedModel, Route, route_name};
+use crate::render::{Plan, PlannedModel, Route};
 
 /// What routes claim that stay beside the planned ones.
 pub struct Claims {

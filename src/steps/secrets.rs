@@ -5,8 +5,9 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::{Delete, model_of};
+use crate::identity::Identity;
 use crate::labels::ObjectKind;
-use crate::observed::{Identity, Observed};
+use crate::observed::Observed;
 use crate::ready::is_ready;
 use crate::render::secrets::refers_to;
 use crate::render::{Plan, PlannedModel};

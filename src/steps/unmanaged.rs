@@ -3,9 +3,10 @@
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
+use crate::identity::{Identity, route_name};
 use crate::labels::ObjectKind;
-use crate::observed::{Identity, Observed};
-use crate::render::{Plan, route_name};
+use crate::observed::Observed;
+use crate::render::Plan;
 
 /// An object that carries our labels and was not applied by us: a copy that somebody made, or one restored from a backup. It is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
