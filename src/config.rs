@@ -38,6 +38,7 @@ use value::{
     PodFields, Prefix, Protocol, PullPolicy, Resources, Rule, Tracing,
 };
 pub(crate) use words::WORDS;
+pub(crate) use yaml::yaml;
 
 /// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
 const LONGEST_OPTION: usize = 256 * 1024;

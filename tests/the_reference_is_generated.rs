@@ -72,7 +72,7 @@ fn reference() -> String {
                 text,
                 "\n- **`{}`** ({}): {said}\n",
                 parameter.as_str().unwrap(),
-                value["type"].as_str().unwrap()
+                types(&value["type"])
             )
             .unwrap();
         }
@@ -85,6 +85,16 @@ fn reference() -> String {
         }
     }
     text
+}
+
+/// The types of a parameter, that of its value as such first.
+fn types(kinds: &Value) -> String {
+    let Value::Sequence(kinds) = kinds else {
+        return kinds.as_str().unwrap().to_owned();
+    };
+    let mut kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();
+    kinds.sort_by_key(|kind| *kind == "string");
+    kinds.join(" or ")
 }
 
 fn relation(name: &str, role: &str, endpoint: &Value) -> String {

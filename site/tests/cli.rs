@@ -123,6 +123,19 @@ fn a_site_is_deployed_to_configured_and_taken_down() {
     user.is_told(&["status"]);
 }
 
+fn parameters_go_the_ways_of_juju(user: &User) {
+    let error = user.is_told(&["run", "press/0", "count", "from={a: 1}"]);
+    assert_eq!(error, "ERROR json: unsupported type: map[interface {}]interface {}\n");
+    let error = user.is_told(&["run", "press/0", "count", "--string-args", "from=4"]);
+    assert!(
+        error.contains("(root).from : must be of type integer, given \"4\""),
+        "{error}"
+    );
+    std::fs::write(user.scratch.path().join("count.yaml"), "from: 7").unwrap();
+    let result = user.reads(&["run", "press/0", "count", "--params", "count.yaml"]);
+    assert_eq!(result.trim_end(), "pages: '7'");
+}
+
 fn a_day_at_the_site(user: &User) {
     let press = |user: &User| user.status()["applications"]["press"].clone();
     let message = |user: &User| press(user)["units"]["press/0"]["workload-status"]["message"].clone();
@@ -182,6 +195,7 @@ fn a_day_at_the_site(user: &User) {
         "Running operation 3 with 1 task\n  - task 4 on unit-press-0\n\nWaiting for task 4...\n"
     );
     assert!(user.is_told(&["run", "press/0", "dance"]).contains("count"));
+    parameters_go_the_ways_of_juju(user);
     assert!(user.is_told(&["trust", "press"]).contains("--scope=cluster"));
     user.reads(&["trust", "press", "--scope=cluster"]);
     user.reads(&["scale-application", "press", "2"]);

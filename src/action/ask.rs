@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, example_of_map};
 use super::protocol::Speech;
 use super::request::{Target, post};
 use super::{Call, Failure, Results, chosen, refused};
@@ -27,9 +27,9 @@ const DEFAULT_TIMEOUT: u32 = 10;
 pub async fn predict(call: &Call<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let data = parameters.map("data")?;
-    let data = data.ok_or_else(|| "data is missing: data='{…}', as the model's protocol has it".to_owned())?;
+    let data = data.ok_or_else(|| format!("data is missing; {}", example_of_map("data")))?;
     let path = |speech: &Speech, _: &Model| Ok(speech.predictions());
-    ask(call, &parameters, data, path).await
+    ask(call, &parameters, &data, path).await
 }
 
 /// Tells a model what an answer was worth.
@@ -38,14 +38,14 @@ pub async fn feedback(call: &Call<'_>) -> Result<Results, Failure> {
     let mut data = Map::new();
     for name in ["request", "response", "truth"] {
         if let Some(map) = parameters.map(name)? {
-            data.insert(name.to_owned(), Value::Object(map.clone()));
+            data.insert(name.to_owned(), Value::Object(map));
         }
     }
     if let Some(reward) = parameters.number("reward")? {
         data.insert("reward".to_owned(), Value::from(reward));
     }
     if !data.contains_key("reward") && !data.contains_key("truth") {
-        let why = "say what the answer was worth, reward=1.0, or what would have been right, truth='{…}'";
+        let why = "say what the answer was worth, reward=1.0, or what would have been right, --string-args truth='{…}'";
         return Err(why.to_owned().into());
     }
     let path = |speech: &Speech, model: &Model| {

@@ -1,9 +1,13 @@
-//! The parameters of an action, as `actions.yaml` declares them. Juju has looked at their types already; who runs an action otherwise
-//! is told so too.
+//! The parameters of an action, as `actions.yaml` declares them. Juju checks their types, but every one may arrive as text: with
+//! `--string-args` all do (juju/juju, cmd/juju/action/run.go), and Juju 4 stores all as text (domain/operation/state/start.go). So text
+//! is read as what it stands for, and bounds are checked here: a schema's hold for numbers only.
 
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
+use serde_yaml::Value as Yaml;
+
+use crate::config::yaml;
 
 /// The parameters that were given, and those that Juju filled in.
 pub struct Parameters(Map<String, Value>);
@@ -13,83 +17,103 @@ impl Parameters {
         Self(given)
     }
 
+    /// The value of a parameter; empty text is as good as none.
     fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        let is_blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
+        self.0.get(name).filter(|value| !value.is_null() && !is_blank(value))
     }
 
+    /// A value, or which rule it breaks and what to type.
     fn read<'a, T>(
         &'a self,
         name: &str,
         kind: &str,
+        example: &str,
         read: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<Option<T>, String> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
         let found = read(value);
-        found.map(Some).ok_or_else(|| format!("{name} must be {kind}"))
+        found
+            .map(Some)
+            .ok_or_else(|| format!("{name} must be {kind}, such as {name}={example}"))
     }
 
-    /// A text; an empty one says nothing.
+    /// A text.
     pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
-        let text = self.read(name, "text", Value::as_str)?;
-        Ok(text.filter(|text| !text.is_empty()))
+        self.read(name, "text", "iris", Value::as_str)
     }
 
-    /// True or false; false where it was not said.
+    /// True or false; false where it is not given.
     pub fn flag(&self, name: &str) -> Result<bool, String> {
-        Ok(self.read(name, "true or false", Value::as_bool)?.unwrap_or_default())
+        let read = |value: &Value| match value {
+            Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+            value => value.as_bool(),
+        };
+        Ok(self.read(name, "true or false", "true", read)?.unwrap_or_default())
     }
 
     /// A number.
     pub fn number(&self, name: &str) -> Result<Option<f64>, String> {
-        self.read(name, "a number", Value::as_f64)
+        let read = |value: &Value| match value {
+            Value::String(text) => text.trim().parse().ok(),
+            value => value.as_f64(),
+        };
+        // JSON has neither infinity nor NaN, both of which Rust reads.
+        self.read(name, "a number", "1.0", |value| {
+            read(value).filter(|number: &f64| number.is_finite())
+        })
     }
 
     /// A whole number within a range.
     pub fn whole(&self, name: &str, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
         let kind = format!("a whole number from {} to {}", range.start(), range.end());
-        self.read(name, &kind, |value| {
-            let number = u32::try_from(value.as_u64()?).ok()?;
+        let example = range.end().to_string();
+        self.read(name, &kind, &example, |value| {
+            let number = match value {
+                Value::String(text) => text.trim().parse().ok()?,
+                value => u32::try_from(value.as_u64()?).ok()?,
+            };
             range.contains(&number).then_some(number)
         })
     }
 
-    /// A map.
-    pub fn map(&self, name: &str) -> Result<Option<&Map<String, Value>>, String> {
-        self.read(name, "a map, in YAML or JSON", Value::as_object)
+    /// A map: as such, or as text in JSON or YAML.
+    pub fn map(&self, name: &str) -> Result<Option<Map<String, Value>>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(map.clone())),
+            Some(Value::String(text)) => read_map(text)
+                .map(Some)
+                .map_err(|rule| format!("{name} {rule}; {}", example_of_map(name))),
+            Some(_) => Err(format!("{name} {NOT_A_MAP}; {}", example_of_map(name))),
+        }
+    }
+}
+
+const NOT_A_MAP: &str = "must be a map in JSON or YAML";
+
+/// What to type for a map: no client of Juju sends one that is typed without `--string-args`.
+pub fn example_of_map(name: &str) -> String {
+    format!("type --string-args {name}='{{…}}'")
+}
+
+/// Reads a map, or says which rule the text breaks. Never repeats the text, which may hold what is confidential.
+fn read_map(text: &str) -> Result<Map<String, Value>, String> {
+    // First as JSON alone: it may be longer than YAML is read, and indented by tabs.
+    if let Ok(Value::Object(map)) = serde_json::from_str(text) {
+        return Ok(map);
+    }
+    let yaml = yaml(text).map_err(|rule| rule.rule)?;
+    if !matches!(yaml, Yaml::Mapping(_)) {
+        return Err(NOT_A_MAP.to_owned());
+    }
+    match serde_json::to_value(yaml) {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Err("has a key that is not text".to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn parameters(given: &Value) -> Parameters {
-        Parameters::new(given.as_object().unwrap().clone())
-    }
-
-    #[test]
-    fn what_is_not_of_its_form_is_named_with_its_rule() {
-        let wrong = parameters(&json!({"model": 1, "direct": "yes", "timeout": 61, "data": "x", "reward": "1"}));
-        assert_eq!(wrong.text("model"), Err("model must be text".to_owned()));
-        assert_eq!(wrong.flag("direct"), Err("direct must be true or false".to_owned()));
-        assert_eq!(
-            wrong.whole("timeout", &(1..=60)),
-            Err("timeout must be a whole number from 1 to 60".to_owned())
-        );
-        assert_eq!(wrong.number("reward"), Err("reward must be a number".to_owned()));
-        assert_eq!(wrong.map("data"), Err("data must be a map, in YAML or JSON".to_owned()));
-    }
-
-    #[test]
-    fn what_was_not_given_says_nothing() {
-        let none = parameters(&json!({"model": "", "timeout": null}));
-        assert_eq!(none.text("model"), Ok(None));
-        assert_eq!(none.flag("direct"), Ok(false));
-        assert_eq!(none.whole("timeout", &(1..=60)), Ok(None));
-        assert_eq!(none.number("reward"), Ok(None));
-        assert_eq!(none.map("data"), Ok(None));
-    }
-}
+mod tests;

@@ -50,7 +50,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let mut options = call.tools.config()?;
     if let Some(changes) = parameters.map("config")? {
-        options = propose(&options, changes)?;
+        options = propose(&options, &changes)?;
     }
     let asked = Asked::read_with(call.tools, call.invocation, options)?;
     let mut look = call.look(&asked).await?;

@@ -223,38 +223,3 @@ fn without_a_gateway_or_with_a_faulty_option_it_says_so() {
         &["option models"],
     );
 }
-
-#[test]
-fn juju_refuses_parameters_that_are_of_no_form_and_so_does_the_charm() {
-    let mut live = Live::new("formless");
-    for (parameters, why) in [
-        (json!({}), "\"data\" property is missing and required"),
-        (json!({"data": "x"}), "(root).data : must be of type object"),
-        (
-            json!({"data": {}, "timeout": 61}),
-            "(root).timeout : must be less than or equal to 60",
-        ),
-        (
-            json!({"data": {}, "timeout": 1.5}),
-            "(root).timeout : must be of type integer",
-        ),
-        (
-            json!({"data": {}, "direct": "yes"}),
-            "(root).direct : must be of type boolean",
-        ),
-        (json!({"data": {}, "file": "x"}), "additional property \"file\""),
-    ] {
-        has(&live.act("predict", &parameters).unwrap_err(), &[why]);
-    }
-    for (parameters, why) in [
-        (json!({}), "data is missing"),
-        (
-            json!({"data": {}, "timeout": 61}),
-            "timeout must be a whole number from 1 to 60",
-        ),
-    ] {
-        let given = parameters.as_object().unwrap().clone().into_iter().collect();
-        let run = live.hook(site::agent::Hook::action("predict", given));
-        has(&run.action.unwrap().message, &[why]);
-    }
-}

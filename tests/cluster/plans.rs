@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use site::agent::Hook;
 use site::juju::Charm;
 
 use crate::fixture::{Live, audit_addresses, takes};
@@ -97,7 +96,7 @@ fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
 }
 
 #[test]
-fn what_is_no_option_or_of_no_form_is_refused_with_what_is_meant() {
+fn what_is_no_option_is_refused_with_what_is_meant() {
     let mut live = Live::new("unplanned");
     let why = act(&mut live, "plan", &json!({"config": {"immage": "x"}})).unwrap_err();
     has(
@@ -106,17 +105,6 @@ fn what_is_no_option_or_of_no_form_is_refused_with_what_is_meant() {
     );
     let why = act(&mut live, "plan", &json!({"model": "wine"})).unwrap_err();
     has(&why, &["say which model: model=<one of iris>"]);
-    // Juju looks at types before the charm runs.
-    let mut refuses = |parameters: Value| live.act("plan", &parameters).unwrap_err();
-    has(
-        &refuses(json!({"config": "x"})),
-        &["(root).config : must be of type object"],
-    );
-    has(&refuses(json!({"confg": {}})), &["additional property", "confg"]);
-    // Whoever asks the charm itself is told too.
-    let parameters = [("config".to_owned(), json!("x"))].into();
-    let run = live.hook(Hook::action("plan", parameters));
-    assert_eq!(run.action.unwrap().message, "config must be a map, in YAML or JSON");
 }
 
 #[test]

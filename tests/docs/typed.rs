@@ -105,6 +105,40 @@ fn what_no_site_can_run_is_listed_with_the_reason() {
     }
 }
 
+/// No Juju sends a map that is typed as one.
+#[test]
+fn maps_of_actions_are_typed_as_text() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/actions.yaml")).unwrap();
+    let actions: Value = serde_yaml::from_str(&text).unwrap();
+    let takes_map = |action: &Value, word: &str| {
+        let name = word.split('=').next().unwrap_or_default();
+        let kinds = action["params"][name]["type"].as_array();
+        word.contains('=') && kinds.is_some_and(|kinds| kinds.contains(&Value::from("object")))
+    };
+    let mut found = 0;
+    for path in pages() {
+        for block in blocks(&page(&path)) {
+            for line in &block.lines {
+                let Some((_, typed)) = line.split_once("juju run") else {
+                    continue;
+                };
+                let words: Vec<&str> = typed.split_whitespace().collect();
+                let mut acts = words.iter().filter_map(|word| actions.get(*word));
+                let Some(action) = acts
+                    .next()
+                    .filter(|action| words.iter().any(|word| takes_map(action, word)))
+                else {
+                    continue;
+                };
+                let is_text = words.contains(&"--string-args");
+                assert!(is_text, "{path}: {line}: {} needs --string-args", action["description"]);
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 3, "only {found} lines");
+}
+
 #[test]
 fn what_the_pages_have_their_readers_type_works() {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", std::process::id()));

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use site::agent::{ActionResult, Agent, Fault, Hook, HookRun};
-use site::juju::{Charm, World};
+use site::juju::{Charm, Given, World};
 
 /// The charm as application `iris` with one unit, related to an istio-pilot that has named its gateway.
 pub struct Edge {
@@ -92,13 +92,32 @@ impl Edge {
         run
     }
 
-    /// Runs an action on `iris/0` as `juju run` does, which looks at its parameters first. They are a map.
+    /// Runs an action on `iris/0` as `juju run --string-args` does, with a map of parameters. What is not text is typed as JSON.
     ///
     /// # Errors
     /// What Juju says of parameters that do not fit.
     pub fn act(&mut self, action: &str, parameters: &Value) -> Result<ActionResult, String> {
-        let given = parameters.as_object().unwrap().clone().into_iter().collect();
-        let run = self.agent.run_action(&mut self.world, "iris/0", action, given);
+        let typed = |(name, value): (&String, &Value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            value => format!("{name}={value}"),
+        };
+        let pairs: Vec<String> = parameters.as_object().unwrap().iter().map(typed).collect();
+        let given = Given {
+            pairs: &pairs,
+            as_text: true,
+            file: None,
+        };
+        self.act_given(action, given)
+    }
+
+    /// The same with parameters in any form.
+    ///
+    /// # Errors
+    /// As [`Edge::act`].
+    pub fn act_given(&mut self, action: &str, given: Given<'_>) -> Result<ActionResult, String> {
+        let run = given
+            .parameters()
+            .and_then(|given| self.agent.run_action(&mut self.world, "iris/0", action, given));
         let run = run.map_err(|error| format!("{error:#}"))?;
         assert_eq!(run.exit, 0, "{run:#?}");
         assert_eq!(run.calls_of("status-set").count(), 0, "an action changes no status");

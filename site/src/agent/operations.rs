@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::hook::Hook;
 use super::{Agent, HookRun, resolver};
-use crate::juju::{ActionSpec, AgentState, Life, World, application_of};
+use crate::juju::{AgentState, Life, World, application_of};
 
 impl Agent {
     /// Wakes every unit until none has anything to do, as Juju does by itself. Units in error try again once.
@@ -71,7 +71,7 @@ impl Agent {
                 known.join(", ")
             )
         })?;
-        let params = with_defaults(spec, params)?;
+        let params = spec.accept(name, &world.version, params)?;
         // Operations and their tasks are numbered together, and this operation has one.
         world.next_task += 2;
         let hook = Hook::Action {
@@ -233,70 +233,4 @@ fn number(unit: &str) -> u32 {
         .next()
         .and_then(|number| number.parse().ok())
         .unwrap_or_default()
-}
-
-/// What a schema says of values of the right type.
-fn within_bounds(name: &str, value: &Value, schema: &Value) -> Result<()> {
-    let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
-    if let Some(number) = value.as_f64() {
-        let (least, most) = (bound("minimum"), bound("maximum"));
-        if let Some(least) = least.filter(|least| number < *least) {
-            bail!("validation failed: (root).{name} : must be greater than or equal to {least}, given {value}");
-        }
-        if let Some(most) = most.filter(|most| number > *most) {
-            bail!("validation failed: (root).{name} : must be less than or equal to {most}, given {value}");
-        }
-    }
-    if let Some(all) = schema.get("enum").and_then(Value::as_array) {
-        ensure!(
-            all.contains(value),
-            "validation failed: (root).{name} : must match one of the enum values {}, given {value}",
-            Value::from(all.clone())
-        );
-    }
-    Ok(())
-}
-
-/// Parameters with the defaults of the schema; refuses what the schema's plain rules refuse (type, enum, minimum, maximum,
-/// required, additionalProperties). Other JSON Schema keywords are not looked at.
-fn with_defaults(spec: &ActionSpec, given: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>> {
-    for (name, value) in &given {
-        let Some(schema) = spec.params.get(name) else {
-            ensure!(
-                spec.additional_properties != Some(false),
-                "validation failed: (root) : additional property {name:?} is not allowed"
-            );
-            continue;
-        };
-        let fits = match schema.get("type").and_then(Value::as_str) {
-            Some("string") => value.is_string(),
-            Some("integer") => value.is_i64(),
-            Some("number") => value.is_number(),
-            Some("boolean") => value.is_boolean(),
-            Some("array") => value.is_array(),
-            Some("object") => value.is_object(),
-            _ => true,
-        };
-        if !fits {
-            let kind = schema.get("type").cloned().unwrap_or_default();
-            bail!(
-                "validation failed: (root).{name} : must be of type {}, given {value}",
-                kind.as_str().unwrap_or_default()
-            );
-        }
-        within_bounds(name, value, schema)?;
-    }
-    for name in &spec.required {
-        ensure!(
-            given.contains_key(name),
-            "validation failed: (root) : {name:?} property is missing and required"
-        );
-    }
-    let defaults = spec.params.iter().filter_map(|(name, schema)| {
-        let default = schema.get("default")?;
-        Some((name.clone(), default.clone()))
-    });
-    let mut params: BTreeMap<String, Value> = defaults.collect();
-    params.extend(given);
-    Ok(params)
 }

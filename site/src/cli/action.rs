@@ -2,25 +2,15 @@
 
 use std::process::ExitCode;
 
+use ::site::juju::Given;
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 
 use super::site::Site;
 use super::tell;
 
 /// Runs an action and prints what comes of it as Juju 3 does (juju/juju, cmd/juju/action/common.go); 1 where the action failed.
-pub fn run(site: &mut Site, unit: &str, action: &str, params: &[String]) -> Result<ExitCode> {
-    let params = params
-        .iter()
-        .map(|pair| {
-            let (name, text) = pair
-                .split_once('=')
-                .with_context(|| format!("argument {pair:?} must be of the form key=value"))?;
-            let value: Value =
-                serde_yaml::from_str(text).with_context(|| format!("the value of {name:?} is no YAML"))?;
-            Ok((name.to_owned(), value))
-        })
-        .collect::<Result<_>>()?;
+pub fn run(site: &mut Site, unit: &str, action: &str, given: Given<'_>) -> Result<ExitCode> {
+    let params = given.parameters()?;
     let mut ended = None;
     site.hooks(|agent, world| {
         let run = agent.run_action(world, unit, action, params)?;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use ::site::bundle::Bundle;
 use ::site::hooktool::{PROTOCOL, PROTOCOL_QUESTION};
-use ::site::juju::{Life, Version};
+use ::site::juju::{Given, Life, Version};
 use ::site::node::{LEAD, lead};
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -90,8 +90,14 @@ enum Command {
     Run {
         unit: String,
         action: String,
-        /// `name=value`, the value as YAML
-        params: Vec<String>,
+        /// `name=value`, the value as YAML; `name.key=value` makes a map
+        pairs: Vec<String>,
+        /// Take values as the text that they are
+        #[arg(long)]
+        string_args: bool,
+        /// A YAML file of parameters
+        #[arg(long, value_name = "FILE")]
+        params: Option<PathBuf>,
     },
     /// Relate two applications
     #[command(visible_alias = "relate")]
@@ -294,7 +300,21 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             StatusFormat::Json => println!("{}", status::tree(&site.world)),
             StatusFormat::Yaml => print!("{}", serde_yaml::to_string(&status::tree(&site.world))?),
         },
-        Command::Run { unit, action, params } => return action::run(site, &unit, &action, &params),
+        Command::Run {
+            unit,
+            action,
+            pairs,
+            string_args,
+            params,
+        } => {
+            let file = params.map(std::fs::read_to_string).transpose()?;
+            let given = Given {
+                pairs: &pairs,
+                as_text: string_args,
+                file: file.as_deref(),
+            };
+            return action::run(site, &unit, &action, given);
+        }
         Command::Integrate { first, second } => {
             site.world.integrate(&first, &second)?;
             site.settle()?;
