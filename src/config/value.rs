@@ -1,5 +1,6 @@
 //! The values of options: parsed here once, sound from then on.
 
+mod header_format;
 mod headers;
 pub(crate) mod kubernetes;
 mod pod;
@@ -14,6 +15,7 @@ use std::ops::RangeInclusive;
 
 use serde_yaml::Value;
 
+pub use header_format::COMMANDS as HEADER_COMMANDS;
 pub(crate) use headers::headers;
 pub use headers::{HeaderChanges, Headers};
 pub use pod::{Amounts, Parameter, PullPolicy, Resources};

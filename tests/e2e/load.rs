@@ -112,6 +112,12 @@ pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
     ask_with(&client(), Connection::New, url, body, headers)
 }
 
+/// The header of that name of an answer.
+pub fn header(url: &str, body: &str, name: &str) -> Option<String> {
+    let answer = client().post(url).content_type("application/json").send(body).ok()?;
+    Some(answer.headers().get(name)?.to_str().ok()?.to_owned())
+}
+
 /// What is at an address.
 pub fn get(url: &str) -> Answer {
     answered(Instant::now(), Connection::New, client().get(url).call())

@@ -101,7 +101,8 @@ fn main() -> ExitCode {
             what_istiod_says_of_a_route_that_it_does_not_take_is_told;
         many:
             ten_models_share_a_port_and_one_leaves_without_harm,
-            a_taken_prefix_blocks_the_second_and_harms_nobody;
+            a_taken_prefix_blocks_the_second_and_harms_nobody,
+            headers_of_one_model_never_freeze_the_routes_of_all;
         observability:
             every_panel_of_the_dashboard_shows_what_the_models_do;
         owning:

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use seldon_model::config::value::HEADER_COMMANDS;
+
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
-use crate::load::{Load, ask, none_failed};
+use crate::load::{Load, ask, header, none_failed};
 use crate::support::has;
 
 pub fn ten_models_share_a_port_and_one_leaves_without_harm() {
@@ -68,4 +70,43 @@ pub fn a_taken_prefix_blocks_the_second_and_harms_nobody() {
     none_failed(&answers, 50.0);
     assert!(answers.iter().all(|answer| answer.version() == "1"));
     assert_eq!(second.predict().version(), "2");
+}
+
+/// Envoy rejects the routes of all models for one value that it cannot read.
+pub fn headers_of_one_model_never_freeze_the_routes_of_all() {
+    let mut model = Model::serving("formats");
+    let with_arguments = [
+        "REQ(:authority)",
+        "REQ(x-a)",
+        "START_TIME(%Y-%m-%dT%H:%M:%S)",
+        "PER_REQUEST_STATE(a.b)",
+        "UPSTREAM_METADATA([\"istio\", \"workload\"])",
+    ];
+    let commands = HEADER_COMMANDS.iter().chain(&with_arguments).enumerate();
+    let all: Vec<String> = commands
+        .map(|(at, command)| format!("x-{at}: '%{command}%'"))
+        .collect();
+    let all = all.join(", ");
+    let headers = format!("{{request: {{set: {{{all}}}}}, response: {{set: {{{all}}}, add: {{x-load: 90%%}}}}}}");
+    let says = model.configure(&[("headers", &headers)]);
+    assert!(says.starts_with("active: "), "{says}");
+    let url = model.predictions("formats");
+    until(SOON, "the gateway sets the headers", || {
+        match header(&url, FLOWER, "x-load").as_deref() {
+            Some("90%") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let says = model.configure(&[("headers", "{response: {set: {x-load: a%20b%20c}}}")]);
+    has(&says, &["blocked: option headers: response.set: x-load: \"%20b%\""]);
+    // What comes after it reaches the gateway all the same.
+    let mut second = Model::serving("unfrozen");
+    second.configure(&[("prefix", "/model/thawed/")]);
+    until(SOON, "a route changes", || {
+        match ask(&second.predictions("thawed"), FLOWER).status {
+            200 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    });
+    assert_eq!(model.predict().status, 200);
 }

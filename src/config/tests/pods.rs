@@ -343,8 +343,64 @@ fn headers_are_changed_by_name() {
             "{response: {remove: cookie}}",
             "response.remove: must be a list of names",
         ),
+        (
+            "{request: {set: {x-a: a%20b%20c}}}",
+            "request.set: x-a: \"%20b%\" is not a command that every Envoy knows; write %% for %",
+        ),
+        (
+            "{request: {add: {x-a: 100%}}}",
+            "request.add: x-a: \"%\" is not a command",
+        ),
+        (
+            "{response: {set: {x-a: '%REQ%'}}}",
+            "response.set: x-a: \"%REQ%\" is not",
+        ),
+        (
+            "{response: {add: {x-a: '%A'}}}",
+            "response.add: x-a: \"%A\" is not a command",
+        ),
     ] {
         let found = fault_of(json!({"headers": text}));
         assert!(found.contains(rule), "{text}: {found}");
     }
+}
+
+#[test]
+fn headers_are_no_more_and_no_longer_than_envoy_takes() {
+    let headers = |set: usize, add: usize, name: usize, value: usize| {
+        let many = |count: usize, first: &str| -> String {
+            let names = (1..count).map(|n| format!("{first}{n}: x, "));
+            names.collect::<String>() + &format!("{}: {}", "n".repeat(name), "v".repeat(value))
+        };
+        let text = format!(
+            "{{request: {{set: {{{}}}, add: {{{}}}}}}}",
+            many(set, "s"),
+            many(add, "a")
+        );
+        parsed(json!({"image": "iris:1", "headers": text}))
+    };
+    assert_eq!(headers(500, 500, 256, 16384).faults, []);
+    for (config, rule) in [
+        (headers(500, 501, 1, 1), "request sets and adds over 1000 headers"),
+        (
+            headers(1, 1, 257, 1),
+            "the name nnnnnnnnnnnnnnnnnnnnnnnn… has over 256 bytes",
+        ),
+        (headers(1, 1, 1, 16385), "the value of n has over 16384 bytes"),
+    ] {
+        let found = config.faults[0].to_string();
+        assert!(found.contains(rule), "{found}");
+    }
+}
+
+#[test]
+fn envoy_commands_and_percent_signs_stay_in_headers() {
+    let config = parsed(json!({
+        "image": "iris:1",
+        "headers": "{request: {set: {x-from: '%DOWNSTREAM_REMOTE_ADDRESS%'}}, response: {add: {x-load: 90%%}}}",
+    }));
+    assert_eq!(config.faults, []);
+    let headers = &config.models[0].headers;
+    assert_eq!(headers.request.set["x-from"], "%DOWNSTREAM_REMOTE_ADDRESS%");
+    assert_eq!(headers.response.add["x-load"], "90%%");
 }

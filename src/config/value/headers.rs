@@ -4,11 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::{Rule, name_in, scalar};
+use super::{Rule, header_format, name_in, scalar};
 use crate::config::reader::Reader;
 use crate::config::yaml::scalars;
 
 const EXAMPLE: &str = "{request: {set: {x-site: \"12\"}}}";
+
+/// Most headers that are set and added, longest value in bytes: one more, and Envoy rejects the route configuration
+/// (`envoyproxy/envoy`, `api/envoy/config/route/v3/route_components.proto`, `request_headers_to_add`, and `core/v3/base.proto`,
+/// `HeaderValue`).
+const MOST_CHANGED: usize = 1000;
+const LONGEST_VALUE: usize = 16 * 1024;
+/// Longest name in bytes: the Gateway API's limit (`HTTPHeaderName`), far below Envoy's.
+const LONGEST_NAME: usize = 256;
+
+/// Longest part of a value that a message repeats, in characters. A value may be a secret.
+const LONGEST_PART: usize = 24;
 
 /// What becomes of headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,11 +56,16 @@ pub(crate) fn headers(value: &Value) -> Result<Headers, Rule> {
         let Some(read) = read.map(word, &["set", "add", "remove"])? else {
             return Ok(HeaderChanges::default());
         };
-        Ok(HeaderChanges {
+        let changes = HeaderChanges {
             set: read.yaml("set", texts)?.unwrap_or_default(),
             add: read.yaml("add", texts)?.unwrap_or_default(),
             remove: read.yaml("remove", names)?.unwrap_or_default(),
-        })
+        };
+        if changes.set.len() + changes.add.len() > MOST_CHANGED {
+            let rule = format!("{word} sets and adds over {MOST_CHANGED} headers, more than Envoy takes");
+            return Err(Rule::new(rule, EXAMPLE));
+        }
+        Ok(changes)
     };
     let headers = Headers {
         request: changes("request")?,
@@ -68,6 +84,11 @@ fn texts(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
         if text.contains(|c: char| c.is_control()) {
             return Err(Rule::new(format!("the value of {name} must be one line"), EXAMPLE));
         }
+        if text.len() > LONGEST_VALUE {
+            let rule = format!("the value of {name} has over {LONGEST_VALUE} bytes, more than Envoy takes");
+            return Err(Rule::new(rule, EXAMPLE));
+        }
+        header_format::check(text).map_err(|part| not_a_format(name, part))?;
     }
     Ok(texts)
 }
@@ -84,18 +105,39 @@ fn names(value: &Value) -> Result<Vec<String>, Rule> {
         .collect()
 }
 
+/// A value is a format to Envoy.
+fn not_a_format(name: &str, part: &str) -> Rule {
+    let mut shown: String = part.chars().take(LONGEST_PART).collect();
+    if part.chars().nth(LONGEST_PART).is_some() {
+        shown.push('…');
+    }
+    Rule::new(
+        format!("{name}: {shown:?} is not a command that every Envoy knows; write %% for %"),
+        EXAMPLE,
+    )
+}
+
+/// Whether a text is a token (RFC 9110).
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 /// Istio takes a token (RFC 9110) that does not begin with a colon, which would be part of the request itself; and a `Host`
 /// that is changed here would be another request for the gateway's own routes.
 fn is_name(name: &str) -> Result<(), Rule> {
-    let token = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    if !token {
+    if !is_token(name) {
         return Err(Rule::new(
             format!("{:?} is no name of a header", name_in(name)),
             EXAMPLE,
         ));
+    }
+    if name.len() > LONGEST_NAME {
+        let begin: String = name.chars().take(LONGEST_PART).collect();
+        let rule = format!("the name {begin}… has over {LONGEST_NAME} bytes, more than a gateway takes");
+        return Err(Rule::new(rule, EXAMPLE));
     }
     if name.eq_ignore_ascii_case("host") {
         return Err(Rule::new("must not change the header Host", EXAMPLE));

@@ -11,7 +11,7 @@ use crate::config::value::SecretUri;
 use crate::juju::{Content, Unreadable, Version};
 
 /// A value of each option that breaks a rule, and what stands beside it.
-const WRONG: [(&str, &str, &str); 34] = [
+const WRONG: [(&str, &str, &str); 35] = [
     ("image", "Iris 0.3", ""),
     ("implementation", "sklearn server", ""),
     ("model-uri", "bucket/iris", "implementation=SKLEARN_SERVER"),
@@ -38,6 +38,7 @@ const WRONG: [(&str, &str, &str); 34] = [
     ("timeout", "30", ""),
     ("retries", "11", ""),
     ("headers", "{set: {x-site: '12'}}", ""),
+    ("headers", "{request: {set: {x-load: 90%}}}", ""),
     ("gateway", "site-gateway", ""),
     ("labels", "{seldon-model/model: x}", ""),
     ("annotations", "{note: 'a=b'}", ""),
