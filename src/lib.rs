@@ -18,6 +18,7 @@ pub mod labels;
 pub mod look;
 pub mod observability;
 pub mod observed;
+pub mod process;
 pub mod ready;
 pub mod reconcile;
 pub mod remove;

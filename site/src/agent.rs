@@ -71,6 +71,8 @@ pub enum Fault {
     Exit(i32, String),
     /// It does its work and exits 0, but prints these bytes.
     Raw(Vec<u8>),
+    /// It does nothing and does not end, until somebody kills it or the hook is over.
+    Hang,
 }
 
 /// One call of a hook tool.

@@ -1,13 +1,33 @@
 //! The hook tools: programs on `PATH` that talk to the unit agent. One call is one process.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use super::answer::{self, Garbled, Goal};
 use super::{Content, Status, Unreadable};
+use crate::process;
+
+/// How long one call may take. A tool answers in 5 to 11 ms (Juju 4.0.15), and waits for the controller where the agent has to
+/// ask it; an agent that lost its controller notices that after 90 s (juju/juju, api/apiclient.go: `PingPeriod` 1 min,
+/// `pingTimeout` 30 s). Leadership that `is-leader` confirms holds for 30 s, so a later answer would be worth nothing.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How long one call of `juju-log` may take. The agent answers it alone (juju/juju, internal/worker/uniter/runner/jujuc/juju-log.go),
+/// and lines are logged between writes, whose 25 s run on meanwhile.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
+/// How long all calls of a hook may take together. A fleet of a hundred models makes 200 of them, in 3 s.
+const TOTAL: Duration = Duration::from_secs(120);
+/// How long `status-set` may take even where others have used up that time: without it nobody sees what is wrong.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the calls of this process took so far, in milliseconds.
+static SPENT: AtomicU64 = AtomicU64::new(0);
+/// Whether a call of `juju-log` has hung. Each further line would cost its limit again.
+static LOG_HANGS: AtomicBool = AtomicBool::new(false);
 
 /// A hook tool did not do what it is there for.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +60,14 @@ enum Problem {
     Failed(String),
     #[error("gave an answer that cannot be read: {0}")]
     Garbled(Garbled),
+    #[error("did not answer within {} s", .0.as_secs_f64().ceil())]
+    TimedOut(Duration),
+    #[error("was not called again, as it did not answer before")]
+    Hangs,
+    #[error("was not called, as this hook has waited {} s for Juju's tools", TOTAL.as_secs())]
+    OutOfTime,
+    #[error("{0}")]
+    TooLong(process::Error),
 }
 
 /// The tools of the hook that runs. Each method is one call.
@@ -230,24 +258,43 @@ fn run(tool: &'static str, arguments: &[&str]) -> Result<Vec<u8>, ToolError> {
 
 /// Runs a tool with that on its standard input.
 fn run_with(tool: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, ToolError> {
-    let failed = |problem| ToolError { tool, problem };
-    let start = |error| failed(Problem::Start(error));
-    let mut child = Command::new(tool)
-        .args(arguments)
-        .stdin(if input.is_empty() {
-            Stdio::null()
-        } else {
-            Stdio::piped()
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(start)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A tool that ends without having read it says itself what is wrong.
-        let _ = stdin.write_all(input);
+    let is_log = tool == "juju-log";
+    let spent = Duration::from_millis(SPENT.load(Ordering::Relaxed));
+    let outcome = match limit(tool, spent) {
+        _ if is_log && LOG_HANGS.load(Ordering::Relaxed) => Err(Problem::Hangs),
+        None => Err(Problem::OutOfTime),
+        Some(limit) => {
+            let start = Instant::now();
+            let outcome = call(tool, arguments, input, limit);
+            let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            SPENT.fetch_add(milliseconds, Ordering::Relaxed);
+            outcome
+        }
+    };
+    if is_log && matches!(outcome, Err(Problem::TimedOut(_))) {
+        LOG_HANGS.store(true, Ordering::Relaxed);
     }
-    let output = child.wait_with_output().map_err(start)?;
+    outcome.map_err(|problem| ToolError { tool, problem })
+}
+
+/// How long a call may take when that much time is spent; `None` where it may not be made.
+fn limit(tool: &str, spent: Duration) -> Option<Duration> {
+    let left = TOTAL.saturating_sub(spent);
+    match tool {
+        "status-set" => Some(LIMIT.min(left).max(STATUS_LIMIT)),
+        _ if left.is_zero() => None,
+        "juju-log" => Some(LOG_LIMIT.min(left)),
+        _ => Some(LIMIT.min(left)),
+    }
+}
+
+fn call(tool: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Vec<u8>, Problem> {
+    let output = match process::run(Command::new(tool).args(arguments), input, limit) {
+        Ok(output) => output,
+        Err(process::Error::Io(error)) => return Err(Problem::Start(error)),
+        Err(process::Error::TimedOut(limit)) => return Err(Problem::TimedOut(limit)),
+        Err(error @ process::Error::TooLong) => return Err(Problem::TooLong(error)),
+    };
     if output.status.success() {
         return Ok(output.stdout);
     }
@@ -255,9 +302,60 @@ fn run_with(tool: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.trim_end().lines().last().unwrap_or_default();
     let why = last.strip_prefix("ERROR ").unwrap_or(last);
-    Err(failed(Problem::Failed(if why.is_empty() {
+    Err(Problem::Failed(if why.is_empty() {
         output.status.to_string()
     } else {
         why.to_owned()
-    })))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+
+    #[test]
+    fn slow_tools_cannot_exceed_total_time() {
+        let mut spent = Duration::ZERO;
+        // Each answers just before its limit.
+        while let Some(limit) = limit("relation-get", spent) {
+            spent += limit;
+        }
+        assert_eq!(spent, TOTAL);
+        assert_eq!(limit("juju-log", spent), None);
+        assert_eq!(limit("status-set", spent), Some(STATUS_LIMIT));
+    }
+
+    #[test]
+    fn limit_is_the_tools_own_or_what_is_left() {
+        assert_eq!(limit("config-get", SECONDS(0)), Some(LIMIT));
+        assert_eq!(limit("config-get", TOTAL - SECONDS(7)), Some(SECONDS(7)));
+        assert_eq!(limit("juju-log", SECONDS(0)), Some(LOG_LIMIT));
+        assert_eq!(limit("juju-log", TOTAL - SECONDS(2)), Some(SECONDS(2)));
+        assert_eq!(limit("status-set", SECONDS(0)), Some(LIMIT));
+    }
+
+    #[test]
+    fn message_names_tool_and_limit() {
+        let message = |problem| {
+            ToolError {
+                tool: "config-get",
+                problem,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            message(Problem::TimedOut(LIMIT)),
+            "Juju's config-get did not answer within 30 s"
+        );
+        assert_eq!(
+            message(Problem::OutOfTime),
+            "Juju's config-get was not called, as this hook has waited 120 s for Juju's tools"
+        );
+        assert_eq!(
+            message(Problem::TooLong(process::Error::TooLong)),
+            "Juju's config-get printed more than 16 MiB"
+        );
+    }
 }

@@ -40,13 +40,17 @@ impl Server {
     /// Answers calls until [`Server::finish`].
     pub fn serve(&self, context: &mut Context, id: &str, faults: &BTreeMap<String, Fault>) -> Vec<Call> {
         let mut calls = Vec::new();
+        // Held open, so that their clients wait for an answer.
+        let mut hanging = Vec::new();
         while let Ok((stream, _)) = self.listener.accept() {
             if self.done.load(Ordering::Acquire) {
                 break;
             }
             // A client that breaks off (its hook was killed) leaves nothing to be answered.
-            if let Ok(Some(call)) = answer(stream, context, id, faults) {
-                calls.push(call);
+            match answer(stream, context, id, faults) {
+                Ok(Answered::Call(call)) => calls.push(call),
+                Ok(Answered::Not(stream)) => hanging.push(stream),
+                Ok(Answered::ToComeAgain) | Err(_) => {}
             }
         }
         calls
@@ -66,13 +70,22 @@ impl Drop for Server {
     }
 }
 
-/// Answers one call; `None` when it is to come again with standard input.
+/// What became of a call.
+enum Answered {
+    Call(Call),
+    /// It is to come again with standard input.
+    ToComeAgain,
+    /// It hangs.
+    Not(UnixStream),
+}
+
+/// Answers one call.
 fn answer(
     mut stream: UnixStream,
     context: &mut Context,
     id: &str,
     faults: &BTreeMap<String, Fault>,
-) -> std::io::Result<Option<Call>> {
+) -> std::io::Result<Answered> {
     let request = Request::receive(&mut stream)?;
     let argv: Vec<String> = request
         .argv
@@ -80,6 +93,9 @@ fn answer(
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
     let fault = argv.first().and_then(|tool| faults.get(tool));
+    if matches!(fault, Some(Fault::Hang)) {
+        return Ok(Answered::Not(stream));
+    }
     let response = if request.context == id.as_bytes() {
         respond(context, &argv, &request, fault)
     } else {
@@ -92,9 +108,9 @@ fn answer(
     };
     response.send(&mut stream)?;
     if response.wants_stdin {
-        return Ok(None);
+        return Ok(Answered::ToComeAgain);
     }
-    Ok(Some(Call {
+    Ok(Answered::Call(Call {
         argv,
         stdin: request.stdin,
         exit: response.exit,

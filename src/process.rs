@@ -1,0 +1,346 @@
+//! Runs another program with limits: on its time, and on how much it may print. No wait of this charm for another process is
+//! without one.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// The most a program may print on either of its outputs, in bytes. All secrets and options of a large fleet are far below.
+const LONGEST_OUTPUT: usize = 16 * 1024 * 1024;
+/// What a pipe takes without waiting once `poll` says that it takes anything: `PIPE_BUF` of `pipe(7)`.
+const PIPE_BUF: usize = 4096;
+/// How much is read at once: as a rule all that a hook tool prints.
+const CHUNK: usize = 8 * 1024;
+/// How often to check whether a program has exited without closing its outputs: a process that it started may hold them open.
+const CHECK: Duration = Duration::from_millis(100);
+/// The first pause between two checks whether a program that closed its outputs has exited. They double, up to `CHECK`.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed on standard output.
+    pub stdout: Vec<u8>,
+    /// What it printed on standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Why there is no output.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started or waited for.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It ran for longer than it may, and was killed.
+    #[error("did not end within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// It printed more than it may, and was killed.
+    #[error("printed more than {} MiB", LONGEST_OUTPUT / 1024 / 1024)]
+    TooLong,
+}
+
+/// Runs a program to its end, with that on its standard input. After `limit`, it and all processes of its group are killed.
+/// Processes that it leaves behind are not waited for, even if they hold its outputs open.
+///
+/// # Errors
+/// When it cannot be started, runs for too long or prints too much.
+pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output, Error> {
+    let stdin = if input.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    };
+    let mut child = command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own, so that whatever it started can be killed with it.
+        .process_group(0)
+        .spawn()?;
+    let output = follow(&mut child, input, limit);
+    if output.is_err() {
+        kill(&mut child);
+    }
+    output
+}
+
+/// Runs a program to its end, without input and output. After `limit`, it and all processes of its group are killed.
+///
+/// # Errors
+/// When it cannot be started, or runs for too long.
+pub fn run_silent(command: &mut Command, limit: Duration) -> Result<ExitStatus, Error> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let status = reap(&mut child, Instant::now() + limit);
+    if !matches!(status, Ok(Some(_))) {
+        kill(&mut child);
+    }
+    status?.ok_or(Error::TimedOut(limit))
+}
+
+/// Writes all of that to a program that was just started, and closes its standard input.
+///
+/// # Errors
+/// When it does not read all of it within `limit`; then it is killed.
+pub fn feed(child: &mut Child, input: &[u8], limit: Duration) -> Result<(), Error> {
+    let mut stdin = Pipe::new(child.stdin.take().map(OwnedFd::from));
+    let fed = fill(&mut stdin, input, limit);
+    if fed.is_err() {
+        kill(child);
+    }
+    fed
+}
+
+fn fill(pipe: &mut Pipe, mut input: &[u8], limit: Duration) -> Result<(), Error> {
+    let deadline = Instant::now() + limit;
+    loop {
+        pipe.write(&mut input)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if pipe.0.is_none() {
+            return Ok(());
+        } else if left.is_zero() {
+            return Err(Error::TimedOut(limit));
+        }
+        wait(&[(pipe, PollFlags::POLLOUT)], left)?;
+    }
+}
+
+fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output, Error> {
+    let deadline = Instant::now() + limit;
+    let mut stdin = Pipe::new(child.stdin.take().map(OwnedFd::from));
+    let mut stdout = Pipe::new(child.stdout.take().map(OwnedFd::from));
+    let mut stderr = Pipe::new(child.stderr.take().map(OwnedFd::from));
+    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    while stdin.0.is_some() || stdout.0.is_some() || stderr.0.is_some() {
+        let pipes = [
+            (&stdin, PollFlags::POLLOUT),
+            (&stdout, PollFlags::POLLIN),
+            (&stderr, PollFlags::POLLIN),
+        ];
+        let time = deadline.saturating_duration_since(Instant::now()).min(CHECK);
+        if !wait(&pipes, time)?
+            && let Some(status) = child.try_wait()?
+        {
+            // What it printed itself before it exited is in its pipes by now. The rest is not its own.
+            stdout.read(&mut said)?;
+            stderr.read(&mut complained)?;
+            return Ok(Output {
+                status,
+                stdout: said,
+                stderr: complained,
+            });
+        }
+        // A program that ends without having read its input says itself what is wrong.
+        if stdin.write(&mut input).is_err() {
+            stdin.0 = None;
+        }
+        stdout.read(&mut said)?;
+        stderr.read(&mut complained)?;
+        if Instant::now() >= deadline {
+            return Err(Error::TimedOut(limit));
+        }
+    }
+    let status = reap(child, deadline)?.ok_or(Error::TimedOut(limit))?;
+    Ok(Output {
+        status,
+        stdout: said,
+        stderr: complained,
+    })
+}
+
+/// Waits for the exit of a program that has closed its outputs, which most do by exiting.
+fn reap(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || Instant::now() >= deadline {
+            return Ok(status);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(CHECK);
+    }
+}
+
+/// Kills a program and, if it leads one, its group, and reaps it.
+fn kill(child: &mut Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        // It fails where there is no such group.
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    // These fail where it is gone already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Waits until one of them is ready or closed at the other end, for as long as that or less. Whether one is.
+fn wait(pipes: &[(&Pipe, PollFlags)], time: Duration) -> io::Result<bool> {
+    let mut waits: Vec<PollFd> = pipes
+        .iter()
+        .filter_map(|(pipe, flags)| Some(PollFd::new(pipe.0.as_ref()?.as_fd(), *flags)))
+        .collect();
+    // In whole milliseconds, rounded up: rounded down, the last one would be a busy loop.
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    match poll(
+        &mut waits,
+        PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX),
+    ) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Our end of a pipe, until it is closed.
+struct Pipe(Option<File>);
+
+impl Pipe {
+    fn new(end: Option<OwnedFd>) -> Self {
+        Self(end.map(File::from))
+    }
+
+    fn is_ready(&self, flags: PollFlags) -> io::Result<bool> {
+        Ok(self.0.is_some() && wait(&[(self, flags)], Duration::ZERO)?)
+    }
+
+    /// Writes as much of that as goes without waiting, and closes the pipe when nothing is left.
+    fn write(&mut self, left: &mut &[u8]) -> io::Result<()> {
+        while !left.is_empty() && self.is_ready(PollFlags::POLLOUT)? {
+            let Some(file) = &mut self.0 else { break };
+            let (now, _) = left.split_at(left.len().min(PIPE_BUF));
+            let written = file.write(now)?;
+            *left = left.get(written..).unwrap_or_default();
+        }
+        if left.is_empty() {
+            self.0 = None;
+        }
+        Ok(())
+    }
+
+    /// Reads what there is without waiting, and closes the pipe at its end.
+    fn read(&mut self, into: &mut Vec<u8>) -> Result<(), Error> {
+        while self.is_ready(PollFlags::POLLIN)? {
+            let Some(file) = &mut self.0 else { break };
+            let mut chunk = [0; CHUNK];
+            let read = file.read(&mut chunk)?;
+            into.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            if read == 0 {
+                self.0 = None;
+            }
+            if into.len() > LONGEST_OUTPUT {
+                return Err(Error::TooLong);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    const AMPLE: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str, input: &[u8], limit: Duration) -> Result<Output, Error> {
+        run(Command::new("sh").args(["-c", script]), input, limit)
+    }
+
+    #[test]
+    fn output_and_exit_code_are_returned() {
+        let output = shell("echo out; echo err >&2; exit 3", b"", AMPLE).unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b"out\n"[..], &b"err\n"[..])
+        );
+        assert!(shell("exec >&- 2>&-; sleep 0.2", b"", AMPLE).unwrap().status.success());
+    }
+
+    #[test]
+    fn long_input_and_output_pass_at_once() {
+        let input = vec![b'x'; 1024 * 1024];
+        assert_eq!(shell("cat", &input, AMPLE).unwrap().stdout, input);
+        // One that does not read it may end all the same.
+        assert!(shell("exit 0", &input, AMPLE).unwrap().status.success());
+    }
+
+    #[test]
+    fn hanging_program_is_killed_with_its_children() {
+        for script in [
+            "sleep 600",
+            "sleep 600 & wait",
+            "exec >&- 2>&-; sleep 600",
+            "yes x >/dev/null",
+            "trap '' TERM INT; while :; do sleep 1; done",
+        ] {
+            // The children inherit it: it ends when the last of them has.
+            let (mut ended, held) = io::pipe().unwrap();
+            let start = Instant::now();
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exec 3<&0; {script}")]);
+            let mut child = command
+                .stdin(held)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .process_group(0)
+                .spawn()
+                .unwrap();
+            drop(command);
+            assert!(
+                matches!(follow(&mut child, b"", SOON), Err(Error::TimedOut(_))),
+                "{script}"
+            );
+            kill(&mut child);
+            ended.read_to_end(&mut Vec::new()).unwrap();
+            assert!(start.elapsed() < AMPLE, "{script}: {:?}", start.elapsed());
+        }
+        assert!(matches!(shell("sleep 600", b"", SOON), Err(Error::TimedOut(_))));
+        let silent = |script: &str| run_silent(Command::new("sh").args(["-c", script]), SOON);
+        assert!(matches!(silent("sleep 600 & wait"), Err(Error::TimedOut(_))));
+        assert_eq!(silent("exit 4").unwrap().code(), Some(4));
+    }
+
+    #[test]
+    fn process_left_behind_is_not_waited_for() {
+        let start = Instant::now();
+        let output = shell("sleep 20 & echo out", b"", AMPLE).unwrap();
+        assert_eq!(output.stdout, b"out\n");
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn endless_output_is_cut_off() {
+        assert!(matches!(shell("cat /dev/zero", b"", AMPLE), Err(Error::TooLong)));
+        assert!(matches!(shell("cat /dev/zero >&2", b"", AMPLE), Err(Error::TooLong)));
+    }
+
+    #[test]
+    fn program_that_does_not_read_is_killed() {
+        let start = |script| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+        };
+        let input = vec![b'x'; 1024 * 1024];
+        let mut deaf = start("exec sleep 600");
+        assert!(matches!(feed(&mut deaf, &input, SOON), Err(Error::TimedOut(_))));
+        assert!(deaf.try_wait().unwrap().is_some());
+        let mut reader = start("cat >/dev/null");
+        feed(&mut reader, &input, AMPLE).unwrap();
+        assert!(reader.wait().unwrap().success());
+    }
+}
