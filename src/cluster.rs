@@ -28,7 +28,7 @@ use crate::steps::{Apply, Delete};
 pub use events::{Deed, reference};
 pub use refusal::Refusal;
 pub use rights::{HTTP_ROUTES, Needs, OPTIONAL, RIGHTS, Right, SECRETS, WATCHES, rights, watches};
-pub use watch::{Watched, Watches};
+pub use watch::{WatchLimits, WatchNotice, Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
 /// written after that may be another unit's to write.

@@ -15,7 +15,7 @@ use crate::ready;
 use crate::security::SecurityEvent;
 use crate::steps;
 use crate::traces;
-use crate::watch::{self, Line};
+use crate::watch;
 use crate::write;
 
 /// Reconciles and tells the outcome to Juju and to the watcher.
@@ -24,7 +24,7 @@ use crate::write;
 /// When the status cannot be told.
 pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
     // While it is held, the watcher keeps still.
-    let line = Line::take(invocation);
+    let line = watch::take(invocation);
     let outcome = asked(tools, invocation).await;
     let verdict = match &outcome {
         Ok((_, outcome)) => &outcome.verdict,

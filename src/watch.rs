@@ -6,25 +6,31 @@
 //! run the charm: through `juju-exec`, which Juju before 3.0 calls `juju-run`. It is the pattern of the topology observer of
 //! `canonical/postgresql-k8s-operator`.
 
+mod health;
 mod line;
 mod pace;
+mod session;
 mod sight;
 mod watcher;
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use crate::asked::{Asked, Told};
 use crate::juju::{HookTools, Invocation};
 use crate::look::Outlook;
+use crate::process;
 use crate::security::SecurityEvent;
 
+use line::Found;
 pub use line::Line;
 
 /// The argument that makes this program a watcher. Juju gives none.
@@ -33,6 +39,8 @@ const WATCH: &str = "watch";
 const LOOK: &str = "look";
 /// The programs that run a command in a hook's place, in Juju since 3.0 and before.
 const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
+/// How long a watcher may take to read its brief, which it does first.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a hook tells the watcher.
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,14 +157,43 @@ fn start(brief: &Brief) -> io::Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    // Its end tells the child that this is all.
-    let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    stdin.write_all(&serde_json::to_vec(brief)?)
+    process::feed(&mut child, &serde_json::to_vec(brief)?, START_LIMIT).map_err(io::Error::other)
+}
+
+/// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.
+#[must_use]
+pub fn take(invocation: &Invocation) -> Option<Line> {
+    match Line::take(invocation) {
+        Found::Nobody => None,
+        Found::Watcher(line, report) => {
+            for warning in report.warnings() {
+                warn!("{warning}");
+            }
+            Some(line)
+        }
+        Found::Deaf(pid, why) => {
+            kill(invocation, pid, &why);
+            None
+        }
+    }
+}
+
+/// Kills a watcher that is deaf.
+fn kill(invocation: &Invocation, pid: Option<Pid>, why: &str) {
+    let Some(pid) = pid.filter(|pid| session::is_watcher(*pid)) else {
+        return warn!("the watcher's socket is held by a process that {why}: changes are seen at the next hook only");
+    };
+    session::kill_with_all_of_it(pid);
+    if line::is_free(invocation) {
+        warn!("watcher (process {pid}) {why}: killed, to be replaced by a new one");
+    } else {
+        warn!("watcher (process {pid}) {why}, and cannot be killed: changes are seen at the next hook only");
+    }
 }
 
 /// Ends the unit's watcher, if it has one.
 pub fn end(invocation: &Invocation) {
-    if let Some(line) = Line::take(invocation) {
+    if let Some(line) = take(invocation) {
         // If it is gone meanwhile, all the better.
         let _ = line.say(&Message::End);
     }

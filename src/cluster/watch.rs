@@ -1,12 +1,13 @@
 //! Being told that something has changed, of what a plan and a verdict rest on.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, pin_mut};
 use kube::api::{Api, ApiResource, DynamicObject, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::rights::{GATEWAY_API, ISTIO, SELDON};
 use super::{Refusal, configuration, refusal};
@@ -19,8 +20,57 @@ const LATE: Duration = Duration::from_secs(60);
 /// A watch that lasted this long was a good one.
 const GOOD: Duration = Duration::from_secs(5);
 
-/// What is watched: kinds, and which of their objects.
+/// The limits of one watch. A connection whose other end is gone without a word looks like one on which nothing happens; the
+/// API server ends a watch by itself after the time it was asked for, so one that goes on for longer is dead.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchLimits {
+    /// The least time that the API server is asked to end a watch after, in seconds.
+    pub shortest: u32,
+    /// The most. Each watch takes some time in between, so that they do not all begin again at once.
+    pub longest: u32,
+    /// How much later than that its end may arrive.
+    pub grace: Duration,
+    /// How long the API server may take to accept a watch. It does so at once, and after at most 3 s while its own cache is behind
+    /// (kubernetes/kubernetes, `staging/src/k8s.io/apiserver/pkg/storage/cacher/watch_cache.go`: `blockTimeout`).
+    pub accept: Duration,
+}
+
+impl Default for WatchLimits {
+    /// A dead connection is noticed after five minutes at most, when Juju runs a hook in any case (`update-status`). Client-go asks
+    /// for 5 to 10 minutes (kubernetes/client-go, tools/cache/reflector.go: `minWatchTimeout`); a new watch costs less than a millisecond, so an hour of these is still next to nothing.
+    fn default() -> Self {
+        Self {
+            shortest: 240,
+            longest: 290,
+            grace: Duration::from_secs(10),
+            accept: Duration::from_secs(15),
+        }
+    }
+}
+
+impl WatchLimits {
+    /// The time for one watch, in seconds.
+    fn length(&self) -> u32 {
+        // The standard library's only source of chance.
+        let chance = RandomState::new().hash_one(self.longest);
+        let spread = u64::from(self.longest.saturating_sub(self.shortest)) + 1;
+        self.shortest + u32::try_from(chance % spread).unwrap_or_default()
+    }
+}
+
+/// What a watch tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchNotice {
+    /// It begins, for the first time or again.
+    Begins,
+    /// Something has changed, or may have while it could not be watched.
+    Changed,
+    /// Its connection was dead for an unknown time, in which anything may have changed.
+    Dead,
+}
+
+/// What is watched: kinds, and which of their objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watched {
     /// All models of the namespace: a name may be somebody else's.
     SeldonDeployments,
@@ -79,6 +129,7 @@ impl Watched {
 pub struct Watches {
     client: Client,
     identity: Identity,
+    limits: WatchLimits,
 }
 
 impl Watches {
@@ -88,14 +139,24 @@ impl Watches {
     /// As there.
     pub async fn connect(identity: Identity) -> Result<Self, Refusal> {
         let mut config = configuration().await?;
-        // Nothing comes for as long as nothing changes.
+        // Nothing comes for as long as nothing changes. `WatchLimits` are in its place.
         config.read_timeout = None;
         let client = Client::try_from(config).map_err(|error| refusal::unusable(&error))?;
-        Ok(Self { client, identity })
+        Ok(Self::new(client, identity, WatchLimits::default()))
+    }
+
+    /// Watches through that client.
+    #[must_use]
+    pub fn new(client: Client, identity: Identity, limits: WatchLimits) -> Self {
+        Self {
+            client,
+            identity,
+            limits,
+        }
     }
 
     /// Calls `tell` whenever something of that kind has changed, or may have while it could not be watched. For ever.
-    pub async fn watch(self, what: Watched, tell: impl Fn()) {
+    pub async fn watch(self, what: Watched, tell: impl Fn(WatchNotice)) {
         let resource = ApiResource::from_gvk(&what.kind());
         let api: Api<DynamicObject> = if what.everywhere() {
             Api::all_with(self.client.clone(), &resource)
@@ -109,17 +170,21 @@ impl Watches {
         let mut version = FROM_NOW.to_owned();
         let mut pause = SOON;
         loop {
+            tell(WatchNotice::Begins);
             let began = Instant::now();
-            follow(&api, &parameters, &mut version, &tell).await;
-            if began.elapsed() >= GOOD {
-                // The API server ends every watch after some minutes.
+            let end = follow(&api, &mut parameters, &mut version, &tell, self.limits).await;
+            if end == End::Dead {
+                tell(WatchNotice::Dead);
+                FROM_NOW.clone_into(&mut version);
+            }
+            if end != End::Refused && began.elapsed() >= GOOD {
                 pause = SOON;
                 continue;
             }
             FROM_NOW.clone_into(&mut version);
             sleep(pause).await;
             pause = (pause * 2).min(LATE);
-            tell();
+            tell(WatchNotice::Changed);
         }
     }
 }
@@ -127,28 +192,82 @@ impl Watches {
 /// From whatever is there, all of which is told first.
 const FROM_NOW: &str = "0";
 
+/// How a watch ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The API server did not accept it.
+    Refused,
+    /// The API server ended it, as it does with every one after some minutes, or its connection broke.
+    Over,
+    /// Nothing was heard of it for longer than the API server may take.
+    Dead,
+}
+
 /// Follows one watch to its end. `version` is where the next one goes on.
-async fn follow(api: &Api<DynamicObject>, parameters: &WatchParams, version: &mut String, tell: &impl Fn()) {
-    let Ok(events) = api.watch_metadata(parameters, version).await else {
-        return;
+async fn follow(
+    api: &Api<DynamicObject>,
+    parameters: &mut WatchParams,
+    version: &mut String,
+    tell: &impl Fn(WatchNotice),
+    limits: WatchLimits,
+) -> End {
+    let length = limits.length();
+    parameters.timeout = Some(length);
+    let events = match timeout(limits.accept, api.watch_metadata(parameters, version)).await {
+        Ok(Ok(events)) => events,
+        Ok(Err(_)) => return End::Refused,
+        Err(_) => return End::Dead,
     };
     if version == FROM_NOW {
         // What is there is told now, but not what has gone before.
-        tell();
+        tell(WatchNotice::Changed);
     }
     pin_mut!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) => {
-                *version = object.resource_version().unwrap_or_else(|| FROM_NOW.to_owned());
-                tell();
-            }
-            Ok(WatchEvent::Bookmark(mark)) => *version = mark.metadata.resource_version,
-            // Most often the version is too old to go on from.
-            Ok(WatchEvent::Error(_)) | Err(_) => {
-                FROM_NOW.clone_into(version);
-                return;
+    let whole = Duration::from_secs(length.into()) + limits.grace;
+    let to_the_end = async {
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) => {
+                    *version = object.resource_version().unwrap_or_else(|| FROM_NOW.to_owned());
+                    tell(WatchNotice::Changed);
+                }
+                Ok(WatchEvent::Bookmark(mark)) => *version = mark.metadata.resource_version,
+                // Most often the version is too old to go on from.
+                Ok(WatchEvent::Error(_)) | Err(_) => {
+                    FROM_NOW.clone_into(version);
+                    return;
+                }
             }
         }
+    };
+    match timeout(whole, to_the_end).await {
+        Ok(()) => End::Over,
+        Err(_) => End::Dead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_connection_is_noticed_within_five_minutes() {
+        let limits = WatchLimits::default();
+        let latest = Duration::from_secs(limits.longest.into()) + limits.grace;
+        assert!(latest <= Duration::from_secs(300), "{latest:?}");
+        // The API server's own end of a healthy watch comes well before.
+        assert!(limits.grace >= Duration::from_secs(5));
+    }
+
+    #[test]
+    fn watches_do_not_all_end_at_once() {
+        let limits = WatchLimits::default();
+        let lengths: std::collections::BTreeSet<u32> = (0..1000).map(|_| limits.length()).collect();
+        assert!(
+            lengths
+                .iter()
+                .all(|length| (limits.shortest..=limits.longest).contains(length))
+        );
+        assert!(lengths.len() > 30, "{lengths:?}");
     }
 }

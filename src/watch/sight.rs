@@ -2,14 +2,21 @@
 //! hundred models takes twice what the watcher has.
 
 use std::io::{self, Read as _, Write as _};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::Lapse;
 use super::{Brief, LOOK};
 use crate::asked::Asked;
 use crate::juju::Invocation;
 use crate::look::{self, Look, Outlook};
+use crate::process;
+
+/// How long a look may take: its requests have the 25 s of a hook (`BUDGET` in `cluster`), and the rest is for a fleet's plan on a
+/// slow processor.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(45);
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,17 +58,11 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
 /// Looks.
 ///
 /// # Errors
-/// When the process cannot be started, or says nothing.
-pub fn look(brief: &[u8], program: &super::Program) -> io::Result<Sight> {
-    let mut child = Command::new(&program.path)
-        .arg(LOOK)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(brief)?;
+/// When the process cannot be started, does not end in time, or says nothing.
+pub fn look(brief: &[u8], program: &super::Program) -> Result<Sight, Lapse> {
+    match process::run(Command::new(&program.path).arg(LOOK), brief, LOOK_LIMIT) {
+        Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| Lapse::Failed),
+        Err(process::Error::TimedOut(_)) => Err(Lapse::Killed),
+        Err(_) => Err(Lapse::Failed),
     }
-    let output = child.wait_with_output()?;
-    Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -2,23 +2,33 @@
 
 use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::health::{Health, Lapse, Report};
 use super::pace::{Due, Looked, Pace};
 use super::sight::{self, Sight};
-use super::{Brief, Message, line, runner, start};
-use crate::cluster::{Watched, Watches};
+use super::{Brief, Message, line, runner, session, start};
+use crate::cluster::{WatchNotice, Watched, Watches};
 use crate::dispatch::identity;
 use crate::juju::Invocation;
 use crate::look::Outlook;
+use crate::process;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
+/// How long `juju-exec` may take. It waits for whatever the agent runs, and commands go before all hooks but those of leadership and
+/// secrets (juju/juju, internal/worker/uniter/resolver.go): so for a hook of at most three minutes, an action or two, and its own
+/// hook. When it is killed, the agent still runs what it was given.
+pub const WAKE_LIMIT: Duration = Duration::from_secs(600);
+/// How soon hooks can connect again after they could not, for lack of a file descriptor.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
 /// Is a watcher, until it is told to end. Its brief comes on standard input.
 pub async fn run(invocation: &Invocation) -> ExitCode {
     let mut text = Vec::new();
@@ -31,7 +41,10 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
     // The end of the hook's session is not the watcher's. It fails only for a process that leads a group, and then there
     // is nothing to be left.
     let _ = nix::unistd::setsid();
-    match Watcher::new(invocation, brief).run(listener).await {
+    let next = Watcher::new(invocation, brief).run(listener).await;
+    // A juju-exec that hangs would be left to nobody.
+    session::kill_all_of_mine();
+    match next {
         Some(brief) if start(&brief).is_err() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
@@ -39,16 +52,16 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
 
 /// What happens to a watcher.
 enum Event {
-    /// Something in the cluster changed.
-    Changed,
-    /// A hook took the line.
-    HookBegan,
+    /// A watch told something.
+    Watch(Watched, WatchNotice),
+    /// A hook took the line, and is to have a report.
+    HookBegan(oneshot::Sender<Report>),
     /// And let it go, with what it said.
     HookEnded(Option<Message>),
-    /// It was looked; nothing was seen where that went wrong.
-    Looked(Option<Sight>),
+    /// It was looked.
+    Looked(Result<Sight, Lapse>),
     /// `juju-exec` is back, well or not.
-    Woke(bool),
+    Woke(Result<(), Lapse>),
 }
 
 struct Watcher<'a> {
@@ -56,6 +69,7 @@ struct Watcher<'a> {
     brief: Brief,
     leads: bool,
     pace: Pace,
+    health: Health,
     /// Whether the Gateway API is watched as well.
     watches_gateway_api: bool,
     /// What was seen last.
@@ -71,6 +85,7 @@ impl<'a> Watcher<'a> {
             leads: brief.leads.unwrap_or_default(),
             brief,
             pace: Pace::default(),
+            health: Health::default(),
             watches_gateway_api: false,
             seen: None,
             woken_for: None,
@@ -101,15 +116,14 @@ impl<'a> Watcher<'a> {
                 Due::Wake => self.wake(events),
                 Due::Wait(until) => match next(happened, until).await {
                     None => {}
-                    Some(Event::Changed) => self.pace.changed(Instant::now()),
-                    Some(Event::Woke(well)) => {
-                        if !well {
-                            self.woken_for = None;
-                        }
-                        self.pace.woke(Instant::now(), well);
-                    }
+                    Some(Event::Watch(what, notice)) => self.noticed(what, notice),
+                    Some(Event::Woke(woke)) => self.woke(woke),
                     Some(Event::Looked(sight)) => self.seen(sight),
-                    Some(Event::HookBegan) => self.pace.hook_began(),
+                    Some(Event::HookBegan(reply)) => {
+                        self.pace.hook_began();
+                        // Where it is not taken, the hook is gone already.
+                        let _ = reply.send(self.health.report(Instant::now()));
+                    }
                     Some(Event::HookEnded(said)) => {
                         self.pace.hook_ended(said.is_some());
                         match said {
@@ -142,12 +156,33 @@ impl<'a> Watcher<'a> {
         self.pace.looks();
         let program = self.brief.program.clone();
         let brief = serde_json::to_vec(&self.brief).unwrap_or_default();
-        beside(events, move || Event::Looked(sight::look(&brief, &program).ok()));
+        beside(events, move || Event::Looked(sight::look(&brief, &program)));
     }
 
-    fn seen(&mut self, sight: Option<Sight>) {
-        let Some(Sight { outlook, blind }) = sight else {
-            return self.pace.looked(Instant::now(), Looked::Nothing);
+    fn noticed(&mut self, what: Watched, notice: WatchNotice) {
+        let now = Instant::now();
+        self.health.notice(what, notice, now);
+        match notice {
+            WatchNotice::Begins => {}
+            WatchNotice::Changed | WatchNotice::Dead => self.pace.changed(now),
+        }
+    }
+
+    fn woke(&mut self, woke: Result<(), Lapse>) {
+        if let Err(lapse) = woke {
+            self.woken_for = None;
+            self.health.wake_lapsed(lapse);
+        }
+        self.pace.woke(Instant::now(), woke.is_ok());
+    }
+
+    fn seen(&mut self, sight: Result<Sight, Lapse>) {
+        let Sight { outlook, blind } = match sight {
+            Ok(sight) => sight,
+            Err(lapse) => {
+                self.health.look_lapsed(lapse);
+                return self.pace.looked(Instant::now(), Looked::Nothing);
+            }
         };
         let told = &self.brief.outlook;
         // What is to be done is the leader's to do.
@@ -173,7 +208,8 @@ impl<'a> Watcher<'a> {
         self.woken_for = self.seen.take();
         let unit = self.invocation.unit.clone();
         beside(events, move || {
-            Event::Woke(runner().is_some_and(|runner| run_charm(runner, &unit)))
+            let runner = runner().ok_or(Lapse::Failed);
+            Event::Woke(runner.and_then(|runner| run_charm(runner, &unit, WAKE_LIMIT)))
         });
     }
 }
@@ -187,34 +223,39 @@ fn beside(events: &UnboundedSender<Event>, work: impl FnOnce() -> Event + Send +
     });
 }
 
-fn run_charm(runner: PathBuf, unit: &str) -> bool {
-    let ended = Command::new(runner)
+fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), Lapse> {
+    let mut command = Command::new(runner);
+    command
         .args(["-u", unit, COMMAND])
         // With it, it takes itself for a part of the hook that this process was started by, and refuses.
-        .env_remove("JUJU_CONTEXT_ID")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    ended.is_ok_and(|status| status.success())
+        .env_remove("JUJU_CONTEXT_ID");
+    match process::run_silent(&mut command, limit) {
+        Ok(status) if status.success() => Ok(()),
+        Err(process::Error::TimedOut(_)) => Err(Lapse::Killed),
+        _ => Err(Lapse::Failed),
+    }
 }
 
 /// Watches these for ever.
 async fn watch(invocation: Invocation, kinds: &'static [Watched], events: UnboundedSender<Event>) {
+    let tell = move |what, notice| {
+        // Nobody is left to be told where this fails.
+        let _ = events.send(Event::Watch(what, notice));
+    };
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
     let watches = loop {
-        match Watches::connect(identity(&invocation)).await {
-            Ok(watches) => break watches,
-            Err(_) => sleep(UNUSABLE).await,
+        if let Ok(watches) = Watches::connect(identity(&invocation)).await {
+            break watches;
         }
+        for what in kinds {
+            // It is tried, so that no watch is taken for one that is stuck.
+            tell(*what, WatchNotice::Begins);
+        }
+        sleep(UNUSABLE).await;
     };
     for what in kinds.iter().copied() {
-        let events = events.clone();
-        let tell = move || {
-            // Nobody is left to be told where this fails.
-            let _ = events.send(Event::Changed);
-        };
-        tokio::spawn(watches.clone().watch(what, tell));
+        let tell = tell.clone();
+        tokio::spawn(watches.clone().watch(what, move |notice| tell(what, notice)));
     }
 }
 
@@ -223,14 +264,31 @@ const UNUSABLE: Duration = Duration::from_secs(5);
 
 /// Takes the line from hooks.
 async fn answer(listener: UnixListener, events: UnboundedSender<Event>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let events = events.clone();
-        tokio::spawn(async move {
-            // Nobody is left to be told where these fail.
-            let _ = events.send(Event::HookBegan);
-            let _ = events.send(Event::HookEnded(line::hear(stream).await));
-        });
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(attend(stream, events.clone()));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
     }
+}
+
+/// Attends to one hook. The report is the main loop's own, so that a watcher that is stuck there gives none.
+async fn attend(stream: UnixStream, events: UnboundedSender<Event>) {
+    if line::our_peer(&stream).is_none() {
+        return;
+    }
+    let (reply, report) = oneshot::channel();
+    if events.send(Event::HookBegan(reply)).is_err() {
+        return;
+    }
+    let said = match report.await {
+        Ok(report) => line::answer(stream, &report).await,
+        Err(_) => None,
+    };
+    // Nobody is left to be told where this fails.
+    let _ = events.send(Event::HookEnded(said));
 }
 
 /// The next thing that happens; nothing, when the time is over.
@@ -238,5 +296,38 @@ async fn next(happened: &mut UnboundedReceiver<Event>, until: Option<Instant>) -
     match until {
         Some(until) => timeout_at(until, happened.recv()).await.unwrap_or_default(),
         None => happened.recv().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn hanging_juju_exec_is_killed_and_told_from_a_failure() {
+        let folder = std::env::temp_dir().join(format!("seldon-model-runner-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let run = |name: &str, script: &str, limit| {
+            let runner = folder.join(name);
+            fs::write(&runner, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).unwrap();
+            loop {
+                // Another test's child may have it open for writing for a moment (ETXTBSY).
+                match run_charm(runner.clone(), "iris/0", limit) {
+                    Err(Lapse::Failed) if name != "fails" => {}
+                    outcome => return outcome,
+                }
+            }
+        };
+        let (short, ample) = (Duration::from_millis(300), Duration::from_secs(60));
+        assert_eq!(run("hangs", "sleep 600 & wait", short), Err(Lapse::Killed));
+        assert_eq!(run("fails", "exit 1", ample), Err(Lapse::Failed));
+        assert_eq!(
+            run("works", "test \"$2\" = iris/0 && test -z \"$JUJU_CONTEXT_ID\"", ample),
+            Ok(())
+        );
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -13,6 +13,7 @@
 mod applies;
 mod calls;
 mod converges;
+mod deaf_watchers;
 mod diagnoses;
 mod endpoints;
 mod fixture;
@@ -31,6 +32,7 @@ mod removes;
 mod rights;
 mod secrets;
 mod shapes;
+mod silence;
 mod tells;
 mod trouble;
 mod upgrades;

@@ -24,7 +24,7 @@ const A_WHILE: Duration = Duration::from_millis(1500);
 
 impl Live {
     /// On a Juju that can be asked to run the charm, with a model that serves.
-    fn watched(name: &str) -> Self {
+    pub fn watched(name: &str) -> Self {
         let mut live = Self::new(name);
         live.agent.listen().unwrap();
         assert_eq!(live.serves().split(':').next(), Some("active"));
@@ -51,7 +51,7 @@ impl Live {
 
     /// Takes the route away by hand, and runs what the watcher asks for until it is back.
     #[track_caller]
-    fn puts_its_route_back(&mut self) -> Vec<HookRun> {
+    pub fn puts_its_route_back(&mut self) -> Vec<HookRun> {
         self.delete(&vs(), "iris-route");
         let start = Instant::now();
         let (agent, world) = self.parts();
@@ -61,14 +61,14 @@ impl Live {
     }
 
     /// Runs what the watcher asks for, for a while.
-    fn for_a_while(&mut self) -> Vec<HookRun> {
+    pub fn for_a_while(&mut self) -> Vec<HookRun> {
         let (agent, world) = self.parts();
         agent.answer(world, A_WHILE, |_, _| false).unwrap()
     }
 
     /// The one process that is left behind.
     #[track_caller]
-    fn watcher(&self, unit: &str) -> u32 {
+    pub fn watcher(&self, unit: &str) -> u32 {
         let start = Instant::now();
         loop {
             // What is to end may take a moment to.
@@ -80,7 +80,7 @@ impl Live {
     }
 
     #[track_caller]
-    fn no_watcher(&self, unit: &str) {
+    pub fn no_watcher(&self, unit: &str) {
         let start = Instant::now();
         while !self.agent.left_behind(unit).is_empty() {
             assert!(start.elapsed() < PATIENCE, "{:?}", self.agent.left_behind(unit));

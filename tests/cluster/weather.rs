@@ -9,7 +9,7 @@ use site::agent::Fault;
 use crate::fixture::Live;
 use crate::proxy::{ALL, Proxy, Rule, WRITES, Weather};
 use crate::support::kinds::sdep;
-use crate::support::{has, status};
+use crate::support::{has, log, status};
 
 /// How long a hook may take: what a leader may rely on (`BUDGET` in src/cluster.rs), and the tools beside it.
 const BUDGET: Duration = Duration::from_secs(27);
@@ -257,4 +257,19 @@ fn a_token_that_was_renewed_is_taken_at_the_next_hook() {
     fs::write(live.agent.kubeconfig.clone().unwrap(), good).unwrap();
     assert!(live.says().starts_with("active: "));
     assert!(live.get(&sdep(), "iris").is_some());
+}
+
+#[test]
+fn hook_ends_though_application_version_set_hangs() {
+    let mut live = Live::new("version-hangs");
+    live.fault("application-version-set", Fault::Hang);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    let run = live.hook("update-status");
+    assert!(status(&run).starts_with("active: iris serves"), "{}", status(&run));
+    has(
+        &log(&run),
+        &["Juju's application-version-set did not answer within 30 s"],
+    );
+    assert!(run.wall < Duration::from_secs(45), "{:?}", run.wall);
 }

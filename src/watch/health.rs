@@ -1,0 +1,164 @@
+//! Whether a watcher is well: what it reports to each hook, and what went wrong with it since the last one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::sight::LOOK_LIMIT;
+use super::watcher::WAKE_LIMIT;
+use crate::cluster::{WatchNotice, Watched};
+
+/// A watch begins again after 5.5 minutes at most ([`WatchLimits`](crate::cluster::WatchLimits)), or after one minute while the API
+/// server refuses it. One that did not for twice as long is stuck.
+const STUCK: Duration = Duration::from_secs(660);
+
+/// How a process that the watcher started came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// It failed.
+    Failed,
+    /// It did not end, and was killed.
+    Killed,
+}
+
+/// The watcher's own account.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// When each watch began last.
+    began: BTreeMap<Watched, Instant>,
+    /// What went wrong and was reported to no hook yet.
+    wrong: Report,
+}
+
+/// What a watcher reports to a hook, as soon as that takes the socket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// How long ago the watch began last that has gone longest without, in seconds.
+    stalest: u64,
+    /// How many connections of watches were dead.
+    dead_connections: u32,
+    /// How often `juju-exec` was killed.
+    wakes_killed: u32,
+    /// How often a look was killed.
+    looks_killed: u32,
+}
+
+impl Health {
+    /// A watch of that kind told something.
+    pub fn notice(&mut self, what: Watched, notice: WatchNotice, now: Instant) {
+        match notice {
+            WatchNotice::Begins => {
+                self.began.insert(what, now);
+            }
+            WatchNotice::Dead => self.wrong.dead_connections += 1,
+            WatchNotice::Changed => {}
+        }
+    }
+
+    /// A call of `juju-exec` came to nothing.
+    pub fn wake_lapsed(&mut self, lapse: Lapse) {
+        self.wrong.wakes_killed += u32::from(lapse == Lapse::Killed);
+    }
+
+    /// A look came to nothing.
+    pub fn look_lapsed(&mut self, lapse: Lapse) {
+        self.wrong.looks_killed += u32::from(lapse == Lapse::Killed);
+    }
+
+    /// What to report to a hook now. What went wrong is reported once.
+    pub fn report(&mut self, now: Instant) -> Report {
+        let oldest = self.began.values().min();
+        Report {
+            stalest: oldest.map_or(0, |began| now.duration_since(*began).as_secs()),
+            ..std::mem::take(&mut self.wrong)
+        }
+    }
+}
+
+impl Report {
+    /// Why the watcher is to be replaced, if it is.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        (self.stalest > STUCK.as_secs()).then(|| format!("one of its watches is stuck since {} s", self.stalest))
+    }
+
+    /// What went wrong, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let connections = format!(
+            "watcher: {} connections to the Kubernetes API were dead and were replaced; changes may have been seen up to 5 minutes late",
+            self.dead_connections
+        );
+        let wakes = format!(
+            "watcher: juju-exec did not end within {} s and was killed, {} times; changes were seen late",
+            WAKE_LIMIT.as_secs(),
+            self.wakes_killed
+        );
+        let looks = format!(
+            "watcher: looking at the cluster did not end within {} s and was killed, {} times",
+            LOOK_LIMIT.as_secs(),
+            self.looks_killed
+        );
+        [
+            (self.dead_connections, connections),
+            (self.wakes_killed, wakes),
+            (self.looks_killed, looks),
+        ]
+        .into_iter()
+        .filter_map(|(times, line)| (times > 0).then_some(line))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watch_that_never_begins_again_makes_watcher_faulty() {
+        let (mut health, start) = (Health::default(), Instant::now());
+        assert_eq!(health.report(start).fault(), None);
+        health.notice(Watched::Pods, WatchNotice::Begins, start);
+        health.notice(Watched::Gateways, WatchNotice::Begins, start);
+        let late = start + STUCK + Duration::from_secs(1);
+        health.notice(Watched::Gateways, WatchNotice::Begins, late);
+        assert!(health.report(start + STUCK).fault().is_none());
+        assert!(health.report(late).fault().is_some_and(|why| why.contains("661 s")));
+        health.notice(Watched::Pods, WatchNotice::Begins, late);
+        assert_eq!(health.report(late).fault(), None);
+    }
+
+    #[test]
+    fn what_was_killed_is_reported_once() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        assert!(health.report(now).warnings().is_empty());
+        health.wake_lapsed(Lapse::Failed);
+        health.look_lapsed(Lapse::Failed);
+        assert!(
+            health.report(now).warnings().is_empty(),
+            "Juju's agent restarts, and that is no news"
+        );
+        health.wake_lapsed(Lapse::Killed);
+        health.look_lapsed(Lapse::Killed);
+        health.notice(Watched::Pods, WatchNotice::Dead, now);
+        let lines = health.report(now).warnings().join("\n");
+        for part in [
+            "1 connections",
+            "juju-exec did not end within 600 s",
+            "looking at the cluster",
+        ] {
+            assert!(lines.contains(part), "{lines}");
+        }
+        assert!(health.report(now).warnings().is_empty());
+    }
+
+    #[test]
+    fn report_of_another_version_can_be_read() {
+        let report: Report = serde_json::from_str(r#"{"stalest": 5, "of_a_later_version": true}"#).unwrap();
+        assert_eq!(report.fault(), None);
+        assert!(report.warnings().is_empty());
+    }
+}
