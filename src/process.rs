@@ -125,7 +125,7 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
     let mut stdin = Pipe::new(child.stdin.take().map(OwnedFd::from));
     let mut stdout = Pipe::new(child.stdout.take().map(OwnedFd::from));
     let mut stderr = Pipe::new(child.stderr.take().map(OwnedFd::from));
-    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
     while stdin.0.is_some() || stdout.0.is_some() || stderr.0.is_some() {
         let pipes = [
             (&stdin, PollFlags::POLLOUT),
@@ -137,20 +137,20 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
             && let Some(status) = child.try_wait()?
         {
             // What it printed itself before it exited is in its pipes by now. The rest is not its own.
-            stdout.read(&mut said)?;
-            stderr.read(&mut complained)?;
+            stdout.read(&mut output)?;
+            stderr.read(&mut errors)?;
             return Ok(Output {
                 status,
-                stdout: said,
-                stderr: complained,
+                stdout: output,
+                stderr: errors,
             });
         }
         // A program that ends without having read its input says itself what is wrong.
         if stdin.write(&mut input).is_err() {
             stdin.0 = None;
         }
-        stdout.read(&mut said)?;
-        stderr.read(&mut complained)?;
+        stdout.read(&mut output)?;
+        stderr.read(&mut errors)?;
         if Instant::now() >= deadline {
             return Err(Error::TimedOut(limit));
         }
@@ -158,8 +158,8 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
     let status = reap(child, deadline)?.ok_or(Error::TimedOut(limit))?;
     Ok(Output {
         status,
-        stdout: said,
-        stderr: complained,
+        stdout: output,
+        stderr: errors,
     })
 }
 

@@ -5,6 +5,8 @@
 //! told by Kubernetes of every change, looks as a hook does but without its writes, and if the outcome is another one, has Juju
 //! run the charm: through `juju-exec`, which Juju before 3.0 calls `juju-run`. It is the pattern of the topology observer of
 //! `canonical/postgresql-k8s-operator`.
+//!
+//! Whatever it waits for has a limit. It reports to each hook how it is, and a hook kills one that is deaf and leaves another behind.
 
 mod health;
 mod line;

@@ -81,7 +81,7 @@ fn hook_ends_whichever_tool_hangs() {
         let limit = if tool == "juju-log" { 5 } else { 30 };
         let message = format!("Juju's {tool} did not answer within {limit} s");
         match tool.as_str() {
-            // Nothing can be told but by failing, so that Juju runs the hook again.
+            // It can only be reported by failing, so that Juju runs the hook again.
             "status-set" => {
                 assert_eq!(run.exit, 1, "{run:#?}");
                 has(&run.stderr, &[&message]);
@@ -123,7 +123,7 @@ fn action_ends_whichever_tool_hangs() {
 fn log_that_hangs_is_given_up_after_one_line() {
     let mut edge = edge("log");
     edge.fault("juju-log", Fault::Hang);
-    // A name of an action of its own: its security event is a line, and so is what a crash leaves.
+    // Two lines: the security event of the action, and that of its crash.
     edge.fault("config-get", Fault::Exit(1, "ERROR no".to_owned()));
     let run = edge.run(Hook::action("list-models", BTreeMap::new()));
     assert!(run.wall < Duration::from_secs(9), "{:?}", run.wall);

@@ -58,7 +58,7 @@ impl WatchLimits {
     }
 }
 
-/// What a watch tells.
+/// What a watch reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchNotice {
     /// It begins, for the first time or again.
@@ -155,8 +155,8 @@ impl Watches {
         }
     }
 
-    /// Calls `tell` whenever something of that kind has changed, or may have while it could not be watched. For ever.
-    pub async fn watch(self, what: Watched, tell: impl Fn(WatchNotice)) {
+    /// Calls `notify` when it begins, and whenever something of that kind has changed, or may have while it could not be watched. For ever.
+    pub async fn watch(self, what: Watched, notify: impl Fn(WatchNotice)) {
         let resource = ApiResource::from_gvk(&what.kind());
         let api: Api<DynamicObject> = if what.everywhere() {
             Api::all_with(self.client.clone(), &resource)
@@ -170,11 +170,11 @@ impl Watches {
         let mut version = FROM_NOW.to_owned();
         let mut pause = SOON;
         loop {
-            tell(WatchNotice::Begins);
+            notify(WatchNotice::Begins);
             let began = Instant::now();
-            let end = follow(&api, &mut parameters, &mut version, &tell, self.limits).await;
+            let end = follow(&api, &mut parameters, &mut version, &notify, self.limits).await;
             if end == End::Dead {
-                tell(WatchNotice::Dead);
+                notify(WatchNotice::Dead);
                 FROM_NOW.clone_into(&mut version);
             }
             if end != End::Refused && began.elapsed() >= GOOD {
@@ -184,7 +184,7 @@ impl Watches {
             FROM_NOW.clone_into(&mut version);
             sleep(pause).await;
             pause = (pause * 2).min(LATE);
-            tell(WatchNotice::Changed);
+            notify(WatchNotice::Changed);
         }
     }
 }
@@ -208,7 +208,7 @@ async fn follow(
     api: &Api<DynamicObject>,
     parameters: &mut WatchParams,
     version: &mut String,
-    tell: &impl Fn(WatchNotice),
+    notify: &impl Fn(WatchNotice),
     limits: WatchLimits,
 ) -> End {
     let length = limits.length();
@@ -220,7 +220,7 @@ async fn follow(
     };
     if version == FROM_NOW {
         // What is there is told now, but not what has gone before.
-        tell(WatchNotice::Changed);
+        notify(WatchNotice::Changed);
     }
     pin_mut!(events);
     let whole = Duration::from_secs(length.into()) + limits.grace;
@@ -229,7 +229,7 @@ async fn follow(
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) => {
                     *version = object.resource_version().unwrap_or_else(|| FROM_NOW.to_owned());
-                    tell(WatchNotice::Changed);
+                    notify(WatchNotice::Changed);
                 }
                 Ok(WatchEvent::Bookmark(mark)) => *version = mark.metadata.resource_version,
                 // Most often the version is too old to go on from.

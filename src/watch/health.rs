@@ -14,13 +14,13 @@ use crate::cluster::{WatchNotice, Watched};
 /// server refuses it. One that did not for twice as long is stuck.
 const STUCK: Duration = Duration::from_secs(660);
 
-/// How a process that the watcher started came to nothing.
+/// Why a process that the watcher started gave no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lapse {
+pub enum ChildError {
     /// It failed.
     Failed,
-    /// It did not end, and was killed.
-    Killed,
+    /// It did not end in time, and was killed.
+    TimedOut,
 }
 
 /// The watcher's own account.
@@ -47,7 +47,7 @@ pub struct Report {
 }
 
 impl Health {
-    /// A watch of that kind told something.
+    /// Takes a notice of a watch.
     pub fn notice(&mut self, what: Watched, notice: WatchNotice, now: Instant) {
         match notice {
             WatchNotice::Begins => {
@@ -58,14 +58,14 @@ impl Health {
         }
     }
 
-    /// A call of `juju-exec` came to nothing.
-    pub fn wake_lapsed(&mut self, lapse: Lapse) {
-        self.wrong.wakes_killed += u32::from(lapse == Lapse::Killed);
+    /// A call of `juju-exec` gave no result.
+    pub fn wake_failed(&mut self, error: ChildError) {
+        self.wrong.wakes_killed += u32::from(error == ChildError::TimedOut);
     }
 
-    /// A look came to nothing.
-    pub fn look_lapsed(&mut self, lapse: Lapse) {
-        self.wrong.looks_killed += u32::from(lapse == Lapse::Killed);
+    /// A look gave no result.
+    pub fn look_failed(&mut self, error: ChildError) {
+        self.wrong.looks_killed += u32::from(error == ChildError::TimedOut);
     }
 
     /// What to report to a hook now. What went wrong is reported once.
@@ -135,14 +135,14 @@ mod tests {
     fn what_was_killed_is_reported_once() {
         let (mut health, now) = (Health::default(), Instant::now());
         assert!(health.report(now).warnings().is_empty());
-        health.wake_lapsed(Lapse::Failed);
-        health.look_lapsed(Lapse::Failed);
+        health.wake_failed(ChildError::Failed);
+        health.look_failed(ChildError::Failed);
         assert!(
             health.report(now).warnings().is_empty(),
             "Juju's agent restarts, and that is no news"
         );
-        health.wake_lapsed(Lapse::Killed);
-        health.look_lapsed(Lapse::Killed);
+        health.wake_failed(ChildError::TimedOut);
+        health.look_failed(ChildError::TimedOut);
         health.notice(Watched::Pods, WatchNotice::Dead, now);
         let lines = health.report(now).warnings().join("\n");
         for part in [

@@ -65,7 +65,7 @@ impl Line {
             Err(_) => return Found::Nobody,
         };
         let Some(pid) = our_peer(&stream) else {
-            return Found::Nobody;
+            return Found::Deaf(None, "is of another user".to_owned());
         };
         match read_report(&mut stream) {
             Ok(Some(report)) => match report.fault() {
@@ -202,9 +202,9 @@ mod tests {
             ours.set_nonblocking(true).unwrap();
             let ours = tokio::net::UnixStream::from_std(ours).unwrap();
             let hook = thread::spawn(move || hook(theirs));
-            let said = answer_within(limit, ours, &Report::default()).await;
+            let message = answer_within(limit, ours, &Report::default()).await;
             drop(hook.join().unwrap());
-            said
+            message
         })
     }
 
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn watcher_that_answers_nonsense_is_told_from_one_that_ends() {
+    fn watcher_that_answers_nonsense_is_not_one_that_ends() {
         let read = |watcher: fn(UnixStream) -> Option<UnixStream>| {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             let watcher = watcher(theirs);

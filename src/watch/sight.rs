@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::health::Lapse;
+use super::health::ChildError;
 use super::{Brief, LOOK};
 use crate::asked::Asked;
 use crate::juju::Invocation;
@@ -59,10 +59,10 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
 ///
 /// # Errors
 /// When the process cannot be started, does not end in time, or says nothing.
-pub fn look(brief: &[u8], program: &super::Program) -> Result<Sight, Lapse> {
+pub fn look(brief: &[u8], program: &super::Program) -> Result<Sight, ChildError> {
     match process::run(Command::new(&program.path).arg(LOOK), brief, LOOK_LIMIT) {
-        Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| Lapse::Failed),
-        Err(process::Error::TimedOut(_)) => Err(Lapse::Killed),
-        Err(_) => Err(Lapse::Failed),
+        Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| ChildError::Failed),
+        Err(process::Error::TimedOut(_)) => Err(ChildError::TimedOut),
+        Err(_) => Err(ChildError::Failed),
     }
 }

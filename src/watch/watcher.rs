@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::health::{Health, Lapse, Report};
+use super::health::{ChildError, Health, Report};
 use super::pace::{Due, Looked, Pace};
 use super::sight::{self, Sight};
 use super::{Brief, Message, line, runner, session, start};
@@ -52,16 +52,16 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
 
 /// What happens to a watcher.
 enum Event {
-    /// A watch told something.
+    /// A notice of a watch.
     Watch(Watched, WatchNotice),
     /// A hook took the line, and is to have a report.
     HookBegan(oneshot::Sender<Report>),
     /// And let it go, with what it said.
     HookEnded(Option<Message>),
     /// It was looked.
-    Looked(Result<Sight, Lapse>),
+    Looked(Result<Sight, ChildError>),
     /// `juju-exec` is back, well or not.
-    Woke(Result<(), Lapse>),
+    Woke(Result<(), ChildError>),
 }
 
 struct Watcher<'a> {
@@ -168,19 +168,19 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn woke(&mut self, woke: Result<(), Lapse>) {
-        if let Err(lapse) = woke {
+    fn woke(&mut self, woke: Result<(), ChildError>) {
+        if let Err(error) = woke {
             self.woken_for = None;
-            self.health.wake_lapsed(lapse);
+            self.health.wake_failed(error);
         }
         self.pace.woke(Instant::now(), woke.is_ok());
     }
 
-    fn seen(&mut self, sight: Result<Sight, Lapse>) {
+    fn seen(&mut self, sight: Result<Sight, ChildError>) {
         let Sight { outlook, blind } = match sight {
             Ok(sight) => sight,
-            Err(lapse) => {
-                self.health.look_lapsed(lapse);
+            Err(error) => {
+                self.health.look_failed(error);
                 return self.pace.looked(Instant::now(), Looked::Nothing);
             }
         };
@@ -208,7 +208,7 @@ impl<'a> Watcher<'a> {
         self.woken_for = self.seen.take();
         let unit = self.invocation.unit.clone();
         beside(events, move || {
-            let runner = runner().ok_or(Lapse::Failed);
+            let runner = runner().ok_or(ChildError::Failed);
             Event::Woke(runner.and_then(|runner| run_charm(runner, &unit, WAKE_LIMIT)))
         });
     }
@@ -223,7 +223,7 @@ fn beside(events: &UnboundedSender<Event>, work: impl FnOnce() -> Event + Send +
     });
 }
 
-fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), Lapse> {
+fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildError> {
     let mut command = Command::new(runner);
     command
         .args(["-u", unit, COMMAND])
@@ -231,15 +231,15 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), Lapse> 
         .env_remove("JUJU_CONTEXT_ID");
     match process::run_silent(&mut command, limit) {
         Ok(status) if status.success() => Ok(()),
-        Err(process::Error::TimedOut(_)) => Err(Lapse::Killed),
-        _ => Err(Lapse::Failed),
+        Err(process::Error::TimedOut(_)) => Err(ChildError::TimedOut),
+        _ => Err(ChildError::Failed),
     }
 }
 
 /// Watches these for ever.
 async fn watch(invocation: Invocation, kinds: &'static [Watched], events: UnboundedSender<Event>) {
-    let tell = move |what, notice| {
-        // Nobody is left to be told where this fails.
+    let notify = move |what, notice| {
+        // The main loop is gone where this fails.
         let _ = events.send(Event::Watch(what, notice));
     };
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
@@ -249,13 +249,13 @@ async fn watch(invocation: Invocation, kinds: &'static [Watched], events: Unboun
         }
         for what in kinds {
             // It is tried, so that no watch is taken for one that is stuck.
-            tell(*what, WatchNotice::Begins);
+            notify(*what, WatchNotice::Begins);
         }
         sleep(UNUSABLE).await;
     };
     for what in kinds.iter().copied() {
-        let tell = tell.clone();
-        tokio::spawn(watches.clone().watch(what, move |notice| tell(what, notice)));
+        let notify = notify.clone();
+        tokio::spawn(watches.clone().watch(what, move |notice| notify(what, notice)));
     }
 }
 
@@ -283,12 +283,12 @@ async fn attend(stream: UnixStream, events: UnboundedSender<Event>) {
     if events.send(Event::HookBegan(reply)).is_err() {
         return;
     }
-    let said = match report.await {
+    let message = match report.await {
         Ok(report) => line::answer(stream, &report).await,
         Err(_) => None,
     };
-    // Nobody is left to be told where this fails.
-    let _ = events.send(Event::HookEnded(said));
+    // The main loop is gone where this fails.
+    let _ = events.send(Event::HookEnded(message));
 }
 
 /// The next thing that happens; nothing, when the time is over.
@@ -306,7 +306,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn hanging_juju_exec_is_killed_and_told_from_a_failure() {
+    fn hanging_juju_exec_is_killed_and_counted_as_such() {
         let folder = std::env::temp_dir().join(format!("seldon-model-runner-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let run = |name: &str, script: &str, limit| {
@@ -316,14 +316,14 @@ mod tests {
             loop {
                 // Another test's child may have it open for writing for a moment (ETXTBSY).
                 match run_charm(runner.clone(), "iris/0", limit) {
-                    Err(Lapse::Failed) if name != "fails" => {}
+                    Err(ChildError::Failed) if name != "fails" => {}
                     outcome => return outcome,
                 }
             }
         };
         let (short, ample) = (Duration::from_millis(300), Duration::from_secs(60));
-        assert_eq!(run("hangs", "sleep 600 & wait", short), Err(Lapse::Killed));
-        assert_eq!(run("fails", "exit 1", ample), Err(Lapse::Failed));
+        assert_eq!(run("hangs", "sleep 600 & wait", short), Err(ChildError::TimedOut));
+        assert_eq!(run("fails", "exit 1", ample), Err(ChildError::Failed));
         assert_eq!(
             run("works", "test \"$2\" = iris/0 && test -z \"$JUJU_CONTEXT_ID\"", ample),
             Ok(())

@@ -29,7 +29,7 @@ const LIMITS: WatchLimits = WatchLimits {
 /// Long enough for whatever is not asserted to be quick.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Watches the SeldonDeployments of a charm through that network, and gives what is told with the time of it.
+/// Watches the SeldonDeployments of a charm through that network, and gives its notices with their times.
 fn watch(live: &Live) -> (Silence, Receiver<(WatchNotice, Instant)>) {
     let text = fs::read_to_string(live.agent.kubeconfig.clone().unwrap()).unwrap();
     let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
@@ -43,26 +43,26 @@ fn watch(live: &Live) -> (Silence, Receiver<(WatchNotice, Instant)>) {
     let server: SocketAddr = config.cluster_url.authority().unwrap().as_str().parse().unwrap();
     let silence = Silence::before(server);
     config.cluster_url = format!("https://{}", silence.address).parse().unwrap();
-    let (tell, told) = channel();
+    let (notify, notices) = channel();
     thread::spawn(move || {
         runtime().block_on(async {
             let watches = Watches::new(Client::try_from(config).unwrap(), identity, LIMITS);
-            let tell = move |notice| {
+            let notify = move |notice| {
                 // The test may be over.
-                let _ = tell.send((notice, Instant::now()));
+                let _ = notify.send((notice, Instant::now()));
             };
-            watches.watch(Watched::SeldonDeployments, tell).await;
+            watches.watch(Watched::SeldonDeployments, notify).await;
         });
     });
-    (silence, told)
+    (silence, notices)
 }
 
 /// Waits for that notice, and gives those before it.
 #[track_caller]
-fn until(wanted: WatchNotice, told: &Receiver<(WatchNotice, Instant)>) -> (Vec<WatchNotice>, Instant) {
+fn until(wanted: WatchNotice, notices: &Receiver<(WatchNotice, Instant)>) -> (Vec<WatchNotice>, Instant) {
     let mut before = Vec::new();
     loop {
-        match told.recv_timeout(PATIENCE) {
+        match notices.recv_timeout(PATIENCE) {
             Ok((notice, at)) if notice == wanted => return (before, at),
             Ok((notice, _)) => before.push(notice),
             Err(error) => panic!("no {wanted:?} behind {before:?}: {error}"),
@@ -73,17 +73,17 @@ fn until(wanted: WatchNotice, told: &Receiver<(WatchNotice, Instant)>) -> (Vec<W
 #[test]
 fn swallowed_connection_is_noticed_and_replaced() {
     let live = Live::new("swallowed");
-    let (silence, told) = watch(&live);
-    until(WatchNotice::Changed, &told);
+    let (silence, notices) = watch(&live);
+    until(WatchNotice::Changed, &notices);
     let start = Instant::now();
     silence.swallow();
-    let (before, noticed) = until(WatchNotice::Dead, &told);
+    let (before, end) = until(WatchNotice::Dead, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "it hears: {before:?}");
     let limit = Duration::from_secs(LIMITS.longest.into()) + LIMITS.grace + Duration::from_secs(2);
-    assert!(noticed - start < limit, "{:?}", noticed - start);
+    assert!(end - start < limit, "{:?}", end - start);
     // It is looked after that, and what happens is heard again.
-    until(WatchNotice::Changed, &told);
-    let (before, _) = until(WatchNotice::Begins, &told);
+    until(WatchNotice::Changed, &notices);
+    let (before, _) = until(WatchNotice::Begins, &notices);
     assert!(!before.contains(&WatchNotice::Dead), "{before:?}");
     assert!(silence.connections() > 1);
 }
@@ -91,25 +91,25 @@ fn swallowed_connection_is_noticed_and_replaced() {
 #[test]
 fn watch_heals_after_network_swallowed_everything() {
     let live = Live::new("swallowed-all");
-    let (silence, told) = watch(&live);
-    until(WatchNotice::Changed, &told);
+    let (silence, notices) = watch(&live);
+    until(WatchNotice::Changed, &notices);
     silence.swallow_all();
-    until(WatchNotice::Dead, &told);
+    until(WatchNotice::Dead, &notices);
     // A new connection is answered no more than the old one was.
-    let (before, _) = until(WatchNotice::Dead, &told);
+    let (before, _) = until(WatchNotice::Dead, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "{before:?}");
     silence.swallow();
-    until(WatchNotice::Changed, &told);
+    until(WatchNotice::Changed, &notices);
 }
 
 #[test]
 fn watch_that_server_ends_costs_no_look() {
     let live = Live::new("ended");
-    let (_network, told) = watch(&live);
-    until(WatchNotice::Begins, &told);
-    until(WatchNotice::Changed, &told);
+    let (_network, notices) = watch(&live);
+    until(WatchNotice::Begins, &notices);
+    until(WatchNotice::Changed, &notices);
     for _ in 0..2 {
-        let (before, _) = until(WatchNotice::Begins, &told);
+        let (before, _) = until(WatchNotice::Begins, &notices);
         assert_eq!(before, []);
     }
 }

@@ -45,7 +45,7 @@ impl Silence {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// From now on, nothing that is sent over the connections so far arrives, and no end of them is told.
+    /// From now on, nothing that is sent over the connections so far arrives, and neither end learns of the other's end.
     pub fn swallow(&self) {
         self.swallowed.store(self.connections(), Ordering::SeqCst);
     }
