@@ -94,11 +94,15 @@ impl Call<'_> {
 
     /// What Juju asks for, and a look at the cluster.
     async fn look(&self, asked: &Asked) -> Result<Look, Failure> {
-        let look = Look::first(self.invocation, asked).await;
-        look.map_err(|refusal| {
-            let verdict = crate::look::unseen(self.invocation, asked, &refusal);
-            Failure::from(verdict.troubles.join("; "))
-        })
+        match Look::first(self.invocation, asked).await {
+            Ok(look) => Ok(look),
+            Err(refusal) => {
+                let mut asked = asked.clone();
+                asked.read_cause_of(self.tools, self.invocation, &refusal)?;
+                let verdict = crate::look::unseen(self.invocation, &asked, &refusal);
+                Err(Failure::from(verdict.troubles.join("; ")))
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cluster::Needs;
+use crate::cluster::{Needs, Refusal};
 use crate::config::secret::Answers;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
@@ -16,6 +16,21 @@ use crate::traces;
 
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
+/// The endpoint that takes metrics and alert rules.
+pub const METRICS: &str = "metrics-endpoint";
+/// The endpoint that takes dashboards.
+pub const DASHBOARD: &str = "grafana-dashboard";
+/// The endpoints whose relations count in every hook. `goal-state` would have them in one answer, but not those that were made through an
+/// offer of ours, and any endpoint can be offered: Grafana offers `grafana-dashboard`, which it requires
+/// (canonical/cos-lite-bundle, overlays/offers-overlay.yaml). And while one proxy of a remote application is left over it fails
+/// as a whole (juju/juju, issue 23212). `relation-ids` is answered by the unit's agent.
+const ENDPOINTS: [&str; 5] = [
+    Language::Istio.endpoint(),
+    Language::GatewayApi.endpoint(),
+    traces::ENDPOINT,
+    METRICS,
+    DASHBOARD,
+];
 
 /// What Juju says of secrets, by their URIs.
 pub type Secrets = BTreeMap<String, Result<Content, Unreadable>>;
@@ -27,6 +42,9 @@ pub struct Told {
     pub options: Map<String, Value>,
     /// The endpoints that are related to something.
     pub related: BTreeSet<String>,
+    /// The ids of their relations, for what is written there. Whoever only reads needs none.
+    #[serde(skip)]
+    pub relation_ids: BTreeMap<String, Vec<String>>,
     /// The relations that name an Istio Gateway.
     pub gateway: Vec<Relation>,
     /// The relations that name a gateway of the Gateway API.
@@ -69,14 +87,16 @@ impl Asked {
         invocation: &Invocation,
         options: Map<String, Value>,
     ) -> Result<Self, ToolError> {
-        // One question for the endpoints that are seldom related, instead of one for each.
-        let related = tools.goal()?.related;
-        let relations = |endpoint: &str| {
-            if related.contains(endpoint) {
-                juju::relations(tools, invocation, endpoint)
-            } else {
-                Ok(Vec::new())
+        let mut relation_ids = BTreeMap::new();
+        for endpoint in ENDPOINTS {
+            let ids = juju::relation_ids(tools, invocation, endpoint)?;
+            if !ids.is_empty() {
+                relation_ids.insert(endpoint.to_owned(), ids);
             }
+        }
+        let relations = |endpoint: &str| match relation_ids.get(endpoint) {
+            Some(ids) => juju::relations(tools, ids),
+            None => Ok(Vec::new()),
         };
         let (gateway, tracing) = (relations(Language::Istio.endpoint())?, relations(traces::ENDPOINT)?);
         let gateway_metadata = relations(Language::GatewayApi.endpoint())?;
@@ -84,7 +104,8 @@ impl Asked {
         let told = Told {
             secrets: secrets(tools, invocation, &config)?,
             options,
-            related,
+            related: relation_ids.keys().cloned().collect(),
+            relation_ids,
             gateway,
             gateway_metadata,
             tracing,
@@ -133,7 +154,34 @@ impl Asked {
         self.told.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
     }
 
-    /// Whether Juju says that it deploys a Seldon for us.
+    /// Reads whether Juju deploys a Seldon for us. That matters only to a report, and where the cluster knows none.
+    ///
+    /// # Errors
+    /// When `relation-ids` fails.
+    pub fn read_seldon_relation(&mut self, tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
+        if !juju::relation_ids(tools, invocation, SELDON_CORE)?.is_empty() {
+            self.told.related.insert(SELDON_CORE.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads what else explains that refusal.
+    ///
+    /// # Errors
+    /// When a hook tool fails.
+    pub fn read_cause_of(
+        &mut self,
+        tools: HookTools,
+        invocation: &Invocation,
+        refusal: &Refusal,
+    ) -> Result<(), ToolError> {
+        match refusal {
+            Refusal::NoKind { kind } if kind == "SeldonDeployment" => self.read_seldon_relation(tools, invocation),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether Juju says that it deploys a Seldon for us, where that was read.
     #[must_use]
     pub fn seldon_is_related(&self) -> bool {
         self.told.related.contains(SELDON_CORE)

@@ -144,23 +144,26 @@ pub fn relation_ids(tools: HookTools, invocation: &Invocation, endpoint: &str) -
     Ok(ids)
 }
 
-/// The relations of an endpoint that are not being broken by this very hook.
+/// The relations of these ids. An id whose relation is gone has none.
 ///
 /// # Errors
 /// When a hook tool cannot be run or its answer not be read.
-pub fn relations(tools: HookTools, invocation: &Invocation, endpoint: &str) -> Result<Vec<Relation>, ToolError> {
-    relation_ids(tools, invocation, endpoint)?
-        .iter()
-        .map(|id| {
-            let application = tools.remote_application(id)?;
-            let bag = tools.application_bag(id, &application)?;
-            Ok(Relation {
-                id: id.clone(),
-                application,
-                bag,
-            })
-        })
-        .collect()
+pub fn relations(tools: HookTools, ids: &[String]) -> Result<Vec<Relation>, ToolError> {
+    let mut relations = Vec::new();
+    for id in ids {
+        let Some(application) = tools.remote_application(id)? else {
+            continue;
+        };
+        let Some(bag) = tools.application_bag(id, &application)? else {
+            continue;
+        };
+        relations.push(Relation {
+            id: id.clone(),
+            application,
+            bag,
+        });
+    }
+    Ok(relations)
 }
 
 #[cfg(test)]

@@ -12,14 +12,10 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, info};
 
-use crate::asked::Asked;
-use crate::juju::{self, HookTools, Invocation, ToolError};
+use crate::asked::{Asked, DASHBOARD, METRICS};
+use crate::juju::{HookTools, Invocation, ToolError};
 use crate::look::Look;
 
-/// The endpoint that takes metrics and alert rules.
-pub const METRICS: &str = "metrics-endpoint";
-/// The endpoint that takes dashboards.
-pub const DASHBOARD: &str = "grafana-dashboard";
 /// What the charm is called, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";
 
@@ -42,12 +38,12 @@ fn has(asked: &Asked, endpoint: &str) -> bool {
 /// When a hook tool fails.
 pub async fn tell(tools: HookTools, invocation: &Invocation, asked: &Asked, look: &mut Look) -> Result<(), ToolError> {
     if has(asked, DASHBOARD) {
-        say(tools, invocation, DASHBOARD, &dashboard::bag())?;
+        say(tools, invocation, asked, DASHBOARD, &dashboard::bag())?;
     }
     // Without the pods something would be missing, and what was said before is better than that.
     if has(asked, METRICS) && knows_pods(look).await {
         let jobs = metrics::scrape_jobs(&look.observed, &look.identity);
-        say(tools, invocation, METRICS, &metrics::bag(invocation, jobs))?;
+        say(tools, invocation, asked, METRICS, &metrics::bag(invocation, jobs))?;
     }
     Ok(())
 }
@@ -63,17 +59,20 @@ async fn knows_pods(look: &mut Look) -> bool {
     found.is_ok()
 }
 
-/// Says what is new, in each relation of an endpoint.
-fn say(tools: HookTools, invocation: &Invocation, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
-    for id in juju::relation_ids(tools, invocation, endpoint)? {
-        let said = tools.application_bag(&id, &invocation.application)?;
+/// Says what is new, in each relation of an endpoint that is not gone.
+fn say(tools: HookTools, invocation: &Invocation, asked: &Asked, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
+    for id in asked.told.relation_ids.get(endpoint).into_iter().flatten() {
+        let Some(said) = tools.application_bag(id, &invocation.application)? else {
+            debug!("{id} is listed, but gone");
+            continue;
+        };
         let news: BTreeMap<&str, &str> = bag
             .iter()
             .filter(|(key, text)| said.get(**key) != Some(*text))
             .map(|(key, text)| (*key, text.as_str()))
             .collect();
         if !news.is_empty() {
-            tools.say_all_in_relation(&id, &news)?;
+            tools.say_all_in_relation(id, &news)?;
             let keys: Vec<&str> = news.into_keys().collect();
             info!("told {id} anew of its {}", keys.join(", "));
         }

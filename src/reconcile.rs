@@ -45,9 +45,9 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolEr
 }
 
 async fn asked(tools: HookTools, invocation: &Invocation) -> Result<(Asked, Outcome), ToolError> {
-    let asked = Asked::read(tools, invocation)?;
+    let mut asked = Asked::read(tools, invocation)?;
     traces::ask_for(tools, invocation, &asked.told.tracing)?;
-    let outcome = reconcile(tools, invocation, &asked).await?;
+    let outcome = reconcile(tools, invocation, &mut asked).await?;
     Ok((asked, outcome))
 }
 
@@ -97,20 +97,10 @@ struct Outcome {
 ///
 /// # Errors
 /// When a hook tool fails.
-async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> Result<Outcome, ToolError> {
-    let unseen = |refusal: Refusal, leads| {
-        let verdict = look::unseen(invocation, asked, &refusal);
-        Ok(Outcome {
-            outlook: Outlook::blind(&verdict),
-            verdict,
-            leads,
-            refused: vec![refusal],
-            foreign: Vec::new(),
-        })
-    };
+async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &mut Asked) -> Result<Outcome, ToolError> {
     let mut look = match Look::first(invocation, asked).await {
         Ok(look) => look,
-        Err(refusal) => return unseen(refusal, None),
+        Err(refusal) => return unseen(tools, invocation, asked, refusal, None),
     };
     let leads = (!look.steps.is_empty() || observability::is_related(asked))
         .then(|| tools.is_leader())
@@ -121,19 +111,19 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
         wrote = look.steps.change_something();
         refused = write::write(&look, invocation).await;
         if let Err(refusal) = look.again(invocation, asked).await {
-            return unseen(refusal, leads);
+            return unseen(tools, invocation, asked, refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
         if refused.is_empty() && (unheard || look.steps.take_away()) {
             tokio::time::sleep(ready::HEARD).await;
             if unheard && let Err(refusal) = look.again(invocation, asked).await {
-                return unseen(refusal, leads);
+                return unseen(tools, invocation, asked, refusal, leads);
             }
             if !look.steps.is_empty() {
                 refused = write::write(&look, invocation).await;
                 if let Err(refusal) = look.again(invocation, asked).await {
-                    return unseen(refusal, leads);
+                    return unseen(tools, invocation, asked, refusal, leads);
                 }
             }
         }
@@ -152,22 +142,51 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &Asked) -> 
     })
 }
 
+/// What came of a hook that the cluster could not be looked at in.
+fn unseen(
+    tools: HookTools,
+    invocation: &Invocation,
+    asked: &mut Asked,
+    refusal: Refusal,
+    leads: Option<bool>,
+) -> Result<Outcome, ToolError> {
+    asked.read_cause_of(tools, invocation, &refusal)?;
+    let verdict = look::unseen(invocation, asked, &refusal);
+    Ok(Outcome {
+        outlook: Outlook::blind(&verdict),
+        verdict,
+        leads,
+        refused: vec![refusal],
+        foreign: Vec::new(),
+    })
+}
+
 /// How every model stands, without changing anything.
 ///
 /// # Errors
 /// When a hook tool fails.
 pub async fn standings(tools: HookTools, invocation: &Invocation) -> Result<(Vec<Standing>, Status), ToolError> {
-    Ok(standings_of(invocation, &Asked::read(tools, invocation)?).await)
+    standings_of(tools, invocation, &mut Asked::read(tools, invocation)?).await
 }
 
 /// The same of what was asked already.
-pub async fn standings_of(invocation: &Invocation, asked: &Asked) -> (Vec<Standing>, Status) {
+///
+/// # Errors
+/// When a hook tool fails.
+pub async fn standings_of(
+    tools: HookTools,
+    invocation: &Invocation,
+    asked: &mut Asked,
+) -> Result<(Vec<Standing>, Status), ToolError> {
     let verdict = match Look::first(invocation, asked).await {
         Ok(mut look) => {
             look.deeper().await;
             look.verdict(asked, &BTreeMap::new(), false)
         }
-        Err(refusal) => look::unseen(invocation, asked, &refusal),
+        Err(refusal) => {
+            asked.read_cause_of(tools, invocation, &refusal)?;
+            look::unseen(invocation, asked, &refusal)
+        }
     };
-    (verdict.models, verdict.status)
+    Ok((verdict.models, verdict.status))
 }

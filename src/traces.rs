@@ -55,11 +55,12 @@ fn ask(tools: HookTools, invocation: &Invocation, relation: &Relation) -> Result
     if !tools.is_leader()? {
         return Ok(());
     }
-    let said = tools.application_bag(&relation.id, &invocation.application)?;
-    if said.get("receivers") == Some(&wanted) {
-        return Ok(());
+    match tools.application_bag(&relation.id, &invocation.application)? {
+        Some(said) if said.get("receivers") != Some(&wanted) => {
+            tools.say_in_relation(&relation.id, "receivers", &wanted)
+        }
+        _ => Ok(()),
     }
-    tools.say_in_relation(&relation.id, "receivers", &wanted)
 }
 
 #[cfg(test)]

@@ -149,13 +149,7 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
             Fault::Raw(Vec::new()),
         ]
     };
-    for tool in [
-        "config-get",
-        "goal-state",
-        "relation-ids",
-        "relation-list",
-        "relation-get",
-    ] {
+    for tool in ["config-get", "relation-ids", "relation-list", "relation-get"] {
         for fault in faults() {
             let mut edge = Edge::new("tools");
             edge.fault(tool, fault.clone());
@@ -177,6 +171,47 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
             assert!(says.starts_with(UNREACHABLE), "{tool} {fault:?}: {says}");
         }
     }
+}
+
+#[test]
+fn id_of_a_removed_relation_stops_no_hook() {
+    let gone = [
+        // Juju's own agent, its controllers of 4.0 and of before, and what a proxy of another model leaves behind.
+        Fault::Exit(
+            2,
+            "ERROR invalid value \"gateway-info:0\" for option -r: relation not found\n".into(),
+        ),
+        Fault::Exit(1, "ERROR relation not found\n".into()),
+        Fault::Exit(
+            1,
+            "ERROR relation \"iris:gateway-info istio-pilot:gateway-info\" not found\n".into(),
+        ),
+        Fault::Exit(
+            1,
+            "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n".into(),
+        ),
+    ];
+    for fault in gone {
+        for tool in ["relation-list", "relation-get"] {
+            let mut edge = Edge::new("removed");
+            edge.fault(tool, fault.clone());
+            let says = edge.says();
+            assert!(says.starts_with(UNREACHABLE), "{tool} {fault:?}: {says}");
+        }
+    }
+    // What is not found for another reason may be there in a moment, and the models must not lose their gateway for it.
+    let mut edge = Edge::new("migrated");
+    edge.fault("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
+    has(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
+}
+
+#[test]
+fn left_over_proxy_that_breaks_goal_state_stops_no_hook() {
+    let mut edge = Edge::new("dangling");
+    let why = "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n";
+    edge.fault("goal-state", Fault::Exit(1, why.into()));
+    let says = edge.says();
+    assert!(says.starts_with(UNREACHABLE), "{says}");
 }
 
 #[test]

@@ -325,6 +325,41 @@ fn the_last_unit_sees_in_goal_state_that_it_is_dying() {
 }
 
 #[test]
+fn goal_state_hides_offered_relations_and_relation_ids_list_them() {
+    let mut stage = Stage::new("goal-state --format=json; relation-ids gateway-info --format=json");
+    let offered = stage.world.integrate_offer("press:gateway-info").unwrap();
+    let lines = |run: &HookRun| -> (Value, Vec<String>) {
+        let (goal, ids) = run.stdout.trim().split_once('\n').unwrap();
+        (serde_json::from_str(goal).unwrap(), serde_json::from_str(ids).unwrap())
+    };
+    let both = [
+        format!("gateway-info:{}", stage.gateway),
+        format!("gateway-info:{offered}"),
+    ];
+    let (goal, ids) = lines(&stage.run("update-status"));
+    let related = goal["relations"]["gateway-info"].as_object().unwrap();
+    assert_eq!(related.keys().collect::<Vec<_>>(), ["istio-pilot", "istio-pilot/0"]);
+    assert_eq!(ids, both);
+}
+
+#[test]
+fn relation_removed_by_force_is_listed_and_not_found() {
+    let mut stage = Stage::new("true");
+    let id = stage.world.integrate_offer("press:gateway-info").unwrap();
+    stage.world.force_remove_relation(id).unwrap();
+    stage.script(&format!(
+        "relation-ids gateway-info; relation-list -r {id} --app; relation-get -r {id} --app - $(relation-list -r {id} --app); \
+         relation-set -r {id} k=v"
+    ));
+    let run = stage.run("update-status");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    for line in [format!("gateway-info:{id}"), stage.world.consumer(id, "press").unwrap()] {
+        assert!(lines.contains(&line.as_str()), "{line} in {lines:?}");
+    }
+    assert_eq!(run.stderr, "ERROR relation not found\n".repeat(2));
+}
+
+#[test]
 fn a_hook_sees_what_the_world_holds() {
     let mut stage = Stage::new(
         "config-get --format=json; relation-list -r $RID --format=json; printf 'k: v' | relation-set -r $RID --file - ; relation-get -r $RID --app --format=json - istio-pilot; is-leader; application-version-set 1.2",

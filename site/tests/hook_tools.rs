@@ -390,6 +390,7 @@ fn relation_view(given: &Value, context: &Context) -> RelationView {
         peer: remote_app == context.application(),
         remote_app,
         units: texts(&given["units"]).into_iter().collect::<BTreeSet<_>>(),
+        forced: false,
         life: match given["life"].as_str() {
             Some("dying") => Life::Dying,
             Some("dead") => Life::Dead,

@@ -45,7 +45,8 @@ impl Finding {
 type Missing = Result<Vec<(&'static str, Vec<Right>)>, Refusal>;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
-    let asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation)?;
+    asked.read_seldon_relation(call.tools, call.invocation)?;
     let (verdict, mut findings, missing) = match Look::first(call.invocation, &asked).await {
         Ok(mut look) => {
             look.deeper().await;

@@ -38,9 +38,9 @@ async fn run(
     changes: impl FnOnce(&Model, Option<&Standing>) -> Result<Changes, String>,
 ) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let (standings, status) = standings_of(call.tools, call.invocation, &mut asked).await?;
     let model = chosen(&asked, parameters.text("model")?)?;
-    let (standings, status) = standings_of(call.invocation, &asked).await;
     let standing = standings.iter().find(|standing| standing.model == model.name);
     let changes = changes(model, standing)?;
     let line = command(&call.invocation.application, &asked.told.options, &model.name, &changes);

@@ -1,6 +1,6 @@
 //! What the hook tools answer, read. All answers are asked for as JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -72,13 +72,12 @@ pub fn secret(answer: &[u8]) -> Result<Content, Garbled> {
     read(answer)
 }
 
-/// Of `goal-state`: how many units of this application are meant to stay, and which endpoints are related.
+/// Of `goal-state`: how many units of this application are meant to stay. Its relations are not all there are: on the offering side of
+/// a cross-model relation it has none (juju/juju, `apiserver/facades/agent/uniter/uniter.go`, `goalStateRelations`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Goal {
     /// The units that are not on their way out.
     pub units: usize,
-    /// The endpoints with a relation to another application, one that is ending among them.
-    pub related: BTreeSet<String>,
 }
 
 /// Of `goal-state`.
@@ -90,8 +89,6 @@ pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
     struct GoalState {
         #[serde(default)]
         units: BTreeMap<String, Unit>,
-        #[serde(default)]
-        relations: Map<String, Value>,
     }
     #[derive(Deserialize)]
     struct Unit {
@@ -101,7 +98,6 @@ pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
     let goal: GoalState = read(answer)?;
     Ok(Goal {
         units: goal.units.values().filter(|unit| unit.status != "dying").count(),
-        related: goal.relations.into_iter().map(|(endpoint, _)| endpoint).collect(),
     })
 }
 

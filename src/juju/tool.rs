@@ -50,6 +50,26 @@ impl ToolError {
             why.contains("not found").then_some(Unreadable::Gone)
         }
     }
+
+    /// Whether the relation that was named is gone. After a relation or a remote application was removed by force, units go on
+    /// listing its id (juju/juju, issue 23212 and pull request 23276). Juju 4 says so for every tool, the flag `-r` for all versions
+    /// (`internal/worker/uniter/runner/jujuc/relation-*.go`); a controller of 2.9 and 3.x names the relation or the proxy of the
+    /// remote application (`state/relation.go`, `state/remoteapplication.go`). Anything else that is not found, such as a model that
+    /// is being migrated, may be there again in a moment.
+    fn is_relation_gone(&self) -> bool {
+        let Problem::Failed(why) = &self.problem else {
+            return false;
+        };
+        why.ends_with("not found")
+            && [
+                "relation not found",
+                "relation \"",
+                "saas application \"",
+                "remote application \"",
+            ]
+            .iter()
+            .any(|what| why.contains(what))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -104,36 +124,37 @@ impl HookTools {
         ask("relation-ids", &[endpoint, "--format", "json"], answer::relation_ids)
     }
 
-    /// The application on the other side of a relation.
+    /// The application on the other side of a relation; `None` if the relation is gone.
     ///
     /// # Errors
     /// When `relation-list` fails.
-    pub fn remote_application(self, id: &str) -> Result<String, ToolError> {
-        ask(
+    pub fn remote_application(self, id: &str) -> Result<Option<String>, ToolError> {
+        unless_gone(ask(
             "relation-list",
             &["-r", id, "--app", "--format", "json"],
             answer::remote_application,
-        )
+        ))
     }
 
-    /// The application data bag that `application` wrote.
+    /// The application data bag that `application` wrote; `None` if the relation is gone.
     ///
     /// # Errors
     /// When `relation-get` fails.
-    pub fn application_bag(self, id: &str, application: &str) -> Result<BTreeMap<String, String>, ToolError> {
-        ask(
+    pub fn application_bag(self, id: &str, application: &str) -> Result<Option<BTreeMap<String, String>>, ToolError> {
+        unless_gone(ask(
             "relation-get",
             &["-r", id, "--app", "-", application, "--format", "json"],
             answer::bag,
-        )
+        ))
     }
 
     /// Says something to the other side of a relation, for all units: only the leader may. It is written when the hook ends well.
+    /// To one that is gone nothing is said.
     ///
     /// # Errors
     /// When `relation-set` fails.
     pub fn say_in_relation(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
-        tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])
+        unless_gone(tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])).map(drop)
     }
 
     /// The same for several things at once, of any length: they go by standard input, where an argument has a limit.
@@ -143,7 +164,7 @@ impl HookTools {
     pub fn say_all_in_relation(self, id: &str, said: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
         // Texts by texts: there is nothing in it that JSON cannot say, and JSON is YAML.
         let text = serde_json::to_vec(said).unwrap_or_default();
-        run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text).map(drop)
+        unless_gone(run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text)).map(drop)
     }
 
     /// The newest content of a secret. Juju tells of the next one by `secret-changed`.
@@ -159,7 +180,7 @@ impl HookTools {
         }
     }
 
-    /// What this application is meant to be: its units and its relations.
+    /// What this application is meant to be: how many units.
     ///
     /// # Errors
     /// When `goal-state` fails.
@@ -237,6 +258,14 @@ fn cut(text: &str, limit: usize) -> &str {
         end -= 1;
     }
     text.get(..end).unwrap_or_default()
+}
+
+/// What a tool answered of a relation; `None` if that is gone.
+fn unless_gone<T>(answer: Result<T, ToolError>) -> Result<Option<T>, ToolError> {
+    match answer {
+        Err(error) if error.is_relation_gone() => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 /// Runs a tool and reads its answer.

@@ -18,7 +18,7 @@ pub enum Language {
 impl Language {
     /// The endpoint that names a gateway which speaks it.
     #[must_use]
-    pub fn endpoint(self) -> &'static str {
+    pub const fn endpoint(self) -> &'static str {
         match self {
             Self::Istio => "gateway-info",
             Self::GatewayApi => "gateway-metadata",

@@ -159,7 +159,10 @@ fn a_quiet_hook_asks_for_one_thing_more_than_with_istio_pilot() {
         tools,
         [
             "config-get",
-            "goal-state",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
             "relation-ids",
             "relation-list",
             "relation-get",

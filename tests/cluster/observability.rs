@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use site::agent::{Hook, HookRun, RelationEvent};
+use site::agent::{Fault, Hook, HookRun, RelationEvent};
 use site::juju::Charm;
 
 use crate::fixture::Live;
@@ -98,23 +98,68 @@ fn what_is_there_is_told_once_and_a_quiet_hook_writes_nothing() {
     assert_eq!(bag(&live, dashboard).keys().collect::<Vec<_>>(), ["dashboards"]);
 
     let (run, requests) = live.audited("update-status");
-    let with = ["relation-get", "relation-ids"]
-        .repeat(2)
-        .into_iter()
-        .chain(["is-leader"]);
-    let without = [
-        "config-get",
-        "goal-state",
-        "relation-get",
-        "relation-ids",
-        "relation-list",
-        "status-get",
-    ];
-    let mut wanted: Vec<&str> = with.chain(without).collect();
+    let with = ["relation-get", "relation-get", "is-leader"];
+    let without = ["config-get", "relation-get", "relation-list", "status-get"];
+    let mut wanted: Vec<&str> = with.into_iter().chain(without).chain(["relation-ids"; 5]).collect();
     wanted.sort_unstable();
     assert_eq!(tools(&run), wanted, "and nothing is set");
     assert_eq!(requests.iter().filter(|request| *request == "list pods").count(), 1);
     assert_eq!(requests.len(), 6, "{requests:#?}");
+}
+
+#[test]
+fn offered_endpoints_get_jobs_alerts_and_dashboard() {
+    let mut live = Live::new("offered");
+    let metrics = live.world.integrate_offer("iris:metrics-endpoint").unwrap();
+    let dashboard = live.world.integrate_offer("iris:grafana-dashboard").unwrap();
+    has(&live.serves(), &["active: iris serves"]);
+    assert_eq!(
+        scraped(&live, metrics),
+        ["iris default service iris-default.offered.svc.cluster.local:8000"]
+    );
+    let rules: Value = serde_json::from_str(&bag(&live, metrics)["alert_rules"]).unwrap();
+    assert!(!rules["groups"][0]["rules"].as_array().unwrap().is_empty(), "{rules}");
+    assert_eq!(bag(&live, dashboard).keys().collect::<Vec<_>>(), ["dashboards"]);
+}
+
+#[test]
+fn offered_gateway_and_tracing_endpoints_are_read() {
+    let mut live = Live::new("requirer");
+    live.world.remove_relation("iris:gateway-info", "istio-pilot").unwrap();
+    let gateway = live.world.integrate_offer("iris:gateway-info").unwrap();
+    let tracing = live.world.integrate_offer("iris:tracing").unwrap();
+    let [pilot, tempo] = [gateway, tracing].map(|id| live.world.consumer(id, "iris").unwrap());
+    let names = [("gateway_name", "gate"), ("gateway_namespace", "requirer")];
+    live.world.write_bag(gateway, &pilot, &names).unwrap();
+    let receiver = r#"[{"protocol": {"name": "jaeger_thrift_http", "type": "http"}, "url": "http://tempo:14268"}]"#;
+    live.world
+        .write_bag(tracing, &tempo, &[("receivers", receiver)])
+        .unwrap();
+    has(&live.serves(), &["active: iris serves"]);
+    has(
+        &live.sdep("iris").unwrap().to_string(),
+        &["http://tempo:14268/api/traces"],
+    );
+}
+
+#[test]
+fn relation_removed_by_force_keeps_no_other_from_news() {
+    let mut live = Live::new("forced");
+    let stale = ["iris:metrics-endpoint", "iris:grafana-dashboard", "iris:tracing"];
+    for endpoint in stale {
+        let id = live.world.integrate_offer(endpoint).unwrap();
+        live.world.force_remove_relation(id).unwrap();
+    }
+    // Those that came later have the higher ids, and are asked for behind them.
+    let metrics = live.world.integrate_offer("iris:metrics-endpoint").unwrap();
+    let dashboard = live.world.integrate_offer("iris:grafana-dashboard").unwrap();
+    has(&live.serves(), &["active: iris serves"]);
+    assert_eq!(scraped(&live, metrics).len(), 1);
+    assert_eq!(bag(&live, dashboard).len(), 1);
+    // It went between being read and being written.
+    live.fault("relation-set", Fault::Exit(1, "ERROR relation not found\n".into()));
+    live.config(&[("canary", "{image: 'iris:2'}")]);
+    has(&live.says(), &["waiting: iris"]);
 }
 
 #[test]

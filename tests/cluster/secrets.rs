@@ -113,7 +113,7 @@ fn a_secret_of_jujus_becomes_one_of_the_cluster_that_is_ours_and_goes_with_its_m
         ]
     );
     assert_eq!(run.calls_of("secret-get").count(), 2);
-    assert_eq!(run.calls.len(), 8);
+    assert_eq!(run.calls.len(), 11);
     assert_eq!(versions(&live), before);
 }
 
@@ -211,7 +211,7 @@ fn secrets_that_are_no_longer_asked_for_go_and_leave_nothing_to_look_for() {
     live.hook("update-status");
     let before = versions(&live);
     let (run, requests) = live.audited("update-status");
-    assert_eq!((requests.len(), run.calls.len()), (5, 6), "{requests:?}");
+    assert_eq!((requests.len(), run.calls.len()), (5, 9), "{requests:?}");
     assert_eq!(versions(&live), before);
     has(&status(&run), &["active"]);
 }

@@ -83,9 +83,7 @@ pub fn headers_of_one_model_never_freeze_the_routes_of_all() {
         "UPSTREAM_METADATA([\"istio\", \"workload\"])",
     ];
     let commands = HEADER_COMMANDS.iter().chain(&with_arguments).enumerate();
-    let all: Vec<String> = commands
-        .map(|(at, command)| format!("x-{at}: '%{command}%'"))
-        .collect();
+    let all: Vec<String> = commands.map(|(at, command)| format!("x-{at}: '%{command}%'")).collect();
     let all = all.join(", ");
     let headers = format!("{{request: {{set: {{{all}}}}}, response: {{set: {{{all}}}, add: {{x-load: 90%%}}}}}}");
     let says = model.configure(&[("headers", &headers)]);

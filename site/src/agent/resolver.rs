@@ -97,6 +97,7 @@ fn leaving(world: &World, unit: &Unit) -> Option<Hook> {
 fn created(world: &World, application: &Application, unit: &Unit) -> Option<Hook> {
     let new = world.relations.values().find(|relation| {
         relation.life == Life::Alive
+            && !relation.forced
             && relation.local(&application.name).is_some()
             && !unit.relations.contains_key(&relation.id)
     })?;

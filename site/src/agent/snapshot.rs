@@ -101,7 +101,12 @@ fn relations(world: &World, application: &Application, unit: &Unit) -> BTreeMap<
             units,
             life: relation.life,
             peer: relation.is_peer(),
-            remote_model_uuid: world.model.uuid.clone(),
+            forced: relation.forced,
+            remote_model_uuid: if relation.is_offered(&application.name) {
+                World::new(&remote.application).model.uuid
+            } else {
+                world.model.uuid.clone()
+            },
             bags: relation
                 .bags
                 .iter()
@@ -154,8 +159,8 @@ fn bindings(application: &Application, unit: &Unit) -> BTreeMap<String, Binding>
         .collect()
 }
 
-/// goal-state: our units and, by endpoint, the related applications and theirs; a unit on its way out is `dying`
-/// (juju/juju, apiserver/facades/agent/uniter/goal-state.go).
+/// goal-state: our units and, by endpoint, the related applications and theirs; a unit on its way out is `dying`. On the offering side
+/// of a cross-model relation there is nothing of it (juju/juju, apiserver/facades/agent/uniter/uniter.go, `goalStateRelations`).
 fn goal_state(world: &World, application: &Application) -> Node {
     let since = |status: &str, since: &str| Node::map([("status", Node::text(status)), ("since", Node::text(since))]);
     let of_unit = |unit: &Unit| {
@@ -172,7 +177,9 @@ fn goal_state(world: &World, application: &Application) -> Node {
         .filter(|unit| unit.life != Life::Dead)
         .map(of_unit);
     let mut endpoints: BTreeMap<String, Vec<(String, Node)>> = BTreeMap::new();
-    for relation in world.relations.values().filter(|relation| !relation.is_peer()) {
+    let shown =
+        |relation: &&Relation| !relation.is_peer() && !relation.forced && !relation.is_offered(&application.name);
+    for relation in world.relations.values().filter(shown) {
         let Some((local, remote)) = relation
             .local(&application.name)
             .zip(relation.remote(&application.name))

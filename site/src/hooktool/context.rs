@@ -24,6 +24,8 @@ pub struct RelationView {
     pub life: Life,
     /// Whether it is a peer relation.
     pub peer: bool,
+    /// Whether it was removed by force: the agent lists it, the controller has it no more.
+    pub forced: bool,
     /// The model the other end is in.
     pub remote_model_uuid: String,
     /// Bags by unit or application name.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::print::Node;
-use super::{Arguments, Context, Failure, Reply};
+use super::{Arguments, Context, Failure, RelationView, Reply};
 use crate::juju::{Life, application_of};
 
 pub(super) fn ids(context: &mut Context, arguments: &Arguments<'_>) -> Result<Reply, Failure> {
@@ -84,7 +84,8 @@ fn by_default(context: &Context, app: bool) -> Result<(String, bool), Failure> {
 }
 
 fn bag(context: &Context, id: u32, owner: &str, is_app: bool) -> Result<BTreeMap<String, String>, Failure> {
-    let relation = context.relations.get(&id).ok_or_else(not_found)?;
+    // The id is listed and the other application known by the agent; bags are the controller's.
+    let relation = on_controller(context, id)?;
     let own = owner == context.application() || owner == context.unit;
     if own {
         // A peer relation's application bag may be read by every unit; any other only by the leader.
@@ -115,6 +116,12 @@ pub(super) fn model_get(context: &mut Context, arguments: &Arguments<'_>) -> Res
         "uuid",
         Node::text(&relation.remote_model_uuid),
     )])))
+}
+
+/// A relation that the controller has, too.
+pub(super) fn on_controller(context: &Context, id: u32) -> Result<&RelationView, Failure> {
+    let relation = context.relations.get(&id).filter(|relation| !relation.forced);
+    relation.ok_or_else(not_found)
 }
 
 pub(super) fn not_found() -> Failure {

@@ -8,9 +8,7 @@ pub(super) fn set(context: &mut Context, arguments: &Arguments<'_>) -> Result<Re
     // Arguments win over the file.
     let mut settings = keyvalues::file(context, arguments)?;
     settings.extend(pairs);
-    if !context.relations.contains_key(&id) {
-        return Err(relation::not_found());
-    }
+    relation::on_controller(context, id)?;
     let owner = if arguments.parsed.is_set("app") {
         if !context.leader {
             return Err(Failure::Run("cannot write relation settings".to_owned()));

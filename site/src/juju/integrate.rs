@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::relation::{Life, Relation, Side};
+use super::relation::{Life, PROXY, Relation, Side};
 use super::{Charm, World};
 
 impl World {
@@ -28,6 +28,48 @@ impl World {
             two.endpoint
         );
         Ok(self.insert_relation(&[one, two], interface))
+    }
+
+    /// What comes of it that an application of another model is related to an offer of an endpoint, written `application:endpoint`:
+    /// `juju offer` here, `juju integrate` there. Its application bag is written by [`World::write_bag`] for [`World::consumer`].
+    ///
+    /// # Errors
+    /// An application or endpoint that is not there.
+    pub fn integrate_offer(&mut self, offered: &str) -> Result<u32> {
+        let all = self.candidates(offered, false)?;
+        let one = all
+            .into_iter()
+            .next()
+            .with_context(|| format!("{offered} has no endpoint"))?;
+        let (side, interface) = one.named();
+        let proxy = Side {
+            application: format!("{PROXY}{:032x}", self.next_relation + 1),
+            endpoint: side.endpoint.clone(),
+        };
+        Ok(self.insert_relation(&[side, proxy], interface))
+    }
+
+    /// The application at the other end of a relation, as `application` knows it.
+    ///
+    /// # Errors
+    /// There is no such relation.
+    pub fn consumer(&self, id: u32, application: &str) -> Result<String> {
+        let relation = self.relations.get(&id);
+        let remote = relation.and_then(|relation| relation.remote(application));
+        Ok(remote
+            .with_context(|| format!("relation {id} not found"))?
+            .application
+            .clone())
+    }
+
+    /// Removes a relation by force, as `juju remove-saas --force` does on the other side: no hook tells units that were in it, and they
+    /// list its id from then on (juju/juju, issue 23212 and pull request 23276).
+    ///
+    /// # Errors
+    /// There is no such relation.
+    pub fn force_remove_relation(&mut self, id: u32) -> Result<()> {
+        self.relation_mut(id)?.forced = true;
+        Ok(())
     }
 
     /// Starts the end of a relation: our units still get departed and broken, at their next wake. A relation no unit
@@ -74,6 +116,7 @@ impl World {
             sides: sides.clone(),
             interface,
             life: Life::Alive,
+            forced: false,
             bags: std::collections::BTreeMap::new(),
         };
         // A stand-in enters the relation as a charm of its kind would; our own units do when their agent gets there.
@@ -241,6 +284,17 @@ mod tests {
         assert_eq!(world.relations[&id].key("seldon-core"), format!("gateway-info:{id}"));
         let bag = world.relations[&id].data("istio-pilot/0").unwrap();
         assert!(bag.contains_key("ingress-address"));
+    }
+
+    #[test]
+    fn offered_endpoint_gets_a_proxy_of_another_model() {
+        let mut world = world();
+        let id = world.integrate_offer("istio-pilot:gateway-info").unwrap();
+        assert!(world.relations[&id].is_offered("istio-pilot"));
+        assert!(world.consumer(id, "istio-pilot").unwrap().starts_with("remote-"));
+        let local = world.integrate("seldon-core", "istio-pilot").unwrap();
+        assert!(!world.relations[&local].is_offered("istio-pilot"));
+        assert!(world.integrate_offer("iris:metrics-endpoint").is_err());
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// What the proxy of another model's application is called by.
+pub(super) const PROXY: &str = "remote-";
+
 /// How far along the way out something is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +50,9 @@ pub struct Relation {
     /// Whether it is on its way out.
     #[serde(default)]
     pub life: Life,
+    /// Removed by force: the controller has it no more, and units that were in it list its id still.
+    #[serde(default)]
+    pub forced: bool,
     /// The bags, by unit name (`iris/0`) or application name (`iris`).
     #[serde(default)]
     pub bags: BTreeMap<String, Bag>,
@@ -77,6 +83,17 @@ impl Relation {
         } else {
             None
         }
+    }
+
+    /// Whether its other end, as seen from `application`, is in another model and came by an offer of this one. Juju stands a
+    /// proxy in for it, `remote-` and 32 hexadecimal digits (juju/juju, state/remoteapplication.go).
+    #[must_use]
+    pub fn is_offered(&self, application: &str) -> bool {
+        self.remote(application).is_some_and(|side| {
+            side.application
+                .strip_prefix(PROXY)
+                .is_some_and(|token| token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        })
     }
 
     /// What a charm calls it: `endpoint:id` with its own endpoint's name.
