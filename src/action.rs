@@ -16,6 +16,7 @@ use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookTools, Invocation, ToolError};
 use crate::look::Look;
+use crate::secrets;
 use crate::shell::command;
 use parameters::Parameters;
 
@@ -93,13 +94,12 @@ impl Call<'_> {
     }
 
     /// What Juju asks for, and a look at the cluster.
-    async fn look(&self, asked: &Asked) -> Result<Look, Failure> {
-        match Look::first(self.invocation, asked).await {
+    async fn look(&self, asked: &mut Asked) -> Result<Look, Failure> {
+        match secrets::look_now(self.tools, self.invocation, asked).await? {
             Ok(look) => Ok(look),
             Err(refusal) => {
-                let mut asked = asked.clone();
                 asked.read_cause_of(self.tools, self.invocation, &refusal)?;
-                let verdict = crate::look::unseen(self.invocation, &asked, &refusal);
+                let verdict = crate::look::unseen(self.invocation, asked, &refusal);
                 Err(Failure::from(verdict.troubles.join("; ")))
             }
         }

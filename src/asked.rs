@@ -10,7 +10,7 @@ use crate::config::secret::Answers;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
 use crate::dispatch::identity;
-use crate::juju::{self, Content, HookTools, Invocation, Relation, ToolError, Unreadable};
+use crate::juju::{self, Content, HookTools, Invocation, Occasion, Relation, ToolError, Unreadable};
 use crate::render::{Language, RelatedGateway};
 use crate::traces;
 
@@ -52,7 +52,7 @@ pub struct Told {
     pub gateway_metadata: Vec<Relation>,
     /// The relations that take traces.
     pub tracing: Vec<Relation>,
-    /// The secrets that the options name, or why one cannot be had.
+    /// The secrets that were read of those that the options name, or why one cannot be had.
     pub secrets: Secrets,
 }
 
@@ -78,7 +78,7 @@ impl Asked {
         Self::read_with(tools, invocation, tools.config()?)
     }
 
-    /// Asks Juju for all but the options, which are these.
+    /// Asks Juju for all but the options, which are these, and secrets, which are read only when they may have changed.
     ///
     /// # Errors
     /// When a hook tool fails.
@@ -102,7 +102,7 @@ impl Asked {
         let gateway_metadata = relations(Language::GatewayApi.endpoint())?;
         let config = config::parse(&invocation.application, &options);
         let told = Told {
-            secrets: secrets(tools, invocation, &config)?,
+            secrets: without_secrets(invocation, &config),
             options,
             related: relation_ids.keys().cloned().collect(),
             relation_ids,
@@ -111,6 +111,31 @@ impl Asked {
             tracing,
         };
         Ok(Self::understood(invocation, told, config))
+    }
+
+    /// Reads secrets of Juju's: the newest content of each, or why there is none. Every unit may: they are granted to the application.
+    ///
+    /// # Errors
+    /// When `secret-get` fails in passing.
+    pub fn read_secrets(
+        &mut self,
+        tools: HookTools,
+        invocation: &Invocation,
+        uris: &BTreeSet<SecretUri>,
+    ) -> Result<(), ToolError> {
+        if uris.is_empty() {
+            return Ok(());
+        }
+        for uri in uris {
+            let uri = uri.to_string();
+            let answer = match invocation.occasion {
+                Occasion::Action(_) => tools.peek_secret(&uri)?,
+                _ => tools.secret(&uri)?,
+            };
+            self.told.secrets.insert(uri, answer);
+        }
+        *self = Self::new(invocation, self.told.clone());
+        Ok(())
     }
 
     /// Understands what was told before.
@@ -188,16 +213,12 @@ impl Asked {
     }
 }
 
-/// Asks Juju for the secrets that models name. Every unit may: they are granted to the application.
-fn secrets(tools: HookTools, invocation: &Invocation, config: &Config) -> Result<Secrets, ToolError> {
+/// What is known of secrets without reading one: that this Juju has none for charms.
+fn without_secrets(invocation: &Invocation, config: &Config) -> Secrets {
     let without = invocation.version.as_ref().filter(|version| !version.has_secrets());
-    let ask = |uri: SecretUri| {
-        let uri = uri.to_string();
-        let answer = match without {
-            Some(version) => Err(Unreadable::NoSecrets(version.clone())),
-            None => tools.secret(&uri)?,
-        };
-        Ok((uri, answer))
-    };
-    config.juju_secrets().into_iter().map(ask).collect()
+    let refused = without.map(|version| {
+        let all = config.juju_secrets().into_iter();
+        all.map(|uri| (uri.to_string(), Err(Unreadable::NoSecrets(version.clone()))))
+    });
+    refused.into_iter().flatten().collect()
 }

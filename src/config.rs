@@ -249,7 +249,7 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Models that were named but are faulty: what they have in the cluster stays as it is.
     pub held: BTreeSet<String>,
-    /// What is in the secrets of Juju's that the sound models name, once it was asked for.
+    /// What is in those secrets of Juju's that the sound models name and that were read.
     pub secrets: Secrets,
 }
 

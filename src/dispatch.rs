@@ -26,7 +26,9 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
             SecurityEvent::Ran { action: name.clone() }.tell(tools, invocation);
             action::run(tools, invocation, name).await
         }
-        Occasion::Hook(_) | Occasion::RelationBroken(_) => reconcile::run(tools, invocation).await,
+        Occasion::Hook(_) | Occasion::RelationBroken(_) | Occasion::SecretChanged(_) => {
+            reconcile::run(tools, invocation).await
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

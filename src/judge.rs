@@ -25,7 +25,7 @@ use crate::render::history::Words;
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
 use crate::steps::Steps;
 
-pub use words::{not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};
+pub use words::{is_tool_failure, not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;
@@ -188,6 +188,12 @@ fn version(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Op
 fn join(head: &str, text: &str, tail: &str) -> String {
     let room = LONGEST_MESSAGE.saturating_sub(head.chars().count() + tail.chars().count());
     format!("{head}{}{tail}", cut_to(text, room))
+}
+
+/// A message with something behind it that must be there whole.
+#[must_use]
+pub fn with_tail(message: &str, tail: &str) -> String {
+    join("", message, tail)
 }
 
 /// A message as a status takes it: one line, and no longer than such a line.

@@ -32,6 +32,8 @@ pub enum Occasion {
     Remove,
     /// The relation of this id (`gateway-info:3`) is over, although `relation-ids` may list it still.
     RelationBroken(String),
+    /// The secret of this URI, which the unit has read, has new content.
+    SecretChanged(String),
     /// An action of this name, from `juju run`.
     Action(String),
 }
@@ -45,6 +47,7 @@ impl Occasion {
             Self::Stop => "stop",
             Self::Remove => "remove",
             Self::RelationBroken(_) => "relation-broken",
+            Self::SecretChanged(_) => "secret-changed",
         }
     }
 }
@@ -88,8 +91,8 @@ impl Invocation {
         need("JUJU_CONTEXT_ID")?;
         let occasion = match path.rsplit_once('/') {
             Some(("actions", action)) => Occasion::Action(action.to_owned()),
-            Some((_, hook)) => Self::hook(hook, get("JUJU_RELATION_ID")),
-            None => Self::hook(&path, get("JUJU_RELATION_ID")),
+            Some((_, hook)) => Self::hook(hook, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
+            None => Self::hook(&path, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
         };
         Ok(Self {
             occasion,
@@ -111,12 +114,13 @@ impl Invocation {
         }
     }
 
-    fn hook(name: &str, relation: Option<String>) -> Occasion {
-        match (name, relation) {
-            ("stop", _) => Occasion::Stop,
-            ("remove", _) => Occasion::Remove,
-            (name, Some(id)) if name.ends_with("-relation-broken") => Occasion::RelationBroken(id),
-            (name, _) => Occasion::Hook(name.to_owned()),
+    fn hook(name: &str, relation: Option<String>, secret: Option<String>) -> Occasion {
+        match (name, relation, secret) {
+            ("stop", ..) => Occasion::Stop,
+            ("remove", ..) => Occasion::Remove,
+            ("secret-changed", _, Some(uri)) => Occasion::SecretChanged(uri),
+            (name, Some(id), _) if name.ends_with("-relation-broken") => Occasion::RelationBroken(id),
+            (name, ..) => Occasion::Hook(name.to_owned()),
         }
     }
 }

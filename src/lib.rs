@@ -23,6 +23,7 @@ pub mod ready;
 pub mod reconcile;
 pub mod remove;
 pub mod render;
+pub mod secrets;
 pub mod security;
 pub mod seldon;
 pub mod shell;

@@ -12,6 +12,7 @@ use crate::dispatch::identity;
 use crate::identity::Identity;
 use crate::judge::{self, Case, Verdict};
 use crate::juju::{Invocation, State, Status};
+use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::render::{self, Plan, Route, Site};
 use crate::steps::{self, Steps};
@@ -60,6 +61,14 @@ impl Look {
         let needs = asked.needs();
         let language = asked.gateway.language();
         self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
+        self.plan_again(invocation, asked).await
+    }
+
+    /// Plans once more on what was seen, where more is known of what is asked for.
+    ///
+    /// # Errors
+    /// As [`Look::first`].
+    pub async fn plan_again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
         if asked.config.models.iter().any(render::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
@@ -137,10 +146,16 @@ impl Look {
     pub fn outlook(&self, asked: &Asked) -> Outlook {
         let applies = self.steps.applies.iter().map(|apply| (apply.kind, &apply.name));
         let deletes = self.steps.deletes.iter().map(|delete| (delete.kind, &delete.name));
+        let unread = self
+            .steps
+            .unread
+            .iter()
+            .map(|unread| (ObjectKind::Secret, &unread.name));
         Outlook {
             status: self.verdict(asked, &BTreeMap::new(), false).status,
             due: applies
                 .chain(deletes)
+                .chain(unread)
                 .map(|(kind, name)| format!("{} {name}", kind.as_str()))
                 .collect(),
         }

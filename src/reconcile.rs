@@ -9,9 +9,10 @@ use crate::asked::Asked;
 use crate::cluster::Refusal;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
-use crate::look::{self, Look, Outlook};
+use crate::look::{self, Outlook};
 use crate::observability;
 use crate::ready;
+use crate::secrets::{self, Due};
 use crate::security::SecurityEvent;
 use crate::steps;
 use crate::traces;
@@ -25,12 +26,18 @@ use crate::write;
 pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
     // While it is held, the watcher keeps still.
     let line = watch::take(invocation);
-    let outcome = asked(tools, invocation).await;
+    let asked = Asked::read(tools, invocation);
+    // Where it cannot be read, it is set once more rather than not at all.
+    let before = tools.status().unwrap_or_default();
+    let outcome = match asked {
+        Ok(asked) => with(tools, invocation, asked, before.as_ref()).await,
+        Err(error) => Err(error),
+    };
     let verdict = match &outcome {
         Ok((_, outcome)) => &outcome.verdict,
         Err(error) => &look::whole(judge::not_asked(error)),
     };
-    let is_news = tell(tools, verdict).await?;
+    let is_news = tell(tools, verdict, before.as_ref()).await?;
     if let Ok((asked, outcome)) = outcome {
         if is_news {
             let refused = outcome.refused.iter().filter_map(SecurityEvent::of);
@@ -44,18 +51,21 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolEr
     Ok(())
 }
 
-async fn asked(tools: HookTools, invocation: &Invocation) -> Result<(Asked, Outcome), ToolError> {
-    let mut asked = Asked::read(tools, invocation)?;
+async fn with(
+    tools: HookTools,
+    invocation: &Invocation,
+    mut asked: Asked,
+    before: Option<&Status>,
+) -> Result<(Asked, Outcome), ToolError> {
     traces::ask_for(tools, invocation, &asked.told.tracing)?;
-    let outcome = reconcile(tools, invocation, &mut asked).await?;
+    let due = Due::new(invocation, &asked, before);
+    let outcome = reconcile(tools, invocation, &mut asked, &due).await?;
     Ok((asked, outcome))
 }
 
 /// Sets the status if it is a new one, and logs what led to it. Whether it is.
-async fn tell(tools: HookTools, verdict: &Verdict) -> Result<bool, ToolError> {
-    // Where it cannot be asked for, it is set once more rather than not at all.
-    let before = tools.status().unwrap_or_default();
-    if before.as_ref() == Some(&verdict.status) {
+async fn tell(tools: HookTools, verdict: &Verdict, before: Option<&Status>) -> Result<bool, ToolError> {
+    if before == Some(&verdict.status) {
         return Ok(false);
     }
     if verdict.status.state == State::Active {
@@ -97,10 +107,16 @@ struct Outcome {
 ///
 /// # Errors
 /// When a hook tool fails.
-async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &mut Asked) -> Result<Outcome, ToolError> {
-    let mut look = match Look::first(invocation, asked).await {
+async fn reconcile(
+    tools: HookTools,
+    invocation: &Invocation,
+    asked: &mut Asked,
+    due: &Due,
+) -> Result<Outcome, ToolError> {
+    let unseen = |asked, refusal, leads| unseen(tools, invocation, asked, due, refusal, leads);
+    let mut look = match secrets::look(tools, invocation, asked, due).await? {
         Ok(look) => look,
-        Err(refusal) => return unseen(tools, invocation, asked, refusal, None),
+        Err(refusal) => return unseen(asked, refusal, None),
     };
     let leads = (!look.steps.is_empty() || observability::is_related(asked))
         .then(|| tools.is_leader())
@@ -111,28 +127,30 @@ async fn reconcile(tools: HookTools, invocation: &Invocation, asked: &mut Asked)
         wrote = look.steps.change_something();
         refused = write::write(&look, invocation).await;
         if let Err(refusal) = look.again(invocation, asked).await {
-            return unseen(tools, invocation, asked, refusal, leads);
+            return unseen(asked, refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
         if refused.is_empty() && (unheard || look.steps.take_away()) {
             tokio::time::sleep(ready::HEARD).await;
             if unheard && let Err(refusal) = look.again(invocation, asked).await {
-                return unseen(tools, invocation, asked, refusal, leads);
+                return unseen(asked, refusal, leads);
             }
             if !look.steps.is_empty() {
                 refused = write::write(&look, invocation).await;
                 if let Err(refusal) = look.again(invocation, asked).await {
-                    return unseen(tools, invocation, asked, refusal, leads);
+                    return unseen(asked, refusal, leads);
                 }
             }
         }
     }
     look.deeper().await;
-    let (verdict, outlook) = (look.verdict(asked, &refused, wrote), look.outlook(asked));
+    let (mut verdict, outlook) = (look.verdict(asked, &refused, wrote), look.outlook(asked));
+    due.remember(asked, Some(&look), &mut verdict);
     if leads == Some(true) {
         observability::tell(tools, invocation, asked, &mut look).await?;
     }
+    secrets::forget(asked, &look);
     Ok(Outcome {
         verdict,
         outlook,
@@ -147,13 +165,16 @@ fn unseen(
     tools: HookTools,
     invocation: &Invocation,
     asked: &mut Asked,
+    due: &Due,
     refusal: Refusal,
     leads: Option<bool>,
 ) -> Result<Outcome, ToolError> {
     asked.read_cause_of(tools, invocation, &refusal)?;
-    let verdict = look::unseen(invocation, asked, &refusal);
+    let mut verdict = look::unseen(invocation, asked, &refusal);
+    let outlook = Outlook::blind(&verdict);
+    due.remember(asked, None, &mut verdict);
     Ok(Outcome {
-        outlook: Outlook::blind(&verdict),
+        outlook,
         verdict,
         leads,
         refused: vec![refusal],
@@ -178,7 +199,7 @@ pub async fn standings_of(
     invocation: &Invocation,
     asked: &mut Asked,
 ) -> Result<(Vec<Standing>, Status), ToolError> {
-    let verdict = match Look::first(invocation, asked).await {
+    let verdict = match secrets::look_now(tools, invocation, asked).await? {
         Ok(mut look) => {
             look.deeper().await;
             look.verdict(asked, &BTreeMap::new(), false)

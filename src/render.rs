@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::config::value::{GatewayName, Scaler, Tracing};
 use crate::config::{Config, Model};
 use crate::gateway_api::HTTPRoute;
-use crate::identity::manager;
+use crate::identity::Identity;
 use crate::istio::VirtualService;
 use crate::observed::Observed;
 pub use gateway::{Language, Provider, RelatedGateway};
@@ -43,9 +43,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// The field manager of our writes.
-    fn manager(&self) -> String {
-        manager(&self.application, &self.model_uuid)
+    /// Whose objects are ours.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            application: self.application.clone(),
+            model_uuid: self.model_uuid.clone(),
+            namespace: self.namespace.clone(),
+        }
     }
 }
 
@@ -181,7 +186,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     let live = traffic::Live::read(model, site, observed);
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
-    history::keep(&mut planned, observed, &site.manager());
+    history::keep(&mut planned, observed, &site.identity().manager());
     secrets::mark(&mut planned, observed);
     // What somebody has asked for goes before what nobody has.
     let seldons = route::seldons_prefix(model, site)

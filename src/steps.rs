@@ -15,6 +15,7 @@ use kube::api::DynamicObject;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::value::SecretUri;
 use crate::identity::{Identity, route_name};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
@@ -93,6 +94,19 @@ pub struct Steps {
     pub obstacles: BTreeMap<String, Obstacle>,
     /// Objects with our labels that are not ours to delete.
     pub unmanaged: Vec<Unmanaged>,
+    /// Secrets of Juju's that have to be read before anything of their models is written.
+    pub unread: Vec<Unread>,
+}
+
+/// A secret of Juju's that has to be read, as what is made of it is missing, or somebody has changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The model that needs it.
+    pub model: String,
+    /// The Secret to be made of it.
+    pub name: String,
+    /// The secret.
+    pub uri: SecretUri,
 }
 
 impl Steps {
@@ -118,7 +132,7 @@ impl Steps {
     #[must_use]
     pub fn concern(&self, model: &str) -> bool {
         let mut due = self.applies.iter().filter(|apply| !apply.is_record);
-        due.any(|apply| apply.model == model)
+        due.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
     }
 }
 
@@ -136,10 +150,13 @@ pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
             Some(obstacle) => {
                 steps.obstacles.insert(name, obstacle);
             }
-            None => steps.applies.extend(applies(planned, observed, identity)),
+            None => match secrets::unread(planned) {
+                unread if unread.is_empty() => steps.applies.extend(applies(planned, observed, identity)),
+                unread => steps.unread.extend(unread),
+            },
         }
     }
-    if plan.prune && steps.obstacles.is_empty() {
+    if plan.prune && steps.obstacles.is_empty() && steps.unread.is_empty() {
         let inherited = routes::inherited(plan, observed, identity);
         // A route goes only when the one in its place is as asked: once changed, that may not be taken any more.
         let is_replaced = |delete: &Delete| {
@@ -170,7 +187,7 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
         .iter()
         .filter_map(|secret| {
             let live = observed.secret(&secret.name);
-            apply(name, ObjectKind::Secret, &secret.object(), live, identity)
+            apply(name, ObjectKind::Secret, &secret.object()?, live, identity)
         })
         .collect();
     steps.extend(apply(

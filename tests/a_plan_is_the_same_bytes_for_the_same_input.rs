@@ -135,14 +135,14 @@ fn secrets_have_their_place_in_every_pod_and_every_node_that_fetches_files() {
     };
     assert_eq!(secret.name, name);
     assert_eq!(
-        secret.object()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
+        secret.object().unwrap()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
         "aHVudGVyMQ=="
     );
     // Neither what is planned nor what is found shows a value.
     let mut observed = Observed::default();
     observed
         .secrets
-        .push(Secret(serde_json::from_value(secret.object()).unwrap()));
+        .push(Secret(serde_json::from_value(secret.object().unwrap()).unwrap()));
     for shown in [
         format!("{first:?}"),
         format!("{observed:?}"),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::json;
 use site::agent::{Fault, Hook, HookRun};
 use site::juju::Charm;
-use support::{Edge, has, status};
+use support::{Edge, has, log, status};
 
 /// The limit of one call (`LIMIT` in src/juju/tool.rs), and ample time for the rest of a hook.
 const LIMIT: Duration = Duration::from_secs(30 + 15);
@@ -60,11 +60,11 @@ fn with_each_tool_hanging(hook: &(impl Fn() -> Hook + Sync)) -> BTreeMap<String,
 
 #[test]
 fn hook_ends_whichever_tool_hangs() {
-    let runs = with_each_tool_hanging(&|| Hook::from("config-changed"));
+    // In which secrets are read too, whatever becomes of the cluster.
+    let runs = with_each_tool_hanging(&|| Hook::from("install"));
     let tools: Vec<&str> = runs.keys().map(String::as_str).collect();
     let expected = [
         "config-get",
-        "goal-state",
         "is-leader",
         "juju-log",
         "relation-get",
@@ -113,10 +113,21 @@ fn action_ends_whichever_tool_hangs() {
         assert!(run.wall < LIMIT, "{tool}: {:?}", run.wall);
         let action = run.action.as_ref().unwrap();
         assert_eq!(action.status, "failed", "{tool}: {action:?}");
-        if tool != "juju-log" {
+        // It needs neither: what a status would add is only which secrets to read.
+        if !["juju-log", "status-get"].contains(&tool.as_str()) {
             has(&run.stderr, &[&format!("Juju's {tool} did not answer within 30 s")]);
         }
     }
+}
+
+#[test]
+fn removal_ends_if_goal_state_hangs() {
+    let mut edge = edge("removal");
+    edge.fault("goal-state", Fault::Hang);
+    let run = edge.run("remove");
+    assert!(run.wall < LIMIT, "{:?}", run.wall);
+    assert_eq!(run.exit, 0, "Kubernetes removes what the StatefulSet owns");
+    has(&log(&run), &["Juju's goal-state did not answer within 30 s"]);
 }
 
 #[test]

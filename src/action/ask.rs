@@ -74,9 +74,11 @@ async fn ask(
         let most = LONGEST_REQUEST / 1024;
         return Err(format!("the request is {length} KiB long, at most {most} KiB are sent").into());
     }
-    let asked = Asked::read(call.tools, call.invocation)?;
-    let model = chosen(&asked, parameters.text("model")?)?;
-    let look = call.look(&asked).await?;
+    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let wanted = parameters.text("model")?;
+    chosen(&asked, wanted)?;
+    let look = call.look(&mut asked).await?;
+    let model = chosen(&asked, wanted)?;
     let planned = look.plan.model(&model.name);
     let planned = planned.ok_or_else(|| format!("{} is not planned", model.name))?;
     let live = look.observed.seldon_deployment(&model.name);

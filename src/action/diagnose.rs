@@ -14,6 +14,7 @@ use crate::judge::{self, Case};
 use crate::look::{Look, unseen};
 use crate::observed::claim;
 use crate::render::PlannedModel;
+use crate::secrets;
 use crate::steps::is_planned;
 
 /// What a model is said to be broken at, where nothing is.
@@ -47,7 +48,7 @@ type Missing = Result<Vec<(&'static str, Vec<Right>)>, Refusal>;
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let mut asked = Asked::read(call.tools, call.invocation)?;
     asked.read_seldon_relation(call.tools, call.invocation)?;
-    let (verdict, mut findings, missing) = match Look::first(call.invocation, &asked).await {
+    let (verdict, mut findings, missing) = match secrets::look_now(call.tools, call.invocation, &mut asked).await? {
         Ok(mut look) => {
             look.deeper().await;
             let around = Seen::find(&look).await;

@@ -15,12 +15,12 @@ use crate::shell::juju_trust;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let asked = Asked::read(call.tools, call.invocation)?;
-    let only = match parameters.text("model")? {
-        Some(wanted) => Some(&chosen(&asked, Some(wanted))?.name),
-        None => None,
-    };
-    let mut look = call.look(&asked).await?;
+    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let wanted = parameters.text("model")?;
+    let only = wanted.map(|wanted| Ok::<_, Failure>(chosen(&asked, Some(wanted))?.name.clone()));
+    let only = only.transpose()?;
+    let only = only.as_ref();
+    let mut look = call.look(&mut asked).await?;
     look.deeper().await;
     let models: Vec<&PlannedModel> = look
         .plan

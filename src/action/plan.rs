@@ -52,8 +52,11 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     if let Some(changes) = parameters.map("config")? {
         options = propose(&options, &changes)?;
     }
-    let asked = Asked::read_with(call.tools, call.invocation, options)?;
-    let mut look = call.look(&asked).await?;
+    let mut asked = Asked::read_with(call.tools, call.invocation, options)?;
+    // Whoever asks may have changed one a moment ago, and the hook that Juju runs for that comes first.
+    let needed = asked.config.juju_secrets();
+    asked.read_secrets(call.tools, call.invocation, &needed)?;
+    let mut look = call.look(&mut asked).await?;
     let only = parameters.text("model")?;
     if let Some(only) = only.filter(|only| !concerns_any(&look, only)) {
         chosen(&asked, Some(only))?;

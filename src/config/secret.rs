@@ -67,6 +67,16 @@ impl Data {
         let encode = |(key, value): (&String, &String)| (key.clone(), ByteString(value.clone().into_bytes()));
         self.0.iter().map(encode).collect()
     }
+
+    /// What a Secret of the API has under these keys; `None` if one of them is missing or no text.
+    #[must_use]
+    pub fn decoded<'a>(data: &Json, keys: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let decode = |key: &str| {
+            let ByteString(bytes) = serde_json::from_value(data.get(key)?.clone()).ok()?;
+            Some((key.to_owned(), String::from_utf8(bytes).ok()?))
+        };
+        keys.map(decode).collect::<Option<_>>().map(Self)
+    }
 }
 
 impl fmt::Debug for Data {
@@ -135,7 +145,8 @@ impl Config {
         all.map(|(_, uri)| uri.clone()).collect()
     }
 
-    /// Takes in what Juju answered. A model whose secret cannot be read, or is none of its purpose, is held as a faulty one.
+    /// Takes in what Juju answered. A model whose secret cannot be read, or is none of its purpose, is held as a faulty one. A secret
+    /// that was not read is what is made of it already.
     pub fn take_in(&mut self, application: &str, namespace: &str, answers: &Answers) {
         let place = Asked { application, namespace };
         let Self {
@@ -147,7 +158,10 @@ impl Config {
         models.retain(|model| {
             let mut sound = true;
             for (purpose, uri, written) in model.named_secrets() {
-                match place.content(purpose, uri, written, answers.get(uri)) {
+                let Some(answer) = answers.get(uri) else {
+                    continue;
+                };
+                match place.content(purpose, uri, written, answer) {
                     Ok(data) => {
                         secrets.insert((purpose, uri.clone()), data);
                     }
@@ -180,7 +194,7 @@ impl Asked<'_> {
         purpose: Purpose,
         uri: &SecretUri,
         place: &Place,
-        answer: Option<&Result<Content, Unreadable>>,
+        answer: &Result<Content, Unreadable>,
     ) -> Result<Data, Fault> {
         let application = self.application;
         let (keys, word) = (purpose.keys(), purpose.word());
@@ -192,7 +206,7 @@ impl Asked<'_> {
             Fault::new(application, place, word, rule)
         };
         match answer {
-            Some(Ok(content)) => {
+            Ok(content) => {
                 let data = match purpose {
                     Purpose::ImagePull => image_pull(content),
                     Purpose::Storage => storage(content),
@@ -204,9 +218,9 @@ impl Asked<'_> {
                     ))
                 })
             }
-            Some(Err(Unreadable::NotGranted)) => Err(fault(format!("is not granted to {application}"), "")
+            Err(Unreadable::NotGranted) => Err(fault(format!("is not granted to {application}"), "")
                 .mended_by(command(&["juju", "grant-secret", &uri.to_string(), application]))),
-            Some(Err(Unreadable::NoSecrets(version))) => Err(fault(
+            Err(Unreadable::NoSecrets(version)) => Err(fault(
                 format!("Juju {version} has no secrets for charms, as Juju has from 3.0.3 on"),
                 "kubernetes:NAME",
             )
@@ -214,15 +228,12 @@ impl Asked<'_> {
                 "{} NAME …",
                 command(&["kubectl", "-n", self.namespace, "create", "secret", purpose.kubectl()])
             ))),
-            Some(Err(Unreadable::Gone)) | None => {
-                Err(
-                    fault("there is no such secret (any more)".to_owned(), "secret:…").mended_after(&format!(
-                        "{} {keys}, {}",
-                        command(&["juju", "add-secret", "NAME"]),
-                        command(&["juju", "grant-secret", "NAME", application])
-                    )),
-                )
-            }
+            Err(Unreadable::Gone) => Err(fault("there is no such secret (any more)".to_owned(), "secret:…")
+                .mended_after(&format!(
+                    "{} {keys}, {}",
+                    command(&["juju", "add-secret", "NAME"]),
+                    command(&["juju", "grant-secret", "NAME", application])
+                ))),
         }
     }
 }

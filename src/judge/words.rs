@@ -391,6 +391,13 @@ pub fn not_asked(error: &crate::juju::ToolError) -> (State, String) {
     waiting(format!("{error}; tried again at the next hook"))
 }
 
+/// Whether a status is that of a hook that ended on a failed tool of Juju's.
+#[must_use]
+pub fn is_tool_failure(status: &crate::juju::Status) -> bool {
+    // What every such error begins with.
+    status.state == State::Waiting && status.message.starts_with("Juju's ")
+}
+
 /// Seldon was deployed by Juju and is not there yet.
 #[must_use]
 pub fn seldon_is_coming() -> (State, String) {

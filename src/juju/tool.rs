@@ -38,16 +38,18 @@ pub struct ToolError {
 }
 
 impl ToolError {
-    /// Why a secret cannot be read, if that is what went wrong (`canonical/operator`, `ops/model.py`, tells the two apart by the
-    /// same words).
+    /// Why a secret cannot be read, if that is what went wrong. One that is not granted is `permission denied` for 3.x, and
+    /// `"iris/0" is not allowed to read this secret` for 4.0 (juju/juju, `domain/secret/service/access.go`). Other things than secrets
+    /// can be not found as well, and be there again in a moment.
     fn unreadable(&self) -> Option<Unreadable> {
         let Problem::Failed(why) = &self.problem else {
             return None;
         };
-        if why.contains("permission denied") {
+        if why.contains("permission denied") || why.contains("is not allowed to read this secret") {
             Some(Unreadable::NotGranted)
         } else {
-            why.contains("not found").then_some(Unreadable::Gone)
+            let is_gone = why.contains("secret") && why.contains("not found");
+            is_gone.then_some(Unreadable::Gone)
         }
     }
 
@@ -173,7 +175,19 @@ impl HookTools {
     /// When `secret-get` fails otherwise than by refusing the secret.
     pub fn secret(self, uri: &str) -> Result<Result<Content, Unreadable>, ToolError> {
         // Without --refresh it would stay at the revision that was read first.
-        let arguments = [uri, "--refresh", "--format", "json"];
+        Self::secret_with(uri, "--refresh")
+    }
+
+    /// The same for whoever only looks at it: `secret-changed` comes all the same, for whoever applies it.
+    ///
+    /// # Errors
+    /// As [`HookTools::secret`].
+    pub fn peek_secret(self, uri: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+        Self::secret_with(uri, "--peek")
+    }
+
+    fn secret_with(uri: &str, revision: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+        let arguments = [uri, revision, "--format", "json"];
         match ask("secret-get", &arguments, answer::secret) {
             Ok(content) => Ok(Ok(content)),
             Err(error) => error.unreadable().map(Err).ok_or(error),

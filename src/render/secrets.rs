@@ -24,11 +24,14 @@ use crate::seldon::SeldonDeployment;
 /// A Secret that a model needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedSecret {
-    /// Its name.
+    /// Its name. Of one for files that was not read it is a guess, as it depends on the content.
     pub name: String,
+    /// The secret of Juju's that it is made of.
+    pub uri: SecretUri,
     purpose: Purpose,
     metadata: ObjectMeta,
-    data: Data,
+    /// `None` if the secret was not read, and what is there is not what was made of it.
+    data: Option<Data>,
 }
 
 impl PlannedSecret {
@@ -38,22 +41,31 @@ impl PlannedSecret {
         self.metadata.owner_references.clone().unwrap_or_default()
     }
 
-    /// The whole of it, which must not be shown.
+    /// The whole of it, which must not be shown; `None` if Juju's secret has to be read first.
     #[must_use]
-    pub fn object(&self) -> Value {
+    pub fn object(&self) -> Option<Value> {
+        let data = self.data.as_ref()?;
         let kind = match self.purpose {
             Purpose::ImagePull => "kubernetes.io/dockerconfigjson",
             Purpose::Storage => "Opaque",
         };
         let secret = v1::Secret {
             metadata: self.metadata.clone(),
-            data: Some(self.data.encoded()),
+            data: Some(data.encoded()),
             immutable: (self.purpose == Purpose::Storage).then_some(true),
             type_: Some(kind.to_owned()),
             string_data: None,
         };
         // Text keys and plain values: there is nothing in it that JSON cannot say.
-        serde_json::to_value(secret).unwrap_or_default()
+        Some(serde_json::to_value(secret).unwrap_or_default())
+    }
+
+    /// Whether the Secret that is there has that content.
+    #[must_use]
+    pub fn is_applied(&self, observed: &Observed) -> bool {
+        let live = observed.secret(&self.name).and_then(|live| live.data.get("data"));
+        let wanted = self.data.as_ref().map(|data| json!(data.encoded()));
+        wanted.is_some() && wanted.as_ref() == live
     }
 }
 
@@ -73,19 +85,22 @@ impl Wanted {
         };
         for (purpose, uri) in model.juju_secrets() {
             let key = (purpose, uri.clone());
-            let (None, Some(data)) = (wanted.names.get(&key), secrets.get(&key)) else {
+            if wanted.names.contains_key(&key) {
                 continue;
-            };
-            let name = match purpose {
-                Purpose::ImagePull => format!("{}-image-pull-{}", model.name, uri.id()),
-                Purpose::Storage => storage_name(&model.name, uri, data, observed),
+            }
+            let read = secrets.get(&key);
+            let (name, data) = match (purpose, read) {
+                (Purpose::ImagePull, Some(data)) => (image_pull_name(&model.name, uri), Some(data.clone())),
+                (Purpose::Storage, Some(data)) => (storage_name(&model.name, uri, data, observed), Some(data.clone())),
+                (_, None) => unread(model, purpose, uri, site, observed),
             };
             wanted.names.insert(key, name.clone());
             wanted.secrets.push(PlannedSecret {
                 metadata: metadata(&name, model, site, observed),
                 name,
+                uri: uri.clone(),
                 purpose,
-                data: data.clone(),
+                data,
             });
         }
         wanted
@@ -110,28 +125,101 @@ impl Wanted {
     }
 }
 
-/// The name of the Secret with that content, or the next one that no other content had.
+fn image_pull_name(model: &str, uri: &SecretUri) -> String {
+    format!("{model}-image-pull-{}", uri.id())
+}
+
+/// What the names of all Secrets for the files of a model begin with that were made of one secret of Juju's.
+fn storage_prefix(model: &str, uri: &SecretUri) -> String {
+    format!("{model}-storage-{}-", uri.id())
+}
+
+fn number(prefix: &str, name: &str) -> Option<u64> {
+    name.strip_prefix(prefix)?.parse().ok()
+}
+
+/// The newest Secret that was made of a secret of Juju's for the files of a model, and is not being deleted.
+fn newest<'a>(prefix: &str, observed: &'a Observed) -> Option<&'a DynamicObject> {
+    let all = observed.secrets.iter().map(|secret| &secret.0);
+    all.filter(|live| live.metadata.deletion_timestamp.is_none())
+        .filter_map(|live| Some((number(prefix, &live.name_any())?, live)))
+        .max_by_key(|(number, _)| *number)
+        .map(|(_, live)| live)
+}
+
+/// The name of the newest Secret if it has that content, or the next one that no other content had. An older one is not taken up
+/// again: the newest has to be what was read last, for hooks that read nothing.
 fn storage_name(model: &str, uri: &SecretUri, data: &Data, observed: &Observed) -> String {
-    let prefix = format!("{model}-storage-{}-", uri.id());
-    let number = |name: &str| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+    let prefix = storage_prefix(model, uri);
     let content = json!(data.encoded());
-    let same = observed
-        .secrets
-        .iter()
-        .filter(|secret| secret.0.metadata.deletion_timestamp.is_none() && secret.0.data.get("data") == Some(&content))
-        .filter_map(|secret| number(&secret.0.name_any()))
-        .max();
-    let last = || {
-        let there = observed.secrets.iter().map(|secret| secret.0.name_any());
-        // One that was deleted by hand may be what pods were started with.
-        let named = observed.seldon_deployment(model).map(|live| refers_to(&live.data));
-        there
-            .chain(named.into_iter().flatten())
-            .filter_map(|name| number(&name))
-            .max()
+    let newest = newest(&prefix, observed);
+    match newest.filter(|live| live.data.get("data") == Some(&content)) {
+        Some(live) => live.name_any(),
+        None => next_storage_name(model, &prefix, observed),
+    }
+}
+
+fn next_storage_name(model: &str, prefix: &str, observed: &Observed) -> String {
+    let there = observed.secrets.iter().map(|secret| secret.0.name_any());
+    // One that was deleted by hand may be what pods were started with.
+    let named = observed.seldon_deployment(model).map(|live| refers_to(&live.data));
+    let all = there.chain(named.into_iter().flatten());
+    let last = all.filter_map(|name| number(prefix, &name)).max();
+    format!("{prefix}{}", last.unwrap_or_default() + 1)
+}
+
+/// The Secret for a secret that was not read, as it may have changed only where Juju said so: the one that was made of it and that the
+/// model refers to. Where there is none such, or somebody has changed it, it has to be read.
+fn unread(
+    model: &Model,
+    purpose: Purpose,
+    uri: &SecretUri,
+    site: &Site,
+    observed: &Observed,
+) -> (String, Option<Data>) {
+    let prefix = storage_prefix(&model.name, uri);
+    let (name, live) = match purpose {
+        Purpose::ImagePull => {
+            let name = image_pull_name(&model.name, uri);
+            let live = observed.secret(&name);
+            (name, live)
+        }
+        Purpose::Storage => match newest(&prefix, observed) {
+            Some(live) => (live.name_any(), Some(live)),
+            None => (next_storage_name(&model.name, &prefix, observed), None),
+        },
     };
-    let number = same.unwrap_or_else(|| last().unwrap_or_default() + 1);
-    format!("{prefix}{number}")
+    let referred = observed
+        .seldon_deployment(&model.name)
+        .is_some_and(|live| refers_to(&live.data).contains(&name));
+    let live = live.filter(|live| referred && live.metadata.deletion_timestamp.is_none());
+    let data = live.and_then(|live| as_applied(live, site));
+    (name, data)
+}
+
+/// What this application has applied of a Secret's content, as far as it still holds: of a field that somebody else sets to another value,
+/// the API server makes them the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
+fn as_applied(live: &DynamicObject, site: &Site) -> Option<Data> {
+    let manager = site.identity().manager();
+    let managers = live.metadata.managed_fields.iter().flatten();
+    let applied = managers
+        .filter(|entry| entry.manager.as_ref() == Some(&manager) && entry.operation.as_deref() == Some("Apply"))
+        .find_map(|entry| entry.fields_v1.as_ref()?.0.get("f:data")?.as_object())?;
+    let keys = applied.keys().filter_map(|key| key.strip_prefix("f:"));
+    let data = Data::decoded(live.data.get("data")?, keys)?;
+    // The field itself is owned still when all that was in it is not.
+    (data != Data::default()).then_some(data)
+}
+
+/// The id of Juju's secret that a Secret of this name was made of.
+#[must_use]
+pub fn juju_id(name: &str) -> Option<&str> {
+    let (rest, last) = name.rsplit_once('-')?;
+    if rest.ends_with("-image-pull") {
+        return Some(last);
+    }
+    let (rest, id) = rest.rsplit_once('-')?;
+    (rest.ends_with("-storage") && last.parse::<u64>().is_ok()).then_some(id)
 }
 
 /// A Secret goes with its SeldonDeployment, whatever becomes of this charm; before that is there, with the application.

@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::{Delete, model_of};
+use super::{Delete, Unread, model_of};
 use crate::identity::Identity;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
@@ -37,6 +37,18 @@ pub fn idle(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete
             !plan
                 .model(&delete.model)
                 .is_some_and(|planned| in_use(planned, &delete.name))
+        })
+        .collect()
+}
+
+/// What of Juju's secrets has to be read for a model.
+pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
+    let unread = planned.secrets.iter().filter(|secret| secret.object().is_none());
+    unread
+        .map(|secret| Unread {
+            model: planned.model.name.clone(),
+            name: secret.name.clone(),
+            uri: secret.uri.clone(),
         })
         .collect()
 }

@@ -30,6 +30,7 @@ mod proxy;
 mod releases;
 mod removes;
 mod rights;
+mod secret_reads;
 mod secrets;
 mod shapes;
 mod silence;

@@ -37,6 +37,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("juju integrate iris:metrics-endpoint", "as above"),
     ("juju integrate iris:grafana-dashboard", "as above"),
     ("juju offer", "a site has one model"),
+    ("juju exec", "a site does not play it"),
     ("juju integrate prometheus", "a site has no observability stack"),
     ("juju model-config", "a site does not play it"),
     ("juju run iris/0 plan", "tests/e2e/asking.rs asks, where models answer"),

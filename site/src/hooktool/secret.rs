@@ -71,7 +71,12 @@ pub(super) fn get(context: &mut Context, arguments: &Arguments<'_>) -> Result<Re
     // A user's is granted or not; another application's may be given without saying to whom.
     let restricted = secret.owner == MODEL || (secret.owner.is_empty() && !secret.granted.is_empty());
     if restricted && !secret.granted.iter().any(|name| name == context.application()) {
-        return Err(Failure::Run("permission denied".to_owned()));
+        // juju/juju, domain/secret/service/access.go; before 4.0 apiserver/common/secrets.
+        return Err(Failure::Run(if context.version.at_least(4, 0, 0) {
+            format!("{:?} is not allowed to read this secret", context.unit)
+        } else {
+            "permission denied".to_owned()
+        }));
     }
     let latest = Tracked {
         revision: secret.revision,

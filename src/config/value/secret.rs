@@ -12,6 +12,15 @@ pub struct SecretUri {
 }
 
 impl SecretUri {
+    /// Reads one.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match secret(text) {
+            Ok(SecretRef::Juju(uri)) => Some(uri),
+            _ => None,
+        }
+    }
+
     /// Its 20 letters and digits, which are no secret: Juju shows them to whoever may see the model.
     #[must_use]
     pub fn id(&self) -> &str {
