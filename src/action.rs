@@ -12,6 +12,7 @@ mod request;
 
 use crate::asked::Asked;
 use crate::config::Model;
+use crate::identity::Identity;
 use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookTools, Invocation, ToolError};
@@ -47,8 +48,12 @@ impl From<String> for Failure {
 ///
 /// # Errors
 /// When a hook tool fails. What goes wrong with the action itself is told by failing it.
-pub async fn run(tools: HookTools, invocation: &Invocation, name: &str) -> Result<(), ToolError> {
-    let call = Call { tools, invocation };
+pub async fn run(tools: HookTools, invocation: &Invocation, identity: &Identity, name: &str) -> Result<(), ToolError> {
+    let call = Call {
+        tools,
+        invocation,
+        identity,
+    };
     let outcome = match name {
         "diagnose" => diagnose::run(&call).await,
         "endpoints" => endpoints::run(&call).await,
@@ -86,6 +91,7 @@ fn tell(tools: HookTools, results: &Results) -> Result<(), ToolError> {
 struct Call<'a> {
     tools: HookTools,
     invocation: &'a Invocation,
+    identity: &'a Identity,
 }
 
 impl Call<'_> {
@@ -99,7 +105,7 @@ impl Call<'_> {
             Ok(look) => Ok(look),
             Err(refusal) => {
                 asked.read_cause_of(self.tools, self.invocation, &refusal)?;
-                let verdict = crate::look::unseen(self.invocation, asked, &refusal);
+                let verdict = crate::look::unseen(asked, &refusal);
                 Err(Failure::from(verdict.troubles.join("; ")))
             }
         }
@@ -162,8 +168,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 
 /// A refusal in the words of the status.
 fn refused(call: &Call, refusal: &crate::cluster::Refusal) -> String {
-    let namespace = crate::dispatch::identity(call.invocation).namespace;
-    judge::refused(&call.invocation.application, &namespace, refusal).1
+    judge::refused(&call.identity.application, &call.identity.namespace, refusal).1
 }
 
 #[cfg(test)]

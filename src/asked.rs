@@ -9,7 +9,7 @@ use crate::cluster::{Needs, Refusal};
 use crate::config::secret::Answers;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
-use crate::dispatch::identity;
+use crate::identity::Identity;
 use crate::juju::{self, Content, HookTools, Invocation, Occasion, Relation, ToolError, Unreadable};
 use crate::render::{Language, RelatedGateway};
 use crate::traces;
@@ -59,6 +59,8 @@ pub struct Told {
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// Whose objects are ours.
+    pub identity: Identity,
     /// What it was read from.
     pub told: Told,
     /// The options, understood.
@@ -74,8 +76,8 @@ impl Asked {
     ///
     /// # Errors
     /// When a hook tool fails.
-    pub fn read(tools: HookTools, invocation: &Invocation) -> Result<Self, ToolError> {
-        Self::read_with(tools, invocation, tools.config()?)
+    pub fn read(tools: HookTools, invocation: &Invocation, identity: &Identity) -> Result<Self, ToolError> {
+        Self::read_with(tools, invocation, identity, tools.config()?)
     }
 
     /// Asks Juju for all but the options, which are these, and secrets, which are read only when they may have changed.
@@ -85,6 +87,7 @@ impl Asked {
     pub fn read_with(
         tools: HookTools,
         invocation: &Invocation,
+        identity: &Identity,
         options: Map<String, Value>,
     ) -> Result<Self, ToolError> {
         let mut relation_ids = BTreeMap::new();
@@ -100,7 +103,7 @@ impl Asked {
         };
         let (gateway, tracing) = (relations(Language::Istio.endpoint())?, relations(traces::ENDPOINT)?);
         let gateway_metadata = relations(Language::GatewayApi.endpoint())?;
-        let config = config::parse(&invocation.application, &options);
+        let config = config::parse(&identity.application, &options);
         let told = Told {
             secrets: without_secrets(invocation, &config),
             options,
@@ -110,7 +113,7 @@ impl Asked {
             gateway_metadata,
             tracing,
         };
-        Ok(Self::understood(invocation, told, config))
+        Ok(Self::understood(identity.clone(), told, config))
     }
 
     /// Reads secrets of Juju's: the newest content of each, or why there is none. Every unit may: they are granted to the application.
@@ -134,18 +137,18 @@ impl Asked {
             };
             self.told.secrets.insert(uri, answer);
         }
-        *self = Self::new(invocation, self.told.clone());
+        *self = Self::new(self.identity.clone(), self.told.clone());
         Ok(())
     }
 
     /// Understands what was told before.
     #[must_use]
-    pub fn new(invocation: &Invocation, told: Told) -> Self {
-        let config = config::parse(&invocation.application, &told.options);
-        Self::understood(invocation, told, config)
+    pub fn new(identity: Identity, told: Told) -> Self {
+        let config = config::parse(&identity.application, &told.options);
+        Self::understood(identity, told, config)
     }
 
-    fn understood(invocation: &Invocation, told: Told, mut config: Config) -> Self {
+    fn understood(identity: Identity, told: Told, mut config: Config) -> Self {
         let answers: Answers = config
             .juju_secrets()
             .into_iter()
@@ -154,8 +157,9 @@ impl Asked {
                 Some((uri, answer))
             })
             .collect();
-        config.take_in(&invocation.application, &identity(invocation).namespace, &answers);
+        config.take_in(&identity.application, &identity.namespace, &answers);
         Self {
+            identity,
             gateway: RelatedGateway::read(&told.gateway, &told.gateway_metadata),
             tracing: traces::read(&told.tracing),
             config,

@@ -215,18 +215,3 @@ impl<T> Readable for T where
         + std::fmt::Debug
 {
 }
-
-/// The namespace of a Juju model. It has the model's name, but for the controller's own; in a pod the service account
-/// knows it in any case.
-#[must_use]
-pub fn namespace(model: &str) -> String {
-    let mounted = if std::env::var_os("KUBECONFIG").is_some() {
-        None
-    } else {
-        std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace").ok()
-    };
-    mounted
-        .map(|text| text.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| model.to_owned())
-}

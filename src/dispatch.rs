@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use crate::cluster;
 use crate::identity::Identity;
 use crate::juju::{HookTools, Invocation, Occasion, ToolError};
 use crate::security::SecurityEvent;
@@ -12,6 +11,7 @@ use crate::{action, reconcile, remove, watch};
 /// when a status could not be told, or a removal not be asked for.
 pub async fn run(invocation: &Invocation) -> ExitCode {
     let tools = HookTools;
+    let identity = Identity::read(invocation);
     let outcome: Result<(), ToolError> = match &invocation.occasion {
         // It fires at every restart of the pod. What serves, serves on.
         Occasion::Stop => {
@@ -20,14 +20,14 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
         }
         Occasion::Remove => {
             watch::end(invocation);
-            return remove::run(tools, invocation).await;
+            return remove::run(tools, &identity).await;
         }
         Occasion::Action(name) => {
             SecurityEvent::Ran { action: name.clone() }.tell(tools, invocation);
-            action::run(tools, invocation, name).await
+            action::run(tools, invocation, &identity, name).await
         }
         Occasion::Hook(_) | Occasion::RelationBroken(_) | Occasion::SecretChanged(_) => {
-            reconcile::run(tools, invocation).await
+            reconcile::run(tools, invocation, &identity).await
         }
     };
     match outcome {
@@ -38,14 +38,5 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
             SecurityEvent::Crashed { why }.tell(tools, invocation);
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Whose objects are ours.
-pub(crate) fn identity(invocation: &Invocation) -> Identity {
-    Identity {
-        application: invocation.application.clone(),
-        model_uuid: invocation.model_uuid.clone(),
-        namespace: cluster::namespace(&invocation.model_name),
     }
 }

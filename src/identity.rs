@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+use crate::juju::Invocation;
 use crate::labels;
 
 /// The application whose objects are ours.
@@ -20,6 +21,16 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Finds it out: once for a process, as the namespace stands in a file.
+    #[must_use]
+    pub fn read(invocation: &Invocation) -> Self {
+        Self {
+            application: invocation.application.clone(),
+            model_uuid: invocation.model_uuid.clone(),
+            namespace: namespace(&invocation.model_name),
+        }
+    }
+
     /// The field manager of our writes: one application of one Juju model.
     #[must_use]
     pub fn manager(&self) -> String {
@@ -88,4 +99,18 @@ fn applied<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a ManagedFi
 #[must_use]
 pub fn route_name(model: &str) -> String {
     format!("{model}-route")
+}
+
+/// The namespace of a Juju model. It has the model's name, but for the controller's own; in a pod the service account
+/// knows it in any case.
+fn namespace(model: &str) -> String {
+    let mounted = if std::env::var_os("KUBECONFIG").is_some() {
+        None
+    } else {
+        std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace").ok()
+    };
+    mounted
+        .map(|text| text.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| model.to_owned())
 }

@@ -8,10 +8,9 @@ use tracing::debug;
 
 use crate::asked::Asked;
 use crate::cluster::{Cluster, Needs, Refusal};
-use crate::dispatch::identity;
 use crate::identity::Identity;
 use crate::judge::{self, Case, Verdict};
-use crate::juju::{Invocation, State, Status};
+use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::render::{self, Plan, Route, Site};
@@ -36,8 +35,8 @@ impl Look {
     ///
     /// # Errors
     /// When the cluster cannot be looked at: all that is missing is in the refusal.
-    pub async fn first(invocation: &Invocation, asked: &Asked) -> Result<Self, Refusal> {
-        let identity = identity(invocation);
+    pub async fn first(asked: &Asked) -> Result<Self, Refusal> {
+        let identity = asked.identity.clone();
         let cluster = Cluster::connect(identity.clone()).await?;
         let mut look = Self {
             cluster,
@@ -46,7 +45,7 @@ impl Look {
             plan: Plan::default(),
             steps: Steps::default(),
         };
-        match look.again(invocation, asked).await {
+        match look.again(asked).await {
             Ok(()) => Ok(look),
             Err(refusal) => Err(look.cluster.explain(refusal, asked.needs()).await),
         }
@@ -56,24 +55,24 @@ impl Look {
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
+    pub async fn again(&mut self, asked: &Asked) -> Result<(), Refusal> {
         let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), &asked.gateway);
         let needs = asked.needs();
         let language = asked.gateway.language();
         self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
-        self.plan_again(invocation, asked).await
+        self.plan_again(asked).await
     }
 
     /// Plans once more on what was seen, where more is known of what is asked for.
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn plan_again(&mut self, invocation: &Invocation, asked: &Asked) -> Result<(), Refusal> {
+    pub async fn plan_again(&mut self, asked: &Asked) -> Result<(), Refusal> {
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
         if asked.config.models.iter().any(render::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
-        self.plan = render::plan(&asked.config, &self.site(invocation, asked), &self.observed);
+        self.plan = render::plan(&asked.config, &self.site(asked), &self.observed);
         self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
         // One of ours would have been found already.
         let unseen = steps::unseen(&self.plan, &self.observed);
@@ -91,11 +90,11 @@ impl Look {
         Ok(())
     }
 
-    fn site(&self, invocation: &Invocation, asked: &Asked) -> Site {
+    fn site(&self, asked: &Asked) -> Site {
         Site {
             namespace: self.identity.namespace.clone(),
             application: self.identity.application.clone(),
-            model_uuid: invocation.model_uuid.clone(),
+            model_uuid: self.identity.model_uuid.clone(),
             gateway: asked.gateway.clone(),
             tracing: asked.tracing.clone(),
             owner: self.observed.owner.clone(),
@@ -184,8 +183,8 @@ impl Outlook {
 
 /// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
 #[must_use]
-pub fn unseen(invocation: &Invocation, asked: &Asked, refusal: &Refusal) -> Verdict {
-    let (mut state, mut text) = judge::refused(&invocation.application, &identity(invocation).namespace, refusal);
+pub fn unseen(asked: &Asked, refusal: &Refusal) -> Verdict {
+    let (mut state, mut text) = judge::refused(&asked.identity.application, &asked.identity.namespace, refusal);
     if matches!(refusal, Refusal::NoKind { kind } if kind == "SeldonDeployment") && asked.seldon_is_related() {
         (state, text) = judge::seldon_is_coming();
     }

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::asked::Asked;
 use crate::cluster::Refusal;
+use crate::identity::Identity;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
 use crate::look::{self, Outlook};
@@ -23,10 +24,10 @@ use crate::write;
 ///
 /// # Errors
 /// When the status cannot be told.
-pub async fn run(tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
+pub async fn run(tools: HookTools, invocation: &Invocation, identity: &Identity) -> Result<(), ToolError> {
     // While it is held, the watcher keeps still.
     let line = watch::take(invocation);
-    let asked = Asked::read(tools, invocation);
+    let asked = Asked::read(tools, invocation, identity);
     // Where it cannot be read, it is set once more rather than not at all.
     let before = tools.status().unwrap_or_default();
     let outcome = match asked {
@@ -126,19 +127,19 @@ async fn reconcile(
     if leads == Some(true) && !look.steps.is_empty() {
         wrote = look.steps.change_something();
         refused = write::write(&look, invocation).await;
-        if let Err(refusal) = look.again(invocation, asked).await {
+        if let Err(refusal) = look.again(asked).await {
             return unseen(asked, refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
         if refused.is_empty() && (unheard || look.steps.take_away()) {
             tokio::time::sleep(ready::HEARD).await;
-            if unheard && let Err(refusal) = look.again(invocation, asked).await {
+            if unheard && let Err(refusal) = look.again(asked).await {
                 return unseen(asked, refusal, leads);
             }
             if !look.steps.is_empty() {
                 refused = write::write(&look, invocation).await;
-                if let Err(refusal) = look.again(invocation, asked).await {
+                if let Err(refusal) = look.again(asked).await {
                     return unseen(asked, refusal, leads);
                 }
             }
@@ -170,7 +171,7 @@ fn unseen(
     leads: Option<bool>,
 ) -> Result<Outcome, ToolError> {
     asked.read_cause_of(tools, invocation, &refusal)?;
-    let mut verdict = look::unseen(invocation, asked, &refusal);
+    let mut verdict = look::unseen(asked, &refusal);
     let outlook = Outlook::blind(&verdict);
     due.remember(asked, None, &mut verdict);
     Ok(Outcome {
@@ -186,8 +187,12 @@ fn unseen(
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn standings(tools: HookTools, invocation: &Invocation) -> Result<(Vec<Standing>, Status), ToolError> {
-    standings_of(tools, invocation, &mut Asked::read(tools, invocation)?).await
+pub async fn standings(
+    tools: HookTools,
+    invocation: &Invocation,
+    identity: &Identity,
+) -> Result<(Vec<Standing>, Status), ToolError> {
+    standings_of(tools, invocation, &mut Asked::read(tools, invocation, identity)?).await
 }
 
 /// The same of what was asked already.
@@ -206,7 +211,7 @@ pub async fn standings_of(
         }
         Err(refusal) => {
             asked.read_cause_of(tools, invocation, &refusal)?;
-            look::unseen(invocation, asked, &refusal)
+            look::unseen(asked, &refusal)
         }
     };
     Ok((verdict.models, verdict.status))

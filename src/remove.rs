@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use crate::cluster::{Cluster, Needs, Refusal};
-use crate::dispatch::identity;
-use crate::juju::{HookTools, Invocation, State};
+use crate::identity::Identity;
+use crate::juju::{HookTools, State};
 use crate::render::Plan;
 use crate::{judge, steps};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
-pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
+pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
     match tools.goal() {
         Ok(goal) if goal.units == 0 => {}
         Ok(goal) => {
@@ -24,14 +24,14 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
-    match delete_all(invocation).await {
+    match delete_all(identity).await {
         Ok(left) if left.is_empty() => ExitCode::SUCCESS,
         Ok(left) => {
             warn!("{}", judge::removal_incomplete(&left));
             ExitCode::SUCCESS
         }
         Err(refusal) => {
-            let (state, text) = judge::refused(&invocation.application, &identity(invocation).namespace, &refusal);
+            let (state, text) = judge::refused(&identity.application, &identity.namespace, &refusal);
             error!("the models are not removed: {text}");
             match state {
                 // It heals by itself, so Juju should run this hook again.
@@ -43,14 +43,13 @@ pub async fn run(tools: HookTools, invocation: &Invocation) -> ExitCode {
     }
 }
 
-async fn delete_all(invocation: &Invocation) -> Result<Vec<String>, Refusal> {
-    let identity = identity(invocation);
+async fn delete_all(identity: &Identity) -> Result<Vec<String>, Refusal> {
     let cluster = Cluster::connect(identity.clone()).await?;
     let observed = cluster.observe_ours(Needs::default()).await?;
-    for copy in steps::unmanaged(&Plan::default(), &observed, &identity) {
+    for copy in steps::unmanaged(&Plan::default(), &observed, identity) {
         warn!("{}", judge::unmanaged(&identity.namespace, &copy));
     }
-    let deletes = steps::removal(&observed, &identity);
+    let deletes = steps::removal(&observed, identity);
     for delete in &deletes {
         cluster.delete(delete).await?;
     }

@@ -184,7 +184,7 @@ pub async fn look(
     due: &Due,
 ) -> Result<Result<Look, Refusal>, ToolError> {
     asked.read_secrets(tools, invocation, &due.of(&due.by_event))?;
-    let mut look = match Look::first(invocation, asked).await {
+    let mut look = match Look::first(asked).await {
         Ok(look) => look,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -193,7 +193,7 @@ pub async fn look(
     uris.retain(|uri| !asked.told.secrets.contains_key(&uri.to_string()));
     if !uris.is_empty() {
         asked.read_secrets(tools, invocation, &uris)?;
-        if let Err(refusal) = look.plan_again(invocation, asked).await {
+        if let Err(refusal) = look.plan_again(asked).await {
             return Ok(Err(refusal));
         }
     }

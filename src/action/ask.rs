@@ -74,7 +74,7 @@ async fn ask(
         let most = LONGEST_REQUEST / 1024;
         return Err(format!("the request is {length} KiB long, at most {most} KiB are sent").into());
     }
-    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
     let wanted = parameters.text("model")?;
     chosen(&asked, wanted)?;
     let look = call.look(&mut asked).await?;

@@ -46,7 +46,7 @@ impl Finding {
 type Missing = Result<Vec<(&'static str, Vec<Right>)>, Refusal>;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
-    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
     asked.read_seldon_relation(call.tools, call.invocation)?;
     let (verdict, mut findings, missing) = match secrets::look_now(call.tools, call.invocation, &mut asked).await? {
         Ok(mut look) => {
@@ -56,7 +56,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
             (verdict, found(&look, &asked, &around), missing(&look, &asked).await)
         }
         Err(refusal) => {
-            let verdict = unseen(call.invocation, &asked, &refusal);
+            let verdict = unseen(&asked, &refusal);
             (verdict, unlooked(call, &asked, &refusal), Err(refusal))
         }
     };

@@ -15,7 +15,7 @@ use crate::shell::juju_trust;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
     let wanted = parameters.text("model")?;
     let only = wanted.map(|wanted| Ok::<_, Failure>(chosen(&asked, Some(wanted))?.name.clone()));
     let only = only.transpose()?;

@@ -5,7 +5,7 @@ use crate::juju::State;
 use crate::reconcile::standings;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
-    let (models, status) = standings(call.tools, call.invocation).await?;
+    let (models, status) = standings(call.tools, call.invocation, call.identity).await?;
     if models.is_empty() && status.state != State::Active {
         return Err(Failure::from(status.message));
     }

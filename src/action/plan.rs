@@ -52,7 +52,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     if let Some(changes) = parameters.map("config")? {
         options = propose(&options, &changes)?;
     }
-    let mut asked = Asked::read_with(call.tools, call.invocation, options)?;
+    let mut asked = Asked::read_with(call.tools, call.invocation, call.identity, options)?;
     // Whoever asks may have changed one a moment ago, and the hook that Juju runs for that comes first.
     let needed = asked.config.juju_secrets();
     asked.read_secrets(call.tools, call.invocation, &needed)?;

@@ -38,7 +38,7 @@ async fn run(
     changes: impl FnOnce(&Model, Option<&Standing>) -> Result<Changes, String>,
 ) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let mut asked = Asked::read(call.tools, call.invocation)?;
+    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
     let (standings, status) = standings_of(call.tools, call.invocation, &mut asked).await?;
     let model = chosen(&asked, parameters.text("model")?)?;
     let standing = standings.iter().find(|standing| standing.model == model.name);

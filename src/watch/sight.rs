@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::health::ChildError;
 use super::{Brief, LOOK};
 use crate::asked::Asked;
+use crate::identity::Identity;
 use crate::juju::Invocation;
 use crate::look::{self, Look, Outlook};
 use crate::process;
@@ -35,8 +36,8 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
     let Some(brief) = brief else {
         return ExitCode::FAILURE;
     };
-    let asked = Asked::new(invocation, brief.told);
-    let sight = match Look::first(invocation, &asked).await {
+    let asked = Asked::new(Identity::read(invocation), brief.told);
+    let sight = match Look::first(&asked).await {
         Ok(mut look) => {
             look.deeper().await;
             Sight {
@@ -45,7 +46,7 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
             }
         }
         Err(refusal) => Sight {
-            outlook: Outlook::blind(&look::unseen(invocation, &asked, &refusal)),
+            outlook: Outlook::blind(&look::unseen(&asked, &refusal)),
             blind: true,
         },
     };

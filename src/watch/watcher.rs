@@ -15,7 +15,7 @@ use super::pace::{Due, Looked, Pace};
 use super::sight::{self, Sight};
 use super::{Brief, Message, line, runner, session, start};
 use crate::cluster::{WatchNotice, Watched, Watches};
-use crate::dispatch::identity;
+use crate::identity::Identity;
 use crate::juju::Invocation;
 use crate::look::Outlook;
 use crate::process;
@@ -96,7 +96,7 @@ impl<'a> Watcher<'a> {
     async fn run(mut self, listener: UnixListener) -> Option<Brief> {
         let (events, mut happened) = unbounded_channel();
         let hooks = tokio::spawn(answer(listener, events.clone()));
-        tokio::spawn(watch(self.invocation.clone(), &Watched::ALWAYS, events.clone()));
+        tokio::spawn(watch(Identity::read(self.invocation), &Watched::ALWAYS, events.clone()));
         let next = self.follow(&events, &mut happened).await;
         // With it goes the line, so that the next program can have it.
         hooks.abort();
@@ -144,7 +144,11 @@ impl<'a> Watcher<'a> {
             return;
         }
         self.watches_gateway_api = true;
-        tokio::spawn(watch(self.invocation.clone(), &Watched::GATEWAY_API, events.clone()));
+        tokio::spawn(watch(
+            Identity::read(self.invocation),
+            &Watched::GATEWAY_API,
+            events.clone(),
+        ));
     }
 
     fn take_in(&mut self, brief: Brief) {
@@ -237,14 +241,14 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildEr
 }
 
 /// Watches these for ever.
-async fn watch(invocation: Invocation, kinds: &'static [Watched], events: UnboundedSender<Event>) {
+async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedSender<Event>) {
     let notify = move |what, notice| {
         // The main loop is gone where this fails.
         let _ = events.send(Event::Watch(what, notice));
     };
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
     let watches = loop {
-        if let Ok(watches) = Watches::connect(identity(&invocation)).await {
+        if let Ok(watches) = Watches::connect(identity.clone()).await {
             break watches;
         }
         for what in kinds {
