@@ -8,12 +8,14 @@ pub mod command;
 mod explain;
 mod fault;
 pub mod graph;
-mod layer;
 pub mod manifest;
 pub mod proposal;
 mod reader;
 mod release;
+mod resolve;
+mod resolver;
 pub mod secret;
+mod suggestion;
 pub mod value;
 mod words;
 mod yaml;
@@ -29,9 +31,9 @@ pub use explain::Explainer;
 pub use fault::Fault;
 use fault::Place;
 use graph::Node;
-use layer::Layers;
 use manifest::Manifest;
 pub use release::{Canary, Shadow};
+use resolver::Layers;
 use secret::{NamedSecret, Secrets};
 use value::{
     Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,

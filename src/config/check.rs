@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::fault::{Fault, Place};
-use super::layer::Layers;
 use super::manifest::Manifest;
+use super::resolver::Layers;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet, nearest_host};
 use super::{Config, Server, Source};
 use crate::identity::route_name;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::layer::near;
+use super::suggestion::near;
 use super::words::{WITH_DEFAULT, WORDS};
 
 /// The options beside the words of a model.

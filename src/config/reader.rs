@@ -2,7 +2,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::layer;
+use super::suggestion;
 use super::value::{self, Rule};
 
 /// A map, and where it is in the value of the option.
@@ -47,10 +47,10 @@ impl<'a> Reader<'a> {
     }
 
     fn knows(&self, known: &[&str]) -> Result<(), Rule> {
-        match layer::unknown_keys(self.map, known).first() {
+        match suggestion::unknown_keys(self.map, known).first() {
             None => Ok(()),
             Some(unknown) => {
-                let near = layer::near(unknown, known);
+                let near = suggestion::near(unknown, known);
                 let words = known.join(", ");
                 Err(Rule::new(
                     format!("{}: is none of {words}{near}", self.at(unknown)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::layer::Layers;
+use super::resolver::Layers;
 use super::value::{Protocol, Rule};
 use super::yaml::scalars;
 use super::{Server, value};

@@ -6,8 +6,6 @@
 //! 1.15, and as of about 1.22); since then it is that of access logs (tried with `envoy --mode validate` of 1.36.2, and by the gateway in
 //! `tests/e2e/many.rs`). Istio's webhook reads as the older one does (`istio/istio`, `pkg/config/validation/header_value_validator.go`).
 
-use super::headers::is_token;
-
 /// Commands without arguments.
 pub const COMMANDS: [&str; 24] = [
     "DOWNSTREAM_LOCAL_ADDRESS",
@@ -73,6 +71,14 @@ fn command(text: &str) -> Option<&str> {
 
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b))
+}
+
+/// Whether a text is a token (RFC 9110).
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// `["namespace", "key", …]`.

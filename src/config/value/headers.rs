@@ -117,18 +117,10 @@ fn not_a_format(name: &str, part: &str) -> Rule {
     )
 }
 
-/// Whether a text is a token (RFC 9110).
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
 /// Istio takes a token (RFC 9110) that does not begin with a colon, which would be part of the request itself; and a `Host`
 /// that is changed here would be another request for the gateway's own routes.
 fn is_name(name: &str) -> Result<(), Rule> {
-    if !is_token(name) {
+    if !header_format::is_token(name) {
         return Err(Rule::new(
             format!("{:?} is no name of a header", name_in(name)),
             EXAMPLE,

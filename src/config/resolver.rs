@@ -1,19 +1,13 @@
 //! An entry of `models` over the options: where each word of a model comes from.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
-use super::explain::{Explainer, explainer};
 use super::fault::{Fault, Place};
-use super::graph::graph;
-use super::manifest::{Manifest, manifest};
-use super::secret::{NamedSecret, Purpose};
-use super::value::{self, Protocol, Rule};
-use super::words::{OF_A_NODE, OF_A_SERVER, WITH_DEFAULT, WORDS};
+use super::suggestion::{near, unknown_keys};
+use super::value::{self, Rule};
+use super::words::{OF_A_SERVER, WITH_DEFAULT, WORDS};
 use super::yaml::yaml;
-use super::{Model, Server, Source, check};
 
 /// The values of one model, and the faults found in them so far.
 pub struct Layers<'a> {
@@ -48,131 +42,6 @@ impl<'a> Layers<'a> {
         self.faults
     }
 
-    /// Reads every word. `None` when the model cannot be made; faults may be found in one that can.
-    pub fn model(&mut self) -> Option<Model> {
-        self.unknown_words();
-        check::name(self);
-        let protocol = self.text("protocol", value::protocol);
-        let manifest = self.manifest();
-        let server = self.server(protocol, manifest.is_none());
-        let is_manifest = manifest.is_some();
-        let (canary, shadow) = if is_manifest {
-            (None, None)
-        } else {
-            (self.canary(protocol), self.shadow(protocol))
-        };
-        let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
-        let prefix = self.text("prefix", value::prefix).or(default_prefix)?;
-        let hosts = self.hosts();
-        let model = Model {
-            name: self.name.to_owned(),
-            is_entry: self.entry.is_some(),
-            manifest,
-            server,
-            words: self.words(),
-            words_of_canary: self.map("canary"),
-            protocol,
-            canary,
-            shadow,
-            explainer: if is_manifest { None } else { self.explainer(protocol) },
-            prefix,
-            grpc_host: self.grpc_host(&hosts),
-            hosts,
-            timeout: self.text("timeout", value::duration),
-            retries: self
-                .number("retries", 0..=10)
-                .and_then(|attempts| attempts.try_into().ok()),
-            headers: self.yaml("headers", value::headers).unwrap_or_default(),
-            gateway: self.text("gateway", value::gateway),
-            labels: self.yaml("labels", value::labels).unwrap_or_default(),
-            annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
-        };
-        Some(model)
-    }
-
-    fn hosts(&mut self) -> Vec<String> {
-        let hosts = self.take("hosts", |value| match value {
-            // `*` and `*.domain` are no YAML.
-            Value::String(text) if !text.trim_start().starts_with('[') => value::hosts(value),
-            Value::String(text) => value::hosts(&yaml(text)?),
-            other => value::hosts(other),
-        });
-        hosts.unwrap_or_else(|| vec!["*".to_owned()])
-    }
-
-    fn grpc_host(&mut self, hosts: &[String]) -> Option<String> {
-        let host = self.text("grpc-host", value::host)?;
-        check::grpc_host(self, &host, hosts);
-        Some(host)
-    }
-
-    /// Reads the words of a server, and sees that there is one where it is needed.
-    pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> Server {
-        let graph = if needed && self.says_all("graph", &OF_A_NODE) {
-            self.take("graph", |value| graph(value, protocol))
-        } else {
-            None
-        };
-        if graph.is_some() {
-            let server = Server { graph, ..self.pods() };
-            check::pods(self, &server, needed);
-            return server;
-        }
-        let source = Source {
-            image: self.text("image", value::image),
-            implementation: self.text("implementation", value::implementation),
-            model_uri: self.text("model-uri", value::model_uri),
-        };
-        if self.faults.is_empty() && needed {
-            check::source(self, &source, protocol);
-        }
-        let server = Server {
-            source,
-            parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
-            env: self.yaml("env", value::env).unwrap_or_default(),
-            resources: self.yaml("resources", value::resources),
-            ..self.pods()
-        };
-        check::pods(self, &server, needed);
-        server
-    }
-
-    fn explainer(&mut self, protocol: Option<Protocol>) -> Option<Explainer> {
-        let explainer = self.take("explainer", |value| match value {
-            Value::String(text) => explainer(&yaml(text)?, protocol),
-            other => explainer(other, protocol),
-        })?;
-        check::explainer(self);
-        Some(explainer)
-    }
-
-    /// Reads the words that are the same for one server and for several.
-    fn pods(&mut self) -> Server {
-        Server {
-            graph: None,
-            source: Source::default(),
-            parameters: Vec::new(),
-            env: BTreeMap::new(),
-            resources: None,
-            engine_resources: self.yaml("engine-resources", value::resources),
-            replicas: self.number("replicas", 0..=100).unwrap_or(1),
-            autoscale: self.yaml("autoscale", value::autoscale),
-            disruption_budget: self.yaml("disruption-budget", value::disruption_budget),
-            image_pull_policy: self.text("image-pull-policy", value::pull_policy).unwrap_or_default(),
-            image_pull_secret: self.secret(Purpose::ImagePull),
-            storage_secret: self.secret(Purpose::Storage),
-            pod: self.yaml("pod", value::pod),
-            logger: self.yaml("logger", value::logger),
-            tracing: self.yaml("tracing", value::tracing),
-        }
-    }
-
-    fn secret(&mut self, purpose: Purpose) -> Option<NamedSecret> {
-        let of = self.text(purpose.word(), value::secret)?;
-        let place = self.place(purpose.word());
-        Some(NamedSecret { of, place })
-    }
-
     /// The same model with the words of a map, the value of that word, before all others; and the map, without faults of its keys.
     pub fn inside(&mut self, word: &'static str, known: &[&'static str]) -> Option<(Layers<'a>, Mapping)> {
         let map = self.yaml(word, |value| match value {
@@ -200,7 +69,7 @@ impl<'a> Layers<'a> {
     }
 
     /// All that is said of the server, as it was set.
-    fn words(&self) -> Map<String, Json> {
+    pub(super) fn words(&self) -> Map<String, Json> {
         let of_others = ["canary", "shadow"];
         ["manifest"]
             .iter()
@@ -211,7 +80,7 @@ impl<'a> Layers<'a> {
     }
 
     /// The map that a word says, as it was set.
-    fn map(&self, word: &str) -> Map<String, Json> {
+    pub(super) fn map(&self, word: &str) -> Map<String, Json> {
         let map = match self.raw(word) {
             Some(Value::String(text)) => yaml(&text).ok(),
             other => other,
@@ -232,19 +101,9 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// The manifest, if that is what describes the model.
-    fn manifest(&mut self) -> Option<Manifest> {
-        if !self.says_all("manifest", &OF_A_SERVER) {
-            return None;
-        }
-        let manifest = self.take("manifest", manifest)?;
-        check::services(self, &manifest);
-        Some(manifest)
-    }
-
     /// Whether a word that stands for several others counts. What is said nearer to the model goes before what is said farther
     /// away, and in one place there must not be both.
-    fn says_all(&mut self, word: &'static str, others: &[&'static str]) -> bool {
+    pub(super) fn says_all(&mut self, word: &'static str, others: &[&'static str]) -> bool {
         let maps = [self.inside.as_ref().map(|(_, map)| map), self.entry];
         let said = maps.into_iter().flatten().find_map(|map| {
             let other = others.iter().copied().find(|other| map.contains_key(*other));
@@ -263,13 +122,13 @@ impl<'a> Layers<'a> {
         here
     }
 
-    fn beside(&mut self, word: &'static str, other: &'static str) {
+    pub(super) fn beside(&mut self, word: &'static str, other: &'static str) {
         let rule = format!("must not be set beside {word}, which says it; write it there, or unset one of the two");
         self.fault(other, Rule::new(rule, ""));
     }
 
     /// Where the word `key` was written.
-    fn place(&self, key: &'static str) -> Place {
+    pub(super) fn place(&self, key: &'static str) -> Place {
         let in_entry = |key: &str| self.entry.is_some_and(|entry| entry.contains_key(key));
         let model = |key: &str| in_entry(key).then(|| self.name.to_owned());
         match &self.inside {
@@ -310,7 +169,7 @@ impl<'a> Layers<'a> {
         self.entry.is_some()
     }
 
-    fn unknown_words(&mut self) {
+    pub(super) fn unknown_words(&mut self) {
         for key in self.entry.map(|entry| unknown_keys(entry, &WORDS)).unwrap_or_default() {
             let broken = Rule::new(format!("is no word of a model{}", near(&key, &WORDS)), "");
             let place = Place::Entry(self.name.to_owned());
@@ -319,7 +178,7 @@ impl<'a> Layers<'a> {
     }
 
     /// The value of a word: the entry's, or else the option's. Empty is unset, in an entry over the option too.
-    fn raw(&self, key: &str) -> Option<Value> {
+    pub(super) fn raw(&self, key: &str) -> Option<Value> {
         let inside = self.inside.as_ref().and_then(|(_, map)| map.get(key));
         let value = match inside.or_else(|| self.entry?.get(key)) {
             Some(value) => value.clone(),
@@ -359,7 +218,7 @@ impl<'a> Layers<'a> {
         self.take(key, |value| value::number(value, range.clone()))
     }
 
-    fn take<T>(&mut self, key: &'static str, parse: impl FnOnce(&Value) -> Result<T, Rule>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, key: &'static str, parse: impl FnOnce(&Value) -> Result<T, Rule>) -> Option<T> {
         match parse(&self.raw(key)?) {
             Ok(parsed) => Some(parsed),
             Err(broken) => {
@@ -368,22 +227,6 @@ impl<'a> Layers<'a> {
             }
         }
     }
-}
-
-/// The keys of a map that are none of these words, as far as a message may repeat them.
-pub fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
-    map.keys()
-        .map(|key| match key {
-            Value::String(key) => value::name_in(key).to_owned(),
-            other => value::type_name(other).to_owned(),
-        })
-        .filter(|key| !known.contains(&key.as_str()))
-        .collect()
-}
-
-/// What to say of a word that is not known.
-pub fn near(key: &str, known: &[&str]) -> String {
-    value::nearest(key, known).map_or_else(String::new, |word| format!("; the nearest known is {word}"))
 }
 
 /// A value that says something: empty is unset.
