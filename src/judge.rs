@@ -21,7 +21,7 @@ use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::ready;
-use crate::render::history::Words;
+use crate::render::types::Words;
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
 use crate::steps::Steps;
 

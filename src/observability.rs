@@ -10,6 +10,7 @@ pub mod metrics;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use crate::asked::{Asked, DASHBOARD, METRICS};
@@ -43,9 +44,29 @@ pub async fn tell(tools: HookTools, invocation: &Invocation, asked: &Asked, look
     // Without the pods something would be missing, and what was said before is better than that.
     if has(asked, METRICS) && knows_pods(look).await {
         let jobs = metrics::scrape_jobs(&look.observed, &look.identity);
-        say(tools, invocation, asked, METRICS, &metrics::bag(invocation, jobs))?;
+        say(tools, invocation, asked, METRICS, &metrics_bag(invocation, jobs))?;
     }
     Ok(())
+}
+
+/// What the bag of a `prometheus_scrape` relation is to say.
+#[must_use]
+pub fn metrics_bag(invocation: &Invocation, jobs: Vec<Value>) -> Bag {
+    let metadata = json!({
+        "model": invocation.model_name,
+        "model_uuid": invocation.model_uuid,
+        "application": invocation.application,
+        "unit": invocation.unit,
+        "charm_name": CHARM,
+    });
+    let rules = alerts::rules(invocation, !jobs.is_empty());
+    [
+        ("alert_rules", rules),
+        ("scrape_jobs", Value::from(jobs)),
+        ("scrape_metadata", metadata),
+    ]
+    .map(|(key, value)| (key, value.to_string()))
+    .into()
 }
 
 async fn knows_pods(look: &mut Look) -> bool {

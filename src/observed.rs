@@ -17,7 +17,6 @@ use crate::identity::Identity;
 use crate::istio::listeners::Listeners;
 use crate::istio::rival::Claim;
 use crate::labels;
-use crate::render::PlannedPredictor;
 use crate::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, ServiceState};
 
 /// A Deployment, as far as it is read.
@@ -156,12 +155,13 @@ impl Observed {
     }
 
     /// The pods of a model's predictor that are of the spec with this digest.
-    pub fn pods_of(&self, model: &str, predictor: &PlannedPredictor) -> impl Iterator<Item = &Pod> {
-        let marks = |pod: &Pod, key: &str| pod.labels().get(key).cloned().unwrap_or_default();
+    pub fn pods_of<'a>(&'a self, model: &'a str, predictor: &'a str, digest: &'a str) -> impl Iterator<Item = &'a Pod> {
+        let has =
+            |marks: &BTreeMap<String, String>, key: &str, value: &str| marks.get(key).is_some_and(|of| of == value);
         self.pods.iter().filter(move |pod| {
-            marks(pod, labels::MODEL) == model
-                && marks(pod, labels::PREDICTOR) == predictor.name
-                && pod.annotations().get(labels::SPEC_HASH) == Some(&predictor.hash)
+            has(pod.labels(), labels::MODEL, model)
+                && has(pod.labels(), labels::PREDICTOR, predictor)
+                && has(pod.annotations(), labels::SPEC_HASH, digest)
         })
     }
 }

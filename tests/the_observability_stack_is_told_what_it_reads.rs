@@ -17,7 +17,7 @@ use std::thread;
 
 use seldon_model::identity::Identity;
 use seldon_model::juju::{Invocation, Occasion};
-use seldon_model::observability::{alerts, dashboard, metrics};
+use seldon_model::observability::{alerts, dashboard, metrics, metrics_bag};
 use seldon_model::observed::Observed;
 use seldon_model::render::plan;
 use serde_json::{Value, json};
@@ -179,10 +179,10 @@ fn the_bag_of_metrics_is_as_the_interface_has_it() {
     let options = json!({"image": "iris:1", "canary": "{image: 'iris:2', replicas: 2}"});
     let pods = [pod("default", "a", "10.1.0.1"), pod("canary", "b", "10.1.0.2")];
     for observed in [there(&options, &pods), Observed::default()] {
-        let bag = metrics::bag(&invocation(), metrics::scrape_jobs(&observed, &identity()));
+        let bag = metrics_bag(&invocation(), metrics::scrape_jobs(&observed, &identity()));
         stack::is_prometheus_scrape(&bag.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
     }
-    let bag = metrics::bag(&invocation(), Vec::new());
+    let bag = metrics_bag(&invocation(), Vec::new());
     assert_eq!(
         serde_json::from_str::<Value>(&bag["scrape_metadata"]).unwrap(),
         json!({

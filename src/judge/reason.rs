@@ -20,7 +20,7 @@ pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) ->
         .iter()
         .find_map(|predictor| {
             let of = Of::new(case, planned, &predictor.name);
-            let mut pods = case.observed.pods_of(name, predictor);
+            let mut pods = case.observed.pods_of(name, &predictor.name, &predictor.hash);
             pods.find_map(|pod| of.pod(pod))
         })
         .or_else(|| {

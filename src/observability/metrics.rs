@@ -15,9 +15,7 @@ use kube::ResourceExt as _;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::{Bag, CHARM, alerts};
 use crate::identity::Identity;
-use crate::juju::Invocation;
 use crate::labels;
 use crate::observed::{Observed, Pod};
 use crate::seldon::read::Spec;
@@ -53,26 +51,6 @@ struct Target {
     labels: BTreeMap<&'static str, String>,
     /// Host and port.
     address: String,
-}
-
-/// What the bag of a `prometheus_scrape` relation is to say.
-#[must_use]
-pub fn bag(invocation: &Invocation, jobs: Vec<Value>) -> Bag {
-    let metadata = json!({
-        "model": invocation.model_name,
-        "model_uuid": invocation.model_uuid,
-        "application": invocation.application,
-        "unit": invocation.unit,
-        "charm_name": CHARM,
-    });
-    let rules = alerts::rules(invocation, !jobs.is_empty());
-    [
-        ("alert_rules", rules),
-        ("scrape_jobs", Value::from(jobs)),
-        ("scrape_metadata", metadata),
-    ]
-    .map(|(key, value)| (key, value.to_string()))
-    .into()
 }
 
 /// The jobs that scrape all of ours that is there, whether or not an option is faulty now. A predictor that is stopped on purpose

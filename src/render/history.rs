@@ -2,17 +2,14 @@
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::PlannedModel;
+use super::types::{PlannedModel, Words};
 use crate::config::WORDS;
 use crate::identity::applied_fields;
 use crate::labels;
 use crate::observed::Observed;
 use crate::ready;
-
-/// Words by name, as they were set.
-pub type Words = Map<String, Value>;
 
 /// Longest record that is kept, in bytes: Kubernetes takes 256 KiB of annotations, and there are two of these.
 const LONGEST: usize = 96 * 1024;

@@ -6,6 +6,7 @@
 
 use kube::Resource as _;
 
+use super::types::Unsaid;
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api::rival::HOST;
@@ -14,15 +15,6 @@ use crate::gateway_api::{
     ParentRef, PathMatch, PathModifier, Rule, Timeouts, UrlRewrite,
 };
 use crate::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
-
-/// What is asked for and has no place in an HTTPRoute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsaid {
-    /// A number of retries.
-    Retries,
-    /// That a part of the requests is copied. None is.
-    PartOfCopies,
-}
 
 /// What of a model's route the standard channel of the Gateway API 1.2 cannot say.
 pub fn unsaid(model: &Model) -> Vec<Unsaid> {

@@ -8,8 +8,9 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use super::pod;
 use super::secrets::Wanted;
-use super::{PlannedPredictor, Site, pod};
+use super::types::{PlannedPredictor, Site};
 use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
 use crate::config::{Model, Server};

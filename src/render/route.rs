@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::objects::metadata;
 use super::traffic::{Share, Traffic};
-use super::{PlannedModel, Route, Site};
+use super::types::{PlannedModel, Route, Site};
 use crate::config::Model;
 use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
 use crate::identity::route_name;

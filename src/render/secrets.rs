@@ -13,26 +13,14 @@ use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
-use super::{PlannedModel, Site, objects};
+use super::objects;
+use super::types::{PlannedModel, PlannedSecret, Site};
 use crate::config::secret::{Data, NamedSecret, Purpose, Secrets};
 use crate::config::value::{SecretRef, SecretUri};
 use crate::config::{Model, Server};
 use crate::labels;
 use crate::observed::Observed;
 use crate::seldon::SeldonDeployment;
-
-/// A Secret that a model needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedSecret {
-    /// Its name. Of one for files that was not read it is a guess, as it depends on the content.
-    pub name: String,
-    /// The secret of Juju's that it is made of.
-    pub uri: SecretUri,
-    purpose: Purpose,
-    metadata: ObjectMeta,
-    /// `None` if the secret was not read, and what is there is not what was made of it.
-    data: Option<Data>,
-}
 
 impl PlannedSecret {
     /// What it goes with.

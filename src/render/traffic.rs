@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{Language, PlannedModel, PlannedPredictor, Site};
+use super::gateway::Language;
+use super::types::{PlannedModel, PlannedPredictor, Site};
 use crate::config::Model;
 use crate::gateway_api;
 use crate::identity::route_name;
