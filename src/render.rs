@@ -3,6 +3,7 @@
 mod gateway;
 pub mod history;
 mod http_route;
+mod metadata;
 mod objects;
 mod pod;
 pub(crate) mod route;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use super::metadata::{labels_of, metadata};
 use super::pod;
 use super::secrets::Wanted;
 use super::types::{PlannedPredictor, Site};
@@ -113,7 +113,7 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
     let written = spec.get_mut("predictors").and_then(Value::as_array_mut);
     let mut planned = Vec::new();
     for (predictor, written) in read.predictors.iter().zip(written.into_iter().flatten()) {
-        let mut ours = labels(model, site);
+        let mut ours = labels_of(model, site);
         ours.insert(labels::PREDICTOR.to_owned(), predictor.name.clone());
         add(written, "labels", ours);
         let hash = hash(&general, written);
@@ -235,27 +235,4 @@ fn explainer(model: &Model, secrets: &Wanted) -> Option<Explainer> {
         init_parameters: explainer.init_parameters.clone(),
         replicas: explainer.replicas,
     })
-}
-
-/// What an object of a model says of itself.
-pub(super) fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(site.namespace.clone()),
-        labels: Some(labels(model, site)),
-        owner_references: site.owner.clone().map(|owner| vec![owner]),
-        ..ObjectMeta::default()
-    }
-}
-
-/// The labels of an object, of the Deployment that Seldon makes and of its pods.
-fn labels(model: &Model, site: &Site) -> BTreeMap<String, String> {
-    let ours = [
-        (labels::APPLICATION, &site.application),
-        (labels::MODEL_UUID, &site.model_uuid),
-        (labels::MODEL, &model.name),
-    ];
-    let mut labels = model.labels.clone();
-    labels.extend(ours.map(|(key, value)| (key.to_owned(), value.clone())));
-    labels
 }

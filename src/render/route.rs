@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::objects::metadata;
+use super::metadata::metadata;
 use super::traffic::{Share, Traffic};
 use super::types::{PlannedModel, Route, Site};
 use crate::config::Model;

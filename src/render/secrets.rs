@@ -13,7 +13,7 @@ use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
-use super::objects;
+use super::metadata;
 use super::types::{PlannedModel, PlannedSecret, Site};
 use crate::config::secret::{Data, NamedSecret, Purpose, Secrets};
 use crate::config::value::{SecretRef, SecretUri};
@@ -212,7 +212,7 @@ pub fn juju_id(name: &str) -> Option<&str> {
 
 /// A Secret goes with its SeldonDeployment, whatever becomes of this charm; before that is there, with the application.
 fn metadata(name: &str, model: &Model, site: &Site, observed: &Observed) -> ObjectMeta {
-    let mut metadata = objects::metadata(name, model, site);
+    let mut metadata = metadata::metadata(name, model, site);
     let live = observed.seldon_deployment(&model.name);
     let live = live.filter(|live| live.metadata.deletion_timestamp.is_none());
     if let Some(uid) = live.and_then(ResourceExt::uid) {

@@ -6,10 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::sight::LOOK_LIMIT;
-use super::watcher::WAKE_LIMIT;
 use crate::cluster::{WatchNotice, Watched};
 
+/// How long a look may take: its requests have the 25 s of a hook (`BUDGET` in `cluster`), and the rest is for a fleet's plan on a
+/// slow processor.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(45);
+/// How long `juju-exec` may take. It waits for whatever the agent runs, and commands go before all hooks but those of leadership and
+/// secrets (juju/juju, internal/worker/uniter/resolver.go): so for a hook of at most three minutes, an action or two, and its own
+/// hook. When it is killed, the agent still runs what it was given.
+pub const WAKE_LIMIT: Duration = Duration::from_secs(600);
 /// A watch begins again after 5.5 minutes at most ([`WatchLimits`](crate::cluster::WatchLimits)), or after one minute while the API
 /// server refuses it. One that did not for twice as long is stuck.
 const STUCK: Duration = Duration::from_secs(660);

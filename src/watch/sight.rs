@@ -3,21 +3,16 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::health::ChildError;
+use super::health::{ChildError, LOOK_LIMIT};
 use super::{Brief, LOOK};
 use crate::asked::Asked;
 use crate::identity::Identity;
 use crate::juju::Invocation;
 use crate::look::{self, Look, Outlook};
 use crate::process;
-
-/// How long a look may take: its requests have the 25 s of a hook (`BUDGET` in `cluster`), and the rest is for a fleet's plan on a
-/// slow processor.
-pub const LOOK_LIMIT: Duration = Duration::from_secs(45);
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

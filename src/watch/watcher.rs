@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::health::{ChildError, Health, Report};
+use super::health::{ChildError, Health, Report, WAKE_LIMIT};
 use super::pace::{Due, Looked, Pace};
 use super::sight::{self, Sight};
 use super::{Brief, Message, line, runner, session, start};
@@ -22,10 +22,6 @@ use crate::process;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
-/// How long `juju-exec` may take. It waits for whatever the agent runs, and commands go before all hooks but those of leadership and
-/// secrets (juju/juju, internal/worker/uniter/resolver.go): so for a hook of at most three minutes, an action or two, and its own
-/// hook. When it is killed, the agent still runs what it was given.
-pub const WAKE_LIMIT: Duration = Duration::from_secs(600);
 /// How soon hooks can connect again after they could not, for lack of a file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,32 @@
+//! What an object of a model says of itself: its name, labels and owner.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::types::Site;
+use crate::config::Model;
+use crate::labels;
+
+/// What an object of a model says of itself.
+pub fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(site.namespace.clone()),
+        labels: Some(labels_of(model, site)),
+        owner_references: site.owner.clone().map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The labels of an object, of the Deployment that Seldon makes and of its pods.
+pub fn labels_of(model: &Model, site: &Site) -> BTreeMap<String, String> {
+    let ours = [
+        (labels::APPLICATION, &site.application),
+        (labels::MODEL_UUID, &site.model_uuid),
+        (labels::MODEL, &model.name),
+    ];
+    let mut labels = model.labels.clone();
+    labels.extend(ours.map(|(key, value)| (key.to_owned(), value.clone())));
+    labels
+}
