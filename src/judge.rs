@@ -20,7 +20,7 @@ use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
-use crate::ready;
+use crate::render::readiness;
 use crate::render::types::Words;
 use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
 use crate::steps::Steps;
@@ -129,7 +129,7 @@ pub fn judge(case: &Case) -> Verdict {
         troubles: troubles.into_iter().map(|(_, text)| text).collect(),
         models,
         wrote: case.wrote,
-        changed: ready::last_change(case.observed),
+        changed: readiness::last_change(case.observed),
     }
 }
 
@@ -370,11 +370,11 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         }
         Some(_) => {}
     }
-    if ready::is_ready(planned, case.observed) {
+    if readiness::is_ready(planned, case.observed) {
         return None;
     }
     let deployments: Vec<&Deployment> = case.observed.deployments_of(name).collect();
-    let old_serves = deployments.iter().any(|deployment| ready::is_available(deployment));
+    let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
     if let Some(cause) = reason::find(case, planned, &deployments) {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
         return Some((State::Blocked, format!("{cause}{meanwhile}")));
@@ -382,12 +382,12 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let late = planned
         .predictors
         .iter()
-        .find(|predictor| !ready::predictor_is_rolled_out(planned, predictor, case.observed))
+        .find(|predictor| !readiness::predictor_is_rolled_out(planned, predictor, case.observed))
         // The model's own is told of as the model.
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
         let who = words::of_predictor(planned, &late.name);
-        let what = if ready::answers(planned, late, case.observed) {
+        let what = if readiness::answers(planned, late, case.observed) {
             "is changing over"
         } else {
             "is starting, and gets no requests until it answers"
@@ -422,7 +422,11 @@ fn not_scaled(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
 /// Whether a model does not serve for a reason that its pods may know.
 #[must_use]
 pub fn needs_pods(plan: &Plan, observed: &Observed) -> bool {
-    !observed.deployments.is_empty() && plan.models.iter().any(|planned| !ready::is_ready(planned, observed))
+    !observed.deployments.is_empty()
+        && plan
+            .models
+            .iter()
+            .any(|planned| !readiness::is_ready(planned, observed))
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ pub mod look;
 pub mod observability;
 pub mod observed;
 pub mod process;
-pub mod ready;
 pub mod reconcile;
 pub mod remove;
 pub mod render;

@@ -12,7 +12,7 @@ use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
 use crate::look::{self, Outlook};
 use crate::observability;
-use crate::ready;
+use crate::render::readiness;
 use crate::secrets::{self, Due};
 use crate::security::SecurityEvent;
 use crate::steps;
@@ -71,7 +71,7 @@ async fn tell(tools: HookTools, verdict: &Verdict, before: Option<&Status>) -> R
     }
     if verdict.status.state == State::Active {
         // Whoever reads that a model serves may ask it at once.
-        tokio::time::sleep(ready::unheard(verdict.wrote, verdict.changed, Timestamp::now())).await;
+        tokio::time::sleep(readiness::unheard(verdict.wrote, verdict.changed, Timestamp::now())).await;
     }
     let lines: Vec<&str> = verdict
         .troubles
@@ -133,7 +133,7 @@ async fn reconcile(
         // What requests no longer go to is taken away once the gateway has surely heard of that.
         let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
         if refused.is_empty() && (unheard || look.steps.take_away()) {
-            tokio::time::sleep(ready::HEARD).await;
+            tokio::time::sleep(readiness::HEARD).await;
             if unheard && let Err(refusal) = look.again(asked).await {
                 return unseen(asked, refusal, leads);
             }

@@ -6,6 +6,7 @@ mod http_route;
 mod metadata;
 mod objects;
 mod pod;
+pub mod readiness;
 pub(crate) mod route;
 pub mod secrets;
 mod traffic;

@@ -22,6 +22,21 @@ pub const CANARY: &str = "canary";
 /// The one beside it that gets copies of requests.
 pub const SHADOW: &str = "shadow";
 
+/// How calls over gRPC are told from other requests, and the calls of one model from those of another.
+pub mod grpc {
+    /// The header that tells calls over gRPC apart.
+    pub const CONTENT_TYPE: &str = "content-type";
+    /// What its value begins with, whatever service is called (`grpc/grpc`, `doc/PROTOCOL-HTTP2.md`).
+    pub const MEDIA_TYPE: &str = "application/grpc";
+    /// The headers by which Seldon's own routes and its Python client name a model and its namespace (`SeldonIO/seldon-core` v1.17.1,
+    /// `operator/controllers/seldondeployment_controller.go` and `python/seldon_core/seldon_client.py`).
+    pub const SELDON: &str = "seldon";
+    /// See [`SELDON`].
+    pub const NAMESPACE: &str = "namespace";
+    /// All of these.
+    pub const HEADERS: [&str; 3] = [CONTENT_TYPE, SELDON, NAMESPACE];
+}
+
 /// What a model is made of.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(

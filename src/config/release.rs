@@ -7,7 +7,7 @@ use super::resolver::Layers;
 use super::value::{Protocol, Rule};
 use super::yaml::scalars;
 use super::{Server, value};
-use crate::render::route::OF_GRPC;
+use crate::seldon::grpc;
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
@@ -127,7 +127,7 @@ fn matched(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
             );
             return Err(Rule::new(rule, EXAMPLE));
         }
-        if OF_GRPC.contains(&name.as_str()) {
+        if grpc::HEADERS.contains(&name.as_str()) {
             let rule = format!("{name} is what calls over gRPC are told apart by; take another header");
             return Err(Rule::new(rule, EXAMPLE));
         }

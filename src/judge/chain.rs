@@ -8,7 +8,7 @@ use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
 use crate::observed::Deployment;
-use crate::ready;
+use crate::render::readiness;
 use crate::render::{PlannedModel, Route};
 use crate::shell::command;
 
@@ -248,7 +248,7 @@ fn deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
         }
         let of_this_spec = all
             .iter()
-            .filter(|deployment| ready::carries(deployment, &predictor.hash));
+            .filter(|deployment| readiness::carries(deployment, &predictor.hash));
         if of_this_spec.count() < predictor.deployments {
             if let Some(stalled) = stalled::find(case, planned, &all) {
                 return Err(stalled);
@@ -264,7 +264,7 @@ fn deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
 }
 
 fn pods(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
-    if !ready::is_rolled_out(planned, case.observed) {
+    if !readiness::is_rolled_out(planned, case.observed) {
         let known = reason::find(case, planned, deployments);
         let why = known.or_else(|| not_ready(case, planned).map(|(_, text)| text));
         return Err(why.unwrap_or_else(|| format!("{} is starting", planned.model.name)));
@@ -281,7 +281,7 @@ fn seldon(case: &Case, planned: &PlannedModel) -> Result<String, String> {
         return Err(text);
     }
     let state = case.observed.state(&planned.model.name);
-    if ready::is_ready(planned, case.observed) {
+    if readiness::is_ready(planned, case.observed) {
         return Ok(format!("says {}", state.state));
     }
     let why = if state.description.is_empty() {

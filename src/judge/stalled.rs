@@ -9,7 +9,7 @@ use super::{Case, words};
 use crate::config::Model;
 use crate::identity::applied_at;
 use crate::observed::Deployment;
-use crate::ready;
+use crate::render::readiness;
 use crate::render::{PlannedModel, PlannedPredictor};
 use crate::shell::{command, juju_config};
 
@@ -20,7 +20,7 @@ const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
 /// The fault of a model that is not ready although nothing is left to apply, once its progress deadline is over; `None` before that.
 pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
-    if case.steps.concern(name) || ready::is_ready(planned, case.observed) {
+    if case.steps.concern(name) || readiness::is_ready(planned, case.observed) {
         return None;
     }
     let applied = applied_at(case.observed.seldon_deployment(name)?, case.manager)?;
@@ -45,7 +45,7 @@ pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) ->
     let state = case.observed.state(name);
     let why = match exceeded {
         Some(condition) => condition.message.clone(),
-        None if !ready::is_rolled_out(planned, case.observed) => counts(deployments),
+        None if !readiness::is_rolled_out(planned, case.observed) => counts(deployments),
         None => format!("Seldon Core's state is {:?} {}", state.state, state.description),
     };
     Some(format!(
@@ -61,7 +61,7 @@ fn is_made(case: &Case, planned: &PlannedModel, predictor: &PlannedPredictor) ->
     let all = case
         .observed
         .deployments_of_predictor(&planned.model.name, &predictor.name);
-    all.filter(|deployment| ready::carries(deployment, &predictor.hash))
+    all.filter(|deployment| readiness::carries(deployment, &predictor.hash))
         .count()
         >= predictor.deployments
 }

@@ -9,7 +9,7 @@ use crate::config::WORDS;
 use crate::identity::applied_fields;
 use crate::labels;
 use crate::observed::Observed;
-use crate::ready;
+use crate::render::readiness;
 
 /// Longest record that is kept, in bytes: Kubernetes takes 256 KiB of annotations, and there are two of these.
 const LONGEST: usize = 96 * 1024;
@@ -42,7 +42,7 @@ impl Record {
 pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
     let mut record = Record::read(&planned.model.name, observed, manager);
     let words = written(&planned.model.words);
-    if record.serves.as_ref() != Some(&words) && ready::is_ready(planned, observed) {
+    if record.serves.as_ref() != Some(&words) && readiness::is_ready(planned, observed) {
         record = Record {
             before: record.serves,
             serves: Some(words.clone()),

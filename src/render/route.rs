@@ -18,23 +18,13 @@ use crate::istio::{
 };
 use crate::labels;
 use crate::observed::Observed;
+use crate::seldon::grpc;
 
 /// Where an explainer answers, below its model's prefix.
 const EXPLAINER: &str = "explainer/";
 
 /// Headers by name.
 type Headers = BTreeMap<String, String>;
-
-/// What a call over gRPC is known by, whatever service it is of: its content type begins so
-/// (`grpc/grpc`, `doc/PROTOCOL-HTTP2.md`).
-const GRPC: (&str, &str) = ("content-type", "application/grpc");
-/// The headers by which Seldon's own routes and its Python client name a model and its namespace (`SeldonIO/seldon-core` v1.17.1,
-/// `operator/controllers/seldondeployment_controller.go` and `python/seldon_core/seldon_client.py`).
-const SELDON: &str = "seldon";
-const NAMESPACE: &str = "namespace";
-
-/// The headers that tell calls over gRPC from other requests, and the calls of one model from those of another.
-pub const OF_GRPC: [&str; 3] = [GRPC.0, SELDON, NAMESPACE];
 
 /// The VirtualService of a planned model. `seldons` is the prefix that Seldon itself would give it, unless that is for another model.
 pub fn virtual_service(
@@ -166,14 +156,14 @@ fn requests(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<H
 /// Calls over gRPC. Their path is that of a service and a method, and can have no prefix.
 fn calls(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
     let mut with = exactly(headers);
-    with.insert(GRPC.0.to_owned(), Text::Prefix(GRPC.1.to_owned()));
+    with.insert(grpc::CONTENT_TYPE.to_owned(), Text::Prefix(grpc::MEDIA_TYPE.to_owned()));
     let by_host = model.grpc_host.as_ref().map(|host| HttpMatch {
         authority: Some(authority(host)),
         headers: with.clone(),
         uri: None,
     });
-    with.insert(SELDON.to_owned(), Text::Exact(model.name.clone()));
-    with.insert(NAMESPACE.to_owned(), Text::Exact(site.namespace.clone()));
+    with.insert(grpc::SELDON.to_owned(), Text::Exact(model.name.clone()));
+    with.insert(grpc::NAMESPACE.to_owned(), Text::Exact(site.namespace.clone()));
     let by_headers = HttpMatch {
         authority: None,
         headers: with,

@@ -12,7 +12,7 @@ use crate::config::Model;
 use crate::gateway_api;
 use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
-use crate::ready;
+use crate::render::readiness;
 use crate::seldon::CANARY;
 
 /// Where requests go.
@@ -131,7 +131,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
         .map(|(service, weight)| (service.as_str(), *weight))
         .collect();
     // A route that somebody changed by hand may lead nowhere of these.
-    let shares = if leaving.is_empty() || as_before.is_empty() || ready::is_rolled_out(planned, observed) {
+    let shares = if leaving.is_empty() || as_before.is_empty() || readiness::is_rolled_out(planned, observed) {
         as_asked(planned, observed)
     } else {
         as_before
@@ -145,7 +145,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
         .predictors
         .iter()
         .find(|predictor| has_headers && predictor.name == CANARY)
-        .filter(|canary| ready::answers(planned, canary, observed));
+        .filter(|canary| readiness::answers(planned, canary, observed));
     let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
     Traffic {
         shares: whole(shares)
@@ -155,7 +155,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
         explainer: explained(planned, observed),
         by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
-            .filter(|shadow| ready::answers(planned, shadow, observed))
+            .filter(|shadow| readiness::answers(planned, shadow, observed))
             // Seldon takes 0 for all.
             .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
         leaving: leaving.into_iter().map(|(_, written)| written.clone()).collect(),
@@ -167,7 +167,7 @@ fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
     let mut predictors = planned.predictors.iter().filter(|predictor| !predictor.shadow);
     let (predictor, (service, port)) =
         predictors.find_map(|predictor| Some((predictor, predictor.explainer.as_ref()?)))?;
-    ready::explains(planned, predictor, observed).then(|| Share {
+    readiness::explains(planned, predictor, observed).then(|| Share {
         service: service.clone(),
         ports: Ports {
             http: *port,
@@ -191,7 +191,7 @@ fn as_asked<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str,
             .map(|predictor| (predictor.service.as_str(), part(predictor)))
             .collect()
     };
-    let answer = |predictor: &&&PlannedPredictor| ready::answers(planned, predictor, observed);
+    let answer = |predictor: &&&PlannedPredictor| readiness::answers(planned, predictor, observed);
     let answering = parts(&live.iter().filter(answer).copied().collect::<Vec<_>>());
     if answering.iter().any(|(_, weight)| *weight > 0) {
         answering

@@ -14,7 +14,7 @@ use crate::identity::{Identity, route_name};
 use crate::istio::rival::Claim;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, claim};
-use crate::ready::is_ready;
+use crate::render::readiness::is_ready;
 use crate::render::{Plan, PlannedModel, Route};
 
 /// What routes claim that stay beside the planned ones.

@@ -8,7 +8,7 @@ use super::{Delete, Unread, model_of};
 use crate::identity::Identity;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::ready::is_ready;
+use crate::render::readiness::is_ready;
 use crate::render::secrets::refers_to;
 use crate::render::{Plan, PlannedModel};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use super::types::{PlannedModel, PlannedPredictor};
 use crate::labels;
 use crate::observed::{Deployment, Observed};
-use crate::render::types::{PlannedModel, PlannedPredictor};
 
 /// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
 pub const HEARD: Duration = Duration::from_secs(2);
