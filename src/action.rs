@@ -167,7 +167,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 }
 
 /// A refusal in the words of the status.
-fn refused(call: &Call, refusal: &crate::cluster::Refusal) -> String {
+fn refused(call: &Call, refusal: &crate::api_error::ApiError) -> String {
     judge::refused(&call.identity.application, &call.identity.namespace, refusal).1
 }
 

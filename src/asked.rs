@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cluster::{Needs, Refusal};
+use crate::api_error::ApiError;
 use crate::config::secret::Answers;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::juju::{self, Content, HookTools, Invocation, Occasion, Relation, ToolError, Unreadable};
+use crate::permissions::Needs;
 use crate::render::{Language, RelatedGateway};
 use crate::traces;
 
@@ -202,10 +203,10 @@ impl Asked {
         &mut self,
         tools: HookTools,
         invocation: &Invocation,
-        refusal: &Refusal,
+        refusal: &ApiError,
     ) -> Result<(), ToolError> {
         match refusal {
-            Refusal::NoKind { kind } if kind == "SeldonDeployment" => self.read_seldon_relation(tools, invocation),
+            ApiError::CrdMissing { kind } if kind == "SeldonDeployment" => self.read_seldon_relation(tools, invocation),
             _ => Ok(()),
         }
     }

@@ -1,13 +1,12 @@
 //! The one holder of a Kubernetes client: what is there, and the writes that were decided on.
 //!
-//! Nothing is decided here but how long to try. What the API server refuses comes back as a [`Refusal`].
+//! Nothing is decided here but how long to try. What the API server refuses comes back as a [`ApiError`].
 
 mod entrance;
 mod events;
 mod gateways;
 mod observe;
-mod refusal;
-mod rights;
+mod permissions;
 mod secrets;
 mod trial;
 mod watch;
@@ -22,12 +21,12 @@ use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::{Client, Config, ResourceExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::api_error::{self, ApiError};
 use crate::identity::Identity;
+use crate::permissions::Needs;
 use crate::steps::{Apply, Delete};
 
 pub use events::{Deed, reference};
-pub use refusal::Refusal;
-pub use rights::{HTTP_ROUTES, Needs, OPTIONAL, RIGHTS, Right, SECRETS, WATCHES, rights, watches};
 pub use watch::{WatchLimits, WatchNotice, Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
@@ -52,10 +51,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When there is none, or what leads to it cannot be read.
-    pub async fn connect(identity: Identity) -> Result<Self, Refusal> {
+    pub async fn connect(identity: Identity) -> Result<Self, ApiError> {
         let config = configuration().await?;
         Ok(Self {
-            client: Client::try_from(config).map_err(|error| refusal::unusable(&error))?,
+            client: Client::try_from(config).map_err(|error| api_error::unusable(&error))?,
             identity,
             deadline: Instant::now() + BUDGET,
         })
@@ -65,9 +64,9 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server refuses it, or cannot be asked within the time of a hook.
-    pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, Refusal> {
+    pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, ApiError> {
         let api = self.ours(&apply.kind.resource());
-        let of = |refusal: Refusal| refusal.of(apply.kind, &apply.name);
+        let of = |refusal: ApiError| refusal.of(apply.kind, &apply.name);
         if let Some(patch) = &apply.take_out {
             let parameters = PatchParams {
                 field_manager: Some(self.identity.manager()),
@@ -91,7 +90,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::apply`].
-    pub async fn delete(&self, delete: &Delete) -> Result<(), Refusal> {
+    pub async fn delete(&self, delete: &Delete) -> Result<(), ApiError> {
         let api = self.ours(&delete.kind.resource());
         let mut parameters = DeleteParams::background();
         parameters.preconditions = delete.uid.clone().map(|uid| Preconditions {
@@ -99,7 +98,7 @@ impl Cluster {
             resource_version: None,
         });
         match self.call(|| api.delete(&delete.name, &parameters)).await {
-            Ok(_) | Err(Refusal::NotFound | Refusal::Changed) => Ok(()),
+            Ok(_) | Err(ApiError::NotFound | ApiError::ConcurrentChange) => Ok(()),
             Err(refusal) => Err(refusal.of(delete.kind, &delete.name)),
         }
     }
@@ -108,7 +107,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn wait_until_gone(&self, needs: Needs) -> Result<Vec<String>, Refusal> {
+    pub async fn wait_until_gone(&self, needs: Needs) -> Result<Vec<String>, ApiError> {
         loop {
             let observed = self.observe_ours(needs).await?;
             let left: Vec<String> = observed
@@ -127,7 +126,7 @@ impl Cluster {
         }
     }
 
-    async fn list_ours<T>(&self, group: &str, kind: &str) -> Result<Vec<T>, Refusal>
+    async fn list_ours<T>(&self, group: &str, kind: &str) -> Result<Vec<T>, ApiError>
     where
         T: Readable,
     {
@@ -141,7 +140,7 @@ impl Cluster {
         resource: &ApiResource,
         namespace: Option<&str>,
         parameters: &ListParams,
-    ) -> Result<Vec<T>, Refusal> {
+    ) -> Result<Vec<T>, ApiError> {
         let api: Api<T> = match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
@@ -149,7 +148,7 @@ impl Cluster {
         match self.call(|| api.list(parameters)).await {
             Ok(list) => Ok(list.items),
             // A list of what is not there is empty; only a kind that is not there is not found.
-            Err(Refusal::NotFound) => Err(Refusal::NoKind {
+            Err(ApiError::NotFound) => Err(ApiError::CrdMissing {
                 kind: resource.kind.clone(),
             }),
             Err(refusal) => Err(refusal),
@@ -161,7 +160,7 @@ impl Cluster {
     }
 
     /// Sends a request, again where it failed in passing, as long as the hook has time.
-    async fn call<T, F>(&self, request: impl Fn() -> F) -> Result<T, Refusal>
+    async fn call<T, F>(&self, request: impl Fn() -> F) -> Result<T, ApiError>
     where
         F: Future<Output = kube::Result<T>>,
     {
@@ -169,8 +168,8 @@ impl Cluster {
         loop {
             let refusal = match timeout_at(self.deadline, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => Refusal::from(error),
-                Err(_) => return Err(Refusal::OutOfTime),
+                Ok(Err(error)) => ApiError::from(error),
+                Err(_) => return Err(ApiError::DeadlineExceeded),
             };
             match refusal.pause(failed) {
                 Some(pause) if Instant::now() + pause < self.deadline => sleep(pause).await,
@@ -183,15 +182,15 @@ impl Cluster {
 
 /// What leads to the cluster: `KUBECONFIG`, which Juju never sets and developers do, else the pod's service account. Juju
 /// need not pass `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's own name serves then.
-async fn configuration() -> Result<Config, Refusal> {
+async fn configuration() -> Result<Config, ApiError> {
     let mut config = if std::env::var_os("KUBECONFIG").is_some() {
         Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
             .await
-            .map_err(|error| refusal::unusable(&error))?
+            .map_err(|error| api_error::unusable(&error))?
     } else {
         Config::incluster_env()
             .or_else(|_| Config::incluster_dns())
-            .map_err(|error| refusal::unusable(&error))?
+            .map_err(|error| api_error::unusable(&error))?
     };
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::cluster::Refusal;
+use crate::api_error::ApiError;
 use crate::config::Fault;
 use crate::config::value::Scaler;
 use crate::gateway_api::status::{Acceptance, acceptance};
@@ -50,7 +50,7 @@ pub struct Case<'a> {
     /// What is still to be done, and what stands in the way of it.
     pub steps: &'a Steps,
     /// What the API server refused, by model.
-    pub refused: &'a BTreeMap<String, Refusal>,
+    pub refused: &'a BTreeMap<String, ApiError>,
     /// Whether this unit leads and wrote in this hook, so that what Seldon says may be of an older spec.
     pub wrote: bool,
 }

@@ -4,6 +4,7 @@
 //! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
 
 pub mod action;
+pub mod api_error;
 pub mod asked;
 pub mod cluster;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod labels;
 pub mod look;
 pub mod observability;
 pub mod observed;
+pub mod permissions;
 pub mod process;
 pub mod reconcile;
 pub mod remove;

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::{Cluster, Needs, Refusal};
+use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::judge::{self, Case, Verdict};
 use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
+use crate::permissions::Needs;
 use crate::render::{self, Plan, Route, Site};
 use crate::steps::{self, Steps};
 
@@ -35,7 +37,7 @@ impl Look {
     ///
     /// # Errors
     /// When the cluster cannot be looked at: all that is missing is in the refusal.
-    pub async fn first(asked: &Asked) -> Result<Self, Refusal> {
+    pub async fn first(asked: &Asked) -> Result<Self, ApiError> {
         let identity = asked.identity.clone();
         let cluster = Cluster::connect(identity.clone()).await?;
         let mut look = Self {
@@ -55,7 +57,7 @@ impl Look {
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn again(&mut self, asked: &Asked) -> Result<(), Refusal> {
+    pub async fn again(&mut self, asked: &Asked) -> Result<(), ApiError> {
         let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), &asked.gateway);
         let needs = asked.needs();
         let language = asked.gateway.language();
@@ -67,7 +69,7 @@ impl Look {
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn plan_again(&mut self, asked: &Asked) -> Result<(), Refusal> {
+    pub async fn plan_again(&mut self, asked: &Asked) -> Result<(), ApiError> {
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
         if asked.config.models.iter().any(render::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
@@ -125,7 +127,7 @@ impl Look {
 
     /// The verdict on what was seen, with what was refused of what this unit tried to write, by model.
     #[must_use]
-    pub fn verdict(&self, asked: &Asked, refused: &BTreeMap<String, Refusal>, wrote: bool) -> Verdict {
+    pub fn verdict(&self, asked: &Asked, refused: &BTreeMap<String, ApiError>, wrote: bool) -> Verdict {
         judge::judge(&Case {
             application: &self.identity.application,
             namespace: &self.identity.namespace,
@@ -183,9 +185,9 @@ impl Outlook {
 
 /// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
 #[must_use]
-pub fn unseen(asked: &Asked, refusal: &Refusal) -> Verdict {
+pub fn unseen(asked: &Asked, refusal: &ApiError) -> Verdict {
     let (mut state, mut text) = judge::refused(&asked.identity.application, &asked.identity.namespace, refusal);
-    if matches!(refusal, Refusal::NoKind { kind } if kind == "SeldonDeployment") && asked.seldon_is_related() {
+    if matches!(refusal, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && asked.seldon_is_related() {
         (state, text) = judge::seldon_is_coming();
     }
     let mut verdict = whole((state, text));

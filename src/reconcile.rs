@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 use tracing::warn;
 
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::Refusal;
 use crate::identity::Identity;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
@@ -99,7 +99,7 @@ struct Outcome {
     /// Whether this unit leads, where that had to be found out.
     leads: Option<bool>,
     /// What the cluster refused.
-    refused: Vec<Refusal>,
+    refused: Vec<ApiError>,
     /// The objects of others that were in the way, or pass for ours.
     foreign: Vec<SecurityEvent>,
 }
@@ -167,7 +167,7 @@ fn unseen(
     invocation: &Invocation,
     asked: &mut Asked,
     due: &Due,
-    refusal: Refusal,
+    refusal: ApiError,
     leads: Option<bool>,
 ) -> Result<Outcome, ToolError> {
     asked.read_cause_of(tools, invocation, &refusal)?;

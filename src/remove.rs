@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use crate::cluster::{Cluster, Needs, Refusal};
+use crate::api_error::ApiError;
+use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::juju::{HookTools, State};
+use crate::permissions::Needs;
 use crate::render::Plan;
 use crate::{judge, steps};
 
@@ -43,7 +45,7 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
     }
 }
 
-async fn delete_all(identity: &Identity) -> Result<Vec<String>, Refusal> {
+async fn delete_all(identity: &Identity) -> Result<Vec<String>, ApiError> {
     let cluster = Cluster::connect(identity.clone()).await?;
     let observed = cluster.observe_ours(Needs::default()).await?;
     for copy in steps::unmanaged(&Plan::default(), &observed, identity) {

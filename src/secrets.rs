@@ -11,8 +11,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::Refusal;
 use crate::config::value::SecretUri;
 use crate::judge::{self, Verdict};
 use crate::juju::{HookTools, Invocation, Occasion, Status, ToolError};
@@ -182,7 +182,7 @@ pub async fn look(
     invocation: &Invocation,
     asked: &mut Asked,
     due: &Due,
-) -> Result<Result<Look, Refusal>, ToolError> {
+) -> Result<Result<Look, ApiError>, ToolError> {
     asked.read_secrets(tools, invocation, &due.of(&due.by_event))?;
     let mut look = match Look::first(asked).await {
         Ok(look) => look,
@@ -208,7 +208,7 @@ pub async fn look_now(
     tools: HookTools,
     invocation: &Invocation,
     asked: &mut Asked,
-) -> Result<Result<Look, Refusal>, ToolError> {
+) -> Result<Result<Look, ApiError>, ToolError> {
     // Without a secret of Juju's its status is of no account.
     let status = if asked.config.juju_secrets().is_empty() {
         None

@@ -7,8 +7,8 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
+use crate::api_error::ApiError;
 use crate::asked::Told;
-use crate::cluster::Refusal;
 use crate::juju::{HookTools, Invocation, Unreadable};
 use crate::labels::ObjectKind;
 use crate::steps::{Obstacle, Steps};
@@ -40,11 +40,11 @@ pub enum SecurityEvent {
 impl SecurityEvent {
     /// What Kubernetes refused, if it refused a right.
     #[must_use]
-    pub fn of(refusal: &Refusal) -> Option<Self> {
+    pub fn of(refusal: &ApiError) -> Option<Self> {
         let what = match refusal {
-            Refusal::Forbidden { missing, .. } => missing.first().map_or("request".to_owned(), ToString::to_string),
-            Refusal::Unauthorized => "token".to_owned(),
-            Refusal::Untrusted { .. } => "certificate".to_owned(),
+            ApiError::Forbidden { missing, .. } => missing.first().map_or("request".to_owned(), ToString::to_string),
+            ApiError::Unauthorized => "token".to_owned(),
+            ApiError::Untrusted { .. } => "certificate".to_owned(),
             _ => return None,
         };
         let why = refusal.to_string();

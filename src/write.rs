@@ -6,22 +6,24 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::DynamicObject;
 use tracing::{debug, info, warn};
 
-use crate::cluster::{self, Refusal, Right, rights};
+use crate::api_error::ApiError;
+use crate::cluster;
 use crate::juju::Invocation;
 use crate::labels::ObjectKind;
 use crate::look::Look;
+use crate::permissions::{Permission, rights};
 use crate::steps::{Apply, Delete};
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.
-pub async fn write(look: &Look, invocation: &Invocation) -> BTreeMap<String, Refusal> {
+pub async fn write(look: &Look, invocation: &Invocation) -> BTreeMap<String, ApiError> {
     let mut deeds = Deeds::default();
     let refused = take_steps(look, &mut deeds).await;
     deeds.record(look, invocation).await;
     refused
 }
 
-async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal> {
+async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, ApiError> {
     let mut refused = BTreeMap::new();
     // Asked before the first write, so that nothing is left half done.
     if let Err(refusal) = may_write(look).await {
@@ -50,19 +52,19 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, Refusal>
     refused
 }
 
-async fn may_write(look: &Look) -> Result<(), Refusal> {
-    let writes = rights(look.needs()).filter(Right::writes);
+async fn may_write(look: &Look) -> Result<(), ApiError> {
+    let writes = rights(look.needs()).filter(Permission::writes);
     let missing = look.cluster.missing(writes).await?;
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Refusal::Forbidden {
+    Err(ApiError::Forbidden {
         why: String::new(),
         missing,
     })
 }
 
-fn for_all(look: &Look, refusal: &Refusal) -> BTreeMap<String, Refusal> {
+fn for_all(look: &Look, refusal: &ApiError) -> BTreeMap<String, ApiError> {
     let models = look.plan.models.iter();
     models
         .map(|planned| (planned.model.name.clone(), refusal.clone()))

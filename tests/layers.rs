@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each behind all that it may take from.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 28] = [
     "process",
     "shell",
     "labels",
@@ -24,12 +24,14 @@ const ORDER: [&str; 26] = [
     "istio",
     "gateway_api",
     "traces",
+    "permissions",
+    "api_error",
     "entrance",
     "observed",
     "render",
     "steps",
-    "cluster",
     "judge",
+    "cluster",
     "asked",
     "security",
     "look",

@@ -4,7 +4,7 @@
 
 use kube::core::{ObjectList, Status};
 use libfuzzer_sys::fuzz_target;
-use seldon_model::cluster::Refusal;
+use seldon_model::api_error::ApiError;
 use seldon_model::config::value::GatewayName;
 use seldon_model::istio::listeners::Listeners;
 use seldon_model::judge;
@@ -32,7 +32,7 @@ fuzz_target!(|answers: &str| {
         observed.gateways.insert(gate, Listeners::default());
         reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
-            let refusal = Refusal::from(kube::Error::Api(Box::new(status)));
+            let refusal = ApiError::from(kube::Error::Api(Box::new(status)));
             let (state, text) = judge::refused(APPLICATION, "edge", &refusal);
             told(state, &judge::cut(&text));
         }

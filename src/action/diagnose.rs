@@ -5,14 +5,15 @@ mod report;
 use std::collections::BTreeMap;
 
 use super::{Call, Failure, Results, lines_that_fit, refused};
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::{OPTIONAL, Refusal, Right, rights, watches};
 use crate::config::value::GatewayName;
 use crate::entrance::{Entrance, Service};
 use crate::judge::chain::{Around, Link, broken, chain};
 use crate::judge::{self, Case};
 use crate::look::{Look, unseen};
 use crate::observed::claim;
+use crate::permissions::{OPTIONAL, Permission, rights, watches};
 use crate::render::PlannedModel;
 use crate::secrets;
 use crate::steps::is_planned;
@@ -43,7 +44,7 @@ impl Finding {
 }
 
 /// What the service account lacks, by what it is for; or why that is not known.
-type Missing = Result<Vec<(&'static str, Vec<Right>)>, Refusal>;
+type Missing = Result<Vec<(&'static str, Vec<Permission>)>, ApiError>;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
@@ -143,17 +144,17 @@ fn held(asked: &Asked) -> impl Iterator<Item = Finding> {
 }
 
 /// Where the cluster could not be looked at, all models are broken at the same.
-fn unlooked(call: &Call, asked: &Asked, refusal: &Refusal) -> Vec<Finding> {
+fn unlooked(call: &Call, asked: &Asked, refusal: &ApiError) -> Vec<Finding> {
     let mut why = refused(call, refusal);
     let broken = match refusal {
-        Refusal::NoKind { kind } if kind.starts_with("Seldon") => {
+        ApiError::CrdMissing { kind } if kind.starts_with("Seldon") => {
             if asked.seldon_is_related() {
                 why = judge::seldon_is_coming().1;
             }
             "seldon-core"
         }
-        Refusal::NoKind { .. } => "istio",
-        Refusal::Forbidden { .. } => "rights",
+        ApiError::CrdMissing { .. } => "istio",
+        ApiError::Forbidden { .. } => "rights",
         _ => "kubernetes",
     };
     let models = asked.config.models.iter();

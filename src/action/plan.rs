@@ -9,8 +9,8 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Failure, Results, chosen, lines_that_fit};
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::Refusal;
 use crate::config::proposal::propose;
 use crate::juju::State;
 use crate::labels::ObjectKind;
@@ -89,7 +89,7 @@ fn concerns_any(look: &Look, model: &str) -> bool {
 }
 
 /// Has every write tried, as a hook would make it: one that is refused ends those of its model. Gives the refusals by model.
-async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, BTreeMap<String, Refusal>) {
+async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, BTreeMap<String, ApiError>) {
     let mut refused = BTreeMap::new();
     let mut changes = Vec::new();
     for apply in look.steps.applies.iter().filter(|apply| is_meant(&apply.model)) {

@@ -3,7 +3,8 @@
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 
-use super::{Cluster, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::config::value::GatewayName;
 use crate::entrance::{self, Entrance, Service, services_of};
 use crate::istio::listeners::Listeners;
@@ -57,7 +58,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn services(&self) -> Result<Vec<Service>, Refusal> {
+    pub async fn services(&self) -> Result<Vec<Service>, ApiError> {
         let namespace = Some(self.identity.namespace.as_str());
         let services: Vec<DynamicObject> = self.list(&kind("Service"), namespace, &ListParams::default()).await?;
         Ok(services.iter().map(entrance::service).collect())
@@ -77,7 +78,7 @@ impl Cluster {
             Ok(found) => return Some(found),
             Err(refusal) => refusal,
         };
-        if let Refusal::Forbidden { .. } = refusal
+        if let ApiError::Forbidden { .. } = refusal
             && let Ok(found) = self.list(&kind, Some(&gateway.namespace), parameters).await
         {
             return Some(found);
@@ -91,9 +92,9 @@ fn kind(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind))
 }
 
-fn unknown(what: &str, refusal: &Refusal) -> String {
+fn unknown(what: &str, refusal: &ApiError) -> String {
     match refusal {
-        Refusal::Forbidden { .. } => format!("there is no right to list {what}"),
+        ApiError::Forbidden { .. } => format!("there is no right to list {what}"),
         other => format!("{what} cannot be listed: {other}"),
     }
 }

@@ -11,7 +11,8 @@ use kube::{Resource as _, ResourceExt as _};
 
 use tokio::time::Instant;
 
-use super::{Cluster, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::labels::ObjectKind;
 
 /// Longest note, in bytes (`kubernetes/kubernetes`, pkg/apis/core/validation/events.go: `NoteLengthLimit`).
@@ -47,9 +48,9 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server refuses it: a site may do without the right.
-    pub async fn record(&self, deed: &Deed, unit: &str, hook: &str) -> Result<(), Refusal> {
+    pub async fn record(&self, deed: &Deed, unit: &str, hook: &str) -> Result<(), ApiError> {
         if self.deadline.saturating_duration_since(Instant::now()) < RESERVE {
-            return Err(Refusal::OutOfTime);
+            return Err(ApiError::DeadlineExceeded);
         }
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.identity.namespace);
         let mut note = format!("{} (juju: {unit}, {hook})", deed.note);

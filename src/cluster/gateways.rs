@@ -3,7 +3,8 @@
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use serde_json::Value;
 
-use super::{Cluster, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
@@ -17,7 +18,7 @@ impl Cluster {
         &self,
         gateway: &GatewayName,
         language: Language,
-    ) -> Result<Option<Listeners>, Refusal> {
+    ) -> Result<Option<Listeners>, ApiError> {
         let resource = match language {
             Language::Istio => ApiResource::erase::<istio::Gateway>(&()),
             Language::GatewayApi => ApiResource::erase::<gateway_api::Gateway>(&()),
@@ -25,7 +26,7 @@ impl Cluster {
         let of: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &gateway.namespace, &resource);
         let found = match self.call(|| of.get(&gateway.name)).await {
             Ok(found) => found,
-            Err(Refusal::NotFound) => return Ok(None),
+            Err(ApiError::NotFound) => return Ok(None),
             Err(refusal) => return Err(refusal),
         };
         Ok(Some(match language {
@@ -47,7 +48,7 @@ impl Cluster {
     }
 
     /// The HTTPRoutes of all namespaces: whoever shares the gateway may be anywhere.
-    pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, Refusal> {
+    pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, ApiError> {
         let resource = ObjectKind::HttpRoute.resource();
         self.list(&resource, None, &ListParams::default()).await
     }

@@ -10,7 +10,8 @@ use kube::core::GroupVersionKind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cluster, Needs, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::config::manifest;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
@@ -18,6 +19,7 @@ use crate::identity::route_name;
 use crate::istio::ports;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
+use crate::permissions::Needs;
 use crate::render::Language;
 use crate::seldon::DEFAULT_GRPC_PORT;
 
@@ -32,7 +34,7 @@ impl Cluster {
         gateways: &BTreeSet<GatewayName>,
         language: Language,
         secrets: bool,
-    ) -> Result<Observed, Refusal> {
+    ) -> Result<Observed, ApiError> {
         let seldon_deployments = self
             .list::<DynamicObject>(
                 &ObjectKind::SeldonDeployment.resource(),
@@ -46,7 +48,7 @@ impl Cluster {
             .await;
         let virtual_services = match virtual_services {
             // Who speaks the Gateway API need not be Istio.
-            Err(Refusal::NoKind { .. }) if language == Language::GatewayApi => Vec::new(),
+            Err(ApiError::CrdMissing { .. }) if language == Language::GatewayApi => Vec::new(),
             found => found?,
         };
         let mut observed = Observed {
@@ -79,7 +81,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn observe_pods(&self, observed: &mut Observed) -> Result<(), Refusal> {
+    pub async fn observe_pods(&self, observed: &mut Observed) -> Result<(), ApiError> {
         observed.pods = self.list_ours("", "Pod").await?;
         Ok(())
     }
@@ -89,7 +91,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), Refusal> {
+    pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), ApiError> {
         let knows = self.definition_has("virtualservices.networking.istio.io", "directResponse");
         observed.catch_all_goes_last = knows.await?;
         Ok(())
@@ -100,14 +102,14 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), Refusal> {
+    pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), ApiError> {
         let knows = self.definition_has("seldondeployments.machinelearning.seldon.io", "metricsv2");
         observed.lacks_metrics_v2 = !knows.await?;
         Ok(())
     }
 
     /// Whether a definition has a field of that name somewhere, or may not be read.
-    async fn definition_has(&self, name: &str, field: &str) -> Result<bool, Refusal> {
+    async fn definition_has(&self, name: &str, field: &str) -> Result<bool, ApiError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
             "apiextensions.k8s.io",
             "v1",
@@ -116,7 +118,7 @@ impl Cluster {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
         match self.call(|| api.get(name)).await {
             Ok(definition) => Ok(definition.data.to_string().contains(field)),
-            Err(Refusal::Forbidden { .. } | Refusal::NotFound) => Ok(true),
+            Err(ApiError::Forbidden { .. } | ApiError::NotFound) => Ok(true),
             Err(refusal) => Err(refusal),
         }
     }
@@ -125,7 +127,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be listed. A kind that the cluster does not know has none.
-    pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, Refusal> {
+    pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, ApiError> {
         let mut observed = Observed {
             virtual_services: self.ours_of(ObjectKind::VirtualService).await?,
             seldon_deployments: self.ours_of(ObjectKind::SeldonDeployment).await?,
@@ -140,11 +142,11 @@ impl Cluster {
         Ok(observed)
     }
 
-    async fn ours_of(&self, kind: ObjectKind) -> Result<Vec<DynamicObject>, Refusal> {
+    async fn ours_of(&self, kind: ObjectKind) -> Result<Vec<DynamicObject>, ApiError> {
         let parameters = ListParams::default().labels(&self.identity.selector());
         let namespace = Some(self.identity.namespace.as_str());
         match self.list(&kind.resource(), namespace, &parameters).await {
-            Err(Refusal::NoKind { .. }) => Ok(Vec::new()),
+            Err(ApiError::CrdMissing { .. }) => Ok(Vec::new()),
             list => list,
         }
     }
@@ -186,7 +188,7 @@ impl Cluster {
             })
     }
 
-    async fn ports(&self) -> Result<BTreeMap<String, Ports>, Refusal> {
+    async fn ports(&self) -> Result<BTreeMap<String, Ports>, ApiError> {
         #[derive(Clone, Debug, Default, Deserialize)]
         struct Spec {
             #[serde(default)]
@@ -222,7 +224,7 @@ impl Cluster {
 
     /// The application's StatefulSet, which Juju calls as the application. It is looked up each time: an owner that is read off an object
     /// may be one that somebody made up, and Kubernetes deletes what only such a one owns.
-    async fn stateful_set(&self) -> Result<Option<OwnerReference>, Refusal> {
+    async fn stateful_set(&self) -> Result<Option<OwnerReference>, ApiError> {
         let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
         let api = self.ours(&ApiResource::from_gvk(&gvk));
         match self.call(|| api.get_metadata(&self.identity.application)).await {
@@ -234,7 +236,7 @@ impl Cluster {
                 controller: None,
                 block_owner_deletion: None,
             })),
-            Err(Refusal::NotFound) => Ok(None),
+            Err(ApiError::NotFound) => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }

@@ -3,7 +3,8 @@
 use kube::api::{DynamicObject, ListParams};
 use serde_json::json;
 
-use super::{Cluster, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Secret};
 use crate::render::secrets::is_marked;
@@ -13,7 +14,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), Refusal> {
+    pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), ApiError> {
         let api = self.ours(&ObjectKind::Secret.resource());
         for name in names {
             // A list, for which there is a right already.
@@ -37,7 +38,7 @@ impl Cluster {
     }
 
     /// Our Secrets, whatever is in them.
-    pub(super) async fn our_secrets(&self) -> Result<Vec<Secret>, Refusal> {
+    pub(super) async fn our_secrets(&self) -> Result<Vec<Secret>, ApiError> {
         let found: Vec<DynamicObject> = self.list_ours("", "Secret").await?;
         Ok(found.into_iter().map(Secret).collect())
     }

@@ -3,7 +3,8 @@
 use kube::api::{Patch, PatchParams, ValidationDirective};
 use serde_json::{Map, Value};
 
-use super::{Cluster, Refusal};
+use super::Cluster;
+use crate::api_error::ApiError;
 use crate::steps::Apply;
 
 impl Cluster {
@@ -12,7 +13,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::apply`].
-    pub async fn try_apply(&self, apply: &Apply) -> Result<Value, Refusal> {
+    pub async fn try_apply(&self, apply: &Apply) -> Result<Value, ApiError> {
         let api = self.ours(&apply.kind.resource());
         let parameters = PatchParams {
             dry_run: true,

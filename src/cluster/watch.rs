@@ -9,9 +9,10 @@ use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::rights::{GATEWAY_API, ISTIO, SELDON};
-use super::{Refusal, configuration, refusal};
+use super::configuration;
+use crate::api_error::{self, ApiError};
 use crate::identity::Identity;
+use crate::permissions::{GATEWAY_API, ISTIO, SELDON};
 
 /// How soon a watch is begun again that could not be, at first.
 const SOON: Duration = Duration::from_millis(500);
@@ -137,11 +138,11 @@ impl Watches {
     ///
     /// # Errors
     /// As there.
-    pub async fn connect(identity: Identity) -> Result<Self, Refusal> {
+    pub async fn connect(identity: Identity) -> Result<Self, ApiError> {
         let mut config = configuration().await?;
         // Nothing comes for as long as nothing changes. `WatchLimits` are in its place.
         config.read_timeout = None;
-        let client = Client::try_from(config).map_err(|error| refusal::unusable(&error))?;
+        let client = Client::try_from(config).map_err(|error| api_error::unusable(&error))?;
         Ok(Self::new(client, identity, WatchLimits::default()))
     }
 

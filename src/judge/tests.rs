@@ -24,7 +24,7 @@ struct Scene {
     config: Config,
     gateway: RelatedGateway,
     observed: Observed,
-    refused: BTreeMap<String, Refusal>,
+    refused: BTreeMap<String, ApiError>,
     wrote: bool,
 }
 
@@ -295,26 +295,26 @@ fn each_state_of_the_gateway_has_its_words() {
 
 #[test]
 fn every_refusal_says_whether_a_person_must_act_and_how() {
-    let refused = |refusal: Refusal| {
+    let refused = |refusal: ApiError| {
         let mut scene = Scene::iris();
         scene.refused.insert("iris".into(), refusal);
         scene.says()
     };
     let why = || "why".to_owned();
     for refusal in [
-        Refusal::Unreachable { why: why() },
-        Refusal::Untrusted {
+        ApiError::Unreachable { why: why() },
+        ApiError::Untrusted {
             why: why(),
             time: false,
         },
-        Refusal::OutOfTime,
-        Refusal::Busy {
+        ApiError::DeadlineExceeded,
+        ApiError::Throttled {
             after: std::time::Duration::ZERO,
         },
-        Refusal::Unwell { why: why() },
-        Refusal::Unauthorized,
-        Refusal::Terminating,
-        Refusal::WebhookDown {
+        ApiError::ServerError { why: why() },
+        ApiError::Unauthorized,
+        ApiError::Terminating,
+        ApiError::WebhookDown {
             name: "v1".into(),
             why: why(),
         },
@@ -323,13 +323,13 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
     }
     for (refusal, parts) in [
         (
-            Refusal::Untrusted { why: why(), time: true },
+            ApiError::Untrusted { why: why(), time: true },
             vec!["set the clock, or sudo microk8s refresh-certs"],
         ),
         (
-            Refusal::Forbidden {
+            ApiError::Forbidden {
                 why: why(),
-                missing: crate::cluster::RIGHTS.to_vec(),
+                missing: crate::permissions::RIGHTS.to_vec(),
             },
             vec![
                 "juju trust iris --scope=cluster",
@@ -338,7 +338,7 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
             ],
         ),
         (
-            Refusal::Conflict {
+            ApiError::Conflict {
                 object: "VirtualService iris-route".into(),
                 manager: "kubectl-edit".into(),
                 fields: vec!["spec.http".into()],
@@ -349,26 +349,26 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
             ],
         ),
         (
-            Refusal::NoKind {
+            ApiError::CrdMissing {
                 kind: "SeldonDeployment".into(),
             },
             vec!["juju deploy seldon-core --trust"],
         ),
         (
-            Refusal::NoKind {
+            ApiError::CrdMissing {
                 kind: "VirtualService".into(),
             },
             vec!["juju deploy istio-pilot --trust"],
         ),
         (
-            Refusal::Invalid {
+            ApiError::Invalid {
                 object: "SeldonDeployment iris".into(),
                 why: why(),
             },
             vec!["SeldonDeployment iris is refused: why"],
         ),
         (
-            Refusal::Quota {
+            ApiError::Quota {
                 why: "exceeded quota: x".into(),
             },
             vec!["exceeded quota: x", "raise the quota"],

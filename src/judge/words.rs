@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Case;
-use crate::cluster::{Refusal, Right};
+use crate::api_error::ApiError;
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::labels::ObjectKind;
+use crate::permissions::Permission;
 use crate::render::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
 use crate::shell::{command, juju_config, juju_trust};
@@ -17,34 +18,34 @@ use crate::steps::{Delete, Obstacle, Unmanaged};
 
 /// A refusal by the API server.
 #[must_use]
-pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State, String) {
+pub fn refused(application: &str, namespace: &str, refusal: &ApiError) -> (State, String) {
     match refusal {
-        Refusal::Unreachable { why } => waiting(format!(
+        ApiError::Unreachable { why } => waiting(format!(
             "the Kubernetes API cannot be reached ({why}); tried again at the next hook"
         )),
-        Refusal::Untrusted { why, time: true } => blocked(format!(
+        ApiError::Untrusted { why, time: true } => blocked(format!(
             "the Kubernetes API's certificate is of another time ({why} by this machine's clock): set the clock, or sudo microk8s refresh-certs -e server.crt"
         )),
-        Refusal::Untrusted { why, time: false } => waiting(format!(
+        ApiError::Untrusted { why, time: false } => waiting(format!(
             "the Kubernetes API's certificate is not of the cluster's authority ({why}); tried again at the next hook"
         )),
-        Refusal::Busy { .. } => {
+        ApiError::Throttled { .. } => {
             waiting("the Kubernetes API is overloaded and turns requests away; tried again at the next hook".to_owned())
         }
-        Refusal::OutOfTime => {
+        ApiError::DeadlineExceeded => {
             waiting("the Kubernetes API takes too long to answer; tried again at the next hook".to_owned())
         }
-        Refusal::Unwell { why } => waiting(format!(
+        ApiError::ServerError { why } => waiting(format!(
             "the Kubernetes API is not well ({why}); tried again at the next hook"
         )),
-        Refusal::Unauthorized => {
+        ApiError::Unauthorized => {
             waiting("the Kubernetes API does not accept this unit's token; tried again at the next hook".to_owned())
         }
-        Refusal::Terminating => waiting(format!("the namespace {namespace} is being deleted")),
-        Refusal::NotFound | Refusal::Changed => {
+        ApiError::Terminating => waiting(format!("the namespace {namespace} is being deleted")),
+        ApiError::NotFound | ApiError::ConcurrentChange => {
             waiting("somebody else changed it at that moment; tried again at the next hook".to_owned())
         }
-        Refusal::Forbidden { why, missing } => blocked(format!(
+        ApiError::Forbidden { why, missing } => blocked(format!(
             "{}: {application} may not {}",
             juju_trust(application),
             if missing.is_empty() {
@@ -53,7 +54,7 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
                 rights(missing)
             }
         )),
-        Refusal::NoKind { kind } => blocked(if kind.starts_with("Seldon") {
+        ApiError::CrdMissing { kind } => blocked(if kind.starts_with("Seldon") {
             "Seldon Core is not installed (the cluster knows no SeldonDeployment): juju deploy seldon-core --trust"
                 .to_owned()
         } else if kind == ObjectKind::HttpRoute.as_str() {
@@ -61,7 +62,7 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
         } else {
             format!("Istio is not installed (the cluster knows no {kind}): juju deploy istio-pilot --trust")
         }),
-        Refusal::Conflict {
+        ApiError::Conflict {
             object,
             manager,
             fields,
@@ -73,7 +74,7 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
                 kubectl(namespace, "delete", kind, name)
             }
         )),
-        Refusal::WebhookDown { name, why } => waiting(format!(
+        ApiError::WebhookDown { name, why } => waiting(format!(
             "the webhook {name} does not answer ({why}); {}",
             if name.contains("seldon") {
                 "it does once juju status seldon-core is active"
@@ -81,8 +82,8 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
                 "tried again at the next hook"
             }
         )),
-        Refusal::Invalid { object, why } => blocked(format!("{object} is refused: {why}")),
-        Refusal::Quota { why } => blocked(format!(
+        ApiError::Invalid { object, why } => blocked(format!("{object} is refused: {why}")),
+        ApiError::Quota { why } => blocked(format!(
             "{why}: {} for less, or raise the quota",
             command(&["juju", "config", application])
         )),
@@ -91,11 +92,11 @@ pub fn refused(application: &str, namespace: &str, refusal: &Refusal) -> (State,
 
 /// Rights by kind: `list/create seldondeployments, get gateways of all namespaces`.
 #[must_use]
-pub fn rights(missing: &[Right]) -> String {
+pub fn rights(missing: &[Permission]) -> String {
     let mut by_kind: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
     for right in missing {
         by_kind
-            .entry((right.everywhere, right.kind()))
+            .entry((right.cluster_wide, right.kind()))
             .or_default()
             .push(right.verb);
     }

@@ -2,10 +2,11 @@
 
 use super::{Finding, Missing, NOTHING};
 use crate::action::{Call, refused};
+use crate::api_error::ApiError;
 use crate::asked::Asked;
-use crate::cluster::{Refusal, Right};
 use crate::judge::chain::LinkState;
 use crate::judge::{self, Verdict};
+use crate::permissions::Permission;
 use crate::render::RelatedGateway;
 use crate::shell::juju_trust;
 
@@ -100,7 +101,7 @@ fn relations(asked: &Asked) -> Vec<String> {
 
 fn rights(application: &str, missing: &Missing) -> Vec<String> {
     let grant = juju_trust(application);
-    let said = |what: &str, missing: &[Right]| {
+    let said = |what: &str, missing: &[Permission]| {
         if missing.is_empty() {
             format!("{what}: all there")
         } else {
@@ -109,7 +110,7 @@ fn rights(application: &str, missing: &Missing) -> Vec<String> {
     };
     match missing {
         Ok(missing) => missing.iter().map(|(what, lacks)| said(what, lacks)).collect(),
-        Err(Refusal::Forbidden { missing, .. }) => vec![said("needed", missing)],
+        Err(ApiError::Forbidden { missing, .. }) => vec![said("needed", missing)],
         Err(_) => vec!["not looked at, as the cluster could not be".to_owned()],
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Scene, has};
-use crate::cluster::Refusal;
+use crate::api_error::ApiError;
 use crate::render::{Language, Provider, RelatedGateway};
 
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
@@ -24,7 +24,7 @@ fn many_models_are_counted_and_the_worst_is_named() {
 
     scene.refused.insert(
         "c".into(),
-        Refusal::Quota {
+        ApiError::Quota {
             why: "exceeded quota: x".into(),
         },
     );
@@ -53,7 +53,7 @@ fn a_long_message_is_cut_and_kept_whole_for_the_log() {
     for model in ["a", "b"] {
         scene.refused.insert(
             model.into(),
-            Refusal::Invalid {
+            ApiError::Invalid {
                 object: String::new(),
                 why: long.clone(),
             },
@@ -73,7 +73,7 @@ fn a_long_message_is_cut_and_kept_whole_for_the_log() {
 fn what_to_type_survives_the_cut() {
     let mut scene = Scene::iris();
     let why = format!("exceeded quota: {}", "x".repeat(2000));
-    scene.refused.insert("iris".into(), Refusal::Quota { why });
+    scene.refused.insert("iris".into(), ApiError::Quota { why });
     has(
         &scene.says(),
         &[

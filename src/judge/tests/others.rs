@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{Scene, gateway_name, has, identity};
-use crate::cluster::{RIGHTS, Refusal};
+use crate::api_error::ApiError;
 use crate::istio::listeners::Listeners;
 use crate::judge::{needs_pods, removal_incomplete};
 use crate::labels;
 use crate::observed::Observed;
+use crate::permissions::RIGHTS;
 use crate::render::RelatedGateway;
 
 /// Somebody's VirtualService that is older than all others.
@@ -193,7 +194,7 @@ fn a_container_that_cannot_be_started_says_why() {
 #[test]
 fn rights_are_told_with_those_first_that_say_most() {
     let mut scene = Scene::iris();
-    let refusal = Refusal::Forbidden {
+    let refusal = ApiError::Forbidden {
         why: String::new(),
         missing: RIGHTS.to_vec(),
     };

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Case, Scene, State, Steps, identity, judge};
-use crate::cluster::Refusal;
+use crate::api_error::ApiError;
 use crate::config::Model;
 use crate::steps::Obstacle;
 
@@ -100,7 +100,7 @@ impl Entry {
     }
 
     /// What is told of all models at once.
-    fn of_refusal(refusal: &Refusal, behind: &str) -> Self {
+    fn of_refusal(refusal: &ApiError, behind: &str) -> Self {
         Self::new(crate::judge::refused("iris", "edge", refusal), behind)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Case, Entry, Scene, examples};
-use crate::cluster::{RIGHTS, Refusal};
+use crate::api_error::ApiError;
 use crate::config::Model;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
@@ -11,6 +11,7 @@ use crate::judge::tests::gateway_name;
 use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, unmanaged, words};
 use crate::juju::HookTools;
 use crate::labels::ObjectKind;
+use crate::permissions::RIGHTS;
 use crate::render::{Language, Provider, RelatedGateway, Unsaid};
 use crate::steps::{Obstacle, Unmanaged};
 
@@ -183,38 +184,38 @@ fn with_copies(count: usize) -> Scene {
 
 pub fn refusals() -> Vec<Entry> {
     let seldon = "Seldon Core's definitions are missing in the cluster.";
-    let mut entries: Vec<Entry> = examples!(Refusal {
-        Refusal::NoKind { .. } => Refusal::NoKind { kind: "SeldonDeployment".into() }, seldon;
-        Refusal::NoKind { .. } => Refusal::NoKind { kind: "VirtualService".into() }, "Istio's definitions are missing.";
-        Refusal::NoKind { .. } => Refusal::NoKind { kind: "HTTPRoute".into() },
+    let mut entries: Vec<Entry> = examples!(ApiError {
+        ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "SeldonDeployment".into() }, seldon;
+        ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "VirtualService".into() }, "Istio's definitions are missing.";
+        ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "HTTPRoute".into() },
             "The Gateway API's definitions are missing, and `gateway-metadata` is related.";
-        Refusal::Forbidden { .. } => Refusal::Forbidden { why: String::new(), missing: RIGHTS.to_vec() },
+        ApiError::Forbidden { .. } => ApiError::Forbidden { why: String::new(), missing: RIGHTS.to_vec() },
             "The message lists what is missing. [rbac.yaml](../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
-        Refusal::Forbidden { .. } => Refusal::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
+        ApiError::Forbidden { .. } => ApiError::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
             "It has the rights, and something else says no: a policy of the cluster.";
-        Refusal::Conflict { .. } => Refusal::Conflict {
+        ApiError::Conflict { .. } => ApiError::Conflict {
             object: "VirtualService iris-route".into(), manager: "argocd".into(), fields: vec!["spec.http".into()],
         }, "Two programs that set one field would take it from each other for ever. What a person has set with kubectl is put \
             back instead.";
-        Refusal::Invalid { .. } => Refusal::Invalid {
+        ApiError::Invalid { .. } => ApiError::Invalid {
             object: "SeldonDeployment iris".into(), why: why("spec.predictors: Invalid value"),
         }, "A webhook's or the schema's words. `juju config iris` shows what they are about.";
-        Refusal::Quota { .. } => Refusal::Quota { why: why("exceeded quota: small, requested: memory=1Gi") }, "";
-        Refusal::Unreachable { .. } => Refusal::Unreachable { why: why("connection refused") }, "";
-        Refusal::Untrusted { time: true, .. } => Refusal::Untrusted { why: why("certificate expired"), time: true }, "";
-        Refusal::Untrusted { time: false, .. } => Refusal::Untrusted { why: why("UnknownIssuer"), time: false },
+        ApiError::Quota { .. } => ApiError::Quota { why: why("exceeded quota: small, requested: memory=1Gi") }, "";
+        ApiError::Unreachable { .. } => ApiError::Unreachable { why: why("connection refused") }, "";
+        ApiError::Untrusted { time: true, .. } => ApiError::Untrusted { why: why("certificate expired"), time: true }, "";
+        ApiError::Untrusted { time: false, .. } => ApiError::Untrusted { why: why("UnknownIssuer"), time: false },
             "While MicroK8s renews its certificates.";
-        Refusal::Busy { .. } => Refusal::Busy { after: Duration::from_secs(1) }, "";
-        Refusal::OutOfTime => Refusal::OutOfTime, "";
-        Refusal::Unwell { .. } => Refusal::Unwell { why: why("HTTP 500, etcdserver: no leader") }, "";
-        Refusal::Unauthorized => Refusal::Unauthorized, "";
-        Refusal::Terminating => Refusal::Terminating, "";
-        Refusal::NotFound => Refusal::NotFound, "";
-        Refusal::Changed => Refusal::Changed, "";
-        Refusal::WebhookDown { .. } => Refusal::WebhookDown {
+        ApiError::Throttled { .. } => ApiError::Throttled { after: Duration::from_secs(1) }, "";
+        ApiError::DeadlineExceeded => ApiError::DeadlineExceeded, "";
+        ApiError::ServerError { .. } => ApiError::ServerError { why: why("HTTP 500, etcdserver: no leader") }, "";
+        ApiError::Unauthorized => ApiError::Unauthorized, "";
+        ApiError::Terminating => ApiError::Terminating, "";
+        ApiError::NotFound => ApiError::NotFound, "";
+        ApiError::ConcurrentChange => ApiError::ConcurrentChange, "";
+        ApiError::WebhookDown { .. } => ApiError::WebhookDown {
             name: "v1.vseldondeployment.kb.io".into(), why: why("connection refused"),
         }, "Seldon Core checks each model before it is stored.";
-        Refusal::WebhookDown { .. } => Refusal::WebhookDown {
+        ApiError::WebhookDown { .. } => ApiError::WebhookDown {
             name: "validation.istio.io".into(), why: why("connection refused"),
         }, "Istio checks each route before it is stored.";
     })

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Entry, Scene, Steps};
-use crate::cluster::Refusal;
+use crate::api_error::ApiError;
 use crate::config;
 use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
@@ -338,7 +338,7 @@ fn nodes() -> Vec<Entry> {
 pub fn fleets() -> Vec<Entry> {
     let fleet = |models: &str| serves(json!({"image": "iris:1", "models": models}));
     let mut two = fleet("{a: {}, b: {}, c: {}}");
-    let refusal = |name: &str| Refusal::Quota {
+    let refusal = |name: &str| ApiError::Quota {
         why: format!("exceeded quota: {name}"),
     };
     two.refused.insert("b".into(), refusal("memory"));

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::Right;
 use crate::labels::ObjectKind;
+use crate::permissions::Permission;
 
 /// Pauses before a request that failed in passing is sent again.
 const PAUSES: [Duration; 3] = [
@@ -20,7 +20,7 @@ const LATER: Duration = Duration::from_secs(1);
 
 /// Why a request got nowhere. [`crate::judge`] has the words for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ApiError {
     /// No connection, or none that can be trusted.
     #[error("the Kubernetes API cannot be reached: {why}")]
     Unreachable {
@@ -29,7 +29,7 @@ pub enum Refusal {
     },
     /// The hook's time ended before an answer came.
     #[error("the Kubernetes API did not answer within the hook's time")]
-    OutOfTime,
+    DeadlineExceeded,
     /// What answers does not show a certificate of the cluster's API server.
     #[error("the Kubernetes API's certificate cannot be trusted: {why}")]
     Untrusted {
@@ -40,13 +40,13 @@ pub enum Refusal {
     },
     /// It has too much to do.
     #[error("the Kubernetes API is overloaded")]
-    Busy {
+    Throttled {
         /// When to ask again.
         after: Duration,
     },
     /// It answers that it cannot answer: a fault of its own.
     #[error("the Kubernetes API is not well: {why}")]
-    Unwell {
+    ServerError {
         /// What it said.
         why: String,
     },
@@ -59,11 +59,11 @@ pub enum Refusal {
         /// What the API server said.
         why: String,
         /// The rights that are missing, once they were asked for.
-        missing: Vec<Right>,
+        missing: Vec<Permission>,
     },
     /// There is no such kind of object.
     #[error("the cluster does not know the kind {kind}")]
-    NoKind {
+    CrdMissing {
         /// The kind.
         kind: String,
     },
@@ -82,7 +82,7 @@ pub enum Refusal {
     },
     /// Somebody else changed or replaced it at that moment.
     #[error("it was changed by somebody else at that moment")]
-    Changed,
+    ConcurrentChange,
     /// A webhook that must be asked does not answer.
     #[error("the webhook {name} does not answer: {why}")]
     WebhookDown {
@@ -110,13 +110,13 @@ pub enum Refusal {
     Terminating,
 }
 
-impl Refusal {
+impl ApiError {
     /// How long to wait until the same request is sent again, after it has failed so often already; `None` where it would
     /// fail again.
-    pub(super) fn pause(&self, failed: usize) -> Option<Duration> {
+    pub(crate) fn pause(&self, failed: usize) -> Option<Duration> {
         match self {
-            Self::Busy { after } => (failed < TURNED_AWAY).then_some(*after),
-            Self::Unreachable { .. } | Self::Unwell { .. } | Self::WebhookDown { .. } | Self::Changed => {
+            Self::Throttled { after } => (failed < TURNED_AWAY).then_some(*after),
+            Self::Unreachable { .. } | Self::ServerError { .. } | Self::WebhookDown { .. } | Self::ConcurrentChange => {
                 PAUSES.get(failed).copied()
             }
             _ => None,
@@ -130,17 +130,17 @@ impl Refusal {
             self,
             Self::Unreachable { .. }
                 | Self::Untrusted { .. }
-                | Self::OutOfTime
-                | Self::Busy { .. }
+                | Self::DeadlineExceeded
+                | Self::Throttled { .. }
                 | Self::Unauthorized
                 | Self::Forbidden { .. }
-                | Self::NoKind { .. }
+                | Self::CrdMissing { .. }
                 | Self::Terminating
         )
     }
 
     /// The same, said of that object.
-    pub(super) fn of(self, kind: ObjectKind, name: &str) -> Self {
+    pub(crate) fn of(self, kind: ObjectKind, name: &str) -> Self {
         let object = format!("{} {name}", kind.as_str());
         match self {
             Self::Conflict { manager, fields, .. } => Self::Conflict {
@@ -149,7 +149,7 @@ impl Refusal {
                 fields,
             },
             Self::Invalid { why, .. } => Self::Invalid { object, why },
-            Self::NotFound => Self::NoKind {
+            Self::NotFound => Self::CrdMissing {
                 kind: kind.as_str().to_owned(),
             },
             other => other,
@@ -167,16 +167,16 @@ pub fn chain(error: &dyn Error) -> String {
 }
 
 /// What leads to the cluster cannot be used.
-pub fn unusable(error: &dyn Error) -> Refusal {
-    Refusal::Unreachable { why: chain(error) }
+pub fn unusable(error: &dyn Error) -> ApiError {
+    ApiError::Unreachable { why: chain(error) }
 }
 
-impl From<kube::Error> for Refusal {
+impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => api(&status),
             // The API answered, but not as one.
-            kube::Error::SerdeError(error) => Self::Unwell {
+            kube::Error::SerdeError(error) => Self::ServerError {
                 why: format!("its answer cannot be read ({error})"),
             },
             other => unreachable(chain(&other)),
@@ -185,70 +185,70 @@ impl From<kube::Error> for Refusal {
 }
 
 /// The words are those of rustls.
-fn unreachable(why: String) -> Refusal {
+fn unreachable(why: String) -> ApiError {
     let Some((_, why)) = why.split_once("invalid peer certificate: ") else {
-        return Refusal::Unreachable { why };
+        return ApiError::Unreachable { why };
     };
     // What follows a colon are seconds since 1970.
     let why = why.split(':').next().unwrap_or(why);
-    Refusal::Untrusted {
+    ApiError::Untrusted {
         why: why.to_owned(),
         time: why.contains("expired") || why.contains("not valid yet"),
     }
 }
 
-fn api(status: &kube::core::Status) -> Refusal {
+fn api(status: &kube::core::Status) -> ApiError {
     let message = status.message.trim().to_owned();
     let causes = status.details.iter().flat_map(|details| &details.causes);
     if causes.clone().any(|cause| cause.reason == "NamespaceTerminating") {
-        return Refusal::Terminating;
+        return ApiError::Terminating;
     }
     if let Some((_, rest)) = message.split_once("failed calling webhook ") {
         let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
-        return Refusal::WebhookDown {
+        return ApiError::WebhookDown {
             name: name.trim_matches('"').to_owned(),
             why: why.rsplit(": ").next().unwrap_or(why).to_owned(),
         };
     }
     if let Some((_, rest)) = message.split_once("denied the request: ") {
-        return Refusal::Invalid {
+        return ApiError::Invalid {
             object: String::new(),
             why: rest.to_owned(),
         };
     }
     // The answer to an apply with a field that the definition lacks, though the code is 500.
     if message.contains("field not declared in schema") {
-        return Refusal::Invalid {
+        return ApiError::Invalid {
             object: String::new(),
             why: message,
         };
     }
     match status.code {
-        401 => Refusal::Unauthorized,
+        401 => ApiError::Unauthorized,
         403 if message.contains("exceeded quota") => {
             let why = message.find("exceeded quota").and_then(|at| message.get(at..));
-            Refusal::Quota {
+            ApiError::Quota {
                 why: why.unwrap_or(&message).to_owned(),
             }
         }
-        403 => Refusal::Forbidden {
+        403 => ApiError::Forbidden {
             why: message,
             missing: Vec::new(),
         },
-        404 => Refusal::NotFound,
+        404 => ApiError::NotFound,
         409 => conflict(status),
         429 => {
             let seconds = status.details.as_ref().map(|details| details.retry_after_seconds);
             let after = seconds.filter(|seconds| *seconds > 0).map(u64::from);
-            Refusal::Busy {
+            ApiError::Throttled {
                 after: after.map_or(LATER, Duration::from_secs),
             }
         }
-        400 | 413 | 415 | 422 => Refusal::Invalid {
+        400 | 413 | 415 | 422 => ApiError::Invalid {
             object: String::new(),
             why: message,
         },
-        code => Refusal::Unwell {
+        code => ApiError::ServerError {
             why: if message.is_empty() {
                 format!("HTTP {code}")
             } else {
@@ -259,7 +259,7 @@ fn api(status: &kube::core::Status) -> Refusal {
 }
 
 /// The API server names a manager in each cause, as `conflict with "<manager>" using <version>`.
-fn conflict(status: &kube::core::Status) -> Refusal {
+fn conflict(status: &kube::core::Status) -> ApiError {
     let causes = status
         .details
         .iter()
@@ -270,13 +270,13 @@ fn conflict(status: &kube::core::Status) -> Refusal {
         .map(|cause| cause.field.trim_start_matches('.').to_owned())
         .collect();
     if fields.is_empty() {
-        return Refusal::Changed;
+        return ApiError::ConcurrentChange;
     }
     let manager = causes
         .clone()
         .find_map(|cause| cause.message.split('"').nth(1))
         .unwrap_or("another client");
-    Refusal::Conflict {
+    ApiError::Conflict {
         object: String::new(),
         manager: manager.to_owned(),
         fields,

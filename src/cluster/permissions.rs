@@ -1,0 +1,53 @@
+//! Asks the API server what the service account may do.
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::{Api, PostParams};
+
+use super::Cluster;
+use crate::api_error::ApiError;
+use crate::permissions::{Needs, Permission, rights};
+
+impl Cluster {
+    /// Those of `rights` that the service account does not have.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn missing(&self, rights: impl Iterator<Item = Permission>) -> Result<Vec<Permission>, ApiError> {
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let mut missing = Vec::new();
+        let parameters = PostParams::default();
+        for right in rights {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(ResourceAttributes {
+                        namespace: (!right.cluster_wide).then(|| self.identity.namespace.clone()),
+                        verb: Some(right.verb.to_owned()),
+                        group: Some(right.group.to_owned()),
+                        resource: Some(right.resource.to_owned()),
+                        // Granted for this one name only.
+                        name: (right.resource == "statefulsets").then(|| self.identity.application.clone()),
+                        ..ResourceAttributes::default()
+                    }),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let answer = self.call(|| api.create(&parameters, &review)).await?;
+            if !answer.status.is_some_and(|status| status.allowed) {
+                missing.push(right);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Says what is missing of all that is needed where a request was forbidden.
+    pub async fn explain(&self, refusal: ApiError, needs: Needs) -> ApiError {
+        match refusal {
+            ApiError::Forbidden { why, .. } => ApiError::Forbidden {
+                missing: self.missing(rights(needs)).await.unwrap_or_default(),
+                why,
+            },
+            other => other,
+        }
+    }
+}
