@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use peak_alloc::PeakAlloc;
-use seldon_model::identity::Identity;
 use seldon_model::config::{self, Config, Fault};
+use seldon_model::identity::Identity;
 use seldon_model::judge::{self, Case, Verdict};
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
