@@ -1,4 +1,5 @@
-//! The layers of the charm: a module takes only from those before it, so that each can be read without those behind it.
+//! The layers of the charm: a module takes only from those before it, so that each can be read without those behind it. And neither in it
+//! nor in the site do two need each other.
 
 #![allow(
     clippy::unwrap_used,
@@ -73,7 +74,7 @@ fn modules_take_from_earlier_ones_only() {
     let order: Vec<&str> = ORDER.iter().copied().chain([TOP]).collect();
     let rank = |module: &str| order.iter().position(|name| *name == module);
     let mut upwards = Vec::new();
-    for (file, code) in sources() {
+    for (file, code) in sources("src") {
         let module = module(&file);
         if ["lib", "main"].contains(&module.as_str()) {
             continue;
@@ -90,42 +91,62 @@ fn modules_take_from_earlier_ones_only() {
 }
 
 #[test]
-fn files_of_a_module_need_each_other_in_no_circle() {
-    let files: BTreeMap<PathBuf, String> = sources().into_iter().collect();
-    let mut needs: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
-    for (file, code) in &files {
-        let siblings = names_behind(code, "super::");
-        let folder = file.parent().unwrap();
-        let found = siblings.iter().map(|name| folder.join(format!("{name}.rs")));
-        let found = found
-            .filter_map(|path| files.get_key_value(&path))
-            .map(|(path, _)| path.as_path());
-        needs.insert(file, found.filter(|path| path != file).collect());
+fn modules_of_the_site_need_each_other_in_no_circle() {
+    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, code) in sources("site/src") {
+        let module = module(&file);
+        // The command line is a program of its own.
+        if !["lib", "main", "cli"].contains(&module.as_str()) {
+            let taken = taken(&code).into_iter().filter(|taken| *taken != module);
+            needs.entry(module.clone()).or_default().extend(taken);
+        }
     }
-    // What needs nothing that is left goes; what cannot go is in a circle, or needs one.
+    let circle = circle(needs);
+    assert!(circle.is_empty(), "{circle:#?}");
+}
+
+#[test]
+fn files_of_a_module_need_each_other_in_no_circle() {
+    for root in ["src", "site/src"] {
+        let files: BTreeMap<PathBuf, String> = sources(root).into_iter().collect();
+        let mut needs: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
+        for (file, code) in &files {
+            let siblings = names_behind(code, "super::");
+            let folder = file.parent().unwrap();
+            let found = siblings.iter().map(|name| folder.join(format!("{name}.rs")));
+            let found = found.filter_map(|path| files.get_key_value(&path));
+            let found = found.map(|(path, _)| path.as_path()).filter(|path| path != file);
+            needs.insert(file, found.collect());
+        }
+        let circle = circle(needs);
+        assert!(circle.is_empty(), "{root}: {circle:#?}");
+    }
+}
+
+/// What is left once all has gone that needs nothing that is left: it is in a circle, or needs one.
+fn circle<T: Ord + Clone>(mut needs: BTreeMap<T, BTreeSet<T>>) -> BTreeMap<T, BTreeSet<T>> {
     loop {
-        let ready: Vec<&Path> = needs
+        let free: Vec<T> = needs
             .iter()
             .filter(|(_, of)| of.is_empty())
-            .map(|(file, _)| *file)
+            .map(|(one, _)| one.clone())
             .collect();
-        if ready.is_empty() {
-            break;
+        if free.is_empty() {
+            return needs;
         }
-        for file in ready {
-            needs.remove(file);
+        for one in free {
+            needs.remove(&one);
             for of in needs.values_mut() {
-                of.remove(file);
+                of.remove(&one);
             }
         }
     }
-    assert!(needs.is_empty(), "{needs:#?}");
 }
 
 #[test]
 fn what_is_pure_has_no_clock_and_no_world() {
     let mut found = Vec::new();
-    for (file, code) in sources() {
+    for (file, code) in sources("src") {
         if PURE.contains(&module(&file).as_str()) {
             let impure = IMPURE.iter().filter(|name| code.contains(**name));
             found.extend(impure.map(|name| format!("{} has {name}", file.display())));
@@ -134,9 +155,9 @@ fn what_is_pure_has_no_clock_and_no_world() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The files of the charm, below `src`, without their tests and comments.
-fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// The files below a folder, without their tests and comments.
+fn sources(root: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
     let (mut folders, mut files) = (vec![root.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

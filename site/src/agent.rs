@@ -37,7 +37,6 @@
 mod client;
 mod environment;
 mod exec;
-mod hook;
 mod kubernetes;
 mod operations;
 mod provider;
@@ -56,8 +55,8 @@ use serde_json::Value;
 
 use crate::juju::{LogLine, Status, World};
 
+pub use crate::juju::{Hook, RelationEvent};
 pub use client::{dispatch_binary, site_binary, tool_client, workspace};
-pub use hook::{Hook, RelationEvent};
 pub use kubernetes::Cluster;
 pub use provider::{provide_gateways, provide_ingresses};
 pub use scratch::Scratch;

@@ -24,9 +24,9 @@ use kube::{Api, Client, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::assets::Assets;
-use crate::node::{API_PORT, Space};
 use crate::port;
 use crate::process::{Lifetime, Process};
+use crate::space::{API_PORT, Space};
 use certificates::{Certificates, private_folder};
 use programs::{API, ETCD};
 

@@ -273,7 +273,7 @@ impl Full {
     pub fn within(&self, kubeconfig: &str) -> String {
         kubeconfig.replace(
             self.server.url(),
-            &format!("https://{}:{}", node::ADDRESS, node::API_PORT),
+            &format!("https://{}:{}", crate::space::ADDRESS, crate::space::API_PORT),
         )
     }
 

@@ -20,6 +20,7 @@ mod secret;
 mod state;
 mod status;
 mod table;
+mod value;
 pub(crate) mod wire;
 mod yaml;
 
@@ -28,8 +29,8 @@ use std::path::PathBuf;
 
 pub use client::{EXEC_SOCKET, PROTOCOL_QUESTION, client, exec};
 pub use context::{ActionView, Binding, Context, Interface, Pending, RelationView};
-pub use print::Node;
 pub use table::{is_tool, tools};
+pub use value::Node;
 pub use wire::PROTOCOL;
 
 use flags::{Flag, Parsed, Refused, Takes};

@@ -4,6 +4,7 @@
 
 mod application;
 mod charm;
+mod hook;
 mod integrate;
 mod options;
 mod parameters;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use application::Application;
 pub use charm::{ActionSpec, Charm, Endpoint};
+pub use hook::{Hook, RelationEvent};
 pub use options::{OptionSpec, OptionType, parse_bool};
 pub use parameters::Given;
 pub use relation::{Bag, Life, Relation, Side};

@@ -11,3 +11,4 @@ pub mod juju;
 pub mod node;
 mod port;
 mod process;
+mod space;

@@ -7,7 +7,6 @@
 mod cgroups;
 mod lead;
 mod settings;
-mod space;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,25 +19,17 @@ use anyhow::{Context as _, Result, ensure};
 use crate::apiserver::{self, ApiServer, Credentials, arguments};
 use crate::assets::NodePrograms;
 use crate::process::{Launch, Lifetime, Process};
-use space::Namespaces;
+use crate::space::{ADDRESS, API_PORT, Namespaces, Space};
 
+pub use crate::space::LEAD;
 pub use lead::lead;
-pub(crate) use space::Space;
 
-/// The node's address, in its own network: one of those that are kept for examples (RFC 5737).
-pub(crate) const ADDRESS: &str = "192.0.2.1";
-/// That of its clients.
-const CLIENTS: &str = "192.0.2.2";
-/// Where the API server listens there.
-pub(crate) const API_PORT: &str = "6443";
 /// The node's name.
 pub(crate) const NAME: &str = "edge";
 /// The addresses of pods: as in MicroK8s.
 const PODS: &str = "10.1.0.0/16";
 /// Where containerd is asked, in the node.
 const CONTAINERD: &str = "/run/containerd/containerd.sock";
-/// The command of `site` that leads a port into a node; not for typing.
-pub const LEAD: &str = "lead-into-node";
 /// How long containerd may take until it answers.
 const WAIT: Duration = Duration::from_secs(30);
 /// Between two looks.

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::hook::Hook;
 use crate::hooktool::Context;
+use crate::juju::Hook;
 use crate::juju::{Version, World};
 
 /// The directories of one hook.

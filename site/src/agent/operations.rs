@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::hook::Hook;
 use super::{Agent, HookRun, resolver};
+use crate::juju::Hook;
 use crate::juju::{AgentState, Life, World, application_of};
 
 impl Agent {

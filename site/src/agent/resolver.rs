@@ -3,9 +3,9 @@
 
 use anyhow::{Result, bail};
 
-use super::hook::{Hook, RelationEvent};
 use super::{Agent, HookRun, snapshot};
 use crate::juju::{AgentState, Application, Joined, Life, MODEL, Relation, Status, Unit, World, application_of};
+use crate::juju::{Hook, RelationEvent};
 
 /// A unit whose charm makes every hook due again would keep its agent busy for ever; Juju lets it, a test need not.
 const MOST_HOOKS: usize = 500;

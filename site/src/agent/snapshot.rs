@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 
-use super::hook::{Hook, RelationEvent};
 use crate::hooktool::{ActionView, Binding, Context, Interface, Node, Pending, RelationView};
 use crate::juju::{Application, Life, Relation, Unit, World, application_of};
+use crate::juju::{Hook, RelationEvent};
 
 /// The context of a hook that is about to run.
 pub(super) fn context(world: &World, unit_name: &str, hook: &Hook) -> Result<Context> {

@@ -15,7 +15,7 @@ use rcgen::{
 const NAMES: [&str; 7] = [
     "127.0.0.1",
     "localhost",
-    crate::node::ADDRESS,
+    crate::space::ADDRESS,
     super::SERVICE,
     "kubernetes",
     "kubernetes.default",

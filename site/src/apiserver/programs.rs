@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::certificates::Certificates;
 use crate::assets::Assets;
-use crate::node::{self, Space};
 use crate::process::{Launch, Lifetime, Process};
+use crate::space::{self, Space};
 
 /// etcd's name, of its log and of its pid file.
 pub(super) const ETCD: &str = "etcd";
@@ -79,8 +79,8 @@ pub(super) fn api(
         ],
         Some(_) => &[
             ("bind-address", "0.0.0.0"),
-            ("advertise-address", node::ADDRESS),
-            ("secure-port", node::API_PORT),
+            ("advertise-address", space::ADDRESS),
+            ("secure-port", space::API_PORT),
             ("allow-privileged", "true"),
             ("kubelet-client-certificate", &admin),
             ("kubelet-client-key", &key),

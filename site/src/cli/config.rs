@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::site::Site;
+use super::words;
 
 /// Shows, sets or resets options, as `juju config`.
 pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[String]) -> Result<()> {
@@ -14,7 +15,10 @@ pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[St
         ([], true) => print!("{}", all(site, application)?),
         ([name], true) => print!("{}", one(site, application, name)?),
         ([], false) => {
-            let pairs = set.into_iter().map(|pair| read(pair)).collect::<Result<Vec<_>>>()?;
+            let pairs = set
+                .into_iter()
+                .map(|pair| words::setting(pair))
+                .collect::<Result<Vec<_>>>()?;
             let state = site.world.application_mut(application)?;
             let before = state.config.clone();
             let changed = (|| -> Result<()> {
@@ -33,20 +37,6 @@ pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[St
         _ => bail!("cannot show and set options in one command"),
     }
     Ok(())
-}
-
-/// `name=value`, or `name=@file` for what a file holds.
-pub fn read(pair: &str) -> Result<(String, String)> {
-    let (name, value) = pair
-        .split_once('=')
-        .with_context(|| format!("{pair:?} is not of the form name=value"))?;
-    let value = match value.strip_prefix('@') {
-        Some(file) => {
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {file} for option {name:?}"))?
-        }
-        None => value.to_owned(),
-    };
-    Ok((name.to_owned(), value))
 }
 
 fn one(site: &Site, application: &str, name: &str) -> Result<String> {

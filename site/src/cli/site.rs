@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::cluster::{Choice, KUBERNETES, Platform};
-use super::config::read;
+use super::words;
 use super::{is_alive, objects, say, status};
 
 /// Between two looks at a status.
@@ -185,7 +185,10 @@ impl Site {
         let path = std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))?;
         let charm = Charm::read(charm_of(&path)?)?;
         let name = name.unwrap_or(&charm.name).to_owned();
-        let pairs = options.iter().map(|pair| read(pair)).collect::<Result<Vec<_>>>()?;
+        let pairs = options
+            .iter()
+            .map(|pair| words::setting(pair))
+            .collect::<Result<Vec<_>>>()?;
         let mut new = self.world.clone();
         new.add_application(&name, charm, 1)?;
         let application = new.application_mut(&name)?;

@@ -56,6 +56,20 @@ pub fn pairs(content: &[String]) -> Result<Vec<(&str, &str)>> {
     content.iter().map(String::as_str).map(split).collect()
 }
 
+/// `name=value`, or `name=@file` for what a file holds.
+pub fn setting(pair: &str) -> Result<(String, String)> {
+    let (name, value) = pair
+        .split_once('=')
+        .with_context(|| format!("{pair:?} is not of the form name=value"))?;
+    let value = match value.strip_prefix('@') {
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {file} for option {name:?}"))?
+        }
+        None => value.to_owned(),
+    };
+    Ok((name.to_owned(), value))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

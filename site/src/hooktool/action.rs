@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply};
 use crate::hooktool::ActionView;
 

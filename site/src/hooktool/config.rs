@@ -1,6 +1,6 @@
 //! config-get and goal-state.
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply};
 
 pub(super) fn get(context: &mut Context, arguments: &Arguments<'_>) -> Result<Reply, Failure> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::print::Node;
+use super::value::Node;
 use crate::juju::{Life, LogLine, Secret, Status, Tracked, Version};
 
 /// One relation as the unit's agent knows it.

@@ -1,6 +1,6 @@
 //! is-leader, and the leader settings of Juju before 4.0.
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply, keyvalues};
 
 pub(super) fn is_leader(context: &mut Context, arguments: &Arguments<'_>) -> Result<Reply, Failure> {

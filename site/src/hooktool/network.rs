@@ -1,6 +1,7 @@
 //! network-get and unit-get.
 
-use super::print::{Format, Node};
+use super::print::Format;
+use super::value::Node;
 use super::{Arguments, Binding, Context, Failure, Reply};
 
 pub(super) fn get(context: &mut Context, arguments: &Arguments<'_>) -> Result<Reply, Failure> {

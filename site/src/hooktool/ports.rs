@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply};
 
 pub(super) fn open(context: &mut Context, arguments: &Arguments<'_>) -> Result<Reply, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, RelationView, Reply};
 use crate::juju::{Life, application_of};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply, keyvalues, relation};
 use crate::juju::{MODEL, Secret, Tracked};
 

@@ -1,6 +1,7 @@
 //! state-get, state-set and state-delete: a unit's own keys, kept by the controller.
 
-use super::print::{Format, Node};
+use super::print::Format;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply, keyvalues};
 
 /// The longest key, in bytes (juju/juju, core/quota).

@@ -1,6 +1,6 @@
 //! status-set, status-get and application-version-set: written at once, and kept when the hook fails.
 
-use super::print::Node;
+use super::value::Node;
 use super::{Arguments, Context, Failure, Reply};
 use crate::juju::Status;
 

@@ -1,7 +1,7 @@
 //! YAML as go-yaml writes it. `serde_yaml`'s output says the same but quotes otherwise, and a charm that reads a tool's
 //! text by hand would meet other text than Juju's.
 
-use super::print::{Node, float};
+use super::value::{Node, float};
 
 /// A whole document, newline at its end.
 pub(super) fn document(value: &Node) -> String {
@@ -191,7 +191,7 @@ fn double(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::print::Node;
+    use super::super::value::Node;
     use super::document;
 
     #[test]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Hook;
 use super::relation::Life;
 use super::secret::Tracked;
 use super::status::Status;
-use crate::agent::Hook;
 
 /// The unit agent's own state, the second column of `juju status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

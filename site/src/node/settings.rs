@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{ADDRESS, CONTAINERD, PODS};
+use super::{CONTAINERD, PODS};
+use crate::space::ADDRESS;
 
 /// containerd's configuration: everything in the site's folder and in the node's own /run.
 pub(super) fn containerd(folder: &Path, pause: &str) -> String {

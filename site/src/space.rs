@@ -9,14 +9,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{ADDRESS, CLIENTS};
 use crate::agent::tool_client;
 use crate::process::{self, Launch, Lifetime, Process};
 
+/// The node's address, in its own network: one of those that are kept for examples (RFC 5737).
+pub(crate) const ADDRESS: &str = "192.0.2.1";
+/// That of its clients.
+const CLIENTS: &str = "192.0.2.2";
+/// Where the API server listens there.
+pub(crate) const API_PORT: &str = "6443";
+/// The command of `site` that leads a port into a node; not for typing.
+pub const LEAD: &str = "lead-into-node";
 /// The name of the first process's log and pid file.
 const NODE: &str = "node";
 /// What the first process does.
-const INIT: &str = include_str!("init.sh");
+const INIT: &str = include_str!("space/init.sh");
 /// The network of the node's clients, as ip-netns(8) keeps it.
 const NETWORK: &str = "/run/netns/clients";
 /// How long the namespaces may take to be there, and to be gone. Both take less than a second.
@@ -54,7 +61,7 @@ impl Space {
                 format!("--net={NETWORK}"),
                 "--".to_owned(),
                 program,
-                super::LEAD.to_owned(),
+                LEAD.to_owned(),
                 format!("{ADDRESS}:{to}"),
             ],
             folder,
@@ -68,7 +75,7 @@ impl Space {
 
 /// The namespaces themselves.
 #[derive(Debug)]
-pub(super) struct Namespaces {
+pub(crate) struct Namespaces {
     /// unshare(1), which ends the first process when it ends itself.
     process: Process,
     space: Space,
@@ -79,7 +86,7 @@ impl Namespaces {
     ///
     /// # Errors
     /// When the kernel or the machine's owner does not allow it; the text holds what was said.
-    pub(super) fn make(folder: &Path, lifetime: Lifetime) -> Result<Self> {
+    pub(crate) fn make(folder: &Path, lifetime: Lifetime) -> Result<Self> {
         let script = folder.join("init.sh");
         fs::write(&script, INIT).with_context(|| format!("{} cannot be written", script.display()))?;
         let ready = folder.join("ready");
@@ -121,20 +128,20 @@ impl Namespaces {
     }
 
     /// Those that an earlier command made in that folder, if they are still there.
-    pub(super) fn attach(folder: &Path) -> Option<Self> {
+    pub(crate) fn attach(folder: &Path) -> Option<Self> {
         Process::attach(folder, NODE).and_then(|process| Self::of(process).ok())
     }
 
-    pub(super) fn space(&self) -> Space {
+    pub(crate) fn space(&self) -> Space {
         self.space
     }
 
-    pub(super) fn lifetime(&self) -> Lifetime {
+    pub(crate) fn lifetime(&self) -> Lifetime {
         self.process.lifetime()
     }
 
     /// The number that names this node on the machine.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.pid()
     }
 
@@ -142,7 +149,7 @@ impl Namespaces {
     ///
     /// # Errors
     /// When one does not end.
-    pub(super) fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         let init = PathBuf::from(format!("/proc/{}", self.space.init));
         self.process.stop()?;
         let start = Instant::now();
