@@ -12,7 +12,7 @@ use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::juju::{self, Content, HookTools, Invocation, Occasion, Relation, ToolError, Unreadable};
 use crate::permissions::Needs;
-use crate::render::{Language, RelatedGateway};
+use crate::plan::{Language, RelatedGateway};
 use crate::traces;
 
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.

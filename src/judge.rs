@@ -20,9 +20,9 @@ use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
-use crate::render::readiness;
-use crate::render::types::Words;
-use crate::render::{Plan, PlannedModel, RelatedGateway, Route};
+use crate::plan::readiness;
+use crate::plan::types::Words;
+use crate::plan::{Plan, PlannedModel, RelatedGateway, Route};
 use crate::steps::Steps;
 
 pub use words::{is_tool_failure, not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};

@@ -1,6 +1,6 @@
 //! The charm that puts a machine-learning model on an edge site: what `dispatch` does, as a library.
 //!
-//! Every hook goes the same way: environment and hook tools ([`juju`], [`config`]) to a plan ([`render`]), the plan to
+//! Every hook goes the same way: environment and hook tools ([`juju`], [`config`]) to a plan ([`plan`]), the plan to
 //! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
 
 pub mod action;
@@ -20,10 +20,10 @@ pub mod look;
 pub mod observability;
 pub mod observed;
 pub mod permissions;
+pub mod plan;
 pub mod process;
 pub mod reconcile;
 pub mod remove;
-pub mod render;
 pub mod secrets;
 pub mod security;
 pub mod seldon;

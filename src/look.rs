@@ -15,7 +15,7 @@ use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
-use crate::render::{self, Plan, Route, Site};
+use crate::plan::{self, Plan, Route, Site};
 use crate::steps::{self, Steps};
 
 /// One look at the cluster and what follows from it.
@@ -58,7 +58,7 @@ impl Look {
     /// # Errors
     /// As [`Look::first`].
     pub async fn again(&mut self, asked: &Asked) -> Result<(), ApiError> {
-        let gateways: BTreeSet<_> = render::gateways(asked.config.models.iter(), &asked.gateway);
+        let gateways: BTreeSet<_> = plan::gateways(asked.config.models.iter(), &asked.gateway);
         let needs = asked.needs();
         let language = asked.gateway.language();
         self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
@@ -71,10 +71,10 @@ impl Look {
     /// As [`Look::first`].
     pub async fn plan_again(&mut self, asked: &Asked) -> Result<(), ApiError> {
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
-        if asked.config.models.iter().any(render::asks_metrics_v2) {
+        if asked.config.models.iter().any(plan::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
-        self.plan = render::plan(&asked.config, &self.site(asked), &self.observed);
+        self.plan = plan::plan(&asked.config, &self.site(asked), &self.observed);
         self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
         // One of ours would have been found already.
         let unseen = steps::unseen(&self.plan, &self.observed);

@@ -12,7 +12,7 @@ use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
 use crate::look::{self, Outlook};
 use crate::observability;
-use crate::render::readiness;
+use crate::plan::readiness;
 use crate::secrets::{self, Due};
 use crate::security::SecurityEvent;
 use crate::steps;

@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::juju::{HookTools, State};
 use crate::permissions::Needs;
-use crate::render::Plan;
+use crate::plan::Plan;
 use crate::{judge, steps};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.

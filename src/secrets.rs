@@ -18,7 +18,7 @@ use crate::judge::{self, Verdict};
 use crate::juju::{HookTools, Invocation, Occasion, Status, ToolError};
 use crate::labels;
 use crate::look::Look;
-use crate::render::secrets::juju_id;
+use crate::plan::secrets::juju_id;
 
 /// The hooks in which every secret is read.
 const READ_ON: [&str; 4] = ["install", "leader-elected", "secret-changed", "upgrade-charm"];

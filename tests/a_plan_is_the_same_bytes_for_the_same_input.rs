@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use seldon_model::config;
 use seldon_model::juju::Content;
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::render::{Language, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
+use seldon_model::plan::{Language, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
 use site::juju::World;

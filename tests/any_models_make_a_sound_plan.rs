@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use seldon_model::config::{self, Config};
 use seldon_model::observed::Observed;
-use seldon_model::render::{Plan, plan};
+use seldon_model::plan::{Plan, plan};
 use serde_json::{Value, json};
 
 /// What serves a model.

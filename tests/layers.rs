@@ -29,7 +29,7 @@ const ORDER: [&str; 28] = [
     "api_error",
     "entrance",
     "observed",
-    "render",
+    "plan",
     "steps",
     "judge",
     "cluster",
@@ -50,7 +50,7 @@ const TOP: &str = "dispatch";
 /// The modules that know no clock, no environment, no input or output, and nothing asynchronous.
 const PURE: [&str; 8] = [
     "config",
-    "render",
+    "plan",
     "steps",
     "judge",
     "istio",

@@ -19,7 +19,7 @@ use seldon_model::identity::Identity;
 use seldon_model::juju::{Invocation, Occasion};
 use seldon_model::observability::{alerts, dashboard, metrics, metrics_bag};
 use seldon_model::observed::Observed;
-use seldon_model::render::plan;
+use seldon_model::plan::plan;
 use serde_json::{Value, json};
 
 fn invocation() -> Invocation {

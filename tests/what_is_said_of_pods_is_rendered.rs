@@ -13,7 +13,7 @@ mod plans;
 use plans::{rendered, rendered_beside, site};
 use seldon_model::config;
 use seldon_model::observed::Observed;
-use seldon_model::render::Site;
+use seldon_model::plan::Site;
 use serde_json::{Value, json};
 
 /// All that is said of pods, and of the way to them.

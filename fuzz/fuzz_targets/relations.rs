@@ -7,7 +7,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use seldon_model::juju::Relation;
 use seldon_model::observed::Observed;
-use seldon_model::render::RelatedGateway;
+use seldon_model::plan::RelatedGateway;
 use seldon_model_fuzz::{options, reconciled, within_bounds};
 
 #[derive(Arbitrary, Debug)]

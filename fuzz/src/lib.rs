@@ -10,7 +10,7 @@ use seldon_model::identity::Identity;
 use seldon_model::judge::{self, Case, Verdict};
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
-use seldon_model::render::{self, Plan, RelatedGateway, Site};
+use seldon_model::plan::{self, Plan, RelatedGateway, Site};
 use seldon_model::steps;
 use serde_json::{Map, Value};
 
@@ -74,7 +74,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         tracing: None,
         owner: observed.owner.clone(),
     };
-    let plan = render::plan(&config, &site, observed);
+    let plan = plan::plan(&config, &site, observed);
     accounted(&config, &plan);
     let steps = steps::steps(&plan, observed, &identity);
     let verdict = judge::judge(&Case {

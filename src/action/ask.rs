@@ -13,7 +13,7 @@ use crate::asked::Asked;
 use crate::config::Model;
 use crate::entrance::{Reach, Service, Way, names};
 use crate::look::Look;
-use crate::render::PlannedModel;
+use crate::plan::PlannedModel;
 use crate::shell::{command, juju_trust};
 
 /// Longest request, in bytes.

@@ -14,7 +14,7 @@ use crate::judge::{self, Case};
 use crate::look::{Look, unseen};
 use crate::observed::claim;
 use crate::permissions::{OPTIONAL, Permission, rights, watches};
-use crate::render::PlannedModel;
+use crate::plan::PlannedModel;
 use crate::secrets;
 use crate::steps::is_planned;
 

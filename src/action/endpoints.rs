@@ -10,7 +10,7 @@ use crate::config::value::GatewayName;
 use crate::entrance::{Entrance, Reach, Way, names};
 use crate::judge::Standing;
 use crate::look::Look;
-use crate::render::PlannedModel;
+use crate::plan::PlannedModel;
 use crate::shell::juju_trust;
 
 pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {

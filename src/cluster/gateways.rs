@@ -9,7 +9,7 @@ use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::render::{Language, route};
+use crate::plan::{Language, route};
 use crate::{gateway_api, istio};
 
 impl Cluster {

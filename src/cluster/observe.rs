@@ -20,7 +20,7 @@ use crate::istio::ports;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
 use crate::permissions::Needs;
-use crate::render::Language;
+use crate::plan::Language;
 use crate::seldon::DEFAULT_GRPC_PORT;
 
 impl Cluster {

@@ -7,7 +7,7 @@ use super::Cluster;
 use crate::api_error::ApiError;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Secret};
-use crate::render::secrets::is_marked;
+use crate::plan::secrets::is_marked;
 
 impl Cluster {
     /// Finds those of these Secrets that are not ours, so that none of them is written to. Their content is not read.

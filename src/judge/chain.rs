@@ -8,8 +8,8 @@ use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
 use crate::observed::Deployment;
-use crate::render::readiness;
-use crate::render::{PlannedModel, Route};
+use crate::plan::readiness;
+use crate::plan::{PlannedModel, Route};
 use crate::shell::command;
 
 /// One link.

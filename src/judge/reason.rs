@@ -4,8 +4,8 @@ use kube::ResourceExt as _;
 
 use super::{Case, stalled, words};
 use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
-use crate::render::PlannedModel;
-use crate::render::readiness::carries;
+use crate::plan::PlannedModel;
+use crate::plan::readiness::carries;
 use crate::seldon;
 use crate::shell::command;
 

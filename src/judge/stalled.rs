@@ -9,8 +9,8 @@ use super::{Case, words};
 use crate::config::Model;
 use crate::identity::applied_at;
 use crate::observed::Deployment;
-use crate::render::readiness;
-use crate::render::{PlannedModel, PlannedPredictor};
+use crate::plan::readiness;
+use crate::plan::{PlannedModel, PlannedPredictor};
 use crate::shell::{command, juju_config};
 
 /// Kubernetes' default of `progressDeadlineSeconds` (`kubernetes/kubernetes`, `pkg/apis/apps/v1/defaults.go`), which Seldon Core leaves as

@@ -9,7 +9,7 @@ use crate::config::value::GatewayName;
 use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::labels;
-use crate::render::{Language, Provider, Route, Site, plan};
+use crate::plan::{Language, Provider, Route, Site, plan};
 use crate::steps;
 
 mod fleet;

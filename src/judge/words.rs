@@ -11,7 +11,7 @@ use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
-use crate::render::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
+use crate::plan::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
 use crate::shell::{command, juju_config, juju_trust};
 use crate::steps::{Delete, Obstacle, Unmanaged};

@@ -13,7 +13,7 @@ use crate::identity::{Identity, applied_fields, route_name};
 use crate::istio::rival::Claim;
 use crate::labels::{self, ObjectKind};
 use crate::observed::{Observed, claim};
-use crate::render::{PlannedModel, Route};
+use crate::plan::{PlannedModel, Route};
 
 /// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use crate::identity::{Identity, route_name};
 use crate::istio::rival::Claim;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, claim};
-use crate::render::readiness::is_ready;
-use crate::render::{Plan, PlannedModel, Route};
+use crate::plan::readiness::is_ready;
+use crate::plan::{Plan, PlannedModel, Route};
 
 /// What routes claim that stay beside the planned ones.
 pub struct Claims {

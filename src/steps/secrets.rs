@@ -8,9 +8,9 @@ use super::{Delete, Unread, model_of};
 use crate::identity::Identity;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::render::readiness::is_ready;
-use crate::render::secrets::refers_to;
-use crate::render::{Plan, PlannedModel};
+use crate::plan::readiness::is_ready;
+use crate::plan::secrets::refers_to;
+use crate::plan::{Plan, PlannedModel};
 
 /// Our Secrets that nothing reads any more. While a model is changing over, pods of before may have to start once more with what
 /// they were made with.

@@ -6,7 +6,7 @@ use kube::api::DynamicObject;
 use crate::identity::{Identity, route_name};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::render::Plan;
+use crate::plan::Plan;
 
 /// An object that carries our labels and was not applied by us: a copy that somebody made, or one restored from a backup. It is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@
 use seldon_model::config::{self, Config};
 use seldon_model::juju::Relation;
 use seldon_model::observed::Observed;
-use seldon_model::render::{PlannedModel, RelatedGateway, Route, Site, plan};
+use seldon_model::plan::{PlannedModel, RelatedGateway, Route, Site, plan};
 use serde_json::{Value, json};
 
 pub fn relation(bag: &[(&str, &str)]) -> Relation {

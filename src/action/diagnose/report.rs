@@ -7,7 +7,7 @@ use crate::asked::Asked;
 use crate::judge::chain::LinkState;
 use crate::judge::{self, Verdict};
 use crate::permissions::Permission;
-use crate::render::RelatedGateway;
+use crate::plan::RelatedGateway;
 use crate::shell::juju_trust;
 
 pub fn report(call: &Call, asked: &Asked, verdict: &Verdict, findings: &[Finding], missing: &Missing) -> String {

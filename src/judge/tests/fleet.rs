@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Scene, has};
 use crate::api_error::ApiError;
-use crate::render::{Language, Provider, RelatedGateway};
+use crate::plan::{Language, Provider, RelatedGateway};
 
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
 

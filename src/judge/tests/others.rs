@@ -9,7 +9,7 @@ use crate::judge::{needs_pods, removal_incomplete};
 use crate::labels;
 use crate::observed::Observed;
 use crate::permissions::RIGHTS;
-use crate::render::RelatedGateway;
+use crate::plan::RelatedGateway;
 
 /// Somebody's VirtualService that is older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {

@@ -12,7 +12,7 @@ use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, unmanaged, w
 use crate::juju::HookTools;
 use crate::labels::ObjectKind;
 use crate::permissions::RIGHTS;
-use crate::render::{Language, Provider, RelatedGateway, Unsaid};
+use crate::plan::{Language, Provider, RelatedGateway, Unsaid};
 use crate::steps::{Obstacle, Unmanaged};
 
 fn why(text: &str) -> String {

@@ -9,7 +9,7 @@ use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
 use crate::judge::tests::stalls::{not_made, wait};
 use crate::labels;
-use crate::render::PlannedModel;
+use crate::plan::PlannedModel;
 
 fn options(options: Value) -> config::Config {
     config::parse("iris", options.as_object().unwrap())

@@ -12,7 +12,7 @@ use crate::config::Model;
 use crate::gateway_api;
 use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
-use crate::render::readiness;
+use crate::plan::readiness;
 use crate::seldon::CANARY;
 
 /// Where requests go.

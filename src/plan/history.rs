@@ -9,7 +9,7 @@ use crate::config::WORDS;
 use crate::identity::applied_fields;
 use crate::labels;
 use crate::observed::Observed;
-use crate::render::readiness;
+use crate::plan::readiness;
 
 /// Longest record that is kept, in bytes: Kubernetes takes 256 KiB of annotations, and there are two of these.
 const LONGEST: usize = 96 * 1024;
