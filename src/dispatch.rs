@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::identity::Identity;
 use crate::juju::{HookTools, Invocation, Occasion, ToolError};
 use crate::security::SecurityEvent;
-use crate::{action, reconcile, remove, watch};
+use crate::{actions, reconcile, remove, watch};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be told, or a removal not be asked for.
@@ -24,7 +24,7 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
         }
         Occasion::Action(name) => {
             SecurityEvent::Ran { action: name.clone() }.tell(tools, invocation);
-            action::run(tools, invocation, &identity, name).await
+            actions::run(tools, invocation, &identity, name).await
         }
         Occasion::Hook(_) | Occasion::RelationBroken(_) | Occasion::SecretChanged(_) => {
             reconcile::run(tools, invocation, &identity).await

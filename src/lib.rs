@@ -3,7 +3,7 @@
 //! Every hook goes the same way: environment and hook tools ([`juju`], [`config`]) to a plan ([`plan`]), the plan to
 //! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
 
-pub mod action;
+pub mod actions;
 pub mod api_error;
 pub mod asked;
 pub mod cluster;

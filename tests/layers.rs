@@ -42,7 +42,7 @@ const ORDER: [&str; 28] = [
     "observability",
     "watch",
     "reconcile",
-    "action",
+    "actions",
 ];
 /// What goes before all: the choice between these.
 const TOP: &str = "dispatch";

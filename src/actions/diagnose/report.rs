@@ -1,7 +1,7 @@
 //! The report of `diagnose`, for people.
 
 use super::{Finding, Missing, NOTHING};
-use crate::action::{Call, refused};
+use crate::actions::{Call, refused};
 use crate::api_error::ApiError;
 use crate::asked::Asked;
 use crate::judge::chain::LinkState;
