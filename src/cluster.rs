@@ -22,9 +22,9 @@ use kube::{Client, Config, ResourceExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::api_error::{self, ApiError};
+use crate::changes::{Apply, Delete};
 use crate::identity::Identity;
 use crate::permissions::Needs;
-use crate::steps::{Apply, Delete};
 
 pub use events::{Deed, reference};
 pub use watch::{WatchLimits, WatchNotice, Watched, Watches};

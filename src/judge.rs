@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api_error::ApiError;
+use crate::changes::ChangeSet;
 use crate::config::Fault;
 use crate::config::value::Scaler;
 use crate::gateway_api::status::{Acceptance, acceptance};
@@ -23,7 +24,6 @@ use crate::observed::{Deployment, Observed};
 use crate::plan::readiness;
 use crate::plan::types::Words;
 use crate::plan::{Plan, PlannedModel, RelatedGateway, Route};
-use crate::steps::Steps;
 
 pub use words::{is_tool_failure, not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};
 
@@ -48,7 +48,7 @@ pub struct Case<'a> {
     /// What is.
     pub observed: &'a Observed,
     /// What is still to be done, and what stands in the way of it.
-    pub steps: &'a Steps,
+    pub changes: &'a ChangeSet,
     /// What the API server refused, by model.
     pub refused: &'a BTreeMap<String, ApiError>,
     /// Whether this unit leads and wrote in this hook, so that what Seldon says may be of an older spec.
@@ -121,7 +121,7 @@ pub fn judge(case: &Case) -> Verdict {
     troubles.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     // One trouble of several models, such as a missing gateway, is told once.
     troubles.dedup();
-    let unmanaged = case.steps.unmanaged.iter();
+    let unmanaged = case.changes.unmanaged.iter();
     Verdict {
         status: status(case, &models, &troubles),
         notes: unmanaged.map(|copy| words::unmanaged(case.namespace, copy)).collect(),
@@ -279,7 +279,7 @@ fn serves(case: &Case, planned: &PlannedModel) -> String {
 /// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
 fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
-    if let Some(obstacle) = case.steps.obstacles.get(name) {
+    if let Some(obstacle) = case.changes.obstacles.get(name) {
         return Some((State::Blocked, words::obstacle(case, &planned.model, obstacle)));
     }
     if let Some(refusal) = case.refused.get(name) {
@@ -288,7 +288,7 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     }
     let pods = not_ready(case, planned);
     let route = no_route(case, planned);
-    let due = case.steps.concern(name).then(|| {
+    let due = case.changes.concern(name).then(|| {
         let who = if case.wrote { "this unit" } else { "the leader" };
         (
             State::Waiting,

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod api_error;
 pub mod asked;
+pub mod changes;
 pub mod cluster;
 pub mod config;
 pub mod dispatch;
@@ -28,7 +29,6 @@ pub mod secrets;
 pub mod security;
 pub mod seldon;
 pub mod shell;
-pub mod steps;
 pub mod traces;
 pub mod watch;
 pub mod write;

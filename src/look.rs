@@ -8,6 +8,7 @@ use tracing::debug;
 
 use crate::api_error::ApiError;
 use crate::asked::Asked;
+use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::judge::{self, Case, Verdict};
@@ -16,7 +17,6 @@ use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
-use crate::steps::{self, Steps};
 
 /// One look at the cluster and what follows from it.
 pub struct Look {
@@ -29,7 +29,7 @@ pub struct Look {
     /// What should be.
     pub plan: Plan,
     /// What is to be done to get from one to the other, and what stands in the way.
-    pub steps: Steps,
+    pub changes: ChangeSet,
 }
 
 impl Look {
@@ -45,7 +45,7 @@ impl Look {
             identity,
             observed: Observed::default(),
             plan: Plan::default(),
-            steps: Steps::default(),
+            changes: ChangeSet::default(),
         };
         match look.again(asked).await {
             Ok(()) => Ok(look),
@@ -75,19 +75,19 @@ impl Look {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
         self.plan = plan::plan(&asked.config, &self.site(asked), &self.observed);
-        self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+        self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         // One of ours would have been found already.
-        let unseen = steps::unseen(&self.plan, &self.observed);
+        let unseen = changes::unseen(&self.plan, &self.observed);
         if !unseen.is_empty() {
             self.cluster
                 .observe_foreign_secrets(&unseen, &mut self.observed)
                 .await?;
-            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+            self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         }
         // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
-        if steps::has_catch_all(&self.plan, &self.observed, &self.identity) {
+        if changes::has_catch_all(&self.plan, &self.observed, &self.identity) {
             self.cluster.observe_istio(&mut self.observed).await?;
-            self.steps = steps::steps(&self.plan, &self.observed, &self.identity);
+            self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Look {
             gateway: &asked.gateway,
             plan: &self.plan,
             observed: &self.observed,
-            steps: &self.steps,
+            changes: &self.changes,
             refused,
             wrote,
         })
@@ -145,10 +145,10 @@ impl Look {
     /// What a hook would come to that begins now.
     #[must_use]
     pub fn outlook(&self, asked: &Asked) -> Outlook {
-        let applies = self.steps.applies.iter().map(|apply| (apply.kind, &apply.name));
-        let deletes = self.steps.deletes.iter().map(|delete| (delete.kind, &delete.name));
+        let applies = self.changes.applies.iter().map(|apply| (apply.kind, &apply.name));
+        let deletes = self.changes.deletes.iter().map(|delete| (delete.kind, &delete.name));
         let unread = self
-            .steps
+            .changes
             .unread
             .iter()
             .map(|unread| (ObjectKind::Secret, &unread.name));

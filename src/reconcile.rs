@@ -7,6 +7,7 @@ use tracing::warn;
 
 use crate::api_error::ApiError;
 use crate::asked::Asked;
+use crate::changes;
 use crate::identity::Identity;
 use crate::judge::{self, Standing, Verdict};
 use crate::juju::{HookTools, Invocation, State, Status, ToolError};
@@ -15,7 +16,6 @@ use crate::observability;
 use crate::plan::readiness;
 use crate::secrets::{self, Due};
 use crate::security::SecurityEvent;
-use crate::steps;
 use crate::traces;
 use crate::watch;
 use crate::write;
@@ -119,25 +119,25 @@ async fn reconcile(
         Ok(look) => look,
         Err(refusal) => return unseen(asked, refusal, None),
     };
-    let leads = (!look.steps.is_empty() || observability::is_related(asked))
+    let leads = (!look.changes.is_empty() || observability::is_related(asked))
         .then(|| tools.is_leader())
         .transpose()?;
     let mut refused = BTreeMap::new();
     let mut wrote = false;
-    if leads == Some(true) && !look.steps.is_empty() {
-        wrote = look.steps.change_something();
+    if leads == Some(true) && !look.changes.is_empty() {
+        wrote = look.changes.change_something();
         refused = write::write(&look, invocation).await;
         if let Err(refusal) = look.again(asked).await {
             return unseen(asked, refusal, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
-        let unheard = steps::is_unheard(&look.plan, &look.observed, &look.identity);
-        if refused.is_empty() && (unheard || look.steps.take_away()) {
+        let unheard = changes::is_unheard(&look.plan, &look.observed, &look.identity);
+        if refused.is_empty() && (unheard || look.changes.take_away()) {
             tokio::time::sleep(readiness::HEARD).await;
             if unheard && let Err(refusal) = look.again(asked).await {
                 return unseen(asked, refusal, leads);
             }
-            if !look.steps.is_empty() {
+            if !look.changes.is_empty() {
                 refused = write::write(&look, invocation).await;
                 if let Err(refusal) = look.again(asked).await {
                     return unseen(asked, refusal, leads);
@@ -157,7 +157,7 @@ async fn reconcile(
         outlook,
         leads,
         refused: refused.into_values().collect(),
-        foreign: SecurityEvent::of_foreign(&look.steps, &look.identity.namespace),
+        foreign: SecurityEvent::of_foreign(&look.changes, &look.identity.namespace),
     })
 }
 

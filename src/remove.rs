@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::juju::{HookTools, State};
 use crate::permissions::Needs;
 use crate::plan::Plan;
-use crate::{judge, steps};
+use crate::{changes, judge};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
 pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
@@ -48,10 +48,10 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
 async fn delete_all(identity: &Identity) -> Result<Vec<String>, ApiError> {
     let cluster = Cluster::connect(identity.clone()).await?;
     let observed = cluster.observe_ours(Needs::default()).await?;
-    for copy in steps::unmanaged(&Plan::default(), &observed, identity) {
+    for copy in changes::unmanaged(&Plan::default(), &observed, identity) {
         warn!("{}", judge::unmanaged(&identity.namespace, &copy));
     }
-    let deletes = steps::removal(&observed, identity);
+    let deletes = changes::removal(&observed, identity);
     for delete in &deletes {
         cluster.delete(delete).await?;
     }

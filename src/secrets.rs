@@ -5,7 +5,7 @@
 //!
 //! - The event says so: `install` and `leader-elected`, since Juju reports changes only to a unit that has read a secret;
 //!   `upgrade-charm`, which Juju also runs when a pod was replaced; and `secret-changed`, for the secret that it is about.
-//! - The Secret of Kubernetes is missing, which is so for another URI too, or somebody has changed it ([`crate::steps::Unread`]).
+//! - The Secret of Kubernetes is missing, which is so for another URI too, or somebody has changed it ([`crate::changes::Unread`]).
 //! - A read before failed, or what was read is not applied. Nothing is kept on disk between hooks, so it is kept in the unit's status,
 //!   which names such a secret, or a tool of Juju's that failed.
 
@@ -189,7 +189,7 @@ pub async fn look(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut uris = due.of(&due.by_status);
-    uris.extend(look.steps.unread.iter().map(|unread| unread.uri.clone()));
+    uris.extend(look.changes.unread.iter().map(|unread| unread.uri.clone()));
     uris.retain(|uri| !asked.told.secrets.contains_key(&uri.to_string()));
     if !uris.is_empty() {
         asked.read_secrets(tools, invocation, &uris)?;

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::api_error::ApiError;
 use crate::asked::Told;
+use crate::changes::{ChangeSet, Obstacle};
 use crate::juju::{HookTools, Invocation, Unreadable};
 use crate::labels::ObjectKind;
-use crate::steps::{Obstacle, Steps};
 
 /// Something of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +53,13 @@ impl SecurityEvent {
 
     /// Objects of others that the charm refuses to take for its own, or to be steered by.
     #[must_use]
-    pub fn of_foreign(steps: &Steps, namespace: &str) -> Vec<Self> {
+    pub fn of_foreign(changes: &ChangeSet, namespace: &str) -> Vec<Self> {
         let refused = |what: String, why: &str| Self::Refused {
             why: format!("{what} {why}"),
             what,
         };
         let here = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
-        let obstacles = steps.obstacles.values().map(|obstacle| match obstacle {
+        let obstacles = changes.obstacles.values().map(|obstacle| match obstacle {
             Obstacle::Foreign { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
             Obstacle::ForeignOwner { kind, name, owner } => {
                 refused(here(kind, name), &format!("was made to belong to {owner}"))
@@ -73,7 +73,7 @@ impl SecurityEvent {
             ),
             Obstacle::Hidden { route } => refused(format!("VirtualService {route}"), "takes all requests"),
         });
-        let copies = steps.unmanaged.iter();
+        let copies = changes.unmanaged.iter();
         let copies = copies.map(|copy| refused(here(&copy.kind, &copy.name), "has this application's labels"));
         obstacles.chain(copies).collect()
     }

@@ -7,12 +7,12 @@ use kube::api::DynamicObject;
 use tracing::{debug, info, warn};
 
 use crate::api_error::ApiError;
+use crate::changes::{Apply, Delete};
 use crate::cluster;
 use crate::juju::Invocation;
 use crate::labels::ObjectKind;
 use crate::look::Look;
 use crate::permissions::{Permission, rights};
-use crate::steps::{Apply, Delete};
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.
@@ -29,7 +29,7 @@ async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, ApiError
     if let Err(refusal) = may_write(look).await {
         return for_all(look, &refusal);
     }
-    for apply in &look.steps.applies {
+    for apply in &look.changes.applies {
         if refused.contains_key(&apply.model) {
             continue;
         }
@@ -73,7 +73,7 @@ fn for_all(look: &Look, refusal: &ApiError) -> BTreeMap<String, ApiError> {
 
 async fn delete(look: &Look, deeds: &mut Deeds) {
     let mut kept = BTreeSet::new();
-    for delete in &look.steps.deletes {
+    for delete in &look.changes.deletes {
         let (kind, name) = (delete.kind.as_str(), &delete.name);
         // A Secret does not go before the model that reads it, and a model not before its HTTPRoute, which is looked for only by it.
         if !delete.kind.is_route() && kept.contains(&delete.model) {

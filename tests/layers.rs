@@ -30,7 +30,7 @@ const ORDER: [&str; 28] = [
     "entrance",
     "observed",
     "plan",
-    "steps",
+    "changes",
     "judge",
     "cluster",
     "asked",
@@ -51,7 +51,7 @@ const TOP: &str = "dispatch";
 const PURE: [&str; 8] = [
     "config",
     "plan",
-    "steps",
+    "changes",
     "judge",
     "istio",
     "gateway_api",

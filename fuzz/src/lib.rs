@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use peak_alloc::PeakAlloc;
+use seldon_model::changes;
 use seldon_model::config::{self, Config, Fault};
 use seldon_model::identity::Identity;
 use seldon_model::judge::{self, Case, Verdict};
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, RelatedGateway, Site};
-use seldon_model::steps;
 use serde_json::{Map, Value};
 
 #[global_allocator]
@@ -76,7 +76,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     };
     let plan = plan::plan(&config, &site, observed);
     accounted(&config, &plan);
-    let steps = steps::steps(&plan, observed, &identity);
+    let changes = changes::change_set(&plan, observed, &identity);
     let verdict = judge::judge(&Case {
         application: APPLICATION,
         namespace: &identity.namespace,
@@ -85,15 +85,15 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         gateway: &site.gateway,
         plan: &plan,
         observed,
-        steps: &steps,
+        changes: &changes,
         refused: &BTreeMap::new(),
         wrote: false,
     });
     told(verdict.status.state, &verdict.status.message);
     if verdict.status.state == State::Active {
         assert_eq!(config.faults, [], "active with faulty options");
-        let due = plan.models.iter().any(|planned| steps.concern(&planned.model.name));
-        assert!(!due && steps.deletes.is_empty(), "active with {steps:?} to be done");
+        let due = plan.models.iter().any(|planned| changes.concern(&planned.model.name));
+        assert!(!due && changes.deletes.is_empty(), "active with {changes:?} to be done");
     }
     verdict
 }

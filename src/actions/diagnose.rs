@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{Call, Failure, Results, lines_that_fit, refused};
 use crate::api_error::ApiError;
 use crate::asked::Asked;
+use crate::changes::is_planned;
 use crate::config::value::GatewayName;
 use crate::entrance::{Entrance, Service};
 use crate::judge::chain::{Around, Link, broken, chain};
@@ -16,7 +17,6 @@ use crate::observed::claim;
 use crate::permissions::{OPTIONAL, Permission, rights, watches};
 use crate::plan::PlannedModel;
 use crate::secrets;
-use crate::steps::is_planned;
 
 /// What a model is said to be broken at, where nothing is.
 const NOTHING: &str = "nothing";
@@ -111,7 +111,7 @@ fn found(look: &Look, asked: &Asked, seen: &Seen) -> Vec<Finding> {
         gateway: &asked.gateway,
         plan: &look.plan,
         observed: &look.observed,
-        steps: &look.steps,
+        changes: &look.changes,
         refused: &refused,
         wrote: false,
     };

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use super::{Call, Failure, Results, chosen, lines_that_fit};
 use crate::api_error::ApiError;
 use crate::asked::Asked;
+use crate::changes::{Apply, Delete};
 use crate::config::proposal::propose;
 use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::look::Look;
-use crate::steps::{Apply, Delete};
 
 /// One write that is due.
 struct Change {
@@ -64,8 +64,8 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     let is_meant = |model: &str| only.is_none_or(|only| only == model);
     look.deeper().await;
     let (mut changes, refused) = applies(&look, is_meant).await;
-    changes.extend(deletes(&look.steps.deletes, What::Delete, is_meant));
-    changes.extend(deletes(&look.steps.inherited, What::DeleteLater, is_meant));
+    changes.extend(deletes(&look.changes.deletes, What::Delete, is_meant));
+    changes.extend(deletes(&look.changes.inherited, What::DeleteLater, is_meant));
 
     let mut obstacles: Vec<String> = look
         .verdict(&asked, &refused, false)
@@ -82,7 +82,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
 
 /// Whether there is anything of a model of that name, asked for or not.
 fn concerns_any(look: &Look, model: &str) -> bool {
-    let deletes = look.steps.deletes.iter().chain(&look.steps.inherited);
+    let deletes = look.changes.deletes.iter().chain(&look.changes.inherited);
     look.plan.model(model).is_some()
         || look.plan.held.contains(model)
         || deletes.into_iter().any(|delete| delete.model == model)
@@ -92,7 +92,7 @@ fn concerns_any(look: &Look, model: &str) -> bool {
 async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, BTreeMap<String, ApiError>) {
     let mut refused = BTreeMap::new();
     let mut changes = Vec::new();
-    for apply in look.steps.applies.iter().filter(|apply| is_meant(&apply.model)) {
+    for apply in look.changes.applies.iter().filter(|apply| is_meant(&apply.model)) {
         if refused.contains_key(&apply.model) {
             continue;
         }

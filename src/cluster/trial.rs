@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Cluster;
 use crate::api_error::ApiError;
-use crate::steps::Apply;
+use crate::changes::Apply;
 
 impl Cluster {
     /// The object as it would be after that apply. Admission webhooks are asked as they would be, but for those with side effects,

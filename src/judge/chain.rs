@@ -76,7 +76,7 @@ fn link(name: &'static str, found: Result<String, String>) -> Link {
 /// Whether a way in is known, and nobody else has it.
 fn route(case: &Case, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
-    if let Some(obstacle) = case.steps.obstacles.get(&model.name) {
+    if let Some(obstacle) = case.changes.obstacles.get(&model.name) {
         return Err(words::obstacle(case, model, obstacle));
     }
     match &planned.gateway {
@@ -159,7 +159,7 @@ fn takes(listeners: &Listeners) -> String {
 
 /// What is still to be applied, if anything.
 fn due(case: &Case, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
-    let mut applies = case.steps.applies.iter().filter(|apply| !apply.is_record);
+    let mut applies = case.changes.applies.iter().filter(|apply| !apply.is_record);
     let due = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     Some(format!(
         "{} {} is not as asked ({}): the leader applies it in its next hook, within five minutes",

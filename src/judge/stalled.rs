@@ -20,7 +20,7 @@ const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
 /// The fault of a model that is not ready although nothing is left to apply, once its progress deadline is over; `None` before that.
 pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
-    if case.steps.concern(name) || readiness::is_ready(planned, case.observed) {
+    if case.changes.concern(name) || readiness::is_ready(planned, case.observed) {
         return None;
     }
     let applied = applied_at(case.observed.seldon_deployment(name)?, case.manager)?;

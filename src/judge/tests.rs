@@ -5,12 +5,12 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::changes;
 use crate::config::value::GatewayName;
 use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::labels;
 use crate::plan::{Language, Provider, Route, Site, plan};
-use crate::steps;
 
 mod fleet;
 mod fuzzed;
@@ -162,7 +162,7 @@ impl Scene {
 
     fn verdict(&self) -> Verdict {
         let plan = self.plan();
-        let steps = steps::steps(&plan, &self.observed, &identity());
+        let changes = changes::change_set(&plan, &self.observed, &identity());
         judge(&Case {
             application: "iris",
             namespace: "edge",
@@ -171,7 +171,7 @@ impl Scene {
             gateway: &self.gateway,
             plan: &plan,
             observed: &self.observed,
-            steps: &steps,
+            changes: &changes,
             refused: &self.refused,
             wrote: self.wrote,
         })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Case;
 use crate::api_error::ApiError;
+use crate::changes::{Delete, Obstacle, Unmanaged};
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api::status::Acceptance;
@@ -14,7 +15,6 @@ use crate::permissions::Permission;
 use crate::plan::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
 use crate::seldon;
 use crate::shell::{command, juju_config, juju_trust};
-use crate::steps::{Delete, Obstacle, Unmanaged};
 
 /// A refusal by the API server.
 #[must_use]
@@ -192,7 +192,7 @@ pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
 
 /// All of those, to stand behind an active status: there they are noticed, and gone from it as soon as they are gone.
 pub fn unmanaged_in_short(case: &Case) -> Option<String> {
-    let (first, others) = case.steps.unmanaged.split_first()?;
+    let (first, others) = case.changes.unmanaged.split_first()?;
     let (kind, name) = (first.kind.as_str(), &first.name);
     let more = match others.len() {
         0 => String::new(),
@@ -214,8 +214,8 @@ pub fn retired(case: &Case) -> Vec<(State, String)> {
             .collect();
         models.into_iter().map(waiting).collect::<Vec<_>>()
     };
-    let mut all = named(&case.steps.deletes, "not removed yet");
-    all.extend(named(&case.steps.inherited, "serves on until its successor is ready"));
+    let mut all = named(&case.changes.deletes, "not removed yet");
+    all.extend(named(&case.changes.inherited, "serves on until its successor is ready"));
     all
 }
 

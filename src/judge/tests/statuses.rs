@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Case, Scene, State, Steps, identity, judge};
+use super::{Case, ChangeSet, Scene, State, identity, judge};
 use crate::api_error::ApiError;
+use crate::changes::Obstacle;
 use crate::config::Model;
-use crate::steps::Obstacle;
 
 mod cluster;
 mod options;
@@ -81,21 +81,21 @@ impl Entry {
 
     /// What is told of a model that something stands in the way of.
     fn of_obstacle(scene: &Scene, obstacle: Obstacle, behind: &str) -> Self {
-        let mut steps = Steps::default();
-        steps.obstacles.insert("iris".into(), obstacle);
-        Self::with_steps(scene, &steps, behind)
+        let mut changes = ChangeSet::default();
+        changes.obstacles.insert("iris".into(), obstacle);
+        Self::with_steps(scene, &changes, behind)
     }
 
     /// What a scene comes to with these steps before it, and not those that follow from it.
-    fn with_steps(scene: &Scene, steps: &Steps, behind: &str) -> Self {
-        let verdict = with_case(scene, steps, judge);
+    fn with_steps(scene: &Scene, changes: &ChangeSet, behind: &str) -> Self {
+        let verdict = with_case(scene, changes, judge);
         Self::new((verdict.status.state, verdict.troubles[0].clone()), behind)
     }
 
     /// What is said of a scene's one model.
     fn said(scene: &Scene, say: impl FnOnce(&Case, &Model) -> Option<(State, String)>, behind: &str) -> Option<Self> {
         let model = scene.plan().models.remove(0).model;
-        let said = with_case(scene, &Steps::default(), |case| say(case, &model))?;
+        let said = with_case(scene, &ChangeSet::default(), |case| say(case, &model))?;
         Some(Self::new(said, behind))
     }
 
@@ -106,7 +106,7 @@ impl Entry {
 }
 
 /// Does something with what a verdict on a scene is drawn from.
-fn with_case<T>(scene: &Scene, steps: &Steps, and: impl FnOnce(&Case) -> T) -> T {
+fn with_case<T>(scene: &Scene, changes: &ChangeSet, and: impl FnOnce(&Case) -> T) -> T {
     and(&Case {
         application: &identity().application,
         namespace: &identity().namespace,
@@ -115,7 +115,7 @@ fn with_case<T>(scene: &Scene, steps: &Steps, and: impl FnOnce(&Case) -> T) -> T
         gateway: &scene.gateway,
         plan: &scene.plan(),
         observed: &scene.observed,
-        steps,
+        changes,
         refused: &scene.refused,
         wrote: scene.wrote,
     })

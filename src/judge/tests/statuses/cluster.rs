@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Case, Entry, Scene, examples};
 use crate::api_error::ApiError;
+use crate::changes::{Obstacle, Unmanaged};
 use crate::config::Model;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
@@ -13,7 +14,6 @@ use crate::juju::HookTools;
 use crate::labels::ObjectKind;
 use crate::permissions::RIGHTS;
 use crate::plan::{Language, Provider, RelatedGateway, Unsaid};
-use crate::steps::{Obstacle, Unmanaged};
 
 fn why(text: &str) -> String {
     text.to_owned()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Entry, Scene, Steps};
+use super::{ChangeSet, Entry, Scene};
 use crate::api_error::ApiError;
 use crate::config;
 use crate::istio::listeners::Listeners;
@@ -127,7 +127,7 @@ pub fn changing() -> Vec<Entry> {
         ),
         Entry::with_steps(
             &missing,
-            &Steps::default(),
+            &ChangeSet::default(),
             "The moment between two looks: it has gone since.",
         ),
     ]

@@ -81,7 +81,7 @@ pub struct Delete {
 
 /// The writes in their order, and the models that none is for.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Steps {
+pub struct ChangeSet {
     /// Objects to apply: Secrets before the model that refers to them, and that before its route.
     pub applies: Vec<Apply>,
     /// Objects to remove, to be done only once everything was applied: routes first, Secrets last.
@@ -109,7 +109,7 @@ pub struct Unread {
     pub uri: SecretUri,
 }
 
-impl Steps {
+impl ChangeSet {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -138,41 +138,41 @@ impl Steps {
 
 /// What has to be done.
 #[must_use]
-pub fn steps(plan: &Plan, observed: &Observed, identity: &Identity) -> Steps {
-    let mut steps = Steps {
+pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> ChangeSet {
+    let mut changes = ChangeSet {
         unmanaged: unmanaged(plan, observed, identity),
-        ..Steps::default()
+        ..ChangeSet::default()
     };
     let claims = routes::Claims::of_others(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
         match obstacle::find(planned, observed, identity, &claims) {
             Some(obstacle) => {
-                steps.obstacles.insert(name, obstacle);
+                changes.obstacles.insert(name, obstacle);
             }
             None => match secrets::unread(planned) {
-                unread if unread.is_empty() => steps.applies.extend(applies(planned, observed, identity)),
-                unread => steps.unread.extend(unread),
+                unread if unread.is_empty() => changes.applies.extend(applies(planned, observed, identity)),
+                unread => changes.unread.extend(unread),
             },
         }
     }
-    if plan.prune && steps.obstacles.is_empty() && steps.unread.is_empty() {
+    if plan.prune && changes.obstacles.is_empty() && changes.unread.is_empty() {
         let inherited = routes::inherited(plan, observed, identity);
         // A route goes only when the one in its place is as asked: once changed, that may not be taken any more.
         let is_replaced = |delete: &Delete| {
-            let mut applies = steps.applies.iter();
+            let mut applies = changes.applies.iter();
             !delete.kind.is_route() || !applies.any(|apply| apply.kind.is_route() && apply.model == delete.model)
         };
-        (steps.inherited, steps.deletes) = deletes(plan, observed, identity)
+        (changes.inherited, changes.deletes) = deletes(plan, observed, identity)
             .into_iter()
             .filter(is_replaced)
             .partition(|delete| inherited.contains(&delete.model));
-        steps.supersede = steps.deletes.iter().any(|delete| {
+        changes.supersede = changes.deletes.iter().any(|delete| {
             let planned = plan.model(&delete.model);
             delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Gone)
         });
     }
-    steps
+    changes
 }
 
 /// The model that an object of ours is of.
@@ -182,7 +182,7 @@ fn model_of(object: &DynamicObject) -> String {
 
 fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
     let name = &planned.model.name;
-    let mut steps: Vec<Apply> = planned
+    let mut changes: Vec<Apply> = planned
         .secrets
         .iter()
         .filter_map(|secret| {
@@ -190,7 +190,7 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
             apply(name, ObjectKind::Secret, &secret.object()?, live, identity)
         })
         .collect();
-    steps.extend(apply(
+    changes.extend(apply(
         name,
         ObjectKind::SeldonDeployment,
         &planned.deployment,
@@ -198,7 +198,7 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
         identity,
     ));
     let route = route_name(name);
-    steps.extend(match &planned.route {
+    changes.extend(match &planned.route {
         Route::Set(wanted) => {
             let live = observed.virtual_service(identity, &route);
             apply(name, ObjectKind::VirtualService, wanted.as_ref(), live, identity)
@@ -209,7 +209,7 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
         }
         Route::Gone | Route::Kept => None,
     });
-    steps
+    changes
 }
 
 fn apply(
