@@ -1,7 +1,7 @@
 //! From what should be and what is to what has to be done: the writes of this hook, and what stands in their way.
 
+mod conflicts;
 mod drift;
-mod obstacle;
 mod routes;
 mod secrets;
 mod told;
@@ -21,7 +21,7 @@ use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::history;
 use crate::plan::{Plan, PlannedModel, Route};
-pub use obstacle::Obstacle;
+pub use conflicts::Conflict;
 pub use routes::{has_catch_all, is_planned, is_unheard};
 pub use secrets::unseen;
 pub use unmanaged::{Unmanaged, unmanaged};
@@ -91,7 +91,7 @@ pub struct ChangeSet {
     /// Whether a route is among those to remove whose model is reached in another way now.
     pub supersede: bool,
     /// What stands in the way, by model.
-    pub obstacles: BTreeMap<String, Obstacle>,
+    pub conflicts: BTreeMap<String, Conflict>,
     /// Objects with our labels that are not ours to delete.
     pub unmanaged: Vec<Unmanaged>,
     /// Secrets of Juju's that have to be read before anything of their models is written.
@@ -146,9 +146,9 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
     let claims = routes::Claims::of_others(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
-        match obstacle::find(planned, observed, identity, &claims) {
-            Some(obstacle) => {
-                changes.obstacles.insert(name, obstacle);
+        match conflicts::find(planned, observed, identity, &claims) {
+            Some(conflict) => {
+                changes.conflicts.insert(name, conflict);
             }
             None => match secrets::unread(planned) {
                 unread if unread.is_empty() => changes.applies.extend(applies(planned, observed, identity)),
@@ -156,7 +156,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
             },
         }
     }
-    if plan.prune && changes.obstacles.is_empty() && changes.unread.is_empty() {
+    if plan.prune && changes.conflicts.is_empty() && changes.unread.is_empty() {
         let inherited = routes::inherited(plan, observed, identity);
         // A route goes only when the one in its place is as asked: once changed, that may not be taken any more.
         let is_replaced = |delete: &Delete| {

@@ -279,8 +279,8 @@ fn serves(case: &Case, planned: &PlannedModel) -> String {
 /// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
 fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
-    if let Some(obstacle) = case.changes.obstacles.get(name) {
-        return Some((State::Blocked, words::obstacle(case, &planned.model, obstacle)));
+    if let Some(conflict) = case.changes.conflicts.get(name) {
+        return Some((State::Blocked, words::conflict(case, &planned.model, conflict)));
     }
     if let Some(refusal) = case.refused.get(name) {
         let (state, text) = words::refused(case.application, case.namespace, refusal);

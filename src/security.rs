@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::api_error::ApiError;
 use crate::asked::Told;
-use crate::changes::{ChangeSet, Obstacle};
+use crate::changes::{ChangeSet, Conflict};
 use crate::juju::{HookTools, Invocation, Unreadable};
 use crate::labels::ObjectKind;
 
@@ -59,23 +59,23 @@ impl SecurityEvent {
             what,
         };
         let here = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
-        let obstacles = changes.obstacles.values().map(|obstacle| match obstacle {
-            Obstacle::Foreign { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
-            Obstacle::ForeignOwner { kind, name, owner } => {
+        let conflicts = changes.conflicts.values().map(|conflict| match conflict {
+            Conflict::NameTaken { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
+            Conflict::ForeignOwner { kind, name, owner } => {
                 refused(here(kind, name), &format!("was made to belong to {owner}"))
             }
-            Obstacle::Finalizer { kind, name, finalizer } => {
+            Conflict::ForeignFinalizer { kind, name, finalizer } => {
                 refused(here(kind, name), &format!("was given the finalizer {finalizer}"))
             }
-            Obstacle::Rival { kind, route, .. } | Obstacle::GrpcRival { kind, route, .. } => refused(
+            Conflict::PrefixTaken { kind, route, .. } | Conflict::GrpcHostTaken { kind, route, .. } => refused(
                 format!("{} {route}", kind.as_str()),
                 "takes requests of this application's",
             ),
-            Obstacle::Hidden { route } => refused(format!("VirtualService {route}"), "takes all requests"),
+            Conflict::ShadowedByCatchAll { route } => refused(format!("VirtualService {route}"), "takes all requests"),
         });
         let copies = changes.unmanaged.iter();
         let copies = copies.map(|copy| refused(here(&copy.kind, &copy.name), "has this application's labels"));
-        obstacles.chain(copies).collect()
+        conflicts.chain(copies).collect()
     }
 
     /// What Juju refused: secrets that are not granted.

@@ -67,7 +67,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     changes.extend(deletes(&look.changes.deletes, What::Delete, is_meant));
     changes.extend(deletes(&look.changes.inherited, What::DeleteLater, is_meant));
 
-    let mut obstacles: Vec<String> = look
+    let mut conflicts: Vec<String> = look
         .verdict(&asked, &refused, false)
         .models
         .into_iter()
@@ -75,9 +75,9 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
         .filter(|standing| !look.plan.held.contains(&standing.model))
         .map(|standing| standing.message)
         .collect();
-    obstacles.dedup();
+    conflicts.dedup();
     let faults: Vec<String> = asked.config.faults.iter().map(ToString::to_string).collect();
-    Ok(told(&changes, &obstacles, &faults))
+    Ok(told(&changes, &conflicts, &faults))
 }
 
 /// Whether there is anything of a model of that name, asked for or not.
@@ -205,7 +205,7 @@ fn as_far_as(object: &Value, other: &Value) -> Value {
     Value::Object(both.collect::<Map<_, _>>())
 }
 
-fn told(changes: &[Change], obstacles: &[String], faults: &[String]) -> Results {
+fn told(changes: &[Change], conflicts: &[String], faults: &[String]) -> Results {
     const INSTEAD: &str = "say model=… to see those of one model";
     let count = |what: What| changes.iter().filter(|change| change.what == what).count();
     let gone = count(What::Delete) + count(What::DeleteLater);
@@ -233,7 +233,7 @@ fn told(changes: &[Change], obstacles: &[String], faults: &[String]) -> Results 
     for (key, text) in [
         ("changes", lines.join("\n")),
         ("diff", diff),
-        ("obstacles", obstacles.join("\n")),
+        ("obstacles", conflicts.join("\n")),
         ("faults", faults.join("\n")),
     ] {
         if !text.is_empty() {

@@ -76,8 +76,8 @@ fn link(name: &'static str, found: Result<String, String>) -> Link {
 /// Whether a way in is known, and nobody else has it.
 fn route(case: &Case, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
-    if let Some(obstacle) = case.changes.obstacles.get(&model.name) {
-        return Err(words::obstacle(case, model, obstacle));
+    if let Some(conflict) = case.changes.conflicts.get(&model.name) {
+        return Err(words::conflict(case, model, conflict));
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Case;
 use crate::api_error::ApiError;
-use crate::changes::{Delete, Obstacle, Unmanaged};
+use crate::changes::{Conflict, Delete, Unmanaged};
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api::status::Acceptance;
@@ -112,13 +112,13 @@ pub fn rights(missing: &[Permission]) -> String {
     parts.join(", ")
 }
 
-pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
+pub fn conflict(case: &Case, model: &Model, conflict: &Conflict) -> String {
     let namespace = case.namespace;
     let mend = model.set(case.application, "prefix", "/…/");
     let mend_host = model.set(case.application, "grpc-host", "…");
     let model = &model.name;
-    match obstacle {
-        Obstacle::Foreign {
+    match conflict {
+        Conflict::NameTaken {
             kind,
             name,
             application: owner,
@@ -138,29 +138,29 @@ pub fn obstacle(case: &Case, model: &Model, obstacle: &Obstacle) -> String {
                 kubectl(namespace, "delete", kind, name)
             )
         }
-        Obstacle::ForeignOwner { kind, name, owner } => {
+        Conflict::ForeignOwner { kind, name, owner } => {
             let kind = kind.as_str();
             format!(
                 "{model}: {kind} {name} is owned by another object too. Run: {} (take {owner} out of metadata.ownerReferences: with it Kubernetes deletes the {kind})",
                 kubectl(namespace, "edit", kind, name)
             )
         }
-        Obstacle::Finalizer { kind, name, finalizer } => {
+        Conflict::ForeignFinalizer { kind, name, finalizer } => {
             let kind = kind.as_str();
             format!(
                 "{model}: {kind} {name} has a foreign finalizer. Run: {} (take {finalizer} out of metadata.finalizers: it keeps the {kind} from being deleted)",
                 kubectl(namespace, "edit", kind, name)
             )
         }
-        Obstacle::GrpcRival { host, kind, route } => {
+        Conflict::GrpcHostTaken { host, kind, route } => {
             let kind = kind.as_str();
             format!("{model}: grpc-host {host} is taken by {kind} {route} on the same gateway: {mend_host}")
         }
-        Obstacle::Rival { prefix, kind, route } => {
+        Conflict::PrefixTaken { prefix, kind, route } => {
             let kind = kind.as_str();
             format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {mend}")
         }
-        Obstacle::Hidden { route } => {
+        Conflict::ShadowedByCatchAll { route } => {
             let (of, name) = route.split_once('/').unwrap_or((namespace, route));
             format!(
                 "{model}: VirtualService {route} is older and takes every path, and Istio before 1.15 asks it first; it must be made anew after this one: {}",

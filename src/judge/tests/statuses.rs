@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{Case, ChangeSet, Scene, State, identity, judge};
 use crate::api_error::ApiError;
-use crate::changes::Obstacle;
+use crate::changes::Conflict;
 use crate::config::Model;
 
 mod cluster;
@@ -80,9 +80,9 @@ impl Entry {
     }
 
     /// What is told of a model that something stands in the way of.
-    fn of_obstacle(scene: &Scene, obstacle: Obstacle, behind: &str) -> Self {
+    fn of_conflict(scene: &Scene, conflict: Conflict, behind: &str) -> Self {
         let mut changes = ChangeSet::default();
-        changes.obstacles.insert("iris".into(), obstacle);
+        changes.conflicts.insert("iris".into(), conflict);
         Self::with_steps(scene, &changes, behind)
     }
 
@@ -152,7 +152,7 @@ fn sections() -> Vec<Section> {
         Section {
             title: "Names and prefixes that somebody else has",
             about: "Found before anything is written, so that nobody's requests are taken.",
-            entries: cluster::obstacles(),
+            entries: cluster::conflicts(),
         },
         Section {
             title: "The cluster",

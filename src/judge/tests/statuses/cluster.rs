@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Case, Entry, Scene, examples};
 use crate::api_error::ApiError;
-use crate::changes::{Obstacle, Unmanaged};
+use crate::changes::{Conflict, Unmanaged};
 use crate::config::Model;
 use crate::gateway_api::status::Acceptance;
 use crate::istio::listeners::Listeners;
@@ -135,34 +135,34 @@ fn of_gateway_api() -> Vec<Entry> {
     entries
 }
 
-pub fn obstacles() -> Vec<Entry> {
+pub fn conflicts() -> Vec<Entry> {
     let scene = Scene::iris();
-    examples!(Obstacle {
-        Obstacle::Foreign { .. } => Obstacle::Foreign {
+    examples!(Conflict {
+        Conflict::NameTaken { .. } => Conflict::NameTaken {
             kind: ObjectKind::SeldonDeployment, name: "iris".into(), application: None,
         }, "Another name: deploy the charm as another application, or list the model in `models`.";
-        Obstacle::Foreign { .. } => Obstacle::Foreign {
+        Conflict::NameTaken { .. } => Conflict::NameTaken {
             kind: ObjectKind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
         }, "";
-        Obstacle::ForeignOwner { .. } => Obstacle::ForeignOwner {
+        Conflict::ForeignOwner { .. } => Conflict::ForeignOwner {
             kind: ObjectKind::SeldonDeployment, name: "iris".into(), owner: "ConfigMap/theirs".into(),
         }, "What the charm makes belongs to its own StatefulSet, and to nothing else.";
-        Obstacle::Finalizer { .. } => Obstacle::Finalizer {
+        Conflict::ForeignFinalizer { .. } => Conflict::ForeignFinalizer {
             kind: ObjectKind::VirtualService, name: "iris-route".into(), finalizer: "example.com/hold".into(),
         }, "";
-        Obstacle::Rival { .. } => Obstacle::Rival {
+        Conflict::PrefixTaken { .. } => Conflict::PrefixTaken {
             prefix: "/model/iris/".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
         }, "The older route would win, see [how routes win](routes.md).";
-        Obstacle::Rival { .. } => Obstacle::Rival {
+        Conflict::PrefixTaken { .. } => Conflict::PrefixTaken {
             prefix: "/model/iris/".into(), kind: ObjectKind::HttpRoute, route: "other/theirs".into(),
         }, "Behind istio-ingress-k8s it is the longer path that wins.";
-        Obstacle::GrpcRival { .. } => Obstacle::GrpcRival {
+        Conflict::GrpcHostTaken { .. } => Conflict::GrpcHostTaken {
             host: "iris.example".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
         }, "";
-        Obstacle::Hidden { .. } => Obstacle::Hidden { route: "other/all".into() }, "";
+        Conflict::ShadowedByCatchAll { .. } => Conflict::ShadowedByCatchAll { route: "other/all".into() }, "";
     })
     .into_iter()
-    .map(|(obstacle, behind)| Entry::of_obstacle(&scene, obstacle, behind))
+    .map(|(conflict, behind)| Entry::of_conflict(&scene, conflict, behind))
     .chain([Entry::in_status(
         &with_copies(2),
         "Copies with the charm's labels, as `kubectl get -o yaml` makes them. The log and `diagnose` name each.",

@@ -17,9 +17,9 @@ use crate::plan::{PlannedModel, Route};
 
 /// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum Conflict {
     /// The name is taken by an object that is not ours.
-    Foreign {
+    NameTaken {
         /// Its kind.
         kind: ObjectKind,
         /// Its name.
@@ -37,7 +37,7 @@ pub enum Obstacle {
         owner: String,
     },
     /// Somebody's finalizer on an object of ours keeps it from being deleted. Neither this charm nor Seldon Core nor Istio sets any.
-    Finalizer {
+    ForeignFinalizer {
         /// Its kind.
         kind: ObjectKind,
         /// Its name.
@@ -46,7 +46,7 @@ pub enum Obstacle {
         finalizer: String,
     },
     /// Its requests are claimed by a route that is not ours.
-    Rival {
+    PrefixTaken {
         /// The prefix that was asked for.
         prefix: String,
         /// The kind of the route.
@@ -55,7 +55,7 @@ pub enum Obstacle {
         route: String,
     },
     /// Its calls over gRPC are claimed by a route that is not ours.
-    GrpcRival {
+    GrpcHostTaken {
         /// The host that was asked for.
         host: String,
         /// The kind of the route.
@@ -64,14 +64,14 @@ pub enum Obstacle {
         route: String,
     },
     /// An older route takes every path, and this Istio asks it first.
-    Hidden {
+    ShadowedByCatchAll {
         /// The VirtualService, as `namespace/name`.
         route: String,
     },
 }
 
 /// The first thing that stands in the way of a model; `claims` are those of routes that stay beside it.
-pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Obstacle> {
+pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Conflict> {
     let name = &planned.model.name;
     let by_gateway_api = matches!(planned.route, Route::SetHttp(_));
     let (kind, route) = if by_gateway_api {
@@ -108,8 +108,8 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
 
 /// Whether the name of a planned object is taken. One with our labels is gone on with: it may have been restored from a backup, and an
 /// apply without force takes nothing that another program has set.
-fn taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Obstacle> {
-    (!identity.labelled(object)).then(|| Obstacle::Foreign {
+fn taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Conflict> {
+    (!identity.labelled(object)).then(|| Conflict::NameTaken {
         kind,
         name: object.name_any(),
         application: object.labels().get(labels::APPLICATION).cloned(),
@@ -122,7 +122,7 @@ fn attached(
     object: &DynamicObject,
     owners: &[OwnerReference],
     identity: &Identity,
-) -> Option<Obstacle> {
+) -> Option<Conflict> {
     // Kubernetes' own finalizers are there while an object is being deleted, which is reported by itself.
     if object.metadata.deletion_timestamp.is_some() {
         return None;
@@ -138,10 +138,10 @@ fn attached(
     let foreign = object.owner_references().iter().find(|owner| !is_ours(owner));
     if let Some(owner) = foreign {
         let owner = format!("{}/{}", owner.kind, owner.name);
-        return Some(Obstacle::ForeignOwner { kind, name, owner });
+        return Some(Conflict::ForeignOwner { kind, name, owner });
     }
     let finalizer = object.finalizers().first()?.clone();
-    Some(Obstacle::Finalizer { kind, name, finalizer })
+    Some(Conflict::ForeignFinalizer { kind, name, finalizer })
 }
 
 /// The owners of a planned SeldonDeployment and of its route.
@@ -158,7 +158,7 @@ fn http_rival(
     gateway: &GatewayName,
     ours: Option<&gateway_api::rival::Claim>,
     claims: &[gateway_api::rival::Claim],
-) -> Option<Obstacle> {
+) -> Option<Conflict> {
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     // Ours counts as the older one only for what it has already.
     let with_prefix = ours.filter(|ours| ours.has(gateway, hosts, prefix));
@@ -169,7 +169,7 @@ fn http_rival(
     let takes = |claim: &&gateway_api::rival::Claim| {
         claim.is_below(gateway, hosts, prefix) || (claim.has(gateway, hosts, prefix) && older(claim, with_prefix))
     };
-    let rival = claims.iter().find(takes).map(|claim| Obstacle::Rival {
+    let rival = claims.iter().find(takes).map(|claim| Conflict::PrefixTaken {
         prefix: prefix.to_string(),
         kind: ObjectKind::HttpRoute,
         route: place(claim),
@@ -179,7 +179,7 @@ fn http_rival(
         let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
         let takes =
             |claim: &&gateway_api::rival::Claim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
-        claims.iter().find(takes).map(|claim| Obstacle::GrpcRival {
+        claims.iter().find(takes).map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::HttpRoute,
             route: place(claim),
@@ -193,7 +193,7 @@ fn rival(
     ours: Option<&Claim>,
     observed: &Observed,
     claims: &[Claim],
-) -> Option<Obstacle> {
+) -> Option<Conflict> {
     let model = &planned.model;
     // Ours counts as the older one only for what it has already.
     let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
@@ -203,7 +203,7 @@ fn rival(
         .iter()
         .filter(|claim| claim.overlaps(gateway, &model.hosts, &model.prefix))
         .find(goes_before_us)
-        .map(|claim| Obstacle::Rival {
+        .map(|claim| Conflict::PrefixTaken {
             prefix: model.prefix.to_string(),
             kind: ObjectKind::VirtualService,
             route: place(claim),
@@ -214,7 +214,7 @@ fn rival(
             .filter(|claim| claim.takes_everything(gateway, &model.hosts))
             .find(goes_before_us)
             .filter(|_| !observed.catch_all_goes_last)
-            .map(|claim| Obstacle::Hidden { route: place(claim) })
+            .map(|claim| Conflict::ShadowedByCatchAll { route: place(claim) })
     };
     rival
         .or_else(|| rival_for_calls(planned, gateway, ours, claims))
@@ -227,7 +227,7 @@ fn rival_for_calls(
     gateway: &GatewayName,
     ours: Option<&Claim>,
     claims: &[Claim],
-) -> Option<Obstacle> {
+) -> Option<Conflict> {
     let hosts = &planned.model.hosts;
     let host = planned.model.grpc_host.as_ref()?;
     let takes = |claim: &Claim| claim.takes_calls(gateway, hosts, host);
@@ -236,7 +236,7 @@ fn rival_for_calls(
     claims
         .iter()
         .find(|claim| claim.is_nearer(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
-        .map(|claim| Obstacle::GrpcRival {
+        .map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::VirtualService,
             route: format!("{}/{}", claim.namespace, claim.name),
