@@ -93,31 +93,34 @@ pub fn run_silent(command: &mut Command, limit: Duration) -> Result<ExitStatus, 
     status?.ok_or(Error::TimedOut(limit))
 }
 
-/// Writes all of that to a program that was just started, and closes its standard input.
+/// Writes all of that to a program that was just spawned, and waits until it closes its standard output, as a program does
+/// that has started and is left behind.
 ///
 /// # Errors
-/// When it does not read all of it within `limit`; then it is killed.
-pub fn feed(child: &mut Child, input: &[u8], limit: Duration) -> Result<(), Error> {
-    let mut stdin = Pipe::new(child.stdin.take().map(OwnedFd::from));
-    let fed = fill(&mut stdin, input, limit);
-    if fed.is_err() {
+/// When it does not within `limit`; then it is killed.
+pub fn start(child: &mut Child, input: &[u8], limit: Duration) -> Result<(), Error> {
+    let started = hand_over(child, input, limit);
+    if started.is_err() {
         kill(child);
     }
-    fed
+    started
 }
 
-fn fill(pipe: &mut Pipe, mut input: &[u8], limit: Duration) -> Result<(), Error> {
+fn hand_over(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + limit;
-    loop {
-        pipe.write(&mut input)?;
+    let mut stdin = Pipe::new(child.stdin.take().map(OwnedFd::from));
+    let mut stdout = Pipe::new(child.stdout.take().map(OwnedFd::from));
+    let mut output = Vec::new();
+    while stdin.0.is_some() || stdout.0.is_some() {
         let left = deadline.saturating_duration_since(Instant::now());
-        if pipe.0.is_none() {
-            return Ok(());
-        } else if left.is_zero() {
+        if left.is_zero() {
             return Err(Error::TimedOut(limit));
         }
-        wait(&[(pipe, PollFlags::POLLOUT)], left)?;
+        wait(&[(&stdin, PollFlags::POLLOUT), (&stdout, PollFlags::POLLIN)], left)?;
+        stdin.write(&mut input)?;
+        stdout.read(&mut output)?;
     }
+    Ok(())
 }
 
 fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output, Error> {
@@ -330,17 +333,24 @@ mod tests {
     }
 
     #[test]
-    fn program_that_does_not_read_is_killed() {
-        let start = |script| {
+    fn program_is_left_behind_once_it_closes_its_output() {
+        let spawn = |script| {
             let mut command = Command::new("sh");
-            command.args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+            let command = command.args(["-c", script]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
         };
         let input = vec![b'x'; 1024 * 1024];
-        let mut deaf = start("exec sleep 600");
-        assert!(matches!(feed(&mut deaf, &input, SOON), Err(Error::TimedOut(_))));
-        assert!(deaf.try_wait().unwrap().is_some());
-        let mut reader = start("cat >/dev/null");
-        feed(&mut reader, &input, AMPLE).unwrap();
-        assert!(reader.wait().unwrap().success());
+        for script in ["exec >&-; exec sleep 600", "cat >/dev/null; exec sleep 600"] {
+            let mut hanging = spawn(script);
+            assert!(
+                matches!(start(&mut hanging, &input, SOON), Err(Error::TimedOut(_))),
+                "{script}"
+            );
+            assert!(hanging.try_wait().unwrap().is_some(), "{script}");
+        }
+        let mut started = spawn("cat >/dev/null; exec >&-; sleep 1; exit 5");
+        start(&mut started, &input, AMPLE).unwrap();
+        assert!(started.try_wait().unwrap().is_none());
+        assert_eq!(started.wait().unwrap().code(), Some(5));
     }
 }

@@ -41,7 +41,7 @@ const WATCH: &str = "watch";
 const LOOK: &str = "look";
 /// The programs that run a command in a hook's place, in Juju since 3.0 and before.
 const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
-/// How long a watcher may take to read its brief, which it does first.
+/// How long a watcher may take to read its brief and to listen, which it does first.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a hook tells the watcher.
@@ -150,16 +150,17 @@ fn runner() -> Option<PathBuf> {
     RUNNERS.into_iter().find_map(find)
 }
 
-/// Leaves a watcher behind that goes by this brief. If the unit has one already, the new one ends at once.
+/// Leaves a watcher behind that goes by this brief, once it listens: the next hook may be there to end it. If the unit has one
+/// already, the new one ends at once.
 fn start(brief: &Brief) -> io::Result<()> {
     let mut child = Command::new(&brief.program.path)
         .arg(WATCH)
         .stdin(Stdio::piped())
-        // Juju waits for what a hook has left open.
-        .stdout(Stdio::null())
+        // It closes this as soon as it listens. Juju waits for what a hook has left open.
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    process::feed(&mut child, &serde_json::to_vec(brief)?, START_LIMIT).map_err(io::Error::other)
+    process::start(&mut child, &serde_json::to_vec(brief)?, START_LIMIT).map_err(io::Error::other)
 }
 
 /// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.

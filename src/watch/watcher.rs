@@ -1,5 +1,6 @@
 //! The process itself.
 
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -25,7 +26,7 @@ const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DI
 /// How soon hooks can connect again after they could not, for lack of a file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Is a watcher, until it is told to end. Its brief comes on standard input.
+/// Is a watcher, until it is told to end. Its brief comes on standard input, and the end of standard output says that it listens.
 pub async fn run(invocation: &Invocation) -> ExitCode {
     let mut text = Vec::new();
     let read = io::stdin().read_to_end(&mut text);
@@ -34,6 +35,9 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
     let (Some(brief), Ok(listener)) = (brief, line::listen(invocation)) else {
         return ExitCode::FAILURE;
     };
+    if close_stdout().is_err() {
+        return ExitCode::FAILURE;
+    }
     // The end of the hook's session is not the watcher's. It fails only for a process that leads a group, and then there
     // is nothing to be left.
     let _ = nix::unistd::setsid();
@@ -44,6 +48,11 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
         Some(brief) if start(&brief).is_err() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
+}
+
+fn close_stdout() -> io::Result<()> {
+    let null = OpenOptions::new().write(true).open("/dev/null")?;
+    Ok(nix::unistd::dup2_stdout(null)?)
 }
 
 /// What happens to a watcher.

@@ -288,6 +288,16 @@ fn the_option_ends_it_and_so_do_stop_and_removal() {
 }
 
 #[test]
+fn stop_ends_a_watcher_that_the_hook_before_has_just_started() {
+    let mut live = Live::watched("just-started");
+    for _ in 0..10 {
+        live.hook("stop");
+        live.no_watcher("iris/0");
+        live.hook("start");
+    }
+}
+
+#[test]
 fn a_new_version_of_the_charm_has_a_watcher_of_its_own_version() {
     let mut live = Live::watched("new-version");
     let old = live.watcher("iris/0");
