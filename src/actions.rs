@@ -10,15 +10,15 @@ mod protocol;
 mod release;
 mod request;
 
-use crate::asked::Asked;
 use crate::config::Model;
 use crate::identity::Identity;
+use crate::inputs::Inputs;
 use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
-use crate::juju::{HookTools, Invocation, ToolError};
-use crate::look::Look;
+use crate::juju::{HookContext, HookTools, ToolError};
 use crate::secrets;
 use crate::shell::command;
+use crate::snapshot::Snapshot;
 use parameters::Parameters;
 
 /// What an action found, by key.
@@ -48,10 +48,10 @@ impl From<String> for Failure {
 ///
 /// # Errors
 /// When a hook tool fails. What goes wrong with the action itself is told by failing it.
-pub async fn run(tools: HookTools, invocation: &Invocation, identity: &Identity, name: &str) -> Result<(), ToolError> {
-    let call = Call {
+pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity, name: &str) -> Result<(), ToolError> {
+    let call = ActionContext {
         tools,
-        invocation,
+        context,
         identity,
     };
     let outcome = match name {
@@ -65,70 +65,70 @@ pub async fn run(tools: HookTools, invocation: &Invocation, identity: &Identity,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(
             "this charm has no action {unknown}; {} lists those it has",
-            command(&["juju", "actions", &invocation.application])
+            command(&["juju", "actions", &context.application])
         ))),
     };
     match outcome {
-        Ok(results) => tell(tools, &results),
+        Ok(results) => set_results(tools, &results),
         Err(Failure::Juju(error)) => Err(error),
         Err(Failure::Because(why, results)) => {
-            tell(tools, &results)?;
-            tools.fail_action(&why)
+            set_results(tools, &results)?;
+            tools.action_fail(&why)
         }
     }
 }
 
 /// Hands over what Juju takes: a model whose name is none is told of by the status, and one bad key would lose all results.
-fn tell(tools: HookTools, results: &Results) -> Result<(), ToolError> {
-    let (sound, _): (Vec<_>, Vec<_>) = results.iter().cloned().partition(|(key, _)| key.split('.').all(is_key));
-    if sound.is_empty() {
+fn set_results(tools: HookTools, results: &Results) -> Result<(), ToolError> {
+    let (valid, _): (Vec<_>, Vec<_>) = results.iter().cloned().partition(|(key, _)| key.split('.').all(is_key));
+    if valid.is_empty() {
         return Ok(());
     }
-    tools.set_results(&sound)
+    tools.action_set(&valid)
 }
 
 /// An action that was asked for.
-struct Call<'a> {
+struct ActionContext<'a> {
     tools: HookTools,
-    invocation: &'a Invocation,
+    context: &'a HookContext,
     identity: &'a Identity,
 }
 
-impl Call<'_> {
+impl ActionContext<'_> {
     fn parameters(&self) -> Result<Parameters, Failure> {
-        Ok(Parameters::new(self.tools.action_parameters()?))
+        Ok(Parameters::new(self.tools.action_get()?))
     }
 
     /// What Juju asks for, and a look at the cluster.
-    async fn look(&self, asked: &mut Asked) -> Result<Look, Failure> {
-        match secrets::look_now(self.tools, self.invocation, asked).await? {
-            Ok(look) => Ok(look),
-            Err(refusal) => {
-                asked.read_cause_of(self.tools, self.invocation, &refusal)?;
-                let verdict = crate::look::unseen(asked, &refusal);
-                Err(Failure::from(verdict.troubles.join("; ")))
+    async fn snapshot(&self, inputs: &mut Inputs) -> Result<Snapshot, Failure> {
+        match secrets::snapshot_for_action(self.tools, self.context, inputs).await? {
+            Ok(snapshot) => Ok(snapshot),
+            Err(error) => {
+                inputs.read_cause_of(self.tools, self.context, &error)?;
+                let report = crate::snapshot::unobserved(inputs, &error);
+                Err(Failure::from(report.problems.join("; ")))
             }
         }
     }
 }
 
 /// The model that is meant: the one of that name, or the only one.
-fn chosen<'a>(asked: &'a Asked, wanted: Option<&str>) -> Result<&'a Model, Failure> {
-    let models = &asked.config.models;
-    let model = match wanted {
+fn select_model<'a>(inputs: &'a Inputs, desired: Option<&str>) -> Result<&'a Model, Failure> {
+    let models = &inputs.config.models;
+    let model = match desired {
         Some(name) => models.iter().find(|model| model.name == name),
         None => models.first().filter(|_| models.len() == 1),
     };
     model.ok_or_else(|| {
-        let of_it = |fault: &&crate::config::Fault| {
-            wanted.is_none() || fault.model.is_none() || fault.model.as_deref() == wanted
+        let of_it = |error: &&crate::config::ConfigError| {
+            desired.is_none() || error.model.is_none() || error.model.as_deref() == desired
         };
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-        let fault = asked.config.faults.iter().find(of_it).filter(|_| {
-            let held = |name: &str| asked.config.held.contains(name);
-            names.is_empty() || wanted.is_some_and(held)
+        let error = inputs.config.errors.iter().find(of_it).filter(|_| {
+            let frozen = |name: &str| inputs.config.frozen.contains(name);
+            names.is_empty() || desired.is_some_and(frozen)
         });
-        Failure::from(fault.map_or_else(
+        Failure::from(error.map_or_else(
             || format!("say which model: model=<one of {}>", names.join(", ")),
             ToString::to_string,
         ))
@@ -167,8 +167,8 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 }
 
 /// A refusal in the words of the status.
-fn refused(call: &Call, refusal: &crate::api_error::ApiError) -> String {
-    judge::refused(&call.identity.application, &call.identity.namespace, refusal).1
+fn api_error(call: &ActionContext, error: &crate::api_error::ApiError) -> String {
+    judge::api_error(&call.identity.application, &call.identity.namespace, error).1
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const PAUSES: [Duration; 3] = [
     Duration::from_millis(800),
 ];
 /// How often a request is sent again that an overloaded API server has turned away.
-const TURNED_AWAY: usize = 5;
+const MAX_REJECTED: usize = 5;
 /// When, where it does not say: what it says itself unless it is overloaded for long (kubernetes/apiserver,
 /// pkg/server/filters, `Retry-After`).
 const LATER: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ impl ApiError {
     /// fail again.
     pub(crate) fn pause(&self, failed: usize) -> Option<Duration> {
         match self {
-            Self::Throttled { after } => (failed < TURNED_AWAY).then_some(*after),
+            Self::Throttled { after } => (failed < MAX_REJECTED).then_some(*after),
             Self::Unreachable { .. } | Self::ServerError { .. } | Self::WebhookDown { .. } | Self::ConcurrentChange => {
                 PAUSES.get(failed).copied()
             }
@@ -140,7 +140,7 @@ impl ApiError {
     }
 
     /// The same, said of that object.
-    pub(crate) fn of(self, kind: ObjectKind, name: &str) -> Self {
+    pub(crate) fn for_object(self, kind: ObjectKind, name: &str) -> Self {
         let object = format!("{} {name}", kind.as_str());
         match self {
             Self::Conflict { manager, fields, .. } => Self::Conflict {

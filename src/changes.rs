@@ -22,8 +22,8 @@ use crate::observed::Observed;
 use crate::plan::history;
 use crate::plan::{Plan, PlannedModel, Route};
 pub use conflicts::Conflict;
-pub use routes::{has_catch_all, is_planned, is_unheard};
-pub use secrets::unseen;
+pub use routes::{awaits_propagation, has_catch_all, is_planned};
+pub use secrets::unobserved;
 pub use unmanaged::{Unmanaged, unmanaged};
 
 /// Server-side apply of an object.
@@ -118,19 +118,19 @@ impl ChangeSet {
 
     /// Whether all that is left is to take away predictors that requests went to before, or a route that they came by.
     #[must_use]
-    pub fn take_away(&self) -> bool {
+    pub fn has_deletes(&self) -> bool {
         self.supersede || self.applies.iter().any(|apply| apply.takes_away)
     }
 
     /// Whether a write is due that changes what is served, or how it is reached.
     #[must_use]
-    pub fn change_something(&self) -> bool {
+    pub fn has_writes(&self) -> bool {
         self.applies.iter().any(|apply| !apply.is_record) || !self.deletes.is_empty()
     }
 
     /// Whether a write is due without which that model is not as asked.
     #[must_use]
-    pub fn concern(&self, model: &str) -> bool {
+    pub fn has_pending(&self, model: &str) -> bool {
         let mut due = self.applies.iter().filter(|apply| !apply.is_record);
         due.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
     }
@@ -143,7 +143,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
         unmanaged: unmanaged(plan, observed, identity),
         ..ChangeSet::default()
     };
-    let claims = routes::Claims::of_others(plan, observed, identity);
+    let claims = routes::Claims::of_foreign_routes(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
         match conflicts::find(planned, observed, identity, &claims) {
@@ -169,7 +169,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
             .partition(|delete| inherited.contains(&delete.model));
         changes.supersede = changes.deletes.iter().any(|delete| {
             let planned = plan.model(&delete.model);
-            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Gone)
+            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Delete)
         });
     }
     changes
@@ -199,15 +199,15 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
     ));
     let route = route_name(name);
     changes.extend(match &planned.route {
-        Route::Set(wanted) => {
+        Route::VirtualService(desired) => {
             let live = observed.virtual_service(identity, &route);
-            apply(name, ObjectKind::VirtualService, wanted.as_ref(), live, identity)
+            apply(name, ObjectKind::VirtualService, desired.as_ref(), live, identity)
         }
-        Route::SetHttp(wanted) => {
+        Route::HttpRoute(desired) => {
             let live = observed.http_route_in(&identity.namespace, &route);
-            apply(name, ObjectKind::HttpRoute, wanted.as_ref(), live, identity)
+            apply(name, ObjectKind::HttpRoute, desired.as_ref(), live, identity)
         }
-        Route::Gone | Route::Kept => None,
+        Route::Delete | Route::Keep => None,
     });
     changes
 }
@@ -215,11 +215,11 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
 fn apply(
     model: &str,
     kind: ObjectKind,
-    wanted: &impl Serialize,
+    desired: &impl Serialize,
     live: Option<&DynamicObject>,
     identity: &Identity,
 ) -> Option<Apply> {
-    let object = serde_json::to_value(wanted).ok()?;
+    let object = serde_json::to_value(desired).ok()?;
     let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
     let mut step = Apply {
         model: model.to_owned(),
@@ -239,13 +239,13 @@ fn apply(
         };
         step.takes_away = predictors(live.data.get("spec")) > predictors(step.object.get("spec"));
         let manager = identity.manager();
-        let added = drift::additions(&step.object, live, is_a_persons);
+        let added = drift::additions(&step.object, live, is_kubectl);
         let ownerless = drift::ownerless(&step.object, live).filter(|_| kind == ObjectKind::HttpRoute);
         let is_more = added.is_some() || ownerless.is_some();
         let added_only = || is_more.then(|| "more is set than was asked for".to_owned());
         step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
         if kind != ObjectKind::Secret {
-            let changes = told::changes(&step.object, &serde_json::to_value(live).unwrap_or_default());
+            let changes = told::summarize(&step.object, &serde_json::to_value(live).unwrap_or_default());
             if !changes.is_empty() {
                 step.because = changes.join(", ");
             }
@@ -258,8 +258,8 @@ fn apply(
         if step.is_record && kind == ObjectKind::SeldonDeployment {
             step.because = String::from("it serves, which is written down");
         }
-        let mut by = drift::rivals(&step.object, live, &manager);
-        step.force = !by.is_empty() && by.iter().all(|rival| is_a_persons(rival));
+        let mut by = drift::competing_managers(&step.object, live, &manager);
+        step.force = !by.is_empty() && by.iter().all(|competitor| is_kubectl(competitor));
         if let Some(added) = added {
             by.extend(added.by);
             step.take_out = Some(added.patch);
@@ -268,7 +268,7 @@ fn apply(
         let by_person = step.force || step.take_out.is_some();
         step.take_out = step.take_out.or(ownerless);
         if by_person {
-            let by: Vec<String> = by.into_iter().filter(|by| is_a_persons(by)).collect();
+            let by: Vec<String> = by.into_iter().filter(|by| is_kubectl(by)).collect();
             step.because = format!("{}: it was changed by {}, and is put back", step.because, by.join(", "));
         }
     }
@@ -277,7 +277,7 @@ fn apply(
 
 /// Whether a field manager is what a person types with: kubectl calls itself by its commands, as in kubectl-edit
 /// (kubernetes/kubectl, pkg/cmd/*, fieldManager).
-fn is_a_persons(manager: &str) -> bool {
+fn is_kubectl(manager: &str) -> bool {
     manager == "kubectl" || manager.starts_with("kubectl-")
 }
 
@@ -293,12 +293,12 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
                 ObjectKind::Secret => false,
             }
         });
-        let held = plan.held.iter().any(|model| match kind {
+        let frozen = plan.frozen.iter().any(|model| match kind {
             ObjectKind::SeldonDeployment => name == model,
             ObjectKind::VirtualService | ObjectKind::HttpRoute => name == route_name(model),
             ObjectKind::Secret => false,
         });
-        of_plan || held
+        of_plan || frozen
     };
     let of = |kind, objects: &[DynamicObject]| {
         objects
@@ -317,7 +317,7 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
     let mut deletes = of(ObjectKind::VirtualService, &observed.virtual_services);
     deletes.extend(of(ObjectKind::HttpRoute, &observed.http_routes));
     deletes.extend(of(ObjectKind::SeldonDeployment, &observed.seldon_deployments));
-    deletes.extend(secrets::idle(plan, observed, identity));
+    deletes.extend(secrets::unused(plan, observed, identity));
     deletes
 }
 

@@ -26,7 +26,7 @@ use crate::changes::{Apply, Delete};
 use crate::identity::Identity;
 use crate::permissions::Needs;
 
-pub use events::{Deed, reference};
+pub use events::{AppliedChange, reference};
 pub use watch::{WatchLimits, WatchNotice, Watched, Watches};
 
 /// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
@@ -66,7 +66,7 @@ impl Cluster {
     /// When the API server refuses it, or cannot be asked within the time of a hook.
     pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, ApiError> {
         let api = self.ours(&apply.kind.resource());
-        let of = |refusal: ApiError| refusal.of(apply.kind, &apply.name);
+        let of = |error: ApiError| error.for_object(apply.kind, &apply.name);
         if let Some(patch) = &apply.take_out {
             let parameters = PatchParams {
                 field_manager: Some(self.identity.manager()),
@@ -99,7 +99,7 @@ impl Cluster {
         });
         match self.call(|| api.delete(&delete.name, &parameters)).await {
             Ok(_) | Err(ApiError::NotFound | ApiError::ConcurrentChange) => Ok(()),
-            Err(refusal) => Err(refusal.of(delete.kind, &delete.name)),
+            Err(error) => Err(error.for_object(delete.kind, &delete.name)),
         }
     }
 
@@ -151,7 +151,7 @@ impl Cluster {
             Err(ApiError::NotFound) => Err(ApiError::CrdMissing {
                 kind: resource.kind.clone(),
             }),
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         }
     }
 
@@ -166,14 +166,14 @@ impl Cluster {
     {
         let mut failed = 0;
         loop {
-            let refusal = match timeout_at(self.deadline, request()).await {
+            let error = match timeout_at(self.deadline, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => ApiError::from(error),
                 Err(_) => return Err(ApiError::DeadlineExceeded),
             };
-            match refusal.pause(failed) {
+            match error.pause(failed) {
                 Some(pause) if Instant::now() + pause < self.deadline => sleep(pause).await,
-                _ => return Err(refusal),
+                _ => return Err(error),
             }
             failed += 1;
         }

@@ -5,10 +5,11 @@
 
 mod check;
 pub mod command;
+mod error;
 mod explain;
-mod fault;
 pub mod graph;
 pub mod manifest;
+mod options;
 pub mod proposal;
 mod reader;
 mod release;
@@ -17,7 +18,6 @@ mod resolver;
 pub mod secret;
 mod suggestion;
 pub mod value;
-mod words;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,19 +27,19 @@ use serde_yaml::{Mapping, Value};
 
 use crate::seldon;
 use crate::shell::juju_config;
+pub use error::ConfigError;
+use error::Location;
 pub use explain::Explainer;
-pub use fault::Fault;
-use fault::Place;
 use graph::Node;
 use manifest::Manifest;
+pub(crate) use options::ENTRY_KEYS;
 pub use release::{Canary, Shadow};
-use resolver::Layers;
-use secret::{NamedSecret, Secrets};
+use resolver::OptionResolver;
+use secret::{NamedSecret, SecretDataByUse};
 use value::{
     Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
-    PodFields, Prefix, Protocol, PullPolicy, Resources, Rule, Tracing,
+    PodFields, Prefix, Protocol, PullPolicy, Resources, Tracing, Violation,
 };
-pub(crate) use words::WORDS;
 pub(crate) use yaml::yaml;
 
 /// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
@@ -82,7 +82,7 @@ impl std::fmt::Display for Source {
 
 /// What answers requests, as one set of words describes it: a server and its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerOptions {
     /// The nodes that a request goes through, where there are several. Then the words of one server say nothing.
     pub graph: Option<Node>,
     /// What is served.
@@ -115,7 +115,7 @@ pub struct Server {
     pub tracing: Option<Tracing>,
 }
 
-impl std::fmt::Display for Server {
+impl std::fmt::Display for ServerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.graph {
             Some(graph) => write!(f, "the graph {graph}"),
@@ -134,11 +134,11 @@ pub struct Model {
     /// The whole of it, if it was written as a SeldonDeployment. Then the words that describe a server say nothing.
     pub manifest: Option<Manifest>,
     /// What serves it.
-    pub server: Server,
+    pub server: ServerOptions,
     /// The words that say so, as they were set, wherever that was.
-    pub words: Map<String, Json>,
+    pub options: Map<String, Json>,
     /// Those that its canary says for itself.
-    pub words_of_canary: Map<String, Json>,
+    pub canary_options: Map<String, Json>,
     /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
     pub protocol: Option<Protocol>,
     /// What gets some of its requests.
@@ -211,33 +211,33 @@ impl Model {
 
     /// What an operator types to set a word of that predictor of this model.
     #[must_use]
-    pub fn set_in(&self, application: &str, predictor: &str, word: &str, value: &str) -> String {
+    pub fn predictor_config_command(&self, application: &str, predictor: &str, option: &str, value: &str) -> String {
         if self.manifest.is_some() || ![seldon::CANARY, seldon::SHADOW].contains(&predictor) {
-            return self.set(application, word, value);
+            return self.config_command(application, option, value);
         }
         if self.is_entry {
-            self.set(application, &format!("{word} in {predictor}"), value)
+            self.config_command(application, &format!("{option} in {predictor}"), value)
         } else {
-            format!("set {word} in it and {}", juju_config(application, predictor, "{…}"))
+            format!("set {option} in it and {}", juju_config(application, predictor, "{…}"))
         }
     }
 
     /// What an operator types to set a word of this model.
     #[must_use]
-    pub fn set(&self, application: &str, word: &str, value: &str) -> String {
+    pub fn config_command(&self, application: &str, option: &str, value: &str) -> String {
         if self.is_entry {
             let file = juju_config(application, "models", "@models.yaml");
-            format!("set {word} of {} and {file}", self.name)
-        } else if self.server.graph.is_some() && words::OF_A_NODE.contains(&word) {
+            format!("set {option} of {} and {file}", self.name)
+        } else if self.server.graph.is_some() && options::NODE_KEYS.contains(&option) {
             format!(
-                "set {word} in the graph and {}",
+                "set {option} in the graph and {}",
                 juju_config(application, "graph", "@graph.yaml")
             )
-        } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&word) {
+        } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&option) {
             let file = juju_config(application, "manifest", "@manifest.yaml");
-            format!("set {word} in the manifest and {file}")
+            format!("set {option} in the manifest and {file}")
         } else {
-            juju_config(application, word, value)
+            juju_config(application, option, value)
         }
     }
 }
@@ -248,11 +248,11 @@ pub struct Config {
     /// The sound models, by name.
     pub models: Vec<Model>,
     /// What is wrong, in the order of the options.
-    pub faults: Vec<Fault>,
+    pub errors: Vec<ConfigError>,
     /// Models that were named but are faulty: what they have in the cluster stays as it is.
-    pub held: BTreeSet<String>,
+    pub frozen: BTreeSet<String>,
     /// What is in those secrets of Juju's that the sound models name and that were read.
-    pub secrets: Secrets,
+    pub secrets: SecretDataByUse,
 }
 
 /// Reads what `config-get` answered. Total: whatever is in there, the result says it.
@@ -263,9 +263,12 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
         Ok(Some(entries)) => entries,
         Ok(None) => vec![(application.to_owned(), Ok(None))],
         Err(rule) => {
-            config
-                .faults
-                .push(Fault::new(application, &Place::Option("models"), "models", rule));
+            config.errors.push(ConfigError::new(
+                application,
+                &Location::Option("models"),
+                "models",
+                rule,
+            ));
             return config;
         }
     };
@@ -273,26 +276,26 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
         let entry = match entry {
             Ok(entry) => entry.as_ref(),
             Err(rule) => {
-                let place = Place::Entry(name.clone());
+                let location = Location::Entry(name.clone());
                 config
-                    .faults
-                    .push(Fault::new(application, &place, "entry", rule.clone()));
-                config.held.insert(name.clone());
+                    .errors
+                    .push(ConfigError::new(application, &location, "entry", rule.clone()));
+                config.frozen.insert(name.clone());
                 continue;
             }
         };
-        let mut layers = Layers::new(application, name, options, entry);
-        let model = layers.model();
-        let faults = layers.into_faults();
-        if let (Some(model), true) = (model, faults.is_empty()) {
+        let mut resolver = OptionResolver::new(application, name, options, entry);
+        let model = resolver.model();
+        let errors = resolver.into_errors();
+        if let (Some(model), true) = (model, errors.is_empty()) {
             config.models.push(model);
         } else {
-            config.held.insert(name.clone());
+            config.frozen.insert(name.clone());
         }
-        for fault in faults {
+        for error in errors {
             // A faulty default is one fault, however many models share it.
-            if !config.faults.contains(&fault) {
-                config.faults.push(fault);
+            if !config.errors.contains(&error) {
+                config.errors.push(error);
             }
         }
     }
@@ -305,10 +308,10 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
 }
 
 /// The models by name, each with its entry in `models` if there is one, or what is wrong with that.
-type Entries = Vec<(String, Result<Option<Mapping>, Rule>)>;
+type Entries = Vec<(String, Result<Option<Mapping>, Violation>)>;
 
 /// The entries of `models`; `None` when the option is not set.
-fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Rule> {
+fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Violation> {
     const EXAMPLE: &str = "@models.yaml";
     let Some(text) = options.get("models").and_then(Json::as_str) else {
         return Ok(None);
@@ -317,7 +320,7 @@ fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Rule> {
         return Ok(None);
     }
     let Value::Mapping(map) = yaml::yaml(text)? else {
-        return Err(Rule::new(
+        return Err(Violation::new(
             "must be a YAML map of model name to entry, such as {iris: {image: seldonio/sklearn-iris:0.3}}",
             EXAMPLE,
         ));
@@ -327,18 +330,18 @@ fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Rule> {
             "has {} models, at most {MOST_MODELS} are served by one application",
             map.len()
         );
-        return Err(Rule::new(rule, EXAMPLE));
+        return Err(Violation::new(rule, EXAMPLE));
     }
     let entry = |(name, entry)| match (name, entry) {
         (Value::String(name), Value::Null) => (name, Ok(Some(Mapping::new()))),
         (Value::String(name), Value::Mapping(entry)) => (name, Ok(Some(entry))),
         (Value::String(name), _) => {
             let rule = "must be a map, such as {image: seldonio/sklearn-iris:0.3}";
-            (name, Err(Rule::new(rule, "")))
+            (name, Err(Violation::new(rule, "")))
         }
         (name, _) => {
             let rule = "the name of a model must be text, such as iris";
-            (value::scalar(&name).unwrap_or_default(), Err(Rule::new(rule, "")))
+            (value::scalar(&name).unwrap_or_default(), Err(Violation::new(rule, "")))
         }
     };
     Ok(Some(map.into_iter().map(entry).collect()))

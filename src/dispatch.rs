@@ -3,31 +3,31 @@
 use std::process::ExitCode;
 
 use crate::identity::Identity;
-use crate::juju::{HookTools, Invocation, Occasion, ToolError};
+use crate::juju::{Event, HookContext, HookTools, ToolError};
 use crate::security::SecurityEvent;
 use crate::{actions, reconcile, remove, watch};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be told, or a removal not be asked for.
-pub async fn run(invocation: &Invocation) -> ExitCode {
+pub async fn run(context: &HookContext) -> ExitCode {
     let tools = HookTools;
-    let identity = Identity::read(invocation);
-    let outcome: Result<(), ToolError> = match &invocation.occasion {
+    let identity = Identity::read(context);
+    let outcome: Result<(), ToolError> = match &context.event {
         // It fires at every restart of the pod. What serves, serves on.
-        Occasion::Stop => {
-            watch::end(invocation);
+        Event::Stop => {
+            watch::end(context);
             Ok(())
         }
-        Occasion::Remove => {
-            watch::end(invocation);
+        Event::Remove => {
+            watch::end(context);
             return remove::run(tools, &identity).await;
         }
-        Occasion::Action(name) => {
-            SecurityEvent::Ran { action: name.clone() }.tell(tools, invocation);
-            actions::run(tools, invocation, &identity, name).await
+        Event::Action(name) => {
+            SecurityEvent::Ran { action: name.clone() }.log(tools, context);
+            actions::run(tools, context, &identity, name).await
         }
-        Occasion::Hook(_) | Occasion::RelationBroken(_) | Occasion::SecretChanged(_) => {
-            reconcile::run(tools, invocation, &identity).await
+        Event::Hook(_) | Event::RelationBroken(_) | Event::SecretChanged(_) => {
+            reconcile::run(tools, context, &identity).await
         }
     };
     match outcome {
@@ -35,7 +35,7 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
         Err(error) => {
             let why = error.to_string();
             eprintln!("{why}");
-            SecurityEvent::Crashed { why }.tell(tools, invocation);
+            SecurityEvent::Crashed { why }.log(tools, context);
             ExitCode::FAILURE
         }
     }

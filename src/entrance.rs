@@ -7,7 +7,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
-use crate::config::value::hosts_meet;
+use crate::config::value::hosts_overlap;
 use crate::istio::listeners::{Listener, Listeners};
 
 pub use read::{node, pod, service};
@@ -78,7 +78,7 @@ pub struct Node {
 
 /// What was found of a gateway's ways in. What could not be is `None`.
 #[derive(Debug, Clone, Default)]
-pub struct Entrance {
+pub struct GatewayEndpoints {
     /// The Services of the gateway's pods.
     pub services: Option<Vec<Service>>,
     /// The gateway's pods.
@@ -91,7 +91,7 @@ pub struct Entrance {
 
 /// How far a way reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub enum Exposure {
     /// The address of a load balancer.
     LoadBalancer,
     /// A port of the nodes that the gateway's pods run on.
@@ -104,9 +104,9 @@ pub enum Reach {
 
 /// One way in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
+pub struct Endpoint {
     /// From where it is open.
-    pub reach: Reach,
+    pub reach: Exposure,
     /// Whether clients speak TLS.
     pub tls: bool,
     /// The address: `<node>` where no node's is known.
@@ -118,7 +118,7 @@ pub struct Way {
 }
 
 /// What stands for the address of a node that is not known.
-pub const SOME_NODE: &str = "<node>";
+pub const NODE_PLACEHOLDER: &str = "<node>";
 /// Most nodes that are named: with a port of every node, one is as good as another.
 const MOST_NODES: usize = 3;
 
@@ -149,25 +149,25 @@ fn holds(all: &BTreeMap<String, String>, some: &BTreeMap<String, String>) -> boo
     some.iter().all(|(key, value)| all.get(key) == Some(value))
 }
 
-impl Entrance {
+impl GatewayEndpoints {
     /// All ways in, the one that reaches farthest first.
     #[must_use]
-    pub fn ways(&self, listeners: &Listeners) -> Vec<Way> {
-        let mut ways = BTreeSet::new();
+    pub fn endpoints(&self, listeners: &Listeners) -> Vec<Endpoint> {
+        let mut endpoints = BTreeSet::new();
         for listener in &listeners.servers {
-            ways.extend(self.ports_of_hosts(listener));
+            endpoints.extend(self.ports_of_hosts(listener));
             for service in self.services.iter().flatten() {
-                ways.extend(self.of_service(listener, service));
+                endpoints.extend(self.of_service(listener, service));
             }
         }
-        ways.into_iter().collect()
+        endpoints.into_iter().collect()
     }
 
-    fn of_service(&self, listener: &Listener, service: &Service) -> Vec<Way> {
+    fn of_service(&self, listener: &Listener, service: &Service) -> Vec<Endpoint> {
         let Some(port) = port_of(listener, service) else {
             return Vec::new();
         };
-        let way = |reach, address: &String, port| Way {
+        let endpoint = |reach, address: &String, port| Endpoint {
             reach,
             tls: listener.tls,
             address: address.clone(),
@@ -175,20 +175,24 @@ impl Entrance {
             hosts: listener.hosts.clone(),
         };
         let outside = service.outside.iter();
-        let mut ways: Vec<Way> = outside
-            .map(|address| way(Reach::LoadBalancer, address, port.number))
+        let mut endpoints: Vec<Endpoint> = outside
+            .map(|address| endpoint(Exposure::LoadBalancer, address, port.number))
             .collect();
         if let Some(number) = port.node {
             let nodes = self.node_addresses(service.own_pods_only);
-            ways.extend(nodes.iter().map(|address| way(Reach::NodePort, address, number)));
+            endpoints.extend(
+                nodes
+                    .iter()
+                    .map(|address| endpoint(Exposure::NodePort, address, number)),
+            );
         }
         let cluster = service.cluster_address.iter();
-        ways.extend(cluster.map(|address| way(Reach::Cluster, address, port.number)));
-        ways
+        endpoints.extend(cluster.map(|address| endpoint(Exposure::Cluster, address, port.number)));
+        endpoints
     }
 
     /// The pods' own ports on their nodes.
-    fn ports_of_hosts(&self, listener: &Listener) -> Vec<Way> {
+    fn ports_of_hosts(&self, listener: &Listener) -> Vec<Endpoint> {
         let services = self.services.iter().flatten();
         let mut targets: BTreeSet<u16> = services
             .filter_map(|service| port_of(listener, service)?.target)
@@ -204,8 +208,8 @@ impl Entrance {
             };
             let address = self.address_of(pod);
             let ports: Vec<u16> = targets.iter().filter_map(on_host).collect();
-            ports.into_iter().map(move |port| Way {
-                reach: Reach::HostPort,
+            ports.into_iter().map(move |port| Endpoint {
+                reach: Exposure::HostPort,
                 tls: listener.tls,
                 address: address.clone(),
                 port,
@@ -220,7 +224,7 @@ impl Entrance {
         let mut nodes = self.nodes.iter().flatten();
         let node = nodes.find(|node| node.name == pod.node);
         let address = node.and_then(|node| node.address.clone()).or_else(|| pod.host.clone());
-        address.unwrap_or_else(|| SOME_NODE.to_owned())
+        address.unwrap_or_else(|| NODE_PLACEHOLDER.to_owned())
     }
 
     fn node_addresses(&self, own_pods_only: bool) -> Vec<String> {
@@ -237,7 +241,7 @@ impl Entrance {
             found = of_pods();
         }
         if found.is_empty() {
-            found.insert(SOME_NODE.to_owned());
+            found.insert(NODE_PLACEHOLDER.to_owned());
         }
         found.into_iter().take(MOST_NODES).collect()
     }
@@ -245,9 +249,9 @@ impl Entrance {
 
 /// The host names that both a model and a gateway take, the nearer ones where one covers the other; `None` where any will do.
 #[must_use]
-pub fn names(ours: &[String], theirs: &[String]) -> BTreeSet<Option<String>> {
+pub fn common_hosts(ours: &[String], theirs: &[String]) -> BTreeSet<Option<String>> {
     let both = ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other)));
-    both.filter(|(one, other)| hosts_meet(slice::from_ref(*one), slice::from_ref(*other)))
+    both.filter(|(one, other)| hosts_overlap(slice::from_ref(*one), slice::from_ref(*other)))
         .map(|(one, other)| {
             let near = |host: &str| host.strip_prefix('*').map_or(usize::MAX, str::len);
             let nearer = if near(one) >= near(other) { one } else { other };

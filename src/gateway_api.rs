@@ -4,7 +4,7 @@
 //! `src/manifests/gateway-apis-crds.yaml`). What that channel has no word for is not written. Fields that the API server would fill in
 //! are written all the same, so that an object is what it was applied as.
 
-pub mod rival;
+pub mod competitor;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub struct HttpRouteSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hostnames: Vec<String>,
     /// The routes. The longest path goes first, then the most headers, and the oldest object among equals.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<HttpRouteRule>,
 }
 
 /// A gateway; [`listeners`] reads what it takes.
@@ -70,9 +70,9 @@ pub struct ParentRef {
 /// One route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Rule {
+pub struct HttpRouteRule {
     /// Which requests it is for: any of these.
-    pub matches: Vec<Match>,
+    pub matches: Vec<HttpRouteMatch>,
     /// What becomes of them on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
@@ -85,7 +85,7 @@ pub struct Rule {
 
 /// A condition on a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Match {
+pub struct HttpRouteMatch {
     /// The path.
     pub path: PathMatch,
     /// Headers that it must have.
@@ -173,10 +173,10 @@ pub struct PathModifier {
 pub struct HeaderModifier {
     /// Set to a value, whatever it was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub set: Vec<Header>,
+    pub set: Vec<HeaderEntry>,
     /// Given one more value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub add: Vec<Header>,
+    pub add: Vec<HeaderEntry>,
     /// Taken out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
@@ -184,7 +184,7 @@ pub struct HeaderModifier {
 
 /// A header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct HeaderEntry {
     /// Its name.
     pub name: String,
     /// Its value.

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::juju::Invocation;
+use crate::juju::HookContext;
 use crate::labels;
 
 /// The application whose objects are ours.
@@ -23,11 +23,11 @@ pub struct Identity {
 impl Identity {
     /// Finds it out: once for a process, as the namespace stands in a file.
     #[must_use]
-    pub fn read(invocation: &Invocation) -> Self {
+    pub fn read(context: &HookContext) -> Self {
         Self {
-            application: invocation.application.clone(),
-            model_uuid: invocation.model_uuid.clone(),
-            namespace: namespace(&invocation.model_name),
+            application: context.application.clone(),
+            model_uuid: context.model_uuid.clone(),
+            namespace: namespace(&context.model_name),
         }
     }
 

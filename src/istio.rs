@@ -3,8 +3,8 @@
 //! `networking.istio.io/v1beta1` is the one version that Istio 1.11 to 1.28 all serve (`istio/istio`,
 //! `manifests/charts/base`).
 
+pub mod competitor;
 pub mod listeners;
-pub mod rival;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -14,25 +14,25 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api_error::ApiError;
 use crate::changes::ChangeSet;
-use crate::config::Fault;
+use crate::config::ConfigError;
 use crate::config::value::Scaler;
-use crate::gateway_api::status::{Acceptance, acceptance};
+use crate::gateway_api::status::{RouteCondition, route_condition};
 use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::juju::{State, Status};
 use crate::observed::{Deployment, Observed};
 use crate::plan::readiness;
-use crate::plan::types::Words;
+use crate::plan::types::OptionMap;
 use crate::plan::{Plan, PlannedModel, RelatedGateway, Route};
 
-pub use words::{is_tool_failure, not_asked, refused, removal_incomplete, rights, seldon_is_coming, unmanaged};
+pub use words::{api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged};
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;
 
 /// All that a verdict is drawn from.
 #[derive(Debug)]
-pub struct Case<'a> {
+pub struct StatusInput<'a> {
     /// The Juju application, for what to type.
     pub application: &'a str,
     /// The namespace, likewise.
@@ -40,7 +40,7 @@ pub struct Case<'a> {
     /// The field manager of what this application has applied.
     pub manager: &'a str,
     /// What is wrong with the options.
-    pub faults: &'a [Fault],
+    pub errors: &'a [ConfigError],
     /// What the gateway relation says.
     pub gateway: &'a RelatedGateway,
     /// What should be.
@@ -50,14 +50,14 @@ pub struct Case<'a> {
     /// What is still to be done, and what stands in the way of it.
     pub changes: &'a ChangeSet,
     /// What the API server refused, by model.
-    pub refused: &'a BTreeMap<String, ApiError>,
+    pub rejected: &'a BTreeMap<String, ApiError>,
     /// Whether this unit leads and wrote in this hook, so that what Seldon says may be of an older spec.
     pub wrote: bool,
 }
 
 /// How one model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct ModelStatus {
     /// The model.
     pub model: String,
     /// How it is.
@@ -71,18 +71,18 @@ pub struct Standing {
     /// What it serves, likewise.
     pub source: Option<String>,
     /// What else it served last, if that is known.
-    pub last: Option<Words>,
+    pub last: Option<OptionMap>,
 }
 
 /// What was found of all models.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Report {
     /// For `juju status`, cut to its line.
     pub status: Status,
     /// Every model by name.
-    pub models: Vec<Standing>,
+    pub models: Vec<ModelStatus>,
     /// All that keeps the status from being active, the worst first, uncut.
-    pub troubles: Vec<String>,
+    pub problems: Vec<String>,
     /// What keeps nothing from serving, and still has to be known.
     pub notes: Vec<String>,
     /// The version of what serves, where all do.
@@ -95,47 +95,47 @@ pub struct Verdict {
 
 /// Draws the verdict.
 #[must_use]
-pub fn judge(case: &Case) -> Verdict {
-    let mut models: Vec<Standing> = case
+pub fn evaluate(input: &StatusInput) -> Report {
+    let mut models: Vec<ModelStatus> = input
         .plan
         .models
         .iter()
-        .map(|planned| standing(case, planned))
-        .chain(case.plan.held.iter().map(|name| held(case, name)))
+        .map(|planned| model_status(input, planned))
+        .chain(input.plan.frozen.iter().map(|name| frozen(input, name)))
         .collect();
     models.sort_by(|a, b| a.model.cmp(&b.model));
-    let mut troubles: Vec<(State, String)> = case
-        .faults
+    let mut problems: Vec<(State, String)> = input
+        .errors
         .iter()
-        .map(|fault| (State::Blocked, fault.to_string()))
+        .map(|error| (State::Blocked, error.to_string()))
         .collect();
-    troubles.extend(
+    problems.extend(
         models
             .iter()
             .filter(|model| model.state != State::Active)
-            .filter(|model| !case.plan.held.contains(&model.model))
+            .filter(|model| !input.plan.frozen.contains(&model.model))
             .map(|model| (model.state, model.message.clone())),
     );
-    troubles.extend(words::retired(case));
+    problems.extend(words::retired(input));
     // Blocked before waiting; among equals the order stays.
-    troubles.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
+    problems.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     // One trouble of several models, such as a missing gateway, is told once.
-    troubles.dedup();
-    let unmanaged = case.changes.unmanaged.iter();
-    Verdict {
-        status: status(case, &models, &troubles),
-        notes: unmanaged.map(|copy| words::unmanaged(case.namespace, copy)).collect(),
-        version: version(case, &models, &troubles),
-        troubles: troubles.into_iter().map(|(_, text)| text).collect(),
+    problems.dedup();
+    let unmanaged = input.changes.unmanaged.iter();
+    Report {
+        status: status(input, &models, &problems),
+        notes: unmanaged.map(|copy| words::unmanaged(input.namespace, copy)).collect(),
+        version: version(input, &models, &problems),
+        problems: problems.into_iter().map(|(_, text)| text).collect(),
         models,
-        wrote: case.wrote,
-        changed: readiness::last_change(case.observed),
+        wrote: input.wrote,
+        changed: readiness::last_change(input.observed),
     }
 }
 
-fn status(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Status {
+fn status(input: &StatusInput, models: &[ModelStatus], problems: &[(State, String)]) -> Status {
     let serving = models.iter().filter(|model| model.serves).count();
-    let (state, worst) = match troubles.first() {
+    let (state, worst) = match problems.first() {
         Some((state, worst)) => (*state, Some(worst)),
         None => (State::Active, None),
     };
@@ -148,7 +148,7 @@ fn status(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Sta
             let idle = many.iter().find(|model| !model.serves);
             match (worst, idle) {
                 (Some(worst), _) => {
-                    let more = match troubles.len() - 1 {
+                    let more = match problems.len() - 1 {
                         0 => String::new(),
                         more => format!(" (+{more} more in juju debug-log)"),
                     };
@@ -162,14 +162,14 @@ fn status(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Sta
             }
         }
     };
-    match words::unmanaged_in_short(case).filter(|_| state == State::Active) {
+    match words::unmanaged_summary(input).filter(|_| state == State::Active) {
         Some(unmanaged) => Status::new(state, join("", &message, &unmanaged)),
         None => Status::new(state, cut(&message)),
     }
 }
 
 /// What `juju status` shows as the application's version: of one model its own, of several how many they are.
-fn version(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Option<String> {
+fn version(input: &StatusInput, models: &[ModelStatus], problems: &[(State, String)]) -> Option<String> {
     let of_all = |serving: &[&PlannedModel]| match serving {
         [] => None,
         [one] => Some(one.model.version()),
@@ -180,8 +180,8 @@ fn version(case: &Case, models: &[Standing], troubles: &[(State, String)]) -> Op
             .iter()
             .any(|model| model.serves && model.model == planned.model.name)
     };
-    let serving: Vec<&PlannedModel> = case.plan.models.iter().filter(serves).collect();
-    troubles.is_empty().then(|| of_all(&serving)).flatten()
+    let serving: Vec<&PlannedModel> = input.plan.models.iter().filter(serves).collect();
+    problems.is_empty().then(|| of_all(&serving)).flatten()
 }
 
 /// Head and tail whole, what is between them cut.
@@ -219,13 +219,13 @@ fn cut_to(text: &str, limit: usize) -> String {
 }
 
 /// A model whose options are faulty: what it had goes on. The fault itself is told once, by the options.
-fn held(case: &Case, name: &str) -> Standing {
-    let before = if case.observed.seldon_deployment(name).is_some() {
+fn frozen(input: &StatusInput, name: &str) -> ModelStatus {
+    let before = if input.observed.seldon_deployment(name).is_some() {
         "what served before goes on"
     } else {
         "nothing of it is there yet"
     };
-    Standing {
+    ModelStatus {
         model: name.to_owned(),
         state: State::Blocked,
         serves: false,
@@ -236,18 +236,18 @@ fn held(case: &Case, name: &str) -> Standing {
     }
 }
 
-fn standing(case: &Case, planned: &PlannedModel) -> Standing {
+fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
     let model = &planned.model;
-    let (state, serves, message) = match trouble(case, planned) {
+    let (state, serves, message) = match problem(input, planned) {
         Some((state, text)) => (state, false, text),
         None if planned.is_stopped() => (
             State::Active,
             false,
             format!("{} is stopped on purpose (replicas=0)", model.name),
         ),
-        None => (State::Active, true, serves(case, planned)),
+        None => (State::Active, true, serves(input, planned)),
     };
-    Standing {
+    ModelStatus {
         model: model.name.clone(),
         state,
         serves,
@@ -258,18 +258,18 @@ fn standing(case: &Case, planned: &PlannedModel) -> Standing {
     }
 }
 
-fn serves(case: &Case, planned: &PlannedModel) -> String {
+fn serves(input: &StatusInput, planned: &PlannedModel) -> String {
     let model = &planned.model;
     let gateway = planned.gateway.as_ref();
-    let listeners = gateway.and_then(|gateway| case.observed.gateways.get(gateway));
+    let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     let by = if listeners.is_some_and(Listeners::https_only) {
         ", by https only"
     } else {
         ""
     };
-    let left_out = planned.left_out.map(|what| format!(", {what}")).unwrap_or_default();
+    let omitted = planned.omitted.map(|what| format!(", {what}")).unwrap_or_default();
     format!(
-        "{} serves {} at {}{by}{left_out}",
+        "{} serves {} at {}{by}{omitted}",
         model.name,
         model.serves(),
         model.prefix
@@ -277,34 +277,34 @@ fn serves(case: &Case, planned: &PlannedModel) -> String {
 }
 
 /// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
-fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
-    if let Some(conflict) = case.changes.conflicts.get(name) {
-        return Some((State::Blocked, words::conflict(case, &planned.model, conflict)));
+    if let Some(conflict) = input.changes.conflicts.get(name) {
+        return Some((State::Blocked, words::conflict(input, &planned.model, conflict)));
     }
-    if let Some(refusal) = case.refused.get(name) {
-        let (state, text) = words::refused(case.application, case.namespace, refusal);
+    if let Some(error) = input.rejected.get(name) {
+        let (state, text) = words::api_error(input.application, input.namespace, error);
         return Some((state, format!("{name}: {text}")));
     }
-    let pods = not_ready(case, planned);
-    let route = no_route(case, planned);
-    let due = case.changes.concern(name).then(|| {
-        let who = if case.wrote { "this unit" } else { "the leader" };
+    let pods = not_ready(input, planned);
+    let route = no_route(input, planned);
+    let due = input.changes.has_pending(name).then(|| {
+        let who = if input.wrote { "this unit" } else { "the leader" };
         (
             State::Waiting,
             format!("{name} is not yet as asked: {who} has still to apply it"),
         )
     });
-    let unsaid = planned.unsaid.first();
-    let unsaid = unsaid.map(|unsaid| words::unsaid(case, &planned.model, *unsaid));
+    let unsupported = planned.unsupported.first();
+    let unsupported = unsupported.map(|unsupported| words::unsupported(input, &planned.model, *unsupported));
     // Among equals what lies nearer to the operator comes first.
     [
         due,
         route,
         pods,
-        astray(case, planned),
-        not_scaled(case, planned),
-        unsaid,
+        unresolved_refs(input, planned),
+        not_scaled(input, planned),
+        unsupported,
     ]
     .into_iter()
     .flatten()
@@ -312,57 +312,57 @@ fn trouble(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
 }
 
 /// Why no request gets to the model, its pods aside.
-fn no_route(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let gateway = planned.gateway.as_ref();
-    let listeners = gateway.and_then(|gateway| case.observed.gateways.get(gateway));
+    let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
         && !listeners.take(&planned.model.hosts)
     {
-        return Some(words::other_hosts(case, &planned.model, gateway, listeners));
+        return Some(words::other_hosts(input, &planned.model, gateway, listeners));
     }
     let Some(gateway) = gateway else {
-        return Some(words::unknown_gateway(case, &planned.model));
+        return Some(words::unknown_gateway(input, &planned.model));
     };
     let Some(listeners) = listeners else {
-        return Some(words::no_gateway(case, &planned.model, gateway));
+        return Some(words::no_gateway(input, &planned.model, gateway));
     };
-    if let (None, RelatedGateway::Named { up, by, .. }) = (&planned.model.gateway, case.gateway)
+    if let (None, RelatedGateway::Known { up, by, .. }) = (&planned.model.gateway, input.gateway)
         && (!up || listeners.down)
     {
         return Some(words::gateway_down(gateway, &by.application));
     }
-    at_gateway(case, planned)
-        .filter(|(astray, _)| !astray)
-        .map(|(_, trouble)| trouble)
+    gateway_problem(input, planned)
+        .filter(|(unresolved_refs, _)| !unresolved_refs)
+        .map(|(_, problem)| problem)
 }
 
 /// What a gateway says of a model's HTTPRoute: whether it only leads to what is not there, as it does before Seldon has made the Service,
 /// and what that is to an operator.
-fn at_gateway(case: &Case, planned: &PlannedModel) -> Option<(bool, (State, String))> {
+fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, (State, String))> {
     let gateway = planned.gateway.as_ref()?;
-    let Route::SetHttp(_) = &planned.route else {
+    let Route::HttpRoute(_) = &planned.route else {
         return None;
     };
     let name = &planned.model.name;
     // One that is not there yet is due, which is told by itself.
-    let live = case.observed.http_route_in(case.namespace, &route_name(name))?;
-    let acceptance = acceptance(live, gateway);
-    let trouble = words::not_taken(case, name, gateway, &acceptance)?;
-    Some((matches!(acceptance, Acceptance::Astray(_)), trouble))
+    let live = input.observed.http_route_in(input.namespace, &route_name(name))?;
+    let condition = route_condition(live, gateway);
+    let problem = words::not_accepted(input, name, gateway, &condition)?;
+    Some((matches!(condition, RouteCondition::UnresolvedRefs(_)), problem))
 }
 
 /// That a route leads to what is not there. While pods start they say more.
-fn astray(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
-    at_gateway(case, planned)
-        .filter(|(astray, _)| *astray)
-        .map(|(_, trouble)| trouble)
+fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+    gateway_problem(input, planned)
+        .filter(|(unresolved_refs, _)| *unresolved_refs)
+        .map(|(_, problem)| problem)
 }
 
 /// Why the pods do not serve what was asked.
-fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let model = &planned.model;
     let name = &model.name;
-    match case.observed.seldon_deployment(name) {
+    match input.observed.seldon_deployment(name) {
         None => return Some((State::Waiting, format!("{name} is not there yet"))),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
             let text = format!("somebody is deleting {name}; it is made anew once it is gone");
@@ -370,31 +370,31 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
         }
         Some(_) => {}
     }
-    if readiness::is_ready(planned, case.observed) {
+    if readiness::is_ready(planned, input.observed) {
         return None;
     }
-    let deployments: Vec<&Deployment> = case.observed.deployments_of(name).collect();
+    let deployments: Vec<&Deployment> = input.observed.deployments_of(name).collect();
     let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
-    if let Some(cause) = reason::find(case, planned, &deployments) {
+    if let Some(cause) = reason::find(input, planned, &deployments) {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
         return Some((State::Blocked, format!("{cause}{meanwhile}")));
     }
     let late = planned
         .predictors
         .iter()
-        .find(|predictor| !readiness::predictor_is_rolled_out(planned, predictor, case.observed))
+        .find(|predictor| !readiness::predictor_is_rolled_out(planned, predictor, input.observed))
         // The model's own is told of as the model.
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
-        let who = words::of_predictor(planned, &late.name);
-        let what = if readiness::answers(planned, late, case.observed) {
+        let who = words::predictor_prefix(planned, &late.name);
+        let what = if readiness::answers(planned, late, input.observed) {
             "is changing over"
         } else {
             "is starting, and gets no requests until it answers"
         };
         return Some((State::Waiting, format!("{who} {what}")));
     }
-    let text = if deployments.is_empty() && case.observed.state(name).state.is_empty() {
+    let text = if deployments.is_empty() && input.observed.state(name).state.is_empty() {
         format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
     } else if planned.is_stopped() {
         format!("{name} is being stopped (replicas=0)")
@@ -407,16 +407,16 @@ fn not_ready(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
 }
 
 /// That nobody scales a model which KEDA is to scale: where Seldon runs without KEDA it says nothing of it, and makes one pod.
-fn not_scaled(case: &Case, planned: &PlannedModel) -> Option<(State, String)> {
+fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let model = &planned.model;
     let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
-    let state = case.observed.state(&model.name);
+    let state = input.observed.state(&model.name);
     let runs = state
         .conditions
         .iter()
         .any(|condition| condition.kind == "KedaReady" && condition.status == "True");
     let is_known = state.state == "Available" && !planned.is_stopped();
-    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| words::no_keda(case, model))
+    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| words::no_keda(input, model))
 }
 
 /// Whether a model does not serve for a reason that its pods may know.

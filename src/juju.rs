@@ -15,14 +15,14 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
-pub use secret::{Content, Unreadable};
+pub use secret::{SecretContent, SecretError};
 pub use status::{State, Status};
 pub use tool::{HookTools, ToolError};
 pub use version::Version;
 
 /// Why Juju started this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Occasion {
+pub enum Event {
     /// A hook that changes nothing about how the charm works: it looks at everything and reconciles. Hooks
     /// this charm never heard of are among them.
     Hook(String),
@@ -38,10 +38,10 @@ pub enum Occasion {
     Action(String),
 }
 
-impl Occasion {
+impl Event {
     /// What a person calls it.
     #[must_use]
-    pub fn word(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Hook(name) | Self::Action(name) => name,
             Self::Stop => "stop",
@@ -54,9 +54,9 @@ impl Occasion {
 
 /// What the environment of a hook says (`internal/worker/uniter/runner/context/context.go`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invocation {
+pub struct HookContext {
     /// Why this process runs.
-    pub occasion: Occasion,
+    pub event: Event,
     /// The unit, such as `iris/0`.
     pub unit: String,
     /// The application the unit belongs to, such as `iris`.
@@ -74,7 +74,7 @@ pub struct Invocation {
 #[error("{0} is not set")]
 pub struct NotAHook(pub &'static str);
 
-impl Invocation {
+impl HookContext {
     /// Reads the environment through `variable`. An empty variable counts as absent, as it does for Juju.
     ///
     /// # Errors
@@ -90,12 +90,12 @@ impl Invocation {
         let unit = need("JUJU_UNIT_NAME")?;
         need("JUJU_CONTEXT_ID")?;
         let occasion = match path.rsplit_once('/') {
-            Some(("actions", action)) => Occasion::Action(action.to_owned()),
+            Some(("actions", action)) => Event::Action(action.to_owned()),
             Some((_, hook)) => Self::hook(hook, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
             None => Self::hook(&path, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
         };
         Ok(Self {
-            occasion,
+            event: occasion,
             application: unit.split('/').next().unwrap_or_default().to_owned(),
             unit,
             model_name: need("JUJU_MODEL_NAME")?,
@@ -107,20 +107,20 @@ impl Invocation {
     /// Whether this unit leads, where the hook itself says so. `leader-settings-changed` is for all the others, up to 3.x.
     #[must_use]
     pub fn has_become_leader(&self) -> Option<bool> {
-        match &self.occasion {
-            Occasion::Hook(name) if name == "leader-elected" => Some(true),
-            Occasion::Hook(name) if name == "leader-settings-changed" => Some(false),
+        match &self.event {
+            Event::Hook(name) if name == "leader-elected" => Some(true),
+            Event::Hook(name) if name == "leader-settings-changed" => Some(false),
             _ => None,
         }
     }
 
-    fn hook(name: &str, relation: Option<String>, secret: Option<String>) -> Occasion {
+    fn hook(name: &str, relation: Option<String>, secret: Option<String>) -> Event {
         match (name, relation, secret) {
-            ("stop", ..) => Occasion::Stop,
-            ("remove", ..) => Occasion::Remove,
-            ("secret-changed", _, Some(uri)) => Occasion::SecretChanged(uri),
-            (name, Some(id), _) if name.ends_with("-relation-broken") => Occasion::RelationBroken(id),
-            (name, ..) => Occasion::Hook(name.to_owned()),
+            ("stop", ..) => Event::Stop,
+            ("remove", ..) => Event::Remove,
+            ("secret-changed", _, Some(uri)) => Event::SecretChanged(uri),
+            (name, Some(id), _) if name.ends_with("-relation-broken") => Event::RelationBroken(id),
+            (name, ..) => Event::Hook(name.to_owned()),
         }
     }
 }
@@ -140,9 +140,9 @@ pub struct Relation {
 ///
 /// # Errors
 /// When `relation-ids` cannot be run or its answer not be read.
-pub fn relation_ids(tools: HookTools, invocation: &Invocation, endpoint: &str) -> Result<Vec<String>, ToolError> {
+pub fn relation_ids(tools: HookTools, context: &HookContext, endpoint: &str) -> Result<Vec<String>, ToolError> {
     let mut ids = tools.relation_ids(endpoint)?;
-    if let Occasion::RelationBroken(broken) = &invocation.occasion {
+    if let Event::RelationBroken(broken) = &context.event {
         ids.retain(|id| id != broken);
     }
     Ok(ids)
@@ -155,10 +155,10 @@ pub fn relation_ids(tools: HookTools, invocation: &Invocation, endpoint: &str) -
 pub fn relations(tools: HookTools, ids: &[String]) -> Result<Vec<Relation>, ToolError> {
     let mut relations = Vec::new();
     for id in ids {
-        let Some(application) = tools.remote_application(id)? else {
+        let Some(application) = tools.relation_list_app(id)? else {
             continue;
         };
-        let Some(bag) = tools.application_bag(id, &application)? else {
+        let Some(bag) = tools.relation_get(id, &application)? else {
             continue;
         };
         relations.push(Relation {
@@ -174,7 +174,7 @@ pub fn relations(tools: HookTools, ids: &[String]) -> Result<Vec<Relation>, Tool
 mod tests {
     use super::*;
 
-    fn hook(pairs: &[(&str, &str)]) -> Result<Invocation, NotAHook> {
+    fn hook(pairs: &[(&str, &str)]) -> Result<HookContext, NotAHook> {
         let base = [
             ("JUJU_UNIT_NAME", "iris/0"),
             ("JUJU_MODEL_NAME", "edge"),
@@ -182,22 +182,16 @@ mod tests {
             ("JUJU_CONTEXT_ID", "iris/0-x"),
         ];
         let all: BTreeMap<_, _> = base.iter().chain(pairs).copied().collect();
-        Invocation::read(|name| all.get(name).map(OsString::from))
+        HookContext::read(|name| all.get(name).map(OsString::from))
     }
 
     #[test]
     fn the_dispatch_path_says_what_is_asked() {
-        let occasion = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.occasion);
-        assert_eq!(occasion("hooks/stop"), Ok(Occasion::Stop));
-        assert_eq!(occasion("hooks/remove"), Ok(Occasion::Remove));
-        assert_eq!(
-            occasion("actions/list-models"),
-            Ok(Occasion::Action("list-models".into()))
-        );
-        assert_eq!(
-            occasion("hooks/made-up-hook"),
-            Ok(Occasion::Hook("made-up-hook".into()))
-        );
+        let occasion = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.event);
+        assert_eq!(occasion("hooks/stop"), Ok(Event::Stop));
+        assert_eq!(occasion("hooks/remove"), Ok(Event::Remove));
+        assert_eq!(occasion("actions/list-models"), Ok(Event::Action("list-models".into())));
+        assert_eq!(occasion("hooks/made-up-hook"), Ok(Event::Hook("made-up-hook".into())));
     }
 
     #[test]
@@ -216,8 +210,8 @@ mod tests {
             ("JUJU_RELATION_ID", "gateway-info:3"),
         ]);
         assert_eq!(
-            broken.map(|i| i.occasion),
-            Ok(Occasion::RelationBroken("gateway-info:3".into()))
+            broken.map(|i| i.event),
+            Ok(Event::RelationBroken("gateway-info:3".into()))
         );
     }
 }

@@ -5,7 +5,6 @@
 
 pub mod actions;
 pub mod api_error;
-pub mod asked;
 pub mod changes;
 pub mod cluster;
 pub mod config;
@@ -13,11 +12,11 @@ pub mod dispatch;
 pub mod entrance;
 pub mod gateway_api;
 pub mod identity;
+pub mod inputs;
 pub mod istio;
 pub mod judge;
 pub mod juju;
 pub mod labels;
-pub mod look;
 pub mod observability;
 pub mod observed;
 pub mod permissions;
@@ -29,6 +28,7 @@ pub mod secrets;
 pub mod security;
 pub mod seldon;
 pub mod shell;
+pub mod snapshot;
 pub mod traces;
 pub mod watch;
 pub mod write;

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use seldon_model::dispatch;
-use seldon_model::juju::{HookTools, Invocation, log};
+use seldon_model::juju::{HookContext, HookTools, log};
 use seldon_model::security::SecurityEvent;
 use seldon_model::watch;
 
 fn main() -> ExitCode {
-    let invocation = match Invocation::read(|name| std::env::var_os(name)) {
-        Ok(invocation) => invocation,
+    let context = match HookContext::read(|name| std::env::var_os(name)) {
+        Ok(context) => context,
         Err(missing) => {
             println!(
                 "This is the dispatch of seldon-model, a Juju charm that serves machine-learning models.\n\
@@ -29,19 +29,19 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         // Without a log, as no hook of Juju's runs there.
         if let Some(argument) = std::env::args_os().nth(1)
-            && let Some(code) = watch::run(&invocation, &argument).await
+            && let Some(code) = watch::run(&context, &argument).await
         {
             return code;
         }
         log::install();
-        let of = invocation.clone();
+        let of = context.clone();
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let why = panic.to_string();
-            SecurityEvent::Crashed { why }.tell(HookTools, &of);
+            SecurityEvent::Crashed { why }.log(HookTools, &of);
             usual(panic);
         }));
-        dispatch::run(&invocation).await
+        dispatch::run(&context).await
     });
     // A watcher that ends does not wait for a wake that is on its way.
     runtime.shutdown_background();

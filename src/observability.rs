@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use crate::asked::{Asked, DASHBOARD, METRICS};
-use crate::juju::{HookTools, Invocation, ToolError};
-use crate::look::Look;
+use crate::inputs::{DASHBOARD, Inputs, METRICS};
+use crate::juju::{HookContext, HookTools, ToolError};
+use crate::snapshot::Snapshot;
 
 /// What the charm is called, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";
@@ -25,41 +25,46 @@ pub type Bag = BTreeMap<&'static str, String>;
 
 /// Whether anybody wants to be told.
 #[must_use]
-pub fn is_related(asked: &Asked) -> bool {
-    has(asked, METRICS) || has(asked, DASHBOARD)
+pub fn is_related(inputs: &Inputs) -> bool {
+    has_relation(inputs, METRICS) || has_relation(inputs, DASHBOARD)
 }
 
-fn has(asked: &Asked, endpoint: &str) -> bool {
-    asked.told.related.contains(endpoint)
+fn has_relation(inputs: &Inputs, endpoint: &str) -> bool {
+    inputs.juju.related.contains(endpoint)
 }
 
 /// Tells what is asked for. It is the leader's to do.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn tell(tools: HookTools, invocation: &Invocation, asked: &Asked, look: &mut Look) -> Result<(), ToolError> {
-    if has(asked, DASHBOARD) {
-        say(tools, invocation, asked, DASHBOARD, &dashboard::bag())?;
+pub async fn publish(
+    tools: HookTools,
+    context: &HookContext,
+    inputs: &Inputs,
+    snapshot: &mut Snapshot,
+) -> Result<(), ToolError> {
+    if has_relation(inputs, DASHBOARD) {
+        write(tools, context, inputs, DASHBOARD, &dashboard::bag())?;
     }
     // Without the pods something would be missing, and what was said before is better than that.
-    if has(asked, METRICS) && knows_pods(look).await {
-        let jobs = metrics::scrape_jobs(&look.observed, &look.identity);
-        say(tools, invocation, asked, METRICS, &metrics_bag(invocation, jobs))?;
+    if has_relation(inputs, METRICS) && ensure_pods(snapshot).await {
+        let jobs = metrics::scrape_jobs(&snapshot.observed, &snapshot.identity);
+        write(tools, context, inputs, METRICS, &metrics_bag(context, jobs))?;
     }
     Ok(())
 }
 
 /// What the bag of a `prometheus_scrape` relation is to say.
 #[must_use]
-pub fn metrics_bag(invocation: &Invocation, jobs: Vec<Value>) -> Bag {
+pub fn metrics_bag(context: &HookContext, jobs: Vec<Value>) -> Bag {
     let metadata = json!({
-        "model": invocation.model_name,
-        "model_uuid": invocation.model_uuid,
-        "application": invocation.application,
-        "unit": invocation.unit,
+        "model": context.model_name,
+        "model_uuid": context.model_uuid,
+        "application": context.application,
+        "unit": context.unit,
         "charm_name": CHARM,
     });
-    let rules = alerts::rules(invocation, !jobs.is_empty());
+    let rules = alerts::rules(context, !jobs.is_empty());
     [
         ("alert_rules", rules),
         ("scrape_jobs", Value::from(jobs)),
@@ -69,21 +74,21 @@ pub fn metrics_bag(invocation: &Invocation, jobs: Vec<Value>) -> Bag {
     .into()
 }
 
-async fn knows_pods(look: &mut Look) -> bool {
-    if !look.observed.pods.is_empty() || look.observed.deployments.is_empty() {
+async fn ensure_pods(snapshot: &mut Snapshot) -> bool {
+    if !snapshot.observed.pods.is_empty() || snapshot.observed.deployments.is_empty() {
         return true;
     }
-    let found = look.cluster.observe_pods(&mut look.observed).await;
-    if let Err(refusal) = &found {
-        debug!("pods cannot be read, so {METRICS} is told nothing new: {refusal}");
+    let found = snapshot.cluster.observe_pods(&mut snapshot.observed).await;
+    if let Err(error) = &found {
+        debug!("pods cannot be read, so {METRICS} is told nothing new: {error}");
     }
     found.is_ok()
 }
 
 /// Says what is new, in each relation of an endpoint that is not gone.
-fn say(tools: HookTools, invocation: &Invocation, asked: &Asked, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
-    for id in asked.told.relation_ids.get(endpoint).into_iter().flatten() {
-        let Some(said) = tools.application_bag(id, &invocation.application)? else {
+fn write(tools: HookTools, context: &HookContext, inputs: &Inputs, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
+    for id in inputs.juju.relation_ids.get(endpoint).into_iter().flatten() {
+        let Some(said) = tools.relation_get(id, &context.application)? else {
             debug!("{id} is listed, but gone");
             continue;
         };
@@ -93,7 +98,7 @@ fn say(tools: HookTools, invocation: &Invocation, asked: &Asked, endpoint: &str,
             .map(|(key, text)| (*key, text.as_str()))
             .collect();
         if !news.is_empty() {
-            tools.say_all_in_relation(id, &news)?;
+            tools.relation_set_file(id, &news)?;
             let keys: Vec<&str> = news.into_keys().collect();
             info!("told {id} anew of its {}", keys.join(", "));
         }

@@ -14,15 +14,15 @@ use serde_json::Value;
 
 use crate::config::value::GatewayName;
 use crate::identity::Identity;
+use crate::istio::competitor::RouteClaim;
 use crate::istio::listeners::Listeners;
-use crate::istio::rival::Claim;
 use crate::labels;
 use crate::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, ServiceState};
 
 /// A Deployment, as far as it is read.
 pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
 /// A pod, as far as it is read.
-pub type Pod = Object<PodSpec, PodStatus>;
+pub type Pod = Object<PodSpecView, PodStatus>;
 
 /// A Secret, of which nothing but the name is shown.
 #[derive(Clone, PartialEq)]
@@ -122,7 +122,7 @@ impl Observed {
     pub fn ports(&self, model: &str, service: &str) -> Ports {
         let found = self.services.get(service).copied();
         found.unwrap_or_else(|| {
-            let (http, grpc) = self.told(model, service);
+            let (http, grpc) = self.reported_ports(model, service);
             Ports {
                 http: http.unwrap_or(DEFAULT_HTTP_PORT),
                 grpc: grpc.unwrap_or(DEFAULT_GRPC_PORT),
@@ -132,7 +132,7 @@ impl Observed {
 
     /// The ports that Seldon tells of a predictor's Service: for HTTP, which is that of the first one, and for gRPC.
     #[must_use]
-    pub fn told(&self, model: &str, service: &str) -> (Option<u16>, Option<u16>) {
+    pub fn reported_ports(&self, model: &str, service: &str) -> (Option<u16>, Option<u16>) {
         let state = self.state(model);
         let grpc = state.services.get(service).and_then(ServiceState::grpc_port);
         (state.address.port(), grpc)
@@ -168,8 +168,8 @@ impl Observed {
 
 /// What a VirtualService claims.
 #[must_use]
-pub fn claim(object: &DynamicObject) -> Claim {
-    Claim::read(
+pub fn route_claim(object: &DynamicObject) -> RouteClaim {
+    RouteClaim::read(
         &object.namespace().unwrap_or_default(),
         &object.name_any(),
         object.creation_timestamp().map(|time| time.0),
@@ -201,13 +201,13 @@ pub struct DeploymentStatus {
     /// Pods that have been ready for long enough.
     pub available_replicas: i64,
     /// `Available`, `Progressing`, `ReplicaFailure`.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<DeploymentCondition>,
 }
 
 /// A condition of a Deployment or a pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Condition {
+pub struct DeploymentCondition {
     /// Its name.
     #[serde(rename = "type")]
     pub kind: String,
@@ -225,7 +225,7 @@ pub struct Condition {
 /// `spec` of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct PodSpec {
+pub struct PodSpecView {
     /// Its containers.
     pub containers: Vec<PodContainer>,
 }
@@ -270,7 +270,7 @@ pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
     /// `PodScheduled` is the one that is read.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<DeploymentCondition>,
     /// The containers that run first and end.
     pub init_container_statuses: Vec<ContainerStatus>,
     /// The containers.

@@ -59,7 +59,7 @@ const fn cluster_wide(verb: &'static str, group: &'static str, resource: &'stati
 }
 
 /// All that this charm does, as `rbac.yaml` grants it, but for what needs Secrets.
-pub const RIGHTS: [Permission; 13] = [
+pub const REQUIRED: [Permission; 13] = [
     here("list", SELDON, "seldondeployments"),
     here("create", SELDON, "seldondeployments"),
     here("patch", SELDON, "seldondeployments"),
@@ -117,10 +117,10 @@ pub const OPTIONAL: [Permission; 3] = [
 ];
 
 /// All that is needed.
-pub fn rights(needs: Needs) -> impl Iterator<Item = Permission> {
+pub fn required(needs: Needs) -> impl Iterator<Item = Permission> {
     let secrets = SECRETS.into_iter().filter(move |_| needs.secrets);
     let http_routes = HTTP_ROUTES.into_iter().filter(move |_| needs.http_routes);
-    RIGHTS.into_iter().chain(secrets).chain(http_routes)
+    REQUIRED.into_iter().chain(secrets).chain(http_routes)
 }
 
 impl Permission {

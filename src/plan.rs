@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 use crate::config::value::{GatewayName, Scaler};
 use crate::config::{Config, Model};
 use crate::observed::Observed;
-pub use gateway::{Language, Provider, RelatedGateway};
-use secrets::Wanted;
-pub use types::{Plan, PlannedModel, PlannedPredictor, Route, Site, Unsaid};
+pub use gateway::{GatewayKind, Provider, RelatedGateway};
+use secrets::SecretNames;
+pub use types::{Plan, PlannedModel, PlannedPredictor, Route, Site, Unsupported};
 
 /// The gateways of those models.
 pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
@@ -36,27 +36,27 @@ pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
             .iter()
             .map(|model| planned(model, config, site, observed))
             .collect(),
-        held: config.held.clone(),
-        prune: config.faults.is_empty(),
+        frozen: config.frozen.clone(),
+        prune: config.errors.is_empty(),
     }
 }
 
 fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> PlannedModel {
-    let wanted = Wanted::new(model, site, &config.secrets, observed);
-    let (deployment, predictors) = objects::seldon_deployment(model, site, &wanted, !observed.lacks_metrics_v2);
+    let desired = SecretNames::new(model, site, &config.secrets, observed);
+    let (deployment, predictors) = objects::seldon_deployment(model, site, &desired, !observed.lacks_metrics_v2);
     let gateway = site.gateway.of(model).cloned();
     let mut planned = PlannedModel {
         model: model.clone(),
         deployment,
-        secrets: wanted.secrets,
+        secrets: desired.secrets,
         predictors,
         last: None,
-        left_out: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
-        unsaid: Vec::new(),
+        omitted: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
+        unsupported: Vec::new(),
         gateway,
-        route: Route::Kept,
+        route: Route::Keep,
     };
-    let live = traffic::Live::read(model, site, observed);
+    let live = traffic::LiveRoute::read(model, site, observed);
     let traffic = traffic::traffic(&planned, &live, observed);
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
     history::keep(&mut planned, observed, &site.identity().manager());
@@ -67,15 +67,15 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     planned.route = match (&planned.gateway, &site.gateway) {
         (Some(gateway), related) => {
             let route = route::virtual_service(&planned, site, gateway, &traffic, seldons.as_ref());
-            if related.language() == Language::GatewayApi {
-                planned.unsaid = http_route::unsaid(model);
-                Route::SetHttp(Box::new(http_route::http_route(&route, model, gateway)))
+            if related.kind() == GatewayKind::GatewayApi {
+                planned.unsupported = http_route::unsupported(model);
+                Route::HttpRoute(Box::new(http_route::http_route(&route, model, gateway)))
             } else {
-                Route::Set(Box::new(route))
+                Route::VirtualService(Box::new(route))
             }
         }
-        (None, RelatedGateway::Missing) => Route::Gone,
-        (None, _) => Route::Kept,
+        (None, RelatedGateway::None) => Route::Delete,
+        (None, _) => Route::Keep,
     };
     route::mark(&mut planned, site, observed);
     planned

@@ -292,12 +292,12 @@ mod tests {
             "trap '' TERM INT; while :; do sleep 1; done",
         ] {
             // The children inherit it: it ends when the last of them has.
-            let (mut ended, held) = io::pipe().unwrap();
+            let (mut ended, frozen) = io::pipe().unwrap();
             let start = Instant::now();
             let mut command = Command::new("sh");
             command.args(["-c", &format!("exec 3<&0; {script}")]);
             let mut child = command
-                .stdin(held)
+                .stdin(frozen)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .process_group(0)

@@ -6,16 +6,16 @@ use k8s_openapi::jiff::Timestamp;
 use tracing::warn;
 
 use crate::api_error::ApiError;
-use crate::asked::Asked;
 use crate::changes;
 use crate::identity::Identity;
-use crate::judge::{self, Standing, Verdict};
-use crate::juju::{HookTools, Invocation, State, Status, ToolError};
-use crate::look::{self, Outlook};
+use crate::inputs::Inputs;
+use crate::judge::{self, ModelStatus, Report};
+use crate::juju::{HookContext, HookTools, State, Status, ToolError};
 use crate::observability;
 use crate::plan::readiness;
-use crate::secrets::{self, Due};
+use crate::secrets::{self, DueReads};
 use crate::security::SecurityEvent;
+use crate::snapshot::{self, Expected};
 use crate::traces;
 use crate::watch;
 use crate::write;
@@ -24,67 +24,72 @@ use crate::write;
 ///
 /// # Errors
 /// When the status cannot be told.
-pub async fn run(tools: HookTools, invocation: &Invocation, identity: &Identity) -> Result<(), ToolError> {
+pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -> Result<(), ToolError> {
     // While it is held, the watcher keeps still.
-    let line = watch::take(invocation);
-    let asked = Asked::read(tools, invocation, identity);
+    let socket = watch::connect(context);
+    let inputs = Inputs::read(tools, context, identity);
     // Where it cannot be read, it is set once more rather than not at all.
-    let before = tools.status().unwrap_or_default();
-    let outcome = match asked {
-        Ok(asked) => with(tools, invocation, asked, before.as_ref()).await,
+    let before = tools.status_get().unwrap_or_default();
+    let outcome = match inputs {
+        Ok(inputs) => with(tools, context, inputs, before.as_ref()).await,
         Err(error) => Err(error),
     };
-    let verdict = match &outcome {
-        Ok((_, outcome)) => &outcome.verdict,
-        Err(error) => &look::whole(judge::not_asked(error)),
+    let report = match &outcome {
+        Ok((_, outcome)) => &outcome.report,
+        Err(error) => &snapshot::report_of(judge::tool_failure(error)),
     };
-    let is_news = tell(tools, verdict, before.as_ref()).await?;
-    if let Ok((asked, outcome)) = outcome {
+    let is_news = set_status(tools, report, before.as_ref()).await?;
+    if let Ok((inputs, outcome)) = outcome {
         if is_news {
-            let refused = outcome.refused.iter().filter_map(SecurityEvent::of);
-            let refused = refused.chain(outcome.foreign);
-            for event in refused.chain(SecurityEvent::of_secrets(&asked.told)) {
-                event.tell(tools, invocation);
+            let rejected = outcome.rejected.iter().filter_map(SecurityEvent::from_api_error);
+            let rejected = rejected.chain(outcome.foreign);
+            for event in rejected.chain(SecurityEvent::from_secrets(&inputs.juju)) {
+                event.log(tools, context);
             }
         }
-        watch::inform(tools, invocation, line, asked, outcome.outlook, outcome.leads);
+        watch::notify(tools, context, socket, inputs, outcome.expected, outcome.leads);
     }
     Ok(())
 }
 
 async fn with(
     tools: HookTools,
-    invocation: &Invocation,
-    mut asked: Asked,
+    context: &HookContext,
+    mut inputs: Inputs,
     before: Option<&Status>,
-) -> Result<(Asked, Outcome), ToolError> {
-    traces::ask_for(tools, invocation, &asked.told.tracing)?;
-    let due = Due::new(invocation, &asked, before);
-    let outcome = reconcile(tools, invocation, &mut asked, &due).await?;
-    Ok((asked, outcome))
+) -> Result<(Inputs, Outcome), ToolError> {
+    traces::request_receivers(tools, context, &inputs.juju.tracing)?;
+    let due = DueReads::new(context, &inputs, before);
+    let outcome = reconcile(tools, context, &mut inputs, &due).await?;
+    Ok((inputs, outcome))
 }
 
 /// Sets the status if it is a new one, and logs what led to it. Whether it is.
-async fn tell(tools: HookTools, verdict: &Verdict, before: Option<&Status>) -> Result<bool, ToolError> {
-    if before == Some(&verdict.status) {
+async fn set_status(tools: HookTools, report: &Report, before: Option<&Status>) -> Result<bool, ToolError> {
+    if before == Some(&report.status) {
         return Ok(false);
     }
-    if verdict.status.state == State::Active {
+    if report.status.state == State::Active {
         // Whoever reads that a model serves may ask it at once.
-        tokio::time::sleep(readiness::unheard(verdict.wrote, verdict.changed, Timestamp::now())).await;
+        tokio::time::sleep(readiness::propagation_remaining(
+            report.wrote,
+            report.changed,
+            Timestamp::now(),
+        ))
+        .await;
     }
-    let lines: Vec<&str> = verdict
-        .troubles
+    let lines: Vec<&str> = report
+        .problems
         .iter()
-        .chain(&verdict.notes)
+        .chain(&report.notes)
         .map(String::as_str)
         .collect();
     if !lines.is_empty() {
         warn!("{}", lines.join("\n"));
     }
-    tools.set_status(&verdict.status)?;
-    if let Some(version) = &verdict.version
-        && let Err(error) = tools.set_version(version)
+    tools.status_set(&report.status)?;
+    if let Some(version) = &report.version
+        && let Err(error) = tools.application_version_set(version)
     {
         warn!("the version of what serves could not be told: {error}");
     }
@@ -93,13 +98,13 @@ async fn tell(tools: HookTools, verdict: &Verdict, before: Option<&Status>) -> R
 
 /// What came of a hook.
 struct Outcome {
-    verdict: Verdict,
+    report: Report,
     /// What another hook would come to right behind it.
-    outlook: Outlook,
+    expected: Expected,
     /// Whether this unit leads, where that had to be found out.
     leads: Option<bool>,
     /// What the cluster refused.
-    refused: Vec<ApiError>,
+    rejected: Vec<ApiError>,
     /// The objects of others that were in the way, or pass for ours.
     foreign: Vec<SecurityEvent>,
 }
@@ -110,75 +115,75 @@ struct Outcome {
 /// When a hook tool fails.
 async fn reconcile(
     tools: HookTools,
-    invocation: &Invocation,
-    asked: &mut Asked,
-    due: &Due,
+    context: &HookContext,
+    inputs: &mut Inputs,
+    due: &DueReads,
 ) -> Result<Outcome, ToolError> {
-    let unseen = |asked, refusal, leads| unseen(tools, invocation, asked, due, refusal, leads);
-    let mut look = match secrets::look(tools, invocation, asked, due).await? {
-        Ok(look) => look,
-        Err(refusal) => return unseen(asked, refusal, None),
+    let unobserved = |inputs, error, leads| unobserved(tools, context, inputs, due, error, leads);
+    let mut snapshot = match secrets::snapshot(tools, context, inputs, due).await? {
+        Ok(snapshot) => snapshot,
+        Err(error) => return unobserved(inputs, error, None),
     };
-    let leads = (!look.changes.is_empty() || observability::is_related(asked))
+    let leads = (!snapshot.changes.is_empty() || observability::is_related(inputs))
         .then(|| tools.is_leader())
         .transpose()?;
-    let mut refused = BTreeMap::new();
+    let mut rejected = BTreeMap::new();
     let mut wrote = false;
-    if leads == Some(true) && !look.changes.is_empty() {
-        wrote = look.changes.change_something();
-        refused = write::write(&look, invocation).await;
-        if let Err(refusal) = look.again(asked).await {
-            return unseen(asked, refusal, leads);
+    if leads == Some(true) && !snapshot.changes.is_empty() {
+        wrote = snapshot.changes.has_writes();
+        rejected = write::apply(&snapshot, context).await;
+        if let Err(error) = snapshot.refresh(inputs).await {
+            return unobserved(inputs, error, leads);
         }
         // What requests no longer go to is taken away once the gateway has surely heard of that.
-        let unheard = changes::is_unheard(&look.plan, &look.observed, &look.identity);
-        if refused.is_empty() && (unheard || look.changes.take_away()) {
-            tokio::time::sleep(readiness::HEARD).await;
-            if unheard && let Err(refusal) = look.again(asked).await {
-                return unseen(asked, refusal, leads);
+        let unheard = changes::awaits_propagation(&snapshot.plan, &snapshot.observed, &snapshot.identity);
+        if rejected.is_empty() && (unheard || snapshot.changes.has_deletes()) {
+            tokio::time::sleep(readiness::GATEWAY_PROPAGATION).await;
+            if unheard && let Err(error) = snapshot.refresh(inputs).await {
+                return unobserved(inputs, error, leads);
             }
-            if !look.changes.is_empty() {
-                refused = write::write(&look, invocation).await;
-                if let Err(refusal) = look.again(asked).await {
-                    return unseen(asked, refusal, leads);
+            if !snapshot.changes.is_empty() {
+                rejected = write::apply(&snapshot, context).await;
+                if let Err(error) = snapshot.refresh(inputs).await {
+                    return unobserved(inputs, error, leads);
                 }
             }
         }
     }
-    look.deeper().await;
-    let (mut verdict, outlook) = (look.verdict(asked, &refused, wrote), look.outlook(asked));
-    due.remember(asked, Some(&look), &mut verdict);
+    snapshot.list_pods_if_unready().await;
+    let (mut report, expected) = (snapshot.report(inputs, &rejected, wrote), snapshot.expected(inputs));
+    due.remember(inputs, Some(&snapshot), &mut report);
     if leads == Some(true) {
-        observability::tell(tools, invocation, asked, &mut look).await?;
+        observability::publish(tools, context, inputs, &mut snapshot).await?;
     }
-    secrets::forget(asked, &look);
+    secrets::forget(inputs, &snapshot);
     Ok(Outcome {
-        verdict,
-        outlook,
+        report,
+        expected,
         leads,
-        refused: refused.into_values().collect(),
-        foreign: SecurityEvent::of_foreign(&look.changes, &look.identity.namespace),
+        rejected: rejected.into_values().collect(),
+        foreign: SecurityEvent::from_conflicts(&snapshot.changes, &snapshot.identity.namespace),
     })
 }
 
 /// What came of a hook that the cluster could not be looked at in.
-fn unseen(
+fn unobserved(
     tools: HookTools,
-    invocation: &Invocation,
-    asked: &mut Asked,
-    due: &Due,
-    refusal: ApiError,
+    context: &HookContext,
+    inputs: &mut Inputs,
+    due: &DueReads,
+    error: ApiError,
     leads: Option<bool>,
 ) -> Result<Outcome, ToolError> {
-    asked.read_cause_of(tools, invocation, &refusal)?;
-    let mut verdict = look::unseen(asked, &refusal);
-    let outlook = Outlook::blind(&verdict);
-    due.remember(asked, None, &mut verdict);
+    inputs.read_cause_of(tools, context, &error)?;
+    let mut report = snapshot::unobserved(inputs, &error);
+    let expected = Expected::unreachable(&report);
+    due.remember(inputs, None, &mut report);
     Ok(Outcome {
-        outlook,
-        verdict,
+        expected,
+        report,
         leads,
-        refused: vec![refusal],
+        rejected: vec![error],
         foreign: Vec::new(),
     })
 }
@@ -187,32 +192,32 @@ fn unseen(
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn standings(
+pub async fn model_statuses(
     tools: HookTools,
-    invocation: &Invocation,
+    context: &HookContext,
     identity: &Identity,
-) -> Result<(Vec<Standing>, Status), ToolError> {
-    standings_of(tools, invocation, &mut Asked::read(tools, invocation, identity)?).await
+) -> Result<(Vec<ModelStatus>, Status), ToolError> {
+    model_statuses_of(tools, context, &mut Inputs::read(tools, context, identity)?).await
 }
 
 /// The same of what was asked already.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn standings_of(
+pub async fn model_statuses_of(
     tools: HookTools,
-    invocation: &Invocation,
-    asked: &mut Asked,
-) -> Result<(Vec<Standing>, Status), ToolError> {
-    let verdict = match secrets::look_now(tools, invocation, asked).await? {
-        Ok(mut look) => {
-            look.deeper().await;
-            look.verdict(asked, &BTreeMap::new(), false)
+    context: &HookContext,
+    inputs: &mut Inputs,
+) -> Result<(Vec<ModelStatus>, Status), ToolError> {
+    let report = match secrets::snapshot_for_action(tools, context, inputs).await? {
+        Ok(mut snapshot) => {
+            snapshot.list_pods_if_unready().await;
+            snapshot.report(inputs, &BTreeMap::new(), false)
         }
-        Err(refusal) => {
-            asked.read_cause_of(tools, invocation, &refusal)?;
-            look::unseen(asked, &refusal)
+        Err(error) => {
+            inputs.read_cause_of(tools, context, &error)?;
+            snapshot::unobserved(inputs, &error)
         }
     };
-    Ok((verdict.models, verdict.status))
+    Ok((report.models, report.status))
 }

@@ -14,7 +14,7 @@ use crate::{changes, judge};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
 pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
-    match tools.goal() {
+    match tools.goal_state() {
         Ok(goal) if goal.units == 0 => {}
         Ok(goal) => {
             info!("{} units stay, so the models do", goal.units);
@@ -32,8 +32,8 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
             warn!("{}", judge::removal_incomplete(&left));
             ExitCode::SUCCESS
         }
-        Err(refusal) => {
-            let (state, text) = judge::refused(&identity.application, &identity.namespace, &refusal);
+        Err(error) => {
+            let (state, text) = judge::api_error(&identity.application, &identity.namespace, &error);
             error!("the models are not removed: {text}");
             match state {
                 // It heals by itself, so Juju should run this hook again.

@@ -12,13 +12,13 @@
 use std::collections::BTreeSet;
 
 use crate::api_error::ApiError;
-use crate::asked::Asked;
 use crate::config::value::SecretUri;
-use crate::judge::{self, Verdict};
-use crate::juju::{HookTools, Invocation, Occasion, Status, ToolError};
+use crate::inputs::Inputs;
+use crate::judge::{self, Report};
+use crate::juju::{Event, HookContext, HookTools, Status, ToolError};
 use crate::labels;
-use crate::look::Look;
 use crate::plan::secrets::juju_id;
+use crate::snapshot::Snapshot;
 
 /// The hooks in which every secret is read.
 const READ_ON: [&str; 4] = ["install", "leader-elected", "secret-changed", "upgrade-charm"];
@@ -31,12 +31,12 @@ const MOST_NAMED: usize = 3;
 
 /// Secrets by their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Which {
+enum SecretSet {
     All,
     These(BTreeSet<String>),
 }
 
-impl Which {
+impl SecretSet {
     fn contains(&self, id: &str) -> bool {
         match self {
             Self::All => true,
@@ -47,32 +47,32 @@ impl Which {
 
 /// The secrets that are to be read even if what was made of them is as it was left.
 #[derive(Debug)]
-pub struct Due {
+pub struct DueReads {
     /// Those that models without a fault need, and that this Juju has.
     needed: BTreeSet<SecretUri>,
     /// Due by the event, at once: Juju does not repeat it.
-    by_event: Which,
+    by_event: SecretSet,
     /// Due by the last status, once the cluster can be reached: without it nothing comes of a read.
-    by_status: Which,
+    by_status: SecretSet,
 }
 
-impl Due {
+impl DueReads {
     /// What is due in a hook or an action, by what the unit's status is.
     #[must_use]
-    pub fn new(invocation: &Invocation, asked: &Asked, status: Option<&Status>) -> Self {
-        let mut needed = asked.config.juju_secrets();
-        needed.retain(|uri| !asked.told.secrets.contains_key(&uri.to_string()));
-        let by_event = match &invocation.occasion {
-            Occasion::Hook(name) if READ_ON.contains(&name.as_str()) => Which::All,
-            Occasion::SecretChanged(uri) => Which::These(ids(uri)),
-            _ => Which::These(BTreeSet::new()),
+    pub fn new(context: &HookContext, inputs: &Inputs, status: Option<&Status>) -> Self {
+        let mut needed = inputs.config.juju_secrets();
+        needed.retain(|uri| !inputs.juju.secrets.contains_key(&uri.to_string()));
+        let by_event = match &context.event {
+            Event::Hook(name) if READ_ON.contains(&name.as_str()) => SecretSet::All,
+            Event::SecretChanged(uri) => SecretSet::These(ids(uri)),
+            _ => SecretSet::These(BTreeSet::new()),
         };
         let by_status = match status {
             // The hook that ended on it may have been a secret-changed.
-            Some(status) if judge::is_tool_failure(status) => Which::All,
-            Some(status) if status.message.contains(&format!("{NOT_APPLIED}{ALL}")) => Which::All,
-            Some(status) => Which::These(ids(&status.message)),
-            None => Which::All,
+            Some(status) if judge::is_tool_failure(status) => SecretSet::All,
+            Some(status) if status.message.contains(&format!("{NOT_APPLIED}{ALL}")) => SecretSet::All,
+            Some(status) => SecretSet::These(ids(&status.message)),
+            None => SecretSet::All,
         };
         Self {
             needed,
@@ -81,53 +81,54 @@ impl Due {
         }
     }
 
-    fn of(&self, which: &Which) -> BTreeSet<SecretUri> {
+    fn due(&self, which: &SecretSet) -> BTreeSet<SecretUri> {
         let needed = self.needed.iter().filter(|uri| which.contains(uri.id()));
         needed.cloned().collect()
     }
 
     /// The ids of secrets whose content may be another one than what was made of them, so that the next hook has to read them.
-    fn unsettled(&self, asked: &Asked, look: Option<&Look>) -> BTreeSet<String> {
+    fn unsettled(&self, inputs: &Inputs, snapshot: Option<&Snapshot>) -> BTreeSet<String> {
         let is_due = |id: &str| self.by_event.contains(id) || self.by_status.contains(id);
-        let is_read = |uri: &SecretUri| asked.told.secrets.contains_key(&uri.to_string());
+        let is_read = |uri: &SecretUri| inputs.juju.secrets.contains_key(&uri.to_string());
         // Whatever was read counts, as Juju reports no change of which a unit has read the newest content.
         let needed = self.needed.iter().filter(|uri| is_due(uri.id()) || is_read(uri));
-        let Some(look) = look else {
+        let Some(snapshot) = snapshot else {
             let mut ids: BTreeSet<String> = needed.map(|uri| uri.id().to_owned()).collect();
             for which in [&self.by_event, &self.by_status] {
-                if let Which::These(more) = which {
+                if let SecretSet::These(more) = which {
                     ids.extend(more.iter().cloned());
                 }
             }
             return ids;
         };
-        let made = |id: &str| secrets(look).any(|(_, made)| made == id);
+        let made = |id: &str| secrets(snapshot).any(|(_, made)| made == id);
         // A model that is held keeps what it has, and for an option that is faulty its secrets are not even known.
-        let held = |id: &str| secrets(look).any(|(model, made)| made == id && look.plan.held.contains(model));
+        let frozen =
+            |id: &str| secrets(snapshot).any(|(model, made)| made == id && snapshot.plan.frozen.contains(model));
         let is_applied = |uri: &SecretUri| {
-            let planned = look.plan.models.iter().flat_map(|planned| &planned.secrets);
+            let planned = snapshot.plan.models.iter().flat_map(|planned| &planned.secrets);
             let mut planned = planned.filter(|secret| secret.uri == *uri);
-            is_read(uri) && planned.all(|secret| secret.is_applied(&look.observed))
+            is_read(uri) && planned.all(|secret| secret.is_applied(&snapshot.observed))
         };
         // One of which nothing was made is missing, and for that it is read.
         let needed = needed
-            .filter(|uri| made(uri.id()) && (held(uri.id()) || !is_applied(uri)))
+            .filter(|uri| made(uri.id()) && (frozen(uri.id()) || !is_applied(uri)))
             .map(|uri| uri.id().to_owned());
-        let of_held = secrets(look)
+        let of_held = secrets(snapshot)
             .map(|(_, id)| id)
-            .filter(|id| is_due(id) && held(id))
+            .filter(|id| is_due(id) && frozen(id))
             .map(ToOwned::to_owned);
         needed.chain(of_held).collect()
     }
 
     /// Names secrets in the status that the next hook has to read, where it does not name them already.
-    pub fn remember(&self, asked: &Asked, look: Option<&Look>, verdict: &mut Verdict) {
-        verdict.status.message = naming(&verdict.status.message, &self.unsettled(asked, look));
+    pub fn remember(&self, inputs: &Inputs, snapshot: Option<&Snapshot>, report: &mut Report) {
+        report.status.message = append_unsettled(&report.status.message, &self.unsettled(inputs, snapshot));
     }
 }
 
 /// A message that names all of these secrets, or says that all are meant.
-fn naming(message: &str, unsettled: &BTreeSet<String>) -> String {
+fn append_unsettled(message: &str, unsettled: &BTreeSet<String>) -> String {
     let tail = |ids: BTreeSet<&String>| {
         let uris: Vec<String> = ids.into_iter().map(|id| format!("secret:{id}")).collect();
         let list = if uris.len() > MOST_NAMED {
@@ -151,9 +152,9 @@ fn naming(message: &str, unsettled: &BTreeSet<String>) -> String {
 }
 
 /// Our Secrets that were made of Juju's, as their model and the id of what they were made of.
-fn secrets(look: &Look) -> impl Iterator<Item = (&String, &str)> {
-    let all = look.observed.secrets.iter().map(|secret| &secret.0);
-    all.filter(|live| look.identity.owns(live)).filter_map(|live| {
+fn secrets(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &str)> {
+    let all = snapshot.observed.secrets.iter().map(|secret| &secret.0);
+    all.filter(|live| snapshot.identity.owns(live)).filter_map(|live| {
         let model = live.metadata.labels.as_ref()?.get(labels::MODEL)?;
         Some((model, juju_id(live.metadata.name.as_deref()?)?))
     })
@@ -177,57 +178,62 @@ fn ids(text: &str) -> BTreeSet<String> {
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn look(
+pub async fn snapshot(
     tools: HookTools,
-    invocation: &Invocation,
-    asked: &mut Asked,
-    due: &Due,
-) -> Result<Result<Look, ApiError>, ToolError> {
-    asked.read_secrets(tools, invocation, &due.of(&due.by_event))?;
-    let mut look = match Look::first(asked).await {
-        Ok(look) => look,
-        Err(refusal) => return Ok(Err(refusal)),
+    context: &HookContext,
+    inputs: &mut Inputs,
+    due: &DueReads,
+) -> Result<Result<Snapshot, ApiError>, ToolError> {
+    inputs.read_secrets(tools, context, &due.due(&due.by_event))?;
+    let mut snapshot = match Snapshot::take(inputs).await {
+        Ok(snapshot) => snapshot,
+        Err(error) => return Ok(Err(error)),
     };
-    let mut uris = due.of(&due.by_status);
-    uris.extend(look.changes.unread.iter().map(|unread| unread.uri.clone()));
-    uris.retain(|uri| !asked.told.secrets.contains_key(&uri.to_string()));
+    let mut uris = due.due(&due.by_status);
+    uris.extend(snapshot.changes.unread.iter().map(|unread| unread.uri.clone()));
+    uris.retain(|uri| !inputs.juju.secrets.contains_key(&uri.to_string()));
     if !uris.is_empty() {
-        asked.read_secrets(tools, invocation, &uris)?;
-        if let Err(refusal) = look.plan_again(asked).await {
-            return Ok(Err(refusal));
+        inputs.read_secrets(tools, context, &uris)?;
+        if let Err(error) = snapshot.replan(inputs).await {
+            return Ok(Err(error));
         }
     }
-    Ok(Ok(look))
+    Ok(Ok(snapshot))
 }
 
 /// The same for an action, which changes no status.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub async fn look_now(
+pub async fn snapshot_for_action(
     tools: HookTools,
-    invocation: &Invocation,
-    asked: &mut Asked,
-) -> Result<Result<Look, ApiError>, ToolError> {
+    context: &HookContext,
+    inputs: &mut Inputs,
+) -> Result<Result<Snapshot, ApiError>, ToolError> {
     // Without a secret of Juju's its status is of no account.
-    let status = if asked.config.juju_secrets().is_empty() {
+    let status = if inputs.config.juju_secrets().is_empty() {
         None
     } else {
-        tools.status().unwrap_or_default()
+        tools.status_get().unwrap_or_default()
     };
-    let due = Due::new(invocation, asked, status.as_ref());
-    look(tools, invocation, asked, &due).await
+    let due = DueReads::new(context, inputs, status.as_ref());
+    snapshot(tools, context, inputs, &due).await
 }
 
 /// Forgets what was read of secrets and is applied, so that it goes no further: what is there says the same.
-pub fn forget(asked: &mut Asked, look: &Look) {
-    let planned: Vec<_> = look.plan.models.iter().flat_map(|planned| &planned.secrets).collect();
+pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
+    let planned: Vec<_> = snapshot
+        .plan
+        .models
+        .iter()
+        .flat_map(|planned| &planned.secrets)
+        .collect();
     let is_applied = |uri: &str| {
         let mut of_it = planned.iter().filter(|secret| secret.uri.to_string() == uri).peekable();
-        of_it.peek().is_some() && of_it.all(|secret| secret.is_applied(&look.observed))
+        of_it.peek().is_some() && of_it.all(|secret| secret.is_applied(&snapshot.observed))
     };
-    asked
-        .told
+    inputs
+        .juju
         .secrets
         .retain(|uri, answer| answer.is_err() || !is_applied(uri));
 }
@@ -249,7 +255,7 @@ mod tests {
         ];
         for message in messages.map(judge::cut) {
             for count in 0..6 {
-                let said = naming(&message, &set(count));
+                let said = append_unsettled(&message, &set(count));
                 assert!(said.chars().count() <= 240, "{said}");
                 let is_all = said.contains(&format!("{NOT_APPLIED}{ALL}"));
                 assert!(is_all || set(count).is_subset(&ids(&said)), "{count}: {said}");

@@ -8,9 +8,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use crate::api_error::ApiError;
-use crate::asked::Told;
 use crate::changes::{ChangeSet, Conflict};
-use crate::juju::{HookTools, Invocation, Unreadable};
+use crate::inputs::JujuState;
+use crate::juju::{HookContext, HookTools, SecretError};
 use crate::labels::ObjectKind;
 
 /// Something of that kind.
@@ -40,49 +40,49 @@ pub enum SecurityEvent {
 impl SecurityEvent {
     /// What Kubernetes refused, if it refused a right.
     #[must_use]
-    pub fn of(refusal: &ApiError) -> Option<Self> {
-        let what = match refusal {
+    pub fn from_api_error(error: &ApiError) -> Option<Self> {
+        let what = match error {
             ApiError::Forbidden { missing, .. } => missing.first().map_or("request".to_owned(), ToString::to_string),
             ApiError::Unauthorized => "token".to_owned(),
             ApiError::Untrusted { .. } => "certificate".to_owned(),
             _ => return None,
         };
-        let why = refusal.to_string();
+        let why = error.to_string();
         Some(Self::Refused { what, why })
     }
 
     /// Objects of others that the charm refuses to take for its own, or to be steered by.
     #[must_use]
-    pub fn of_foreign(changes: &ChangeSet, namespace: &str) -> Vec<Self> {
-        let refused = |what: String, why: &str| Self::Refused {
+    pub fn from_conflicts(changes: &ChangeSet, namespace: &str) -> Vec<Self> {
+        let rejected = |what: String, why: &str| Self::Refused {
             why: format!("{what} {why}"),
             what,
         };
         let here = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
         let conflicts = changes.conflicts.values().map(|conflict| match conflict {
-            Conflict::NameTaken { kind, name, .. } => refused(here(kind, name), "has a name of this application's"),
+            Conflict::NameTaken { kind, name, .. } => rejected(here(kind, name), "has a name of this application's"),
             Conflict::ForeignOwner { kind, name, owner } => {
-                refused(here(kind, name), &format!("was made to belong to {owner}"))
+                rejected(here(kind, name), &format!("was made to belong to {owner}"))
             }
             Conflict::ForeignFinalizer { kind, name, finalizer } => {
-                refused(here(kind, name), &format!("was given the finalizer {finalizer}"))
+                rejected(here(kind, name), &format!("was given the finalizer {finalizer}"))
             }
-            Conflict::PrefixTaken { kind, route, .. } | Conflict::GrpcHostTaken { kind, route, .. } => refused(
+            Conflict::PrefixTaken { kind, route, .. } | Conflict::GrpcHostTaken { kind, route, .. } => rejected(
                 format!("{} {route}", kind.as_str()),
                 "takes requests of this application's",
             ),
-            Conflict::ShadowedByCatchAll { route } => refused(format!("VirtualService {route}"), "takes all requests"),
+            Conflict::ShadowedByCatchAll { route } => rejected(format!("VirtualService {route}"), "takes all requests"),
         });
         let copies = changes.unmanaged.iter();
-        let copies = copies.map(|copy| refused(here(&copy.kind, &copy.name), "has this application's labels"));
+        let copies = copies.map(|copy| rejected(here(&copy.kind, &copy.name), "has this application's labels"));
         conflicts.chain(copies).collect()
     }
 
     /// What Juju refused: secrets that are not granted.
-    pub fn of_secrets(told: &Told) -> impl Iterator<Item = Self> {
-        let refused = told.secrets.iter();
-        let refused = refused.filter(|(_, answer)| matches!(answer, Err(Unreadable::NotGranted)));
-        refused.map(|(uri, _)| Self::Refused {
+    pub fn from_secrets(told: &JujuState) -> impl Iterator<Item = Self> {
+        let rejected = told.secrets.iter();
+        let rejected = rejected.filter(|(_, answer)| matches!(answer, Err(SecretError::NotGranted)));
+        rejected.map(|(uri, _)| Self::Refused {
             what: "secret".to_owned(),
             why: format!("{uri} is not granted to this application"),
         })
@@ -114,13 +114,13 @@ impl SecurityEvent {
 
     /// The line of the log.
     #[must_use]
-    pub fn line(&self, invocation: &Invocation, now: Timestamp) -> String {
-        let unit = &invocation.unit;
+    pub fn line(&self, context: &HookContext, now: Timestamp) -> String {
+        let unit = &context.unit;
         json!({
             "datetime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "level": self.level(),
             "type": "security",
-            "appid": format!("{}-{unit}", invocation.model_uuid),
+            "appid": format!("{}-{unit}", context.model_uuid),
             "event": self.event(unit),
             "description": self.description(),
         })
@@ -128,8 +128,8 @@ impl SecurityEvent {
     }
 
     /// Logs it. A log that cannot be written must not stop the hook.
-    pub fn tell(&self, tools: HookTools, invocation: &Invocation) {
-        if let Err(error) = tools.log("TRACE", &self.line(invocation, Timestamp::now())) {
+    pub fn log(&self, tools: HookTools, context: &HookContext) {
+        if let Err(error) = tools.juju_log("TRACE", &self.line(context, Timestamp::now())) {
             println!("a security event could not be logged: {error}");
         }
     }
@@ -153,12 +153,12 @@ mod tests {
             ("JUJU_CONTEXT_ID", "x"),
         ]
         .into();
-        let invocation = Invocation::read(|name| environment.get(name).map(OsString::from)).unwrap();
+        let context = HookContext::read(|name| environment.get(name).map(OsString::from)).unwrap();
         let event = SecurityEvent::Refused {
             what: "list pods".into(),
             why: "not \"allowed\"\nat all".into(),
         };
-        let line = event.line(&invocation, "2026-01-02T03:04:05.678Z".parse().unwrap());
+        let line = event.line(&context, "2026-01-02T03:04:05.678Z".parse().unwrap());
         assert!(!line.contains('\n'), "{line}");
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(

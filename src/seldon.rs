@@ -172,7 +172,7 @@ pub struct ComponentSpec {
 /// The part of a pod that is the model's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PodSpec {
+pub struct SeldonPodSpec {
     /// The Secrets that the node may pull its images with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<SecretName>,
@@ -287,7 +287,7 @@ pub struct DeploymentState {
     /// Where the first predictor answers, with the port of its Service; renewed at every pass of the operator.
     pub address: Address,
     /// What else it says, by name.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<SeldonCondition>,
     /// What the operator says of Services, by name. Written once and not renewed.
     #[serde(rename = "serviceStatus")]
     pub services: BTreeMap<String, ServiceState>,
@@ -296,7 +296,7 @@ pub struct DeploymentState {
 /// One of the things that the operator says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Condition {
+pub struct SeldonCondition {
     /// Its name.
     #[serde(rename = "type")]
     pub kind: String,

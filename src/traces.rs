@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::config::value::{Collector, Tracing};
-use crate::juju::{HookTools, Invocation, Relation, ToolError};
+use crate::juju::{HookContext, HookTools, Relation, ToolError};
 
 /// The endpoint.
 pub const ENDPOINT: &str = "tracing";
@@ -18,20 +18,20 @@ const PATH: &str = "/api/traces";
 /// Where traces go; `None` without such a relation, and until it is answered.
 #[must_use]
 pub fn read(relations: &[Relation]) -> Option<Tracing> {
-    relations.iter().find_map(answer)
+    relations.iter().find_map(receiver)
 }
 
 /// Says which protocol is wanted, in each relation that has not been answered yet.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub fn ask_for(tools: HookTools, invocation: &Invocation, relations: &[Relation]) -> Result<(), ToolError> {
-    let mut unanswered = relations.iter().filter(|relation| answer(relation).is_none());
-    unanswered.try_for_each(|relation| ask(tools, invocation, relation))
+pub fn request_receivers(tools: HookTools, context: &HookContext, relations: &[Relation]) -> Result<(), ToolError> {
+    let mut unanswered = relations.iter().filter(|relation| receiver(relation).is_none());
+    unanswered.try_for_each(|relation| request(tools, context, relation))
 }
 
 /// What the other side says.
-fn answer(relation: &Relation) -> Option<Tracing> {
+fn receiver(relation: &Relation) -> Option<Tracing> {
     #[derive(Deserialize)]
     struct Receiver {
         protocol: Protocol,
@@ -50,14 +50,14 @@ fn answer(relation: &Relation) -> Option<Tracing> {
 }
 
 /// Says which protocol is wanted, once: only a leader may, and may read what it said before.
-fn ask(tools: HookTools, invocation: &Invocation, relation: &Relation) -> Result<(), ToolError> {
-    let wanted = format!("[\"{PROTOCOL}\"]");
+fn request(tools: HookTools, context: &HookContext, relation: &Relation) -> Result<(), ToolError> {
+    let desired = format!("[\"{PROTOCOL}\"]");
     if !tools.is_leader()? {
         return Ok(());
     }
-    match tools.application_bag(&relation.id, &invocation.application)? {
-        Some(said) if said.get("receivers") != Some(&wanted) => {
-            tools.say_in_relation(&relation.id, "receivers", &wanted)
+    match tools.relation_get(&relation.id, &context.application)? {
+        Some(said) if said.get("receivers") != Some(&desired) => {
+            tools.relation_set(&relation.id, "receivers", &desired)
         }
         _ => Ok(()),
     }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn answered(receivers: &str) -> Option<Tracing> {
-        answer(&Relation {
+        super::receiver(&Relation {
             id: "tracing:1".into(),
             application: "tempo".into(),
             bag: [("receivers".to_owned(), receivers.to_owned())].into(),

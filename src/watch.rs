@@ -9,10 +9,10 @@
 //! Whatever it waits for has a limit. It reports to each hook how it is, and a hook kills one that is deaf and leaves another behind.
 
 mod health;
-mod line;
-mod pace;
+mod probe;
+mod scheduler;
 mod session;
-mod sight;
+mod socket;
 mod watcher;
 
 use std::ffi::OsStr;
@@ -26,19 +26,19 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
-use crate::asked::{Asked, Told};
-use crate::juju::{HookTools, Invocation};
-use crate::look::Outlook;
+use crate::inputs::{Inputs, JujuState};
+use crate::juju::{HookContext, HookTools};
 use crate::process;
 use crate::security::SecurityEvent;
+use crate::snapshot::Expected;
 
-use line::Found;
-pub use line::Line;
+use socket::Peer;
+pub use socket::Socket;
 
 /// The argument that makes this program a watcher. Juju gives none.
 const WATCH: &str = "watch";
 /// The argument that makes it look for one.
-const LOOK: &str = "look";
+const PROBE: &str = "look";
 /// The programs that run a command in a hook's place, in Juju since 3.0 and before.
 const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
 /// How long a watcher may take to read its brief and to listen, which it does first.
@@ -46,20 +46,20 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a hook tells the watcher.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Message {
+pub enum HookMessage {
     /// What is asked for, and what came of it.
-    Brief(Box<Brief>),
+    Baseline(Box<Baseline>),
     /// The unit goes.
     End,
 }
 
 /// What the watcher goes by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Brief {
+pub struct Baseline {
     /// What Juju asks for.
-    pub told: Told,
+    pub juju: JujuState,
     /// What the hook would say and do if it looked again.
-    pub outlook: Outlook,
+    pub expected: Expected,
     /// Whether the unit leads, where the hook had to find out.
     pub leads: Option<bool>,
     /// The program that the hook was.
@@ -91,27 +91,27 @@ impl Program {
 }
 
 /// Does the part of a watcher that the argument names; nothing, if it names none.
-pub async fn run(invocation: &Invocation, argument: &OsStr) -> Option<ExitCode> {
+pub async fn run(context: &HookContext, argument: &OsStr) -> Option<ExitCode> {
     match argument.to_str() {
-        Some(WATCH) => Some(watcher::run(invocation).await),
-        Some(LOOK) => Some(sight::run(invocation).await),
+        Some(WATCH) => Some(watcher::run(context).await),
+        Some(PROBE) => Some(probe::run(context).await),
         _ => None,
     }
 }
 
 /// Tells the unit's watcher what came of a hook; where there is none, one is left behind. What goes wrong with that is no
 /// trouble of the models: their status is then as old as the last hook.
-pub fn inform(
+pub fn notify(
     tools: HookTools,
-    invocation: &Invocation,
-    line: Option<Line>,
-    asked: Asked,
-    outlook: Outlook,
+    context: &HookContext,
+    socket: Option<Socket>,
+    inputs: Inputs,
+    expected: Expected,
     leads: Option<bool>,
 ) {
-    if !asked.is_watched() {
-        if line.is_some_and(|line| line.say(&Message::End).is_ok()) {
-            SecurityEvent::WatcherOff.tell(tools, invocation);
+    if !inputs.is_watched() {
+        if socket.is_some_and(|socket| socket.send(&HookMessage::End).is_ok()) {
+            SecurityEvent::WatcherOff.log(tools, context);
         }
         return;
     }
@@ -125,18 +125,18 @@ pub fn inform(
         Ok(program) => program,
         Err(error) => return warn!("there is no watcher, as this program cannot be found: {error}"),
     };
-    let mut brief = Brief {
-        told: asked.told,
-        outlook,
-        leads: leads.or_else(|| invocation.has_become_leader()),
+    let mut baseline = Baseline {
+        juju: inputs.juju,
+        expected: expected,
+        leads: leads.or_else(|| context.has_become_leader()),
         program,
     };
-    if line.is_some_and(|line| line.say(&Message::Brief(Box::new(brief.clone()))).is_ok()) {
+    if socket.is_some_and(|socket| socket.send(&HookMessage::Baseline(Box::new(baseline.clone()))).is_ok()) {
         return;
     }
     // Where it is not known, it is better woken once too often.
-    brief.leads = Some(brief.leads.unwrap_or_else(|| tools.is_leader().unwrap_or(true)));
-    if let Err(error) = start(&brief) {
+    baseline.leads = Some(baseline.leads.unwrap_or_else(|| tools.is_leader().unwrap_or(true)));
+    if let Err(error) = start(&baseline) {
         warn!("the watcher cannot be started, so the status is looked after every five minutes only: {error}");
     }
 }
@@ -152,42 +152,42 @@ fn runner() -> Option<PathBuf> {
 
 /// Leaves a watcher behind that goes by this brief, once it listens: the next hook may be there to end it. If the unit has one
 /// already, the new one ends at once.
-fn start(brief: &Brief) -> io::Result<()> {
-    let mut child = Command::new(&brief.program.path)
+fn start(baseline: &Baseline) -> io::Result<()> {
+    let mut child = Command::new(&baseline.program.path)
         .arg(WATCH)
         .stdin(Stdio::piped())
         // It closes this as soon as it listens. Juju waits for what a hook has left open.
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    process::start(&mut child, &serde_json::to_vec(brief)?, START_LIMIT).map_err(io::Error::other)
+    process::start(&mut child, &serde_json::to_vec(baseline)?, START_LIMIT).map_err(io::Error::other)
 }
 
 /// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.
 #[must_use]
-pub fn take(invocation: &Invocation) -> Option<Line> {
-    match Line::take(invocation) {
-        Found::Nobody => None,
-        Found::Watcher(line, report) => {
+pub fn connect(context: &HookContext) -> Option<Socket> {
+    match Socket::connect(context) {
+        Peer::Absent => None,
+        Peer::Watcher(socket, report) => {
             for warning in report.warnings() {
                 warn!("{warning}");
             }
-            Some(line)
+            Some(socket)
         }
-        Found::Deaf(pid, why) => {
-            kill(invocation, pid, &why);
+        Peer::Unresponsive(pid, why) => {
+            kill(context, pid, &why);
             None
         }
     }
 }
 
 /// Kills a watcher that is deaf.
-fn kill(invocation: &Invocation, pid: Option<Pid>, why: &str) {
+fn kill(context: &HookContext, pid: Option<Pid>, why: &str) {
     let Some(pid) = pid.filter(|pid| session::is_watcher(*pid)) else {
         return warn!("the watcher's socket is held by a process that {why}: changes are seen at the next hook only");
     };
     session::kill_with_all_of_it(pid);
-    if line::is_free(invocation) {
+    if socket::is_free(context) {
         warn!("watcher (process {pid}) {why}: killed, to be replaced by a new one");
     } else {
         warn!("watcher (process {pid}) {why}, and cannot be killed: changes are seen at the next hook only");
@@ -195,9 +195,9 @@ fn kill(invocation: &Invocation, pid: Option<Pid>, why: &str) {
 }
 
 /// Ends the unit's watcher, if it has one.
-pub fn end(invocation: &Invocation) {
-    if let Some(line) = take(invocation) {
+pub fn end(context: &HookContext) {
+    if let Some(socket) = connect(context) {
         // If it is gone meanwhile, all the better.
-        let _ = line.say(&Message::End);
+        let _ = socket.send(&HookMessage::End);
     }
 }

@@ -9,52 +9,52 @@ use tracing::{debug, info, warn};
 use crate::api_error::ApiError;
 use crate::changes::{Apply, Delete};
 use crate::cluster;
-use crate::juju::Invocation;
+use crate::juju::HookContext;
 use crate::labels::ObjectKind;
-use crate::look::Look;
-use crate::permissions::{Permission, rights};
+use crate::permissions::{Permission, required};
+use crate::snapshot::Snapshot;
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.
-pub async fn write(look: &Look, invocation: &Invocation) -> BTreeMap<String, ApiError> {
-    let mut deeds = Deeds::default();
-    let refused = take_steps(look, &mut deeds).await;
-    deeds.record(look, invocation).await;
-    refused
+pub async fn apply(snapshot: &Snapshot, context: &HookContext) -> BTreeMap<String, ApiError> {
+    let mut changes = AppliedChanges::default();
+    let rejected = apply_changes(snapshot, &mut changes).await;
+    changes.record(snapshot, context).await;
+    rejected
 }
 
-async fn take_steps(look: &Look, deeds: &mut Deeds) -> BTreeMap<String, ApiError> {
-    let mut refused = BTreeMap::new();
+async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTreeMap<String, ApiError> {
+    let mut rejected = BTreeMap::new();
     // Asked before the first write, so that nothing is left half done.
-    if let Err(refusal) = may_write(look).await {
-        return for_all(look, &refusal);
+    if let Err(error) = still_leads(snapshot).await {
+        return for_all(snapshot, &error);
     }
-    for apply in &look.changes.applies {
-        if refused.contains_key(&apply.model) {
+    for apply in &snapshot.changes.applies {
+        if rejected.contains_key(&apply.model) {
             continue;
         }
-        match look.cluster.apply(apply).await {
+        match snapshot.cluster.apply(apply).await {
             Ok(object) => {
                 info!("applied {} {}: {}", apply.kind.as_str(), apply.name, apply.because);
-                deeds.applied(apply, &object);
+                changes.applied(apply, &object);
             }
-            Err(refusal) if refusal.concerns_all() => {
-                return for_all(look, &look.cluster.explain(refusal, look.needs()).await);
+            Err(error) if error.concerns_all() => {
+                return for_all(snapshot, &snapshot.cluster.explain(error, snapshot.needs()).await);
             }
-            Err(refusal) => {
-                refused.insert(apply.model.clone(), refusal);
+            Err(error) => {
+                rejected.insert(apply.model.clone(), error);
             }
         }
     }
-    if refused.is_empty() {
-        delete(look, deeds).await;
+    if rejected.is_empty() {
+        delete(snapshot, changes).await;
     }
-    refused
+    rejected
 }
 
-async fn may_write(look: &Look) -> Result<(), ApiError> {
-    let writes = rights(look.needs()).filter(Permission::writes);
-    let missing = look.cluster.missing(writes).await?;
+async fn still_leads(snapshot: &Snapshot) -> Result<(), ApiError> {
+    let writes = required(snapshot.needs()).filter(Permission::writes);
+    let missing = snapshot.cluster.missing(writes).await?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -64,29 +64,29 @@ async fn may_write(look: &Look) -> Result<(), ApiError> {
     })
 }
 
-fn for_all(look: &Look, refusal: &ApiError) -> BTreeMap<String, ApiError> {
-    let models = look.plan.models.iter();
+fn for_all(snapshot: &Snapshot, error: &ApiError) -> BTreeMap<String, ApiError> {
+    let models = snapshot.plan.models.iter();
     models
-        .map(|planned| (planned.model.name.clone(), refusal.clone()))
+        .map(|planned| (planned.model.name.clone(), error.clone()))
         .collect()
 }
 
-async fn delete(look: &Look, deeds: &mut Deeds) {
+async fn delete(snapshot: &Snapshot, changes: &mut AppliedChanges) {
     let mut kept = BTreeSet::new();
-    for delete in &look.changes.deletes {
+    for delete in &snapshot.changes.deletes {
         let (kind, name) = (delete.kind.as_str(), &delete.name);
         // A Secret does not go before the model that reads it, and a model not before its HTTPRoute, which is looked for only by it.
         if !delete.kind.is_route() && kept.contains(&delete.model) {
             continue;
         }
-        match look.cluster.delete(delete).await {
+        match snapshot.cluster.delete(delete).await {
             Ok(()) => {
                 info!("deleted {kind} {name}: it is no longer asked for");
-                deeds.deleted(delete);
+                changes.deleted(delete);
             }
             // It is looked for again at every hook.
-            Err(refusal) => {
-                warn!("{kind} {name} cannot be deleted: {refusal}");
+            Err(error) => {
+                warn!("{kind} {name} cannot be deleted: {error}");
                 kept.insert(&delete.model);
             }
         }
@@ -95,7 +95,7 @@ async fn delete(look: &Look, deeds: &mut Deeds) {
 
 /// What was done, by model.
 #[derive(Default)]
-struct Deeds(BTreeMap<String, Deed>);
+struct AppliedChanges(BTreeMap<String, Deed>);
 
 #[derive(Default)]
 struct Deed {
@@ -104,17 +104,17 @@ struct Deed {
     notes: Vec<String>,
 }
 
-impl Deeds {
+impl AppliedChanges {
     fn applied(&mut self, apply: &Apply, object: &DynamicObject) {
         // What only writes down what serves is no change.
         if apply.is_record {
             return;
         }
-        let deed = self.0.entry(apply.model.clone()).or_default();
+        let change = self.0.entry(apply.model.clone()).or_default();
         if apply.kind == ObjectKind::SeldonDeployment {
-            deed.of = Some(cluster::reference(object));
+            change.of = Some(cluster::reference(object));
         }
-        deed.notes.push(format!(
+        change.notes.push(format!(
             "applied {} {}: {}",
             apply.kind.as_str(),
             apply.name,
@@ -123,8 +123,8 @@ impl Deeds {
     }
 
     fn deleted(&mut self, delete: &Delete) {
-        let deed = self.0.entry(delete.model.clone()).or_default();
-        deed.notes.push(format!(
+        let change = self.0.entry(delete.model.clone()).or_default();
+        change.notes.push(format!(
             "deleted {} {}: it is no longer asked for",
             delete.kind.as_str(),
             delete.name
@@ -132,23 +132,23 @@ impl Deeds {
     }
 
     /// Says it in Kubernetes, if that may be.
-    async fn record(self, look: &Look, invocation: &Invocation) {
-        for (model, deed) in self.0 {
-            let found = || look.observed.seldon_deployment(&model).map(cluster::reference);
-            let Some(of) = deed.of.or_else(found) else {
+    async fn record(self, snapshot: &Snapshot, context: &HookContext) {
+        for (model, change) in self.0 {
+            let found = || snapshot.observed.seldon_deployment(&model).map(cluster::reference);
+            let Some(of) = change.of.or_else(found) else {
                 continue;
             };
-            let event = cluster::Deed {
+            let event = cluster::AppliedChange {
                 of,
-                note: deed.notes.join("; "),
+                note: change.notes.join("; "),
             };
-            if let Err(refusal) = look
+            if let Err(error) = snapshot
                 .cluster
-                .record(&event, &invocation.unit, invocation.occasion.word())
+                .record(&event, &context.unit, context.event.as_str())
                 .await
             {
                 // It was said in Juju's log, and one refusal is as good as all of them.
-                return debug!("no event of {model} could be made: {refusal}");
+                return debug!("no event of {model} could be made: {error}");
             }
         }
     }

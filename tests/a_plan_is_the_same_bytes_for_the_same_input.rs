@@ -18,9 +18,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use plans::{answering, configured, relation, rendered, rendered_beside, site, site_of_ingress};
 use proptest::prelude::*;
 use seldon_model::config;
-use seldon_model::juju::Content;
+use seldon_model::juju::SecretContent;
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::plan::{Language, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
+use seldon_model::plan::{GatewayKind, PlannedModel, Provider, RelatedGateway, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
 use site::juju::World;
@@ -106,13 +106,13 @@ fn secrets_have_their_place_in_every_pod_and_every_node_that_fetches_files() {
     let options = json!({"graph": graph, "image-pull-secret": "kubernetes:mine", "storage-secret": uri});
     let planned_with = |password: &str, observed: &Observed| {
         let pairs = [("access-key-id", "edge"), ("secret-access-key", password)];
-        let content: Content = pairs
+        let content: SecretContent = pairs
             .map(|(key, value)| (key.into(), value.into()))
             .into_iter()
             .collect();
         let mut config = configured(&options);
         let answers = config.juju_secrets().into_iter().map(|uri| (uri, Ok(content.clone())));
-        config.take_in("iris", "edge", &answers.collect());
+        config.resolve_secrets("iris", "edge", &answers.collect());
         plan(&config, &site(), observed).models.remove(0)
     };
     let first = planned_with("hunter1", &Observed::default());
@@ -225,7 +225,7 @@ fn what_is_rendered_keeps_seldons_own_rules() {
             .unwrap()
             .replace("seldon-model/", "seldon-model-");
         let again = config::parse("iris", json!({"manifest": text}).as_object().unwrap());
-        assert_eq!(again.faults, [], "{options}: {text}");
+        assert_eq!(again.errors, [], "{options}: {text}");
     }
 }
 
@@ -286,10 +286,10 @@ fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
         let site = Site { gateway, ..site() };
         planned(&json!({"image": "iris:1"}), &site).route
     };
-    assert_eq!(route(RelatedGateway::Missing), Route::Gone);
-    assert_eq!(route(RelatedGateway::read(&[relation(&[])], &[])), Route::Kept);
+    assert_eq!(route(RelatedGateway::None), Route::Delete);
+    assert_eq!(route(RelatedGateway::read(&[relation(&[])], &[])), Route::Keep);
     let two = [relation(&[]), relation(&[])];
-    assert_eq!(route(RelatedGateway::read(&two, &[])), Route::Kept);
+    assert_eq!(route(RelatedGateway::read(&two, &[])), Route::Keep);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_gateway_is_up_unless_it_says_no() {
         bag.extend(up);
         RelatedGateway::read(&[relation(&bag)], &[])
     };
-    let up = |gateway| matches!(gateway, RelatedGateway::Named { up: true, .. });
+    let up = |gateway| matches!(gateway, RelatedGateway::Known { up: true, .. });
     assert!(up(read(&[])));
     assert!(up(read(&[("gateway_up", "true")])));
     assert!(!up(read(&[("gateway_up", "false")])));
@@ -310,7 +310,7 @@ fn a_gateway_is_up_unless_it_says_no() {
     );
     assert_eq!(
         odd,
-        RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio))
+        RelatedGateway::Pending(Provider::new("istio-pilot", GatewayKind::Istio))
     );
 }
 
@@ -409,5 +409,5 @@ fn the_gateways_to_look_for_are_those_that_models_name_and_else_the_related_one(
             .collect()
     };
     assert_eq!(names(&site().gateway), ["kubeflow/kubeflow-gateway", "one/gate"]);
-    assert_eq!(names(&RelatedGateway::Missing), ["one/gate"]);
+    assert_eq!(names(&RelatedGateway::None), ["one/gate"]);
 }

@@ -147,7 +147,7 @@ fn secret_that_changed_while_the_api_was_away_stays_in_the_status() {
 
 #[test]
 fn a_secret_get_that_fails_in_passing_is_named_and_the_hook_does_not() {
-    for fault in [
+    for error in [
         Fault::Missing,
         Fault::Exit(1, "ERROR the controller is away\n".into()),
         Fault::Exit(1, "ERROR model not found\n".into()),
@@ -156,13 +156,13 @@ fn a_secret_get_that_fails_in_passing_is_named_and_the_hook_does_not() {
         Fault::Raw(Vec::new()),
     ] {
         let (mut edge, _) = edge("passing");
-        edge.fault("secret-get", fault.clone());
+        edge.error("secret-get", error.clone());
         let run = edge.hook("install");
         has(
             &status(&run),
             &["waiting: Juju's secret-get ", "tried again at the next hook"],
         );
         let all = format!("{} {} {} {:?}", status(&run), run.stdout, run.stderr, run.log);
-        assert!(!all.contains("hunter2"), "{fault:?}: {all}");
+        assert!(!all.contains("hunter2"), "{error:?}: {all}");
     }
 }

@@ -230,7 +230,7 @@ proptest! {
     ) {
         let observed = after(&before, &answers);
         let plan = plan(&now, &site(), &observed);
-        prop_assert_eq!(plan.models.len() + plan.held.len(), now.models.len() + now.held.len());
+        prop_assert_eq!(plan.models.len() + plan.frozen.len(), now.models.len() + now.frozen.len());
         names_are_legal_and_nobody_elses(&plan)?;
         all_requests_get_somewhere(&plan)?;
     }

@@ -110,7 +110,7 @@ fn the_last_unit_tries_again_while_the_api_is_away() {
         run.logged("ERROR").next().unwrap(),
         &["the models are not removed", "cannot be reached"],
     );
-    edge.fault("goal-state", Fault::Exit(1, "ERROR no goal".into()));
+    edge.error("goal-state", Fault::Exit(1, "ERROR no goal".into()));
     let run = edge.hook("remove");
     has(
         run.logged("ERROR").next().unwrap(),
@@ -139,7 +139,7 @@ fn an_action_without_an_api_fails_with_the_reason() {
 
 #[test]
 fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
-    let faults = || {
+    let errors = || {
         [
             Fault::Missing,
             Fault::Exit(1, "usage\nERROR the controller is away\n".into()),
@@ -150,13 +150,13 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
         ]
     };
     for tool in ["config-get", "relation-ids", "relation-list", "relation-get"] {
-        for fault in faults() {
+        for error in errors() {
             let mut edge = Edge::new("tools");
-            edge.fault(tool, fault.clone());
+            edge.error(tool, error.clone());
             let says = edge.says();
             assert!(
                 says.starts_with(&format!("waiting: Juju's {tool} ")),
-                "{tool} {fault:?}: {says}"
+                "{tool} {error:?}: {says}"
             );
             has(&says, &["tried again at the next hook"]);
             assert!(!says.contains("usage"), "{says}");
@@ -164,11 +164,11 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
     }
     // Without the old status the new one is set, without a log the hook goes on.
     for tool in ["status-get", "juju-log"] {
-        for fault in faults() {
+        for error in errors() {
             let mut edge = Edge::new("tools");
-            edge.fault(tool, fault.clone());
+            edge.error(tool, error.clone());
             let says = edge.says();
-            assert!(says.starts_with(UNREACHABLE), "{tool} {fault:?}: {says}");
+            assert!(says.starts_with(UNREACHABLE), "{tool} {error:?}: {says}");
         }
     }
 }
@@ -191,17 +191,17 @@ fn id_of_a_removed_relation_stops_no_hook() {
             "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n".into(),
         ),
     ];
-    for fault in gone {
+    for error in gone {
         for tool in ["relation-list", "relation-get"] {
             let mut edge = Edge::new("removed");
-            edge.fault(tool, fault.clone());
+            edge.error(tool, error.clone());
             let says = edge.says();
-            assert!(says.starts_with(UNREACHABLE), "{tool} {fault:?}: {says}");
+            assert!(says.starts_with(UNREACHABLE), "{tool} {error:?}: {says}");
         }
     }
     // What is not found for another reason may be there in a moment, and the models must not lose their gateway for it.
     let mut edge = Edge::new("migrated");
-    edge.fault("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
+    edge.error("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
     has(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
 }
 
@@ -209,16 +209,16 @@ fn id_of_a_removed_relation_stops_no_hook() {
 fn left_over_proxy_that_breaks_goal_state_stops_no_hook() {
     let mut edge = Edge::new("dangling");
     let why = "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n";
-    edge.fault("goal-state", Fault::Exit(1, why.into()));
+    edge.error("goal-state", Fault::Exit(1, why.into()));
     let says = edge.says();
     assert!(says.starts_with(UNREACHABLE), "{says}");
 }
 
 #[test]
 fn a_status_that_cannot_be_told_is_a_failure_for_juju_to_see() {
-    for fault in [Fault::Missing, Fault::Exit(1, "ERROR no".into())] {
+    for error in [Fault::Missing, Fault::Exit(1, "ERROR no".into())] {
         let mut edge = Edge::new("mute");
-        edge.fault("status-set", fault);
+        edge.error("status-set", error);
         let run = edge.run("config-changed");
         assert_eq!(run.exit, 1);
         has(&run.stderr, &["Juju's status-set"]);

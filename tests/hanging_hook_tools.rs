@@ -43,7 +43,7 @@ fn with_each_tool_hanging(hook: &(impl Fn() -> Hook + Sync)) -> BTreeMap<String,
         let start = |tool: String| {
             scope.spawn(move || {
                 let mut edge = edge("hangs");
-                edge.fault(&tool, Fault::Hang);
+                edge.error(&tool, Fault::Hang);
                 let run = edge.run(hook());
                 assert_eq!(
                     edge.agent.left_behind("iris/0"),
@@ -123,7 +123,7 @@ fn action_ends_whichever_tool_hangs() {
 #[test]
 fn removal_ends_if_goal_state_hangs() {
     let mut edge = edge("removal");
-    edge.fault("goal-state", Fault::Hang);
+    edge.error("goal-state", Fault::Hang);
     let run = edge.run("remove");
     assert!(run.wall < LIMIT, "{:?}", run.wall);
     assert_eq!(run.exit, 0, "Kubernetes removes what the StatefulSet owns");
@@ -133,9 +133,9 @@ fn removal_ends_if_goal_state_hangs() {
 #[test]
 fn log_that_hangs_is_given_up_after_one_line() {
     let mut edge = edge("log");
-    edge.fault("juju-log", Fault::Hang);
+    edge.error("juju-log", Fault::Hang);
     // Two lines: the security event of the action, and that of its crash.
-    edge.fault("config-get", Fault::Exit(1, "ERROR no".to_owned()));
+    edge.error("config-get", Fault::Exit(1, "ERROR no".to_owned()));
     let run = edge.run(Hook::action("list-models", BTreeMap::new()));
     assert!(run.wall < Duration::from_secs(9), "{:?}", run.wall);
     has(

@@ -180,9 +180,9 @@ fn what_a_browser_asks_from_the_page_of_a_model_reaches_the_model() {
     assert_eq!(own(&of_seldon).last(), Some(&seldons));
     assert_eq!(of_seldon.as_array().unwrap().len(), 2);
     // Where it is asked for, for this model or another one, it is not there twice.
-    let asked = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
+    let inputs = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
     assert_eq!(
-        own(&http(asked)),
+        own(&http(inputs)),
         [seldons.clone(), json!({"exact": "/seldon/edge/iris"})]
     );
     let others = json!({"image": "iris:1", "models": "{iris: {}, other: {prefix: /seldon/}}"});

@@ -16,15 +16,15 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use seldon_model::identity::Identity;
-use seldon_model::juju::{Invocation, Occasion};
+use seldon_model::juju::{Event, HookContext};
 use seldon_model::observability::{alerts, dashboard, metrics, metrics_bag};
 use seldon_model::observed::Observed;
 use seldon_model::plan::plan;
 use serde_json::{Value, json};
 
-fn invocation() -> Invocation {
-    Invocation {
-        occasion: Occasion::Hook("update-status".into()),
+fn context() -> HookContext {
+    HookContext {
+        event: Event::Hook("update-status".into()),
         unit: "iris/0".into(),
         application: "iris".into(),
         model_name: "edge".into(),
@@ -179,10 +179,10 @@ fn the_bag_of_metrics_is_as_the_interface_has_it() {
     let options = json!({"image": "iris:1", "canary": "{image: 'iris:2', replicas: 2}"});
     let pods = [pod("default", "a", "10.1.0.1"), pod("canary", "b", "10.1.0.2")];
     for observed in [there(&options, &pods), Observed::default()] {
-        let bag = metrics_bag(&invocation(), metrics::scrape_jobs(&observed, &identity()));
+        let bag = metrics_bag(&context(), metrics::scrape_jobs(&observed, &identity()));
         stack::is_prometheus_scrape(&bag.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
     }
-    let bag = metrics_bag(&invocation(), Vec::new());
+    let bag = metrics_bag(&context(), Vec::new());
     assert_eq!(
         serde_json::from_str::<Value>(&bag["scrape_metadata"]).unwrap(),
         json!({
@@ -293,7 +293,7 @@ fn every_panel_can_be_drawn() {
 fn written_rules() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rules-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    let rules = alerts::rules(&invocation(), true);
+    let rules = alerts::rules(&context(), true);
     fs::write(folder.join("rules.json"), rules.to_string()).unwrap();
     folder
 }
@@ -318,7 +318,7 @@ fn the_rules_fire_when_they_should_and_not_when_they_should_not() {
     promtool(&folder, &["test", "rules", "alerts.yaml"]);
     fs::remove_dir_all(&folder).unwrap();
     // Each is seen to fire.
-    for rule in alerts::rules(&invocation(), true)["groups"][0]["rules"]
+    for rule in alerts::rules(&context(), true)["groups"][0]["rules"]
         .as_array()
         .unwrap()
     {
@@ -333,7 +333,7 @@ fn the_rules_fire_when_they_should_and_not_when_they_should_not() {
 #[test]
 fn where_nothing_is_scraped_on_purpose_nothing_is_missed() {
     let names = |scraped| -> BTreeSet<String> {
-        let rules = alerts::rules(&invocation(), scraped);
+        let rules = alerts::rules(&context(), scraped);
         let rules = rules["groups"][0]["rules"].as_array().unwrap().clone();
         rules
             .iter()
@@ -346,7 +346,7 @@ fn where_nothing_is_scraped_on_purpose_nothing_is_missed() {
 
 #[test]
 fn the_rules_carry_the_labels_that_their_reader_puts_into_the_queries() {
-    let rules = alerts::rules(&invocation(), true);
+    let rules = alerts::rules(&context(), true);
     for rule in rules["groups"][0]["rules"].as_array().unwrap() {
         let labels: BTreeMap<String, String> = serde_json::from_value(rule["labels"].clone()).unwrap();
         assert_eq!(labels["juju_model"], "edge");

@@ -143,5 +143,5 @@ fn what_is_rendered_of_it_would_be_taken_as_a_manifest() {
         .unwrap()
         .replace("seldon-model/", "seldon-model-");
     let again = config::parse("iris", json!({"manifest": text}).as_object().unwrap());
-    assert_eq!(again.faults, [], "{text}");
+    assert_eq!(again.errors, [], "{text}");
 }

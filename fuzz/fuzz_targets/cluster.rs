@@ -32,8 +32,8 @@ fuzz_target!(|answers: &str| {
         observed.gateways.insert(gate, Listeners::default());
         reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
-            let refusal = ApiError::from(kube::Error::Api(Box::new(status)));
-            let (state, text) = judge::refused(APPLICATION, "edge", &refusal);
+            let error = ApiError::from(kube::Error::Api(Box::new(status)));
+            let (state, text) = judge::api_error(APPLICATION, "edge", &error);
             told(state, &judge::cut(&text));
         }
     });

@@ -63,8 +63,8 @@ fuzz_target!(|input: Input| {
                 map.insert(name.to_owned(), number.into());
             }
         }
-        let verdict = reconciled(&map, gateway(), &Observed::default());
-        let said = format!("{}\n{}", verdict.status.message, verdict.troubles.join("\n"));
+        let report = reconciled(&map, gateway(), &Observed::default());
+        let said = format!("{}\n{}", report.status.message, report.problems.join("\n"));
         assert!(has_it || !said.contains(SECRET), "{said}");
     });
 });

@@ -6,9 +6,9 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 use peak_alloc::PeakAlloc;
 use seldon_model::changes;
-use seldon_model::config::{self, Config, Fault};
+use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
-use seldon_model::judge::{self, Case, Verdict};
+use seldon_model::judge::{self, StatusInput, Report};
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, RelatedGateway, Site};
@@ -62,7 +62,7 @@ pub fn gateway() -> RelatedGateway {
 }
 
 /// Goes the way from options and gateway to a status, on a cluster with that in it.
-pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observed: &Observed) -> Verdict {
+pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observed: &Observed) -> Report {
     let config = config::parse(APPLICATION, options);
     sound(&config);
     let identity = identity();
@@ -77,25 +77,25 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     let plan = plan::plan(&config, &site, observed);
     accounted(&config, &plan);
     let changes = changes::change_set(&plan, observed, &identity);
-    let verdict = judge::judge(&Case {
+    let report = judge::evaluate(&StatusInput {
         application: APPLICATION,
         namespace: &identity.namespace,
         manager: &identity.manager(),
-        faults: &config.faults,
+        errors: &config.errors,
         gateway: &site.gateway,
         plan: &plan,
         observed,
         changes: &changes,
-        refused: &BTreeMap::new(),
+        rejected: &BTreeMap::new(),
         wrote: false,
     });
-    told(verdict.status.state, &verdict.status.message);
-    if verdict.status.state == State::Active {
-        assert_eq!(config.faults, [], "active with faulty options");
-        let due = plan.models.iter().any(|planned| changes.concern(&planned.model.name));
+    told(report.status.state, &report.status.message);
+    if report.status.state == State::Active {
+        assert_eq!(config.errors, [], "active with faulty options");
+        let due = plan.models.iter().any(|planned| changes.has_pending(&planned.model.name));
         assert!(!due && changes.deletes.is_empty(), "active with {changes:?} to be done");
     }
-    verdict
+    report
 }
 
 /// Whose objects are ours.
@@ -116,8 +116,8 @@ pub fn told(_: State, message: &str) {
 
 /// Faults can be read, and models that are sound do not share what must be their own.
 fn sound(config: &Config) {
-    for fault in config.faults.iter().map(Fault::to_string) {
-        assert!(!fault.chars().any(char::is_control), "{fault:?}");
+    for error in config.errors.iter().map(ConfigError::to_string) {
+        assert!(!error.chars().any(char::is_control), "{error:?}");
     }
     let mut names: Vec<&str> = config.models.iter().map(|model| model.name.as_str()).collect();
     let count = names.len();
@@ -129,8 +129,8 @@ fn sound(config: &Config) {
 /// Each sound model is in the plan; where something is faulty, nothing is taken away.
 fn accounted(config: &Config, plan: &Plan) {
     assert_eq!(plan.models.len(), config.models.len());
-    assert_eq!(plan.prune, config.faults.is_empty());
+    assert_eq!(plan.prune, config.errors.is_empty());
     for planned in &plan.models {
-        assert!(!plan.held.contains(&planned.model.name));
+        assert!(!plan.frozen.contains(&planned.model.name));
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::parameters::{Parameters, example_of_map};
-use super::protocol::Speech;
+use super::protocol::InferenceProtocol;
 use super::request::{Target, post};
-use super::{Call, Failure, Results, chosen, refused};
-use crate::asked::Asked;
+use super::{ActionContext, Failure, Results, api_error, select_model};
 use crate::config::Model;
-use crate::entrance::{Reach, Service, Way, names};
-use crate::look::Look;
+use crate::entrance::{Endpoint, Exposure, Service, common_hosts};
+use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::shell::{command, juju_trust};
+use crate::snapshot::Snapshot;
 
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 1024 * 1024;
@@ -24,16 +24,16 @@ const TIMEOUT: RangeInclusive<u32> = 1..=60;
 const DEFAULT_TIMEOUT: u32 = 10;
 
 /// Asks a model for a prediction.
-pub async fn predict(call: &Call<'_>) -> Result<Results, Failure> {
+pub async fn predict(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let data = parameters.map("data")?;
     let data = data.ok_or_else(|| format!("data is missing; {}", example_of_map("data")))?;
-    let path = |speech: &Speech, _: &Model| Ok(speech.predictions());
-    ask(call, &parameters, &data, path).await
+    let path = |protocol: &InferenceProtocol, _: &Model| Ok(protocol.predictions());
+    send(call, &parameters, &data, path).await
 }
 
 /// Tells a model what an answer was worth.
-pub async fn feedback(call: &Call<'_>) -> Result<Results, Failure> {
+pub async fn feedback(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let mut data = Map::new();
     for name in ["request", "response", "truth"] {
@@ -48,47 +48,49 @@ pub async fn feedback(call: &Call<'_>) -> Result<Results, Failure> {
         let why = "say what the answer was worth, reward=1.0, or what would have been right, --string-args truth='{…}'";
         return Err(why.to_owned().into());
     }
-    let path = |speech: &Speech, model: &Model| {
-        speech.feedback().map(ToOwned::to_owned).map_err(|protocol| {
+    let path = |protocol: &InferenceProtocol, model: &Model| {
+        protocol.feedback().map(ToOwned::to_owned).map_err(|protocol| {
             format!(
                 "{} speaks the protocol {protocol}, with which Seldon Core passes no feedback on; that of seldon alone has it",
                 model.name
             )
         })
     };
-    ask(call, &parameters, &data, path).await
+    send(call, &parameters, &data, path).await
 }
 
-async fn ask(
-    call: &Call<'_>,
+async fn send(
+    call: &ActionContext<'_>,
     parameters: &Parameters,
     data: &Map<String, Value>,
-    path: impl FnOnce(&Speech, &Model) -> Result<String, String>,
+    path: impl FnOnce(&InferenceProtocol, &Model) -> Result<String, String>,
 ) -> Result<Results, Failure> {
     let limit = parameters.whole("timeout", &TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
     let predictor = parameters.text("predictor")?;
-    let direct = parameters.flag("direct")? || predictor.is_some();
+    let is_direct = parameters.flag("direct")? || predictor.is_some();
     let body = serde_json::to_vec(data).unwrap_or_default();
     if body.len() > LONGEST_REQUEST {
         let length = body.len().div_ceil(1024);
         let most = LONGEST_REQUEST / 1024;
         return Err(format!("the request is {length} KiB long, at most {most} KiB are sent").into());
     }
-    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
-    let wanted = parameters.text("model")?;
-    chosen(&asked, wanted)?;
-    let look = call.look(&mut asked).await?;
-    let model = chosen(&asked, wanted)?;
-    let planned = look.plan.model(&model.name);
+    let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
+    let desired = parameters.text("model")?;
+    select_model(&inputs, desired)?;
+    let snapshot = call.snapshot(&mut inputs).await?;
+    let model = select_model(&inputs, desired)?;
+    let planned = snapshot.plan.model(&model.name);
     let planned = planned.ok_or_else(|| format!("{} is not planned", model.name))?;
-    let live = look.observed.seldon_deployment(&model.name);
-    let live = live.filter(|live| look.identity.labelled(live)).map(|live| &live.data);
-    let speech = Speech::read(live.unwrap_or(&planned.deployment), predictor);
-    let path = path(&speech, model)?;
-    let target = if direct {
-        straight(call, &look, planned, predictor, &path).await?
+    let live = snapshot.observed.seldon_deployment(&model.name);
+    let live = live
+        .filter(|live| snapshot.identity.labelled(live))
+        .map(|live| &live.data);
+    let protocol = InferenceProtocol::read(live.unwrap_or(&planned.deployment), predictor);
+    let path = path(&protocol, model)?;
+    let target = if is_direct {
+        direct(call, &snapshot, planned, predictor, &path).await?
     } else {
-        through_the_gateway(call, &look, planned, &path).await?
+        through_the_gateway(call, &snapshot, planned, &path).await?
     };
 
     let mut results = vec![("url".to_owned(), target.url())];
@@ -100,7 +102,7 @@ async fn ask(
                 "{} does not answer at {}: {why}; {} says what is broken",
                 model.name,
                 target.url(),
-                command(&["juju", "run", &call.invocation.unit, "diagnose"])
+                command(&["juju", "run", &call.context.unit, "diagnose"])
             );
             return Err(Failure::Because(text, results));
         }
@@ -124,9 +126,9 @@ async fn ask(
 }
 
 /// The Service of a predictor, by its address in the cluster.
-async fn straight(
-    call: &Call<'_>,
-    look: &Look,
+async fn direct(
+    call: &ActionContext<'_>,
+    snapshot: &Snapshot,
     planned: &PlannedModel,
     predictor: Option<&str>,
     path: &str,
@@ -138,65 +140,68 @@ async fn straight(
         let all: Vec<&str> = planned.predictors.iter().map(|one| one.name.as_str()).collect();
         return Err(format!("{name} has no such predictor: predictor=<one of {}>", all.join(", ")).into());
     };
-    let services = look.cluster.services().await;
-    let services = services.map_err(|refusal| refused(call, &refusal))?;
+    let services = snapshot.cluster.services().await;
+    let services = services.map_err(|error| api_error(call, &error))?;
     let service = services.into_iter().find(|service| service.name == meant.service);
     let address = service.and_then(|service: Service| service.cluster_address);
     let address = address.ok_or_else(|| {
         format!(
             "Seldon Core has made no Service {} yet; {} says why",
             meant.service,
-            command(&["juju", "run", &call.invocation.unit, "diagnose"])
+            command(&["juju", "run", &call.context.unit, "diagnose"])
         )
     })?;
     Ok(Target {
         tls: false,
         address,
-        port: look.observed.ports(name, &meant.service).http,
+        port: snapshot.observed.ports(name, &meant.service).http,
         host: None,
         path: format!("/{path}"),
     })
 }
 
 async fn through_the_gateway(
-    call: &Call<'_>,
-    look: &Look,
+    call: &ActionContext<'_>,
+    snapshot: &Snapshot,
     planned: &PlannedModel,
     path: &str,
 ) -> Result<Target, Failure> {
     let model = &planned.model;
     let instead = "direct=true asks the model itself";
     let found = planned.gateway.as_ref().and_then(|gateway| {
-        let listeners = look.observed.gateways.get(gateway)?;
+        let listeners = snapshot.observed.gateways.get(gateway)?;
         Some((gateway, listeners))
     });
     let Some((gateway, listeners)) = found else {
         return Err(format!(
             "{} has no gateway that is there; {} says why, {instead}",
             model.name,
-            command(&["juju", "run", &call.invocation.unit, "diagnose"])
+            command(&["juju", "run", &call.context.unit, "diagnose"])
         )
         .into());
     };
-    let entrance = look.cluster.entrance(gateway, listeners).await;
-    let ways = entrance.ways(listeners);
-    let mut inside: Vec<&Way> = ways.iter().filter(|way| way.reach == Reach::Cluster).collect();
-    inside.sort_by_key(|way| way.tls);
+    let entrance = snapshot.cluster.gateway_endpoints(gateway, listeners).await;
+    let endpoints = entrance.endpoints(listeners);
+    let mut inside: Vec<&Endpoint> = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.reach == Exposure::Cluster)
+        .collect();
+    inside.sort_by_key(|endpoint| endpoint.tls);
     if inside.is_empty() {
         let why = if entrance.services.is_none() {
-            let application = &call.invocation.application;
+            let application = &call.context.application;
             format!("{}: {}", entrance.unknown.join("; "), juju_trust(application))
         } else {
             format!("no Service of the Gateway {gateway} has an address for its ports in the cluster")
         };
         return Err(format!("the gateway's address is not known: {why}; {instead}").into());
     }
-    let target = inside.into_iter().find_map(|way| {
-        let host = names(&model.hosts, &way.hosts).into_iter().next()?;
+    let target = inside.into_iter().find_map(|endpoint| {
+        let host = common_hosts(&model.hosts, &endpoint.hosts).into_iter().next()?;
         Some(Target {
-            tls: way.tls,
-            address: way.address.clone(),
-            port: way.port,
+            tls: endpoint.tls,
+            address: endpoint.address.clone(),
+            port: endpoint.port,
             // Of those below a domain, the one called as the model is as good as any.
             host: host.map(|host| host.replacen('*', &model.name, 1)),
             path: format!("{}{path}", model.prefix),

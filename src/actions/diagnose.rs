@@ -4,19 +4,19 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use super::{Call, Failure, Results, lines_that_fit, refused};
+use super::{ActionContext, Failure, Results, api_error, lines_that_fit};
 use crate::api_error::ApiError;
-use crate::asked::Asked;
 use crate::changes::is_planned;
 use crate::config::value::GatewayName;
-use crate::entrance::{Entrance, Service};
-use crate::judge::chain::{Around, Link, broken, chain};
-use crate::judge::{self, Case};
-use crate::look::{Look, unseen};
-use crate::observed::claim;
-use crate::permissions::{OPTIONAL, Permission, rights, watches};
+use crate::entrance::{GatewayEndpoints, Service};
+use crate::inputs::Inputs;
+use crate::judge::chain::{Check, ClusterContext, checks, first_failed};
+use crate::judge::{self, StatusInput};
+use crate::observed::route_claim;
+use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
 use crate::secrets;
+use crate::snapshot::{Snapshot, unobserved};
 
 /// What a model is said to be broken at, where nothing is.
 const NOTHING: &str = "nothing";
@@ -26,8 +26,8 @@ struct Finding {
     model: String,
     broken: &'static str,
     why: String,
-    links: Vec<Link>,
-    rivals: Vec<String>,
+    links: Vec<Check>,
+    competitors: Vec<String>,
 }
 
 impl Finding {
@@ -38,7 +38,7 @@ impl Finding {
             broken,
             why,
             links: Vec::new(),
-            rivals: Vec::new(),
+            competitors: Vec::new(),
         }
     }
 }
@@ -46,24 +46,29 @@ impl Finding {
 /// What the service account lacks, by what it is for; or why that is not known.
 type Missing = Result<Vec<(&'static str, Vec<Permission>)>, ApiError>;
 
-pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
-    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
-    asked.read_seldon_relation(call.tools, call.invocation)?;
-    let (verdict, mut findings, missing) = match secrets::look_now(call.tools, call.invocation, &mut asked).await? {
-        Ok(mut look) => {
-            look.deeper().await;
-            let around = Seen::find(&look).await;
-            let verdict = look.verdict(&asked, &BTreeMap::new(), false);
-            (verdict, found(&look, &asked, &around), missing(&look, &asked).await)
-        }
-        Err(refusal) => {
-            let verdict = unseen(&asked, &refusal);
-            (verdict, unlooked(call, &asked, &refusal), Err(refusal))
-        }
-    };
-    findings.extend(held(&asked));
+pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
+    let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
+    inputs.read_seldon_relation(call.tools, call.context)?;
+    let (report, mut findings, missing) =
+        match secrets::snapshot_for_action(call.tools, call.context, &mut inputs).await? {
+            Ok(mut snapshot) => {
+                snapshot.list_pods_if_unready().await;
+                let around = ClusterState::find(&snapshot).await;
+                let report = snapshot.report(&inputs, &BTreeMap::new(), false);
+                (
+                    report,
+                    findings(&snapshot, &inputs, &around),
+                    missing(&snapshot, &inputs).await,
+                )
+            }
+            Err(error) => {
+                let report = unobserved(&inputs, &error);
+                (report, unreachable(call, &inputs, &error), Err(error))
+            }
+        };
+    findings.extend(frozen(&inputs));
     findings.sort_by(|one, other| one.model.cmp(&other.model));
-    let text = report::report(call, &asked, &verdict, &findings, &missing);
+    let text = report::report(call, &inputs, &report, &findings, &missing);
     let mut results = Results::new();
     for found in &findings {
         results.push((format!("{}.broken", found.model), found.broken.to_owned()));
@@ -73,7 +78,7 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
     }
     // A model may be called so; it is in the report in any case.
     results.retain(|(key, _)| !key.starts_with("status.") && !key.starts_with("report."));
-    let status = format!("{}: {}", verdict.status.state.word(), verdict.status.message);
+    let status = format!("{}: {}", report.status.state.as_str(), report.status.message);
     let instead = "list-models has a line for each model";
     results.extend([
         ("status".to_owned(), status),
@@ -83,73 +88,76 @@ pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
 }
 
 /// What was looked for beside what a hook looks at.
-struct Seen {
-    entrances: BTreeMap<GatewayName, Entrance>,
+struct ClusterState {
+    entrances: BTreeMap<GatewayName, GatewayEndpoints>,
     services: Option<Vec<Service>>,
 }
 
-impl Seen {
-    async fn find(look: &Look) -> Self {
+impl ClusterState {
+    async fn find(snapshot: &Snapshot) -> Self {
         let mut entrances = BTreeMap::new();
-        for (gateway, listeners) in &look.observed.gateways {
-            entrances.insert(gateway.clone(), look.cluster.entrance(gateway, listeners).await);
+        for (gateway, listeners) in &snapshot.observed.gateways {
+            entrances.insert(
+                gateway.clone(),
+                snapshot.cluster.gateway_endpoints(gateway, listeners).await,
+            );
         }
         Self {
             entrances,
-            services: look.cluster.services().await.ok(),
+            services: snapshot.cluster.services().await.ok(),
         }
     }
 }
 
-fn found(look: &Look, asked: &Asked, seen: &Seen) -> Vec<Finding> {
-    let refused = BTreeMap::new();
-    let case = Case {
-        application: &look.identity.application,
-        namespace: &look.identity.namespace,
-        manager: &look.identity.manager(),
-        faults: &asked.config.faults,
-        gateway: &asked.gateway,
-        plan: &look.plan,
-        observed: &look.observed,
-        changes: &look.changes,
-        refused: &refused,
+fn findings(snapshot: &Snapshot, inputs: &Inputs, seen: &ClusterState) -> Vec<Finding> {
+    let rejected = BTreeMap::new();
+    let input = StatusInput {
+        application: &snapshot.identity.application,
+        namespace: &snapshot.identity.namespace,
+        manager: &snapshot.identity.manager(),
+        errors: &inputs.config.errors,
+        gateway: &inputs.gateway,
+        plan: &snapshot.plan,
+        observed: &snapshot.observed,
+        changes: &snapshot.changes,
+        rejected: &rejected,
         wrote: false,
     };
     let of_model = |planned: &PlannedModel| {
         let gateway = planned.gateway.as_ref();
-        let around = Around {
+        let around = ClusterContext {
             entrance: gateway.and_then(|gateway| seen.entrances.get(gateway)),
             services: seen.services.as_deref(),
         };
-        let links = chain(&case, planned, around);
-        let first = broken(&links);
+        let links = checks(&input, planned, around);
+        let first = first_failed(&links);
         Finding {
             model: planned.model.name.clone(),
             broken: first.map_or(NOTHING, |link| link.name),
             why: first.map(|link| link.text.clone()).unwrap_or_default(),
-            rivals: rivals(look, planned),
+            competitors: competing_routes(snapshot, planned),
             links,
         }
     };
-    look.plan.models.iter().map(of_model).collect()
+    snapshot.plan.models.iter().map(of_model).collect()
 }
 
 /// Models whose options are faulty.
-fn held(asked: &Asked) -> impl Iterator<Item = Finding> {
-    asked.config.held.iter().map(|model| {
-        let mut faults = asked.config.faults.iter();
-        let of_it = faults.find(|fault| fault.model.as_ref().is_none_or(|of| of == model));
+fn frozen(inputs: &Inputs) -> impl Iterator<Item = Finding> {
+    inputs.config.frozen.iter().map(|model| {
+        let mut errors = inputs.config.errors.iter();
+        let of_it = errors.find(|error| error.model.as_ref().is_none_or(|of| of == model));
         Finding::early(model, "options", of_it.map(ToString::to_string).unwrap_or_default())
     })
 }
 
 /// Where the cluster could not be looked at, all models are broken at the same.
-fn unlooked(call: &Call, asked: &Asked, refusal: &ApiError) -> Vec<Finding> {
-    let mut why = refused(call, refusal);
-    let broken = match refusal {
+fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<Finding> {
+    let mut why = api_error(call, error);
+    let broken = match error {
         ApiError::CrdMissing { kind } if kind.starts_with("Seldon") => {
-            if asked.seldon_is_related() {
-                why = judge::seldon_is_coming().1;
+            if inputs.seldon_is_related() {
+                why = judge::seldon_is_deploying().1;
             }
             "seldon-core"
         }
@@ -157,26 +165,26 @@ fn unlooked(call: &Call, asked: &Asked, refusal: &ApiError) -> Vec<Finding> {
         ApiError::Forbidden { .. } => "rights",
         _ => "kubernetes",
     };
-    let models = asked.config.models.iter();
+    let models = inputs.config.models.iter();
     models
         .map(|model| Finding::early(&model.name, broken, why.clone()))
         .collect()
 }
 
 /// Other routes on the same gateway that want some of the model's requests, or all that nobody else wants.
-fn rivals(look: &Look, planned: &PlannedModel) -> Vec<String> {
+fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> {
     let Some(gateway) = &planned.gateway else {
         return Vec::new();
     };
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
-    let others = look.observed.virtual_services.iter();
-    let others = others.filter(|object| !is_planned(object, &look.plan, &look.identity));
-    let others = others.map(claim);
+    let others = snapshot.observed.virtual_services.iter();
+    let others = others.filter(|object| !is_planned(object, &snapshot.plan, &snapshot.identity));
+    let others = others.map(route_claim);
     others
         .filter_map(|claim| {
             let what = if claim.overlaps(gateway, hosts, prefix) {
                 format!("wants requests of {prefix}")
-            } else if claim.takes_everything(gateway, hosts) {
+            } else if claim.is_catch_all(gateway, hosts) {
                 "takes every path that nobody else wants".to_owned()
             } else {
                 return None;
@@ -186,13 +194,13 @@ fn rivals(look: &Look, planned: &PlannedModel) -> Vec<String> {
         .collect()
 }
 
-async fn missing(look: &Look, asked: &Asked) -> Missing {
-    let mut missing = vec![("needed", look.cluster.missing(rights(asked.needs())).await?)];
-    if asked.is_watched() {
-        let lacks = look.cluster.missing(watches(asked.needs())).await?;
+async fn missing(snapshot: &Snapshot, inputs: &Inputs) -> Missing {
+    let mut missing = vec![("needed", snapshot.cluster.missing(required(inputs.needs())).await?)];
+    if inputs.is_watched() {
+        let lacks = snapshot.cluster.missing(watches(inputs.needs())).await?;
         missing.push(("to look as soon as something changes", lacks));
     }
-    let lacks = look.cluster.missing(OPTIONAL.into_iter()).await?;
+    let lacks = snapshot.cluster.missing(OPTIONAL.into_iter()).await?;
     missing.push(("for this report and for endpoints and predict", lacks));
     Ok(missing)
 }

@@ -2,94 +2,96 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::protocol::Speech;
+use super::protocol::InferenceProtocol;
 use super::request::bracketed;
-use super::{Call, Failure, Results, chosen};
-use crate::asked::Asked;
+use super::{ActionContext, Failure, Results, select_model};
 use crate::config::value::GatewayName;
-use crate::entrance::{Entrance, Reach, Way, names};
-use crate::judge::Standing;
-use crate::look::Look;
+use crate::entrance::{Endpoint, Exposure, GatewayEndpoints, common_hosts};
+use crate::inputs::Inputs;
+use crate::judge::ModelStatus;
 use crate::plan::PlannedModel;
 use crate::shell::juju_trust;
+use crate::snapshot::Snapshot;
 
-pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
+pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
-    let wanted = parameters.text("model")?;
-    let only = wanted.map(|wanted| Ok::<_, Failure>(chosen(&asked, Some(wanted))?.name.clone()));
+    let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
+    let desired = parameters.text("model")?;
+    let only = desired.map(|desired| Ok::<_, Failure>(select_model(&inputs, Some(desired))?.name.clone()));
     let only = only.transpose()?;
     let only = only.as_ref();
-    let mut look = call.look(&mut asked).await?;
-    look.deeper().await;
-    let models: Vec<&PlannedModel> = look
+    let mut snapshot = call.snapshot(&mut inputs).await?;
+    snapshot.list_pods_if_unready().await;
+    let models: Vec<&PlannedModel> = snapshot
         .plan
         .models
         .iter()
         .filter(|planned| only.is_none_or(|only| planned.model.name == *only))
         .collect();
-    if models.is_empty() && look.plan.held.is_empty() {
-        let fault = asked.config.faults.first().map(ToString::to_string);
+    if models.is_empty() && snapshot.plan.frozen.is_empty() {
+        let error = inputs.config.errors.first().map(ToString::to_string);
         let nothing = || "there are no models: juju config says what to serve".to_owned();
-        return Err(fault.unwrap_or_else(nothing).into());
+        return Err(error.unwrap_or_else(nothing).into());
     }
-    let mut entrances: BTreeMap<&GatewayName, Entrance> = BTreeMap::new();
+    let mut entrances: BTreeMap<&GatewayName, GatewayEndpoints> = BTreeMap::new();
     for gateway in models.iter().filter_map(|planned| planned.gateway.as_ref()) {
         let seen = entrances.contains_key(gateway);
-        if let (Some(listeners), false) = (look.observed.gateways.get(gateway), seen) {
-            entrances.insert(gateway, look.cluster.entrance(gateway, listeners).await);
+        if let (Some(listeners), false) = (snapshot.observed.gateways.get(gateway), seen) {
+            entrances.insert(gateway, snapshot.cluster.gateway_endpoints(gateway, listeners).await);
         }
     }
-    let verdict = look.verdict(&asked, &BTreeMap::new(), false);
+    let report = snapshot.report(&inputs, &BTreeMap::new(), false);
     let mut results = Results::new();
     for planned in models {
         let name = &planned.model.name;
         let gateway = planned.gateway.as_ref();
         let entrance = gateway.and_then(|gateway| entrances.get(gateway));
-        let standing = verdict.models.iter().find(|standing| standing.model == *name);
-        let found = of_model(call, &look, planned, entrance, standing);
+        let model_status = report.models.iter().find(|model_status| model_status.model == *name);
+        let found = model_endpoints(call, &snapshot, planned, entrance, model_status);
         results.extend(found.into_iter().map(|(key, text)| (format!("{name}.{key}"), text)));
     }
     // Of one whose options are faulty no more is known.
-    let held = |standing: &&Standing| only.is_none() && look.plan.held.contains(&standing.model);
-    for standing in verdict.models.iter().filter(held) {
-        let of_model = |key: &str, text: &str| (format!("{}.{key}", standing.model), text.to_owned());
-        results.push(of_model("state", standing.state.word()));
-        results.push(of_model("message", &standing.message));
+    let frozen = |model_status: &&ModelStatus| only.is_none() && snapshot.plan.frozen.contains(&model_status.model);
+    for model_status in report.models.iter().filter(frozen) {
+        let of_model = |key: &str, text: &str| (format!("{}.{key}", model_status.model), text.to_owned());
+        results.push(of_model("state", model_status.state.as_str()));
+        results.push(of_model("message", &model_status.message));
     }
     Ok(results)
 }
 
-fn of_model(
-    call: &Call,
-    look: &Look,
+fn model_endpoints(
+    call: &ActionContext,
+    snapshot: &Snapshot,
     planned: &PlannedModel,
-    entrance: Option<&Entrance>,
-    standing: Option<&Standing>,
+    entrance: Option<&GatewayEndpoints>,
+    model_status: Option<&ModelStatus>,
 ) -> Results {
     let model = &planned.model;
     let gateway = planned.gateway.as_ref();
-    let listeners = gateway.and_then(|gateway| look.observed.gateways.get(gateway));
+    let listeners = gateway.and_then(|gateway| snapshot.observed.gateways.get(gateway));
     let mut lines = Lines::default();
     if let (Some(entrance), Some(listeners)) = (entrance, listeners) {
-        for way in entrance.ways(listeners) {
-            lines.add(&way, &model.hosts, &model.prefix.to_string());
+        for endpoint in entrance.endpoints(listeners) {
+            lines.add(&endpoint, &model.hosts, &model.prefix.to_string());
         }
     }
-    let live = look.observed.seldon_deployment(&model.name).map(|live| &live.data);
-    let speech = Speech::read(live.unwrap_or(&planned.deployment), None);
+    let live = snapshot.observed.seldon_deployment(&model.name).map(|live| &live.data);
+    let protocol = InferenceProtocol::read(live.unwrap_or(&planned.deployment), None);
     let first = [&lines.http, &lines.https, &lines.inside].into_iter().flatten().next();
-    let predictions = first.map(|(_, url)| format!("{url}{}", speech.predictions()));
-    let namespace = &look.identity.namespace;
+    let predictions = first.map(|(_, url)| format!("{url}{}", protocol.predictions()));
+    let namespace = &snapshot.identity.namespace;
     let text = |key: &str, text: String| (key.to_owned(), text);
     let mut results = vec![
         text(
             "state",
-            standing.map(|found| found.state.word().to_owned()).unwrap_or_default(),
+            model_status
+                .map(|found| found.state.as_str().to_owned())
+                .unwrap_or_default(),
         ),
         text(
             "message",
-            standing.map(|found| found.message.clone()).unwrap_or_default(),
+            model_status.map(|found| found.message.clone()).unwrap_or_default(),
         ),
         text("prefix", model.prefix.to_string()),
         text("hosts", model.hosts.join("\n")),
@@ -106,7 +108,7 @@ fn of_model(
         text("unknown", unknown(call, entrance)),
     ];
     for predictor in &planned.predictors {
-        let ports = look.observed.ports(&model.name, &predictor.service);
+        let ports = snapshot.observed.ports(&model.name, &predictor.service);
         let name = format!("{}.{namespace}.svc.cluster.local", predictor.service);
         results.extend([
             text(
@@ -124,67 +126,67 @@ fn of_model(
 }
 
 /// What could not be found out of a model's ways in, and what to type.
-fn unknown(call: &Call, entrance: Option<&Entrance>) -> String {
+fn unknown(call: &ActionContext, entrance: Option<&GatewayEndpoints>) -> String {
     let Some(entrance) = entrance else {
         return "there is no gateway that leads to it".to_owned();
     };
     let mut unknown = entrance.unknown.clone();
     if entrance.services.is_none() || entrance.pods.is_none() || entrance.nodes.is_none() {
-        let application = &call.invocation.application;
+        let application = &call.context.application;
         unknown.push(juju_trust(application));
     }
     unknown.join("\n")
 }
 
 /// What stands for a name below a domain, where any will do.
-const SOME_NAME: &str = "<name>";
+const NAME_PLACEHOLDER: &str = "<name>";
 
 /// URLs and addresses, those first that reach farthest.
 #[derive(Default)]
 struct Lines {
-    http: BTreeSet<(Reach, String)>,
-    https: BTreeSet<(Reach, String)>,
-    grpc: BTreeSet<(Reach, String)>,
-    grpcs: BTreeSet<(Reach, String)>,
+    http: BTreeSet<(Exposure, String)>,
+    https: BTreeSet<(Exposure, String)>,
+    grpc: BTreeSet<(Exposure, String)>,
+    grpcs: BTreeSet<(Exposure, String)>,
     /// Where names must lead to.
-    addresses: BTreeSet<(Reach, String)>,
+    addresses: BTreeSet<(Exposure, String)>,
     /// What works in the cluster only.
-    inside: BTreeSet<(Reach, String)>,
+    inside: BTreeSet<(Exposure, String)>,
 }
 
 impl Lines {
-    fn add(&mut self, way: &Way, hosts: &[String], prefix: &str) {
-        let address = bracketed(&way.address);
-        let (scheme, usual) = if way.tls { ("https", 443) } else { ("http", 80) };
-        for name in names(hosts, &way.hosts) {
-            if way.reach == Reach::Cluster {
+    fn add(&mut self, endpoint: &Endpoint, hosts: &[String], prefix: &str) {
+        let address = bracketed(&endpoint.address);
+        let (scheme, usual) = if endpoint.tls { ("https", 443) } else { ("http", 80) };
+        for name in common_hosts(hosts, &endpoint.hosts) {
+            if endpoint.reach == Exposure::Cluster {
                 // By its address, whatever it is called outside.
-                let url = format!("{scheme}://{address}:{}{prefix}", way.port);
-                self.inside.insert((way.reach, url));
+                let url = format!("{scheme}://{address}:{}{prefix}", endpoint.port);
+                self.inside.insert((endpoint.reach, url));
                 continue;
             }
-            let with_port = |host: &str| (way.reach, format!("{host}:{}", way.port));
+            let with_port = |host: &str| (endpoint.reach, format!("{host}:{}", endpoint.port));
             if name.is_some() {
                 self.addresses.insert(with_port(&address));
             }
-            let host = name.map_or_else(|| address.clone(), |name| name.replacen('*', SOME_NAME, 1));
-            let place = if way.port == usual {
+            let host = name.map_or_else(|| address.clone(), |name| name.replacen('*', NAME_PLACEHOLDER, 1));
+            let location = if endpoint.port == usual {
                 host.clone()
             } else {
-                format!("{host}:{}", way.port)
+                format!("{host}:{}", endpoint.port)
             };
-            let (urls, calls) = if way.tls {
+            let (urls, calls) = if endpoint.tls {
                 (&mut self.https, &mut self.grpcs)
             } else {
                 (&mut self.http, &mut self.grpc)
             };
-            urls.insert((way.reach, format!("{scheme}://{place}{prefix}")));
+            urls.insert((endpoint.reach, format!("{scheme}://{location}{prefix}")));
             calls.insert(with_port(&host));
         }
     }
 }
 
-fn joined(lines: &BTreeSet<(Reach, String)>) -> String {
+fn joined(lines: &BTreeSet<(Exposure, String)>) -> String {
     let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
     lines.join("\n")
 }
@@ -193,8 +195,8 @@ fn joined(lines: &BTreeSet<(Reach, String)>) -> String {
 mod tests {
     use super::*;
 
-    fn way(reach: Reach, tls: bool, address: &str, port: u16, hosts: &[&str]) -> Way {
-        Way {
+    fn endpoint(reach: Exposure, tls: bool, address: &str, port: u16, hosts: &[&str]) -> Endpoint {
+        Endpoint {
             reach,
             tls,
             address: address.to_owned(),
@@ -207,9 +209,9 @@ mod tests {
     fn a_usual_port_is_left_out_and_a_name_goes_before_an_address() {
         let mut lines = Lines::default();
         for one in [
-            way(Reach::LoadBalancer, false, "198.51.100.7", 80, &["*"]),
-            way(Reach::NodePort, false, "192.0.2.1", 31380, &["*"]),
-            way(Reach::Cluster, false, "10.0.0.1", 80, &["*"]),
+            endpoint(Exposure::LoadBalancer, false, "198.51.100.7", 80, &["*"]),
+            endpoint(Exposure::NodePort, false, "192.0.2.1", 31380, &["*"]),
+            endpoint(Exposure::Cluster, false, "10.0.0.1", 80, &["*"]),
         ] {
             lines.add(&one, &["*".to_owned()], "/model/iris/");
         }
@@ -222,7 +224,7 @@ mod tests {
         assert_eq!(joined(&lines.addresses), "");
 
         let mut lines = Lines::default();
-        let tls = way(Reach::NodePort, true, "2001:db8::1", 31390, &["*.plant.example"]);
+        let tls = endpoint(Exposure::NodePort, true, "2001:db8::1", 31390, &["*.plant.example"]);
         lines.add(&tls, &["iris.plant.example".to_owned()], "/iris/");
         assert_eq!(joined(&lines.https), "https://iris.plant.example:31390/iris/");
         assert_eq!(joined(&lines.addresses), "[2001:db8::1]:31390");
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn a_name_below_a_domain_is_a_placeholder() {
         let mut lines = Lines::default();
-        let plain = way(Reach::LoadBalancer, false, "198.51.100.7", 80, &["*"]);
+        let plain = endpoint(Exposure::LoadBalancer, false, "198.51.100.7", 80, &["*"]);
         lines.add(&plain, &["*.plant.example".to_owned()], "/iris/");
         assert_eq!(joined(&lines.http), "http://<name>.plant.example/iris/");
     }

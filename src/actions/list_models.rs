@@ -1,21 +1,21 @@
 //! `list-models`: how every model stands, uncut, where `juju status` has one line for all.
 
-use super::{Call, Failure, Results};
+use super::{ActionContext, Failure, Results};
 use crate::juju::State;
-use crate::reconcile::standings;
+use crate::reconcile::model_statuses;
 
-pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
-    let (models, status) = standings(call.tools, call.invocation, call.identity).await?;
+pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
+    let (models, status) = model_statuses(call.tools, call.context, call.identity).await?;
     if models.is_empty() && status.state != State::Active {
         return Err(Failure::from(status.message));
     }
-    let results = models.into_iter().flat_map(|standing| {
-        let model = standing.model;
+    let results = models.into_iter().flat_map(|model_status| {
+        let model = model_status.model;
         [
-            ("state", Some(standing.state.word().to_owned())),
-            ("message", Some(standing.message)),
-            ("url", standing.path),
-            ("serves", standing.source),
+            ("state", Some(model_status.state.as_str().to_owned())),
+            ("message", Some(model_status.message)),
+            ("url", model_status.path),
+            ("serves", model_status.source),
         ]
         .map(|(key, value)| Some((format!("{model}.{key}"), value?)))
     });

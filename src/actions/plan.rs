@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Failure, Results, chosen, lines_that_fit};
+use super::{ActionContext, Failure, Results, lines_that_fit, select_model};
 use crate::api_error::ApiError;
-use crate::asked::Asked;
 use crate::changes::{Apply, Delete};
 use crate::config::proposal::propose;
+use crate::inputs::Inputs;
 use crate::juju::State;
 use crate::labels::ObjectKind;
-use crate::look::Look;
+use crate::snapshot::Snapshot;
 
 /// One write that is due.
-struct Change {
-    what: What,
+struct PlannedChange {
+    what: ChangeKind,
     kind: ObjectKind,
     name: String,
     why: String,
@@ -27,7 +27,7 @@ struct Change {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum ChangeKind {
     Make,
     Change,
     Delete,
@@ -35,8 +35,8 @@ enum What {
     DeleteLater,
 }
 
-impl What {
-    fn word(self) -> &'static str {
+impl ChangeKind {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Make => "make",
             Self::Change => "change",
@@ -46,83 +46,93 @@ impl What {
     }
 }
 
-pub async fn run(call: &Call<'_>) -> Result<Results, Failure> {
+pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let mut options = call.tools.config()?;
+    let mut options = call.tools.config_get()?;
     if let Some(changes) = parameters.map("config")? {
         options = propose(&options, &changes)?;
     }
-    let mut asked = Asked::read_with(call.tools, call.invocation, call.identity, options)?;
+    let mut inputs = Inputs::with_options(call.tools, call.context, call.identity, options)?;
     // Whoever asks may have changed one a moment ago, and the hook that Juju runs for that comes first.
-    let needed = asked.config.juju_secrets();
-    asked.read_secrets(call.tools, call.invocation, &needed)?;
-    let mut look = call.look(&mut asked).await?;
+    let needed = inputs.config.juju_secrets();
+    inputs.read_secrets(call.tools, call.context, &needed)?;
+    let mut snapshot = call.snapshot(&mut inputs).await?;
     let only = parameters.text("model")?;
-    if let Some(only) = only.filter(|only| !concerns_any(&look, only)) {
-        chosen(&asked, Some(only))?;
+    if let Some(only) = only.filter(|only| !concerns_any(&snapshot, only)) {
+        select_model(&inputs, Some(only))?;
     }
     let is_meant = |model: &str| only.is_none_or(|only| only == model);
-    look.deeper().await;
-    let (mut changes, refused) = applies(&look, is_meant).await;
-    changes.extend(deletes(&look.changes.deletes, What::Delete, is_meant));
-    changes.extend(deletes(&look.changes.inherited, What::DeleteLater, is_meant));
+    snapshot.list_pods_if_unready().await;
+    let (mut changes, rejected) = applies(&snapshot, is_meant).await;
+    changes.extend(deletes(&snapshot.changes.deletes, ChangeKind::Delete, is_meant));
+    changes.extend(deletes(&snapshot.changes.inherited, ChangeKind::DeleteLater, is_meant));
 
-    let mut conflicts: Vec<String> = look
-        .verdict(&asked, &refused, false)
+    let mut conflicts: Vec<String> = snapshot
+        .report(&inputs, &rejected, false)
         .models
         .into_iter()
-        .filter(|standing| standing.state == State::Blocked && is_meant(&standing.model))
-        .filter(|standing| !look.plan.held.contains(&standing.model))
-        .map(|standing| standing.message)
+        .filter(|model_status| model_status.state == State::Blocked && is_meant(&model_status.model))
+        .filter(|model_status| !snapshot.plan.frozen.contains(&model_status.model))
+        .map(|model_status| model_status.message)
         .collect();
     conflicts.dedup();
-    let faults: Vec<String> = asked.config.faults.iter().map(ToString::to_string).collect();
-    Ok(told(&changes, &conflicts, &faults))
+    let errors: Vec<String> = inputs.config.errors.iter().map(ToString::to_string).collect();
+    Ok(results(&changes, &conflicts, &errors))
 }
 
 /// Whether there is anything of a model of that name, asked for or not.
-fn concerns_any(look: &Look, model: &str) -> bool {
-    let deletes = look.changes.deletes.iter().chain(&look.changes.inherited);
-    look.plan.model(model).is_some()
-        || look.plan.held.contains(model)
+fn concerns_any(snapshot: &Snapshot, model: &str) -> bool {
+    let deletes = snapshot.changes.deletes.iter().chain(&snapshot.changes.inherited);
+    snapshot.plan.model(model).is_some()
+        || snapshot.plan.frozen.contains(model)
         || deletes.into_iter().any(|delete| delete.model == model)
 }
 
 /// Has every write tried, as a hook would make it: one that is refused ends those of its model. Gives the refusals by model.
-async fn applies(look: &Look, is_meant: impl Fn(&str) -> bool) -> (Vec<Change>, BTreeMap<String, ApiError>) {
-    let mut refused = BTreeMap::new();
+async fn applies(
+    snapshot: &Snapshot,
+    is_meant: impl Fn(&str) -> bool,
+) -> (Vec<PlannedChange>, BTreeMap<String, ApiError>) {
+    let mut rejected = BTreeMap::new();
     let mut changes = Vec::new();
-    for apply in look.changes.applies.iter().filter(|apply| is_meant(&apply.model)) {
-        if refused.contains_key(&apply.model) {
+    for apply in snapshot.changes.applies.iter().filter(|apply| is_meant(&apply.model)) {
+        if rejected.contains_key(&apply.model) {
             continue;
         }
-        let (outcome, why) = match look.cluster.try_apply(apply).await {
+        let (outcome, why) = match snapshot.cluster.dry_run(apply).await {
             Ok(object) => (Some(object), None),
-            Err(refusal) => {
-                let refusal = look.cluster.explain(refusal, look.needs()).await;
-                let why = refusal.to_string();
-                refused.insert(apply.model.clone(), refusal);
+            Err(error) => {
+                let error = snapshot.cluster.explain(error, snapshot.needs()).await;
+                let why = error.to_string();
+                rejected.insert(apply.model.clone(), error);
                 (None, Some(why))
             }
         };
-        changes.push(change(apply, live(look, apply), outcome.as_ref(), why));
+        changes.push(change(apply, live(snapshot, apply), outcome.as_ref(), why));
     }
-    (changes, refused)
+    (changes, rejected)
 }
 
-fn live<'a>(look: &'a Look, apply: &Apply) -> Option<&'a DynamicObject> {
+fn live<'a>(snapshot: &'a Snapshot, apply: &Apply) -> Option<&'a DynamicObject> {
     match apply.kind {
-        ObjectKind::Secret => look.observed.secret(&apply.name),
-        ObjectKind::SeldonDeployment => look.observed.seldon_deployment(&apply.name),
-        ObjectKind::VirtualService => look.observed.virtual_service(&look.identity, &apply.name),
-        ObjectKind::HttpRoute => look.observed.http_route_in(&look.identity.namespace, &apply.name),
+        ObjectKind::Secret => snapshot.observed.secret(&apply.name),
+        ObjectKind::SeldonDeployment => snapshot.observed.seldon_deployment(&apply.name),
+        ObjectKind::VirtualService => snapshot.observed.virtual_service(&snapshot.identity, &apply.name),
+        ObjectKind::HttpRoute => snapshot
+            .observed
+            .http_route_in(&snapshot.identity.namespace, &apply.name),
     }
 }
 
 /// What a write changes: by its outcome, or where there is none, by what it asks for.
-fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, refused: Option<String>) -> Change {
-    let why = match (apply.kind, refused) {
-        (_, Some(refused)) => format!("{}; it would be refused: {refused}", apply.because),
+fn change(
+    apply: &Apply,
+    live: Option<&DynamicObject>,
+    outcome: Option<&Value>,
+    rejected: Option<String>,
+) -> PlannedChange {
+    let why = match (apply.kind, rejected) {
+        (_, Some(rejected)) => format!("{}; it would be refused: {rejected}", apply.because),
         // What a Secret holds must not be shown, neither what is there nor what would be.
         (ObjectKind::Secret, None) => format!("{}; its content is not shown", apply.because),
         (_, None) => apply.because.clone(),
@@ -131,7 +141,7 @@ fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, 
     let before = live.map(|live| shown(&typed(live, apply.kind)));
     let after = shown(outcome.unwrap_or(&apply.object));
     let before = match (outcome, before) {
-        (None, Some(before)) => Some(as_far_as(&before, &after)),
+        (None, Some(before)) => Some(project(&before, &after)),
         (_, before) => before,
     };
     let from = if live.is_some() { title.as_str() } else { "/dev/null" };
@@ -146,8 +156,12 @@ fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, 
             &text(&after),
         )
     };
-    Change {
-        what: if live.is_some() { What::Change } else { What::Make },
+    PlannedChange {
+        what: if live.is_some() {
+            ChangeKind::Change
+        } else {
+            ChangeKind::Make
+        },
         kind: apply.kind,
         name: apply.name.clone(),
         why,
@@ -155,15 +169,15 @@ fn change(apply: &Apply, live: Option<&DynamicObject>, outcome: Option<&Value>, 
     }
 }
 
-fn deletes(deletes: &[Delete], what: What, is_meant: impl Fn(&str) -> bool) -> Vec<Change> {
+fn deletes(deletes: &[Delete], what: ChangeKind, is_meant: impl Fn(&str) -> bool) -> Vec<PlannedChange> {
     let meant = deletes.iter().filter(|delete| is_meant(&delete.model));
     meant
-        .map(|delete| Change {
+        .map(|delete| PlannedChange {
             what,
             kind: delete.kind,
             name: delete.name.clone(),
             why: match what {
-                What::DeleteLater => "it serves on until its successor is ready".to_owned(),
+                ChangeKind::DeleteLater => "it serves on until its successor is ready".to_owned(),
                 _ => "it is no longer asked for".to_owned(),
             },
             diff: String::new(),
@@ -195,33 +209,33 @@ fn shown(object: &Value) -> Value {
 }
 
 /// The part of an object that another one says something of. Lists are taken whole.
-fn as_far_as(object: &Value, other: &Value) -> Value {
+fn project(object: &Value, other: &Value) -> Value {
     let (Some(map), Some(other)) = (object.as_object(), other.as_object()) else {
         return object.clone();
     };
     let both = other
         .iter()
-        .filter_map(|(key, other)| Some((key.clone(), as_far_as(map.get(key)?, other))));
+        .filter_map(|(key, other)| Some((key.clone(), project(map.get(key)?, other))));
     Value::Object(both.collect::<Map<_, _>>())
 }
 
-fn told(changes: &[Change], conflicts: &[String], faults: &[String]) -> Results {
+fn results(changes: &[PlannedChange], conflicts: &[String], errors: &[String]) -> Results {
     const INSTEAD: &str = "say model=… to see those of one model";
-    let count = |what: What| changes.iter().filter(|change| change.what == what).count();
-    let gone = count(What::Delete) + count(What::DeleteLater);
+    let count = |what: ChangeKind| changes.iter().filter(|change| change.what == what).count();
+    let gone = count(ChangeKind::Delete) + count(ChangeKind::DeleteLater);
     let summary = if changes.is_empty() {
         "nothing to change".to_owned()
     } else {
         format!(
             "{} to make, {} to change, {gone} to delete",
-            count(What::Make),
-            count(What::Change)
+            count(ChangeKind::Make),
+            count(ChangeKind::Change)
         )
     };
-    let line = |change: &Change| {
+    let line = |change: &PlannedChange| {
         format!(
             "{} {} {}: {}",
-            change.what.word(),
+            change.what.as_str(),
             change.kind.as_str(),
             change.name,
             change.why
@@ -234,7 +248,7 @@ fn told(changes: &[Change], conflicts: &[String], faults: &[String]) -> Results 
         ("changes", lines.join("\n")),
         ("diff", diff),
         ("obstacles", conflicts.join("\n")),
-        ("faults", faults.join("\n")),
+        ("faults", errors.join("\n")),
     ] {
         if !text.is_empty() {
             results.push((key.to_owned(), lines_that_fit(&text, INSTEAD)));
@@ -269,11 +283,11 @@ mod tests {
     fn without_an_outcome_it_is_compared_as_far_as_something_is_asked_for() {
         let there =
             live(&json!({"metadata": {"name": "iris", "uid": "u"}, "spec": {"a": 1, "theirs": 2}, "status": {}}));
-        let wanted = json!({
+        let desired = json!({
             "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "iris"}, "spec": {"a": 3},
         });
         let found = change(
-            &apply(ObjectKind::SeldonDeployment, wanted),
+            &apply(ObjectKind::SeldonDeployment, desired),
             Some(&there),
             None,
             Some("no".into()),
@@ -288,13 +302,13 @@ mod tests {
     #[test]
     fn nothing_of_a_secret_is_shown_whatever_becomes_of_it() {
         let there = live(&json!({"metadata": {"name": "iris"}, "data": {"password": "b2xk"}}));
-        let wanted = json!({"metadata": {"name": "iris"}, "data": {"password": "bmV3"}});
-        for (there, outcome, refused) in [
-            (Some(&there), Some(&wanted), None),
-            (None, Some(&wanted), None),
+        let desired = json!({"metadata": {"name": "iris"}, "data": {"password": "bmV3"}});
+        for (there, outcome, rejected) in [
+            (Some(&there), Some(&desired), None),
+            (None, Some(&desired), None),
             (Some(&there), None, Some("no".to_owned())),
         ] {
-            let found = change(&apply(ObjectKind::Secret, wanted.clone()), there, outcome, refused);
+            let found = change(&apply(ObjectKind::Secret, desired.clone()), there, outcome, rejected);
             assert_eq!(found.diff, "");
             assert!(!found.why.contains("b2xk") && !found.why.contains("bmV3"));
         }

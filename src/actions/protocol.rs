@@ -8,20 +8,20 @@ use crate::config::manifest;
 use crate::seldon::read::{Predictor, Spec};
 
 /// The protocol of a SeldonDeployment, and the graph that a request goes through.
-pub struct Speech {
-    protocol: Protocol,
+pub struct InferenceProtocol {
+    protocol: WireProtocol,
     /// The node whose name requests have to have in their path.
     node: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+enum WireProtocol {
     Seldon,
     V2,
     Tensorflow,
 }
 
-impl Speech {
+impl InferenceProtocol {
     /// Of that predictor of a SeldonDeployment, or of its first.
     pub fn read(deployment: &Value, predictor: Option<&str>) -> Self {
         let spec = deployment.get("spec").cloned().unwrap_or_default();
@@ -32,9 +32,9 @@ impl Speech {
         let graph = predictors.find(meant).map(|one| one.graph).unwrap_or_default();
         Self {
             protocol: match read.protocol.as_str() {
-                "v2" | "kfserving" => Protocol::V2,
-                "tensorflow" => Protocol::Tensorflow,
-                _ => Protocol::Seldon,
+                "v2" | "kfserving" => WireProtocol::V2,
+                "tensorflow" => WireProtocol::Tensorflow,
+                _ => WireProtocol::Seldon,
             },
             // A name in the path goes before the names of all nodes, so that several have to be asked without one.
             node: graph.children.is_empty().then_some(graph.name),
@@ -44,11 +44,11 @@ impl Speech {
     /// Where it takes requests for predictions.
     pub fn predictions(&self) -> String {
         match (self.protocol, &self.node) {
-            (Protocol::Seldon, _) => "api/v1.0/predictions".to_owned(),
-            (Protocol::V2, Some(node)) => format!("v2/models/{node}/infer"),
-            (Protocol::V2, None) => "v2/models/infer".to_owned(),
-            (Protocol::Tensorflow, Some(node)) => format!("v1/models/{node}:predict"),
-            (Protocol::Tensorflow, None) => "v1/models/:predict".to_owned(),
+            (WireProtocol::Seldon, _) => "api/v1.0/predictions".to_owned(),
+            (WireProtocol::V2, Some(node)) => format!("v2/models/{node}/infer"),
+            (WireProtocol::V2, None) => "v2/models/infer".to_owned(),
+            (WireProtocol::Tensorflow, Some(node)) => format!("v1/models/{node}:predict"),
+            (WireProtocol::Tensorflow, None) => "v1/models/:predict".to_owned(),
         }
     }
 
@@ -56,9 +56,9 @@ impl Speech {
     /// (`executor/api/rest/client.go`, `Feedback`).
     pub fn feedback(&self) -> Result<&'static str, &'static str> {
         match self.protocol {
-            Protocol::Seldon => Ok("api/v1.0/feedback"),
-            Protocol::V2 => Err("v2"),
-            Protocol::Tensorflow => Err("tensorflow"),
+            WireProtocol::Seldon => Ok("api/v1.0/feedback"),
+            WireProtocol::V2 => Err("v2"),
+            WireProtocol::Tensorflow => Err("tensorflow"),
         }
     }
 }
@@ -72,7 +72,7 @@ mod tests {
     fn each_protocol_has_its_path_and_only_seldons_takes_feedback() {
         let one = json!({"name": "m"});
         let several = json!({"name": "t", "children": [{"name": "m"}]});
-        for (protocol, graph, path, takes_feedback) in [
+        for (written, graph, path, takes_feedback) in [
             ("", &one, "api/v1.0/predictions", true),
             ("seldon", &several, "api/v1.0/predictions", true),
             ("v2", &one, "v2/models/m/infer", false),
@@ -80,10 +80,10 @@ mod tests {
             ("tensorflow", &one, "v1/models/m:predict", false),
             ("tensorflow", &several, "v1/models/:predict", false),
         ] {
-            let object = json!({"spec": {"protocol": protocol, "predictors": [{"name": "default", "graph": graph}]}});
-            let speech = Speech::read(&object, None);
-            assert_eq!(speech.predictions(), path, "{protocol}");
-            assert_eq!(speech.feedback().is_ok(), takes_feedback, "{protocol}");
+            let object = json!({"spec": {"protocol": written, "predictors": [{"name": "default", "graph": graph}]}});
+            let protocol = InferenceProtocol::read(&object, None);
+            assert_eq!(protocol.predictions(), path, "{written}");
+            assert_eq!(protocol.feedback().is_ok(), takes_feedback, "{written}");
         }
     }
 
@@ -92,7 +92,13 @@ mod tests {
         let object = json!({"spec": {"protocol": "v2", "predictors": [
             {"name": "a", "graph": {"name": "one"}}, {"name": "b", "graph": {"name": "two"}},
         ]}});
-        assert_eq!(Speech::read(&object, Some("b")).predictions(), "v2/models/two/infer");
-        assert_eq!(Speech::read(&object, None).predictions(), "v2/models/one/infer");
+        assert_eq!(
+            InferenceProtocol::read(&object, Some("b")).predictions(),
+            "v2/models/two/infer"
+        );
+        assert_eq!(
+            InferenceProtocol::read(&object, None).predictions(),
+            "v2/models/one/infer"
+        );
     }
 }

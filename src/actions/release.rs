@@ -1,21 +1,21 @@
 //! `promote` and `rollback`: the exact line to type, as an action cannot change the configuration.
 
-use super::{Call, Failure, Results, chosen};
-use crate::asked::Asked;
+use super::{ActionContext, Failure, Results, select_model};
 use crate::config::Model;
-use crate::config::command::{Changes, command, promotion, return_to};
-use crate::judge::Standing;
-use crate::reconcile::standings_of;
+use crate::config::command::{OptionChanges, command, promotion, restore};
+use crate::inputs::Inputs;
+use crate::judge::ModelStatus;
+use crate::reconcile::model_statuses_of;
 
 /// What it takes to let the canary be the model.
-pub async fn promote(call: &Call<'_>) -> Result<Results, Failure> {
-    let name = &call.invocation.application;
+pub async fn promote(call: &ActionContext<'_>) -> Result<Results, Failure> {
+    let name = &call.context.application;
     run(call, |model, _| {
         promotion(model).ok_or_else(|| {
             format!(
                 "{0} has no canary; {1}",
                 model.name,
-                model.set(name, "canary", "{image: …, weight: 10}")
+                model.config_command(name, "canary", "{image: …, weight: 10}")
             )
         })
     })
@@ -23,27 +23,29 @@ pub async fn promote(call: &Call<'_>) -> Result<Results, Failure> {
 }
 
 /// What it takes to go back to what served last.
-pub async fn rollback(call: &Call<'_>) -> Result<Results, Failure> {
-    run(call, |model, standing| {
-        let words = standing.and_then(|standing| standing.last.as_ref());
-        words
-            .map(|words| return_to(model, words))
+pub async fn rollback(call: &ActionContext<'_>) -> Result<Results, Failure> {
+    run(call, |model, model_status| {
+        let options = model_status.and_then(|model_status| model_status.last.as_ref());
+        options
+            .map(|options| restore(model, options))
             .ok_or_else(|| format!("nothing else is known that {} has served", model.name))
     })
     .await
 }
 
 async fn run(
-    call: &Call<'_>,
-    changes: impl FnOnce(&Model, Option<&Standing>) -> Result<Changes, String>,
+    call: &ActionContext<'_>,
+    changes: impl FnOnce(&Model, Option<&ModelStatus>) -> Result<OptionChanges, String>,
 ) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
-    let mut asked = Asked::read(call.tools, call.invocation, call.identity)?;
-    let (standings, status) = standings_of(call.tools, call.invocation, &mut asked).await?;
-    let model = chosen(&asked, parameters.text("model")?)?;
-    let standing = standings.iter().find(|standing| standing.model == model.name);
-    let changes = changes(model, standing)?;
-    let line = command(&call.invocation.application, &asked.told.options, &model.name, &changes);
+    let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
+    let (model_statuses, status) = model_statuses_of(call.tools, call.context, &mut inputs).await?;
+    let model = select_model(&inputs, parameters.text("model")?)?;
+    let model_status = model_statuses
+        .iter()
+        .find(|model_status| model_status.model == model.name);
+    let changes = changes(model, model_status)?;
+    let line = command(&call.context.application, &inputs.juju.options, &model.name, &changes);
     Ok(vec![
         (
             "command".to_owned(),
@@ -51,7 +53,7 @@ async fn run(
         ),
         (
             "status".to_owned(),
-            standing.map_or(status.message, |standing| standing.message.clone()),
+            model_status.map_or(status.message, |model_status| model_status.message.clone()),
         ),
     ])
 }

@@ -54,7 +54,7 @@ pub fn bracketed(address: &str) -> String {
 }
 
 /// What came back.
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The answer, or its beginning.
@@ -69,7 +69,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// Why there is none.
-pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Answer, String> {
+pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Response, String> {
     let start = Instant::now();
     let late = |_| format!("no answer within {} s", limit.as_secs());
     let (status, bytes) = timeout(limit, exchange(target, body)).await.map_err(late)??;
@@ -82,7 +82,7 @@ pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Ans
         end -= 1;
     }
     text.truncate(end);
-    Ok(Answer {
+    Ok(Response {
         status,
         text,
         is_cut,

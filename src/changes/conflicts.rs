@@ -10,9 +10,9 @@ use super::routes::Claims;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
 use crate::identity::{Identity, applied_fields, route_name};
-use crate::istio::rival::Claim;
+use crate::istio::competitor::RouteClaim;
 use crate::labels::{self, ObjectKind};
-use crate::observed::{Observed, claim};
+use crate::observed::{Observed, route_claim};
 use crate::plan::{PlannedModel, Route};
 
 /// Why nothing of a model is written.
@@ -73,7 +73,7 @@ pub enum Conflict {
 /// The first thing that stands in the way of a model; `claims` are those of routes that stay beside it.
 pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Conflict> {
     let name = &planned.model.name;
-    let by_gateway_api = matches!(planned.route, Route::SetHttp(_));
+    let by_gateway_api = matches!(planned.route, Route::HttpRoute(_));
     let (kind, route) = if by_gateway_api {
         let route = observed.http_route_in(&identity.namespace, &route_name(name));
         (ObjectKind::HttpRoute, route)
@@ -92,23 +92,29 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         );
         [model].into_iter().chain(secrets).chain([(kind, route, owners)])
     };
-    let taken = of_plan().find_map(|(kind, object, _)| taken(kind, object?, identity));
+    let taken = of_plan().find_map(|(kind, object, _)| name_taken(kind, object?, identity));
     taken
-        .or_else(|| of_plan().find_map(|(kind, object, owners)| attached(kind, object?, &owners, identity)))
+        .or_else(|| of_plan().find_map(|(kind, object, owners)| foreign_attachment(kind, object?, &owners, identity)))
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
             if by_gateway_api {
-                let ours = route.map(gateway_api::rival::Claim::read);
-                http_rival(planned, gateway, ours.as_ref(), &claims.gateway)
+                let ours = route.map(gateway_api::competitor::HttpRouteClaim::read);
+                http_prefix_taken(planned, gateway, ours.as_ref(), &claims.gateway)
             } else {
-                rival(planned, gateway, route.map(claim).as_ref(), observed, &claims.istio)
+                prefix_taken(
+                    planned,
+                    gateway,
+                    route.map(route_claim).as_ref(),
+                    observed,
+                    &claims.istio,
+                )
             }
         })
 }
 
 /// Whether the name of a planned object is taken. One with our labels is gone on with: it may have been restored from a backup, and an
 /// apply without force takes nothing that another program has set.
-fn taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Conflict> {
+fn name_taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Conflict> {
     (!identity.labelled(object)).then(|| Conflict::NameTaken {
         kind,
         name: object.name_any(),
@@ -117,7 +123,7 @@ fn taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Optio
 }
 
 /// Whether somebody has tied the life of a planned object to something else. What our own manager has applied is replaced by the apply.
-fn attached(
+fn foreign_attachment(
     kind: ObjectKind,
     object: &DynamicObject,
     owners: &[OwnerReference],
@@ -153,32 +159,35 @@ fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
 }
 
 /// Whoever gets requests of ours at a gateway of the Gateway API.
-fn http_rival(
+fn http_prefix_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,
-    ours: Option<&gateway_api::rival::Claim>,
-    claims: &[gateway_api::rival::Claim],
+    ours: Option<&gateway_api::competitor::HttpRouteClaim>,
+    claims: &[gateway_api::competitor::HttpRouteClaim],
 ) -> Option<Conflict> {
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     // Ours counts as the older one only for what it has already.
-    let with_prefix = ours.filter(|ours| ours.has(gateway, hosts, prefix));
-    let older = |claim: &gateway_api::rival::Claim, ours: Option<&gateway_api::rival::Claim>| {
-        ours.is_none_or(|ours| claim.goes_before(ours))
+    let with_prefix = ours.filter(|ours| ours.claims_prefix(gateway, hosts, prefix));
+    let older = |claim: &gateway_api::competitor::HttpRouteClaim,
+                 ours: Option<&gateway_api::competitor::HttpRouteClaim>| {
+        ours.is_none_or(|ours| claim.takes_precedence_over(ours))
     };
-    let place = |claim: &gateway_api::rival::Claim| format!("{}/{}", claim.namespace, claim.name);
-    let takes = |claim: &&gateway_api::rival::Claim| {
-        claim.is_below(gateway, hosts, prefix) || (claim.has(gateway, hosts, prefix) && older(claim, with_prefix))
+    let place = |claim: &gateway_api::competitor::HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
+    let takes = |claim: &&gateway_api::competitor::HttpRouteClaim| {
+        claim.claims_below(gateway, hosts, prefix)
+            || (claim.claims_prefix(gateway, hosts, prefix) && older(claim, with_prefix))
     };
-    let rival = claims.iter().find(takes).map(|claim| Conflict::PrefixTaken {
+    let competitor = claims.iter().find(takes).map(|claim| Conflict::PrefixTaken {
         prefix: prefix.to_string(),
         kind: ObjectKind::HttpRoute,
         route: place(claim),
     });
-    rival.or_else(|| {
+    competitor.or_else(|| {
         let host = planned.model.grpc_host.as_ref()?;
         let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
-        let takes =
-            |claim: &&gateway_api::rival::Claim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
+        let takes = |claim: &&gateway_api::competitor::HttpRouteClaim| {
+            claim.takes_calls(gateway, hosts, host) && older(claim, with_host)
+        };
         claims.iter().find(takes).map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::HttpRoute,
@@ -187,19 +196,19 @@ fn http_rival(
     })
 }
 
-fn rival(
+fn prefix_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,
-    ours: Option<&Claim>,
+    ours: Option<&RouteClaim>,
     observed: &Observed,
-    claims: &[Claim],
+    claims: &[RouteClaim],
 ) -> Option<Conflict> {
     let model = &planned.model;
     // Ours counts as the older one only for what it has already.
     let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
-    let goes_before_us = |claim: &&Claim| for_prefix.is_none_or(|ours| claim.goes_before(ours));
-    let place = |claim: &Claim| format!("{}/{}", claim.namespace, claim.name);
-    let rival = claims
+    let goes_before_us = |claim: &&RouteClaim| for_prefix.is_none_or(|ours| claim.takes_precedence_over(ours));
+    let place = |claim: &RouteClaim| format!("{}/{}", claim.namespace, claim.name);
+    let competitor = claims
         .iter()
         .filter(|claim| claim.overlaps(gateway, &model.hosts, &model.prefix))
         .find(goes_before_us)
@@ -211,31 +220,31 @@ fn rival(
     let hidden = || {
         claims
             .iter()
-            .filter(|claim| claim.takes_everything(gateway, &model.hosts))
+            .filter(|claim| claim.is_catch_all(gateway, &model.hosts))
             .find(goes_before_us)
             .filter(|_| !observed.catch_all_goes_last)
             .map(|claim| Conflict::ShadowedByCatchAll { route: place(claim) })
     };
-    rival
-        .or_else(|| rival_for_calls(planned, gateway, ours, claims))
+    competitor
+        .or_else(|| grpc_host_taken(planned, gateway, ours, claims))
         .or_else(hidden)
 }
 
 /// Whoever gets the calls over gRPC that are known by their host.
-fn rival_for_calls(
+fn grpc_host_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,
-    ours: Option<&Claim>,
-    claims: &[Claim],
+    ours: Option<&RouteClaim>,
+    claims: &[RouteClaim],
 ) -> Option<Conflict> {
     let hosts = &planned.model.hosts;
     let host = planned.model.grpc_host.as_ref()?;
-    let takes = |claim: &Claim| claim.takes_calls(gateway, hosts, host);
+    let takes = |claim: &RouteClaim| claim.takes_calls(gateway, hosts, host);
     let ours = ours.filter(|ours| takes(ours));
-    let goes_before_us = |claim: &Claim| ours.is_none_or(|ours| claim.goes_before(ours));
+    let goes_before_us = |claim: &RouteClaim| ours.is_none_or(|ours| claim.takes_precedence_over(ours));
     claims
         .iter()
-        .find(|claim| claim.is_nearer(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
+        .find(|claim| claim.has_closer_host(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
         .map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::VirtualService,

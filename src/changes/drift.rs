@@ -10,36 +10,36 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
 /// The first difference, as a path for the log; `None` when an apply would change nothing.
-pub fn drift(wanted: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
+pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
     let owned = applied_fields(live, manager);
     let live = serde_json::to_value(live).unwrap_or_default();
-    let parts = wanted.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let parts = desired.as_object().into_iter().flat_map(serde_json::Map::keys);
     for part in parts.filter(|part| !["apiVersion", "kind"].contains(&part.as_str())) {
-        let (Some(wanted), Some(live)) = (wanted.get(part), live.get(part)) else {
+        let (Some(desired), Some(live)) = (desired.get(part), live.get(part)) else {
             return Some(format!("{part} is not as asked"));
         };
-        if let Some(path) = missing(wanted, live, part) {
+        if let Some(path) = missing(desired, live, part) {
             return Some(format!("{path} is not as asked"));
         }
     }
     match owned {
         None => Some("it was not applied by this application".to_owned()),
         Some(owned) => {
-            surplus(owned, wanted, "").map(|path| format!("{} is no longer asked for", path.trim_start_matches('.')))
+            surplus(owned, desired, "").map(|path| format!("{} is no longer asked for", path.trim_start_matches('.')))
         }
     }
 }
 
 /// The field managers that have set something of what is wanted to something else.
-pub fn rivals(wanted: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<String> {
+pub fn competing_managers(desired: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<String> {
     let live = serde_json::to_value(live).unwrap_or_default();
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let rivals = entries.into_iter().flatten().filter_map(|entry| {
+    let managers = entries.into_iter().flatten().filter_map(|entry| {
         let name = entry.get("manager")?.as_str()?;
         let of_us = name == manager && entry.get("operation")?.as_str()? == "Apply";
-        (!of_us && contests(entry.get("fieldsV1")?, wanted, &live)).then(|| name.to_owned())
+        (!of_us && is_contested(entry.get("fieldsV1")?, desired, &live)).then(|| name.to_owned())
     });
-    rivals.collect()
+    managers.collect()
 }
 
 /// What has been added to the spec by field managers of a kind.
@@ -53,14 +53,14 @@ pub struct Additions {
 
 /// Finds fields of the spec that are not wanted and were set by such a field manager. An apply leaves what it does not
 /// name, and each such field says something else of what is to be served.
-pub fn additions(wanted: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -> bool) -> Option<Additions> {
+pub fn additions(desired: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -> bool) -> Option<Additions> {
     let mut by = BTreeSet::new();
     let mut patch = Map::new();
     for entry in live.metadata.managed_fields.iter().flatten() {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let spec = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:spec"));
-        if let (true, Some(fields), Some(wanted)) = (is_meant(manager), spec, wanted.get("spec"))
-            && unset(fields, wanted, &mut patch)
+        if let (true, Some(fields), Some(desired)) = (is_meant(manager), spec, desired.get("spec"))
+            && unset(fields, desired, &mut patch)
         {
             by.insert(manager.to_owned());
         }
@@ -72,8 +72,8 @@ pub fn additions(wanted: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -
 /// A merge patch that takes out parts of the spec that are not wanted and that nobody is said to have set. An istiod that writes the status
 /// of an HTTPRoute in another version than ours makes the API server forget what of its spec is ours, and an apply then leaves what it does
 /// not name (seen of Istio 1.22, which writes v1beta1, with Kubernetes 1.34).
-pub fn ownerless(wanted: &Value, live: &DynamicObject) -> Option<Value> {
-    let wanted = wanted.get("spec")?.as_object()?;
+pub fn ownerless(desired: &Value, live: &DynamicObject) -> Option<Value> {
+    let desired = desired.get("spec")?.as_object()?;
     let is_owned = |field: &str| {
         let mut entries = live.metadata.managed_fields.iter().flatten();
         let pointer = format!("/f:spec/f:{field}");
@@ -86,27 +86,27 @@ pub fn ownerless(wanted: &Value, live: &DynamicObject) -> Option<Value> {
     };
     let fields = live.data.get("spec")?.as_object()?.keys();
     let ownerless: Map<String, Value> = fields
-        .filter(|field| !wanted.contains_key(*field) && !is_owned(field))
+        .filter(|field| !desired.contains_key(*field) && !is_owned(field))
         .map(|field| (field.clone(), Value::Null))
         .collect();
     (!ownerless.is_empty()).then(|| serde_json::json!({"spec": ownerless}))
 }
 
 /// Puts null where a field is not wanted. Whether there is any.
-fn unset(fields: &Value, wanted: &Value, patch: &mut Map<String, Value>) -> bool {
+fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> bool {
     let mut any = false;
     for (key, below) in fields.as_object().into_iter().flatten() {
         let Some(field) = key.strip_prefix("f:") else {
             continue;
         };
-        match wanted.get(field) {
+        match desired.get(field) {
             None => {
                 patch.insert(field.to_owned(), Value::Null);
                 any = true;
             }
-            Some(wanted) => {
+            Some(desired) => {
                 let mut inner = Map::new();
-                if unset(below, wanted, &mut inner) {
+                if unset(below, desired, &mut inner) {
                     patch.insert(field.to_owned(), Value::Object(inner));
                     any = true;
                 }
@@ -117,54 +117,54 @@ fn unset(fields: &Value, wanted: &Value, patch: &mut Map<String, Value>) -> bool
 }
 
 /// Whether one of the fields is wanted otherwise than it is.
-fn contests(fields: &Value, wanted: &Value, live: &Value) -> bool {
+fn is_contested(fields: &Value, desired: &Value, live: &Value) -> bool {
     fields.as_object().into_iter().flatten().any(|(key, below)| {
         let field = key.strip_prefix("f:");
-        let Some((wanted, live)) = field.and_then(|field| Some((wanted.get(field)?, live.get(field)?))) else {
+        let Some((desired, live)) = field.and_then(|field| Some((desired.get(field)?, live.get(field)?))) else {
             return false;
         };
         let is_leaf = below.as_object().is_none_or(serde_json::Map::is_empty);
         if is_leaf {
-            missing(wanted, live, "").is_some()
+            missing(desired, live, "").is_some()
         } else {
-            contests(below, wanted, live)
+            is_contested(below, desired, live)
         }
     })
 }
 
 /// The path of the first part of `wanted` that `live` does not have so. Maps may hold more; lists may not, for the
 /// lists of these objects are atomic, but for owner references, which go by their UID.
-fn missing(wanted: &Value, live: &Value, path: &str) -> Option<String> {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(key, value)| {
+fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => desired.iter().find_map(|(key, value)| {
             let path = format!("{path}.{key}");
             match live.get(key) {
                 Some(live) => missing(value, live, &path),
                 None => Some(path),
             }
         }),
-        (Value::Array(wanted), Value::Array(live)) if path == "metadata.ownerReferences" => wanted
+        (Value::Array(desired), Value::Array(live)) if path == "metadata.ownerReferences" => desired
             .iter()
             .any(|one| !live.iter().any(|l| missing(one, l, "").is_none()))
             .then(|| path.to_owned()),
-        (Value::Number(wanted), Value::Number(live)) => (wanted.as_f64() != live.as_f64()).then(|| path.to_owned()),
-        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
-            wanted.iter().zip(live).enumerate().find_map(|(at, (wanted, live))| {
+        (Value::Number(desired), Value::Number(live)) => (desired.as_f64() != live.as_f64()).then(|| path.to_owned()),
+        (Value::Array(desired), Value::Array(live)) if desired.len() == live.len() => {
+            desired.iter().zip(live).enumerate().find_map(|(at, (desired, live))| {
                 let path = format!("{path}[{at}]");
-                missing(wanted, live, &path).or_else(|| more(live, wanted, &path))
+                missing(desired, live, &path).or_else(|| more(live, desired, &path))
             })
         }
-        (wanted, live) => (wanted != live).then(|| path.to_owned()),
+        (desired, live) => (desired != live).then(|| path.to_owned()),
     }
 }
 
 /// The path of the first part of an item of a list that nobody asked for.
-fn more(live: &Value, wanted: &Value, path: &str) -> Option<String> {
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => live.iter().find_map(|(key, value)| {
+fn more(live: &Value, desired: &Value, path: &str) -> Option<String> {
+    match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => live.iter().find_map(|(key, value)| {
             let path = format!("{path}.{key}");
-            match wanted.get(key) {
-                Some(wanted) => more(value, wanted, &path),
+            match desired.get(key) {
+                Some(desired) => more(value, desired, &path),
                 None => Some(path),
             }
         }),
@@ -174,19 +174,19 @@ fn more(live: &Value, wanted: &Value, path: &str) -> Option<String> {
 }
 
 /// The path of the first field that we own (`fieldsV1`) but would not apply any more.
-fn surplus(owned: &Value, wanted: &Value, path: &str) -> Option<String> {
+fn surplus(owned: &Value, desired: &Value, path: &str) -> Option<String> {
     owned.as_object()?.iter().find_map(|(key, below)| {
         if let Some(field) = key.strip_prefix("f:") {
             let path = format!("{path}.{field}");
-            return match wanted.get(field) {
+            return match desired.get(field) {
                 None => Some(path),
-                Some(wanted) => surplus(below, wanted, &path),
+                Some(desired) => surplus(below, desired, &path),
             };
         }
         if let Some(item) = key.strip_prefix("k:") {
             // An item of a list with keys: is there still one with these?
             let keys: Value = serde_json::from_str(item).ok()?;
-            let still = wanted
+            let still = desired
                 .as_array()
                 .is_some_and(|items| items.iter().any(|i| missing(&keys, i, "").is_none()));
             return (!still).then(|| format!("{path}{item}"));
@@ -202,7 +202,7 @@ mod tests {
 
     const MANAGER: &str = "seldon-model-iris-aaaaaaaa";
 
-    fn wanted() -> Value {
+    fn desired() -> Value {
         json!({
             "metadata": {"name": "iris", "labels": {"a": "1"}, "ownerReferences": [{"uid": "u1", "name": "iris"}]},
             "spec": {"list": [{"x": 1}], "map": {"k": "v"}},
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn live(change: impl FnOnce(&mut Value)) -> DynamicObject {
-        let mut value = wanted();
+        let mut value = desired();
         value["metadata"]["managedFields"] = json!([{
             "manager": MANAGER, "operation": "Apply",
             "fieldsV1": {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn drift_of(change: impl FnOnce(&mut Value)) -> Option<String> {
-        drift(&wanted(), &live(change), MANAGER)
+        drift(&desired(), &live(change), MANAGER)
     }
 
     #[test]
@@ -272,7 +272,9 @@ mod tests {
                 let entries = v["metadata"]["managedFields"].as_array_mut().unwrap();
                 entries.push(entry(manager, fields));
             });
-            rivals(&wanted(), &live, MANAGER).into_iter().collect::<Vec<_>>()
+            competing_managers(&desired(), &live, MANAGER)
+                .into_iter()
+                .collect::<Vec<_>>()
         };
         let list = json!({"f:spec": {"f:list": {}}});
         assert_eq!(
@@ -294,7 +296,7 @@ mod tests {
                 let entry = json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
                 v["metadata"]["managedFields"].as_array_mut().unwrap().push(entry);
             });
-            additions(&wanted(), &live, |manager| manager == "kubectl-edit").map(|found| found.patch)
+            additions(&desired(), &live, |manager| manager == "kubectl-edit").map(|found| found.patch)
         };
         let added = json!({"f:spec": {"f:list": {}, "f:protocol": {}, "f:map": {"f:k": {}, "f:l": {}}}});
         assert_eq!(
@@ -308,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_nobody_is_said_to_have_set_is_taken_out() {
-        let found = |change: fn(&mut Value)| ownerless(&wanted(), &live(change));
+        let found = |change: fn(&mut Value)| ownerless(&desired(), &live(change));
         assert_eq!(found(|_| ()), None);
         assert_eq!(
             found(|v| v["spec"]["hostnames"] = json!(["a.example"])),

@@ -9,36 +9,41 @@ use super::model_of;
 use crate::config::Model;
 use crate::config::value::GatewayName;
 use crate::gateway_api;
-use crate::gateway_api::status::{Acceptance, acceptance};
+use crate::gateway_api::status::{self, RouteCondition};
 use crate::identity::{Identity, route_name};
-use crate::istio::rival::Claim;
+use crate::istio::competitor::RouteClaim;
 use crate::labels::ObjectKind;
-use crate::observed::{Observed, claim};
+use crate::observed::{Observed, route_claim};
 use crate::plan::readiness::is_ready;
 use crate::plan::{Plan, PlannedModel, Route};
 
 /// What routes claim that stay beside the planned ones.
 pub struct Claims {
     /// VirtualServices.
-    pub istio: Vec<Claim>,
+    pub istio: Vec<RouteClaim>,
     /// HTTPRoutes.
-    pub gateway: Vec<gateway_api::rival::Claim>,
+    pub gateway: Vec<gateway_api::competitor::HttpRouteClaim>,
 }
 
 impl Claims {
     /// Those of all routes but the planned ones, each known by its namespace and name, and those of ours that are to be deleted.
-    pub fn of_others(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
+    pub fn of_foreign_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
         let beside = |object: &&DynamicObject| {
-            let is_deleted = plan.prune && identity.owns(object) && !plan.held.contains(&model_of(object));
+            let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
             !is_planned(object, plan, identity) && !is_deleted
         };
         Self {
-            istio: observed.virtual_services.iter().filter(beside).map(claim).collect(),
+            istio: observed
+                .virtual_services
+                .iter()
+                .filter(beside)
+                .map(route_claim)
+                .collect(),
             gateway: observed
                 .http_routes
                 .iter()
                 .filter(beside)
-                .map(gateway_api::rival::Claim::read)
+                .map(gateway_api::competitor::HttpRouteClaim::read)
                 .collect(),
         }
     }
@@ -59,26 +64,26 @@ pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> b
 /// until it is.
 pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
     let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
-    let wants = |wanted: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
+    let wants = |desired: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
         heirs.iter().any(|heir| {
             let gateway = heir.gateway.as_ref();
-            of_istio == !matches!(heir.route, Route::SetHttp(_))
-                && gateway.is_some_and(|gateway| wanted(gateway, &heir.model))
+            of_istio == !matches!(heir.route, Route::HttpRoute(_))
+                && gateway.is_some_and(|gateway| desired(gateway, &heir.model))
         })
     };
     let retired = |object: &&DynamicObject| identity.owns(object) && plan.model(&model_of(object)).is_none();
     let of_istio = observed.virtual_services.iter().filter(retired).filter(|object| {
-        let claim = claim(object);
+        let claim = route_claim(object);
         wants(
             &|gateway, model| claim.overlaps(gateway, &model.hosts, &model.prefix),
             true,
         )
     });
     let of_gateway = observed.http_routes.iter().filter(retired).filter(|object| {
-        let claim = gateway_api::rival::Claim::read(object);
+        let claim = gateway_api::competitor::HttpRouteClaim::read(object);
         let overlaps = |gateway: &GatewayName, model: &Model| {
             let (hosts, prefix) = (&model.hosts, &model.prefix);
-            claim.has(gateway, hosts, prefix) || claim.is_below(gateway, hosts, prefix)
+            claim.claims_prefix(gateway, hosts, prefix) || claim.claims_below(gateway, hosts, prefix)
         };
         wants(&overlaps, false)
     });
@@ -88,16 +93,16 @@ pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTree
 /// Whether somebody's VirtualService takes every path of an Istio Gateway that a planned model is to be reached by.
 #[must_use]
 pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
-    let claims = Claims::of_others(plan, observed, identity).istio;
+    let claims = Claims::of_foreign_routes(plan, observed, identity).istio;
     plan.models.iter().any(|planned| {
         let gateway = planned
             .gateway
             .as_ref()
-            .filter(|_| matches!(planned.route, Route::Set(_)));
+            .filter(|_| matches!(planned.route, Route::VirtualService(_)));
         gateway.is_some_and(|gateway| {
             claims
                 .iter()
-                .any(|claim| claim.takes_everything(gateway, &planned.model.hosts))
+                .any(|claim| claim.is_catch_all(gateway, &planned.model.hosts))
         })
     })
 }
@@ -105,10 +110,10 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
 /// Whether a route of that kind stays while its model does: until the other one is in its place, where it is not the planned one.
 pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     match (&planned.route, kind) {
-        (Route::Gone, _) => false,
-        (Route::SetHttp(_), ObjectKind::VirtualService) => !is_taken(planned, observed, identity),
+        (Route::Delete, _) => false,
+        (Route::HttpRoute(_), ObjectKind::VirtualService) => !is_taken(planned, observed, identity),
         // Nobody says of a VirtualService whether it is taken, but it is if its gateway is there.
-        (Route::Set(_), ObjectKind::HttpRoute) => {
+        (Route::VirtualService(_), ObjectKind::HttpRoute) => {
             let gateway = planned.gateway.as_ref();
             let route = route_name(&planned.model.name);
             observed.virtual_service(identity, &route).is_none()
@@ -119,22 +124,22 @@ pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, iden
 }
 
 fn is_taken(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
-    acceptance_of(planned, observed, identity) == Some(Acceptance::Taken)
+    route_condition(planned, observed, identity) == Some(RouteCondition::Accepted)
 }
 
 /// Whether a gateway has still to say of one of our HTTPRoutes whether it takes it, which it does within a second or two.
 #[must_use]
-pub fn is_unheard(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
+pub fn awaits_propagation(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
     let routes = plan
         .models
         .iter()
-        .filter(|planned| matches!(planned.route, Route::SetHttp(_)));
+        .filter(|planned| matches!(planned.route, Route::HttpRoute(_)));
     routes
-        .map(|planned| acceptance_of(planned, observed, identity))
-        .any(|acceptance| acceptance == Some(Acceptance::Unheard))
+        .map(|planned| route_condition(planned, observed, identity))
+        .any(|condition| condition == Some(RouteCondition::Pending))
 }
 
-fn acceptance_of(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Option<Acceptance> {
+fn route_condition(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Option<RouteCondition> {
     let route = observed.http_route_in(&identity.namespace, &route_name(&planned.model.name))?;
-    Some(acceptance(route, planned.gateway.as_ref()?))
+    Some(status::route_condition(route, planned.gateway.as_ref()?))
 }

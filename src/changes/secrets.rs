@@ -14,7 +14,7 @@ use crate::plan::{Plan, PlannedModel};
 
 /// Our Secrets that nothing reads any more. While a model is changing over, pods of before may have to start once more with what
 /// they were made with.
-pub fn idle(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
+pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
     let in_use = |planned: &PlannedModel, name: &String| {
         let live = observed.seldon_deployment(&planned.model.name);
         !is_ready(planned, observed)
@@ -32,7 +32,7 @@ pub fn idle(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete
             name: object.name_any(),
             uid: object.uid(),
         })
-        .filter(|delete| !plan.held.contains(&delete.model))
+        .filter(|delete| !plan.frozen.contains(&delete.model))
         .filter(|delete| {
             !plan
                 .model(&delete.model)
@@ -55,18 +55,18 @@ pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
 
 /// The names of planned Secrets that were not found among ours.
 #[must_use]
-pub fn unseen(plan: &Plan, observed: &Observed) -> Vec<String> {
+pub fn unobserved(plan: &Plan, observed: &Observed) -> Vec<String> {
     let planned = plan.models.iter().flat_map(|planned| &planned.secrets);
-    let unseen = planned.filter(|secret| observed.secret(&secret.name).is_none());
-    unseen.map(|secret| secret.name.clone()).collect()
+    let secrets = planned.filter(|secret| observed.secret(&secret.name).is_none());
+    secrets.map(|secret| secret.name.clone()).collect()
 }
 
 /// The same Secret with the owners that the live one has.
-pub fn as_owned(wanted: &Value, live: &DynamicObject) -> Value {
-    let mut wanted = wanted.clone();
-    if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
+pub fn as_owned(desired: &Value, live: &DynamicObject) -> Value {
+    let mut desired = desired.clone();
+    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
         let owners = serde_json::to_value(&live.metadata.owner_references).unwrap_or_default();
         metadata.insert("ownerReferences".to_owned(), owners);
     }
-    wanted
+    desired
 }

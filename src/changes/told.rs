@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The fields that are told with their values. All others may hold what nobody should read, as an environment does.
-const TOLD: [&str; 8] = [
+const SUMMARIZED: [&str; 8] = [
     "image",
     "implementation",
     "modelUri",
@@ -15,30 +15,30 @@ const TOLD: [&str; 8] = [
 ];
 
 /// What of those fields becomes another, as `image a:1 -> a:2`.
-pub fn changes(wanted: &Value, live: &Value) -> Vec<String> {
+pub fn summarize(desired: &Value, live: &Value) -> Vec<String> {
     let mut all = Vec::new();
-    collect(wanted, live, "", &mut all);
+    collect(desired, live, "", &mut all);
     // A canary and the model often change in the same way.
     all.dedup();
     all
 }
 
-fn collect(wanted: &Value, live: &Value, key: &str, all: &mut Vec<String>) {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => {
-            for (key, value) in wanted {
+fn collect(desired: &Value, live: &Value, key: &str, all: &mut Vec<String>) {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => {
+            for (key, value) in desired {
                 if let Some(live) = live.get(key) {
                     collect(value, live, key, all);
                 }
             }
         }
-        (Value::Array(wanted), Value::Array(live)) => {
-            for (wanted, live) in wanted.iter().zip(live) {
-                collect(wanted, live, key, all);
+        (Value::Array(desired), Value::Array(live)) => {
+            for (desired, live) in desired.iter().zip(live) {
+                collect(desired, live, key, all);
             }
         }
-        (wanted, live) if wanted != live && TOLD.contains(&key) => {
-            all.push(format!("{key} {} -> {}", plain(live), plain(wanted)));
+        (desired, live) if desired != live && SUMMARIZED.contains(&key) => {
+            all.push(format!("{key} {} -> {}", plain(live), plain(desired)));
         }
         _ => {}
     }
@@ -60,9 +60,9 @@ mod tests {
             json!({"spec": {"predictors": [{"replicas": replicas, "containers": [container]}]}})
         };
         assert_eq!(
-            changes(&object("a:2", "hunter2", 3), &object("a:1", "hunter1", 1)),
+            summarize(&object("a:2", "hunter2", 3), &object("a:1", "hunter1", 1)),
             ["image a:1 -> a:2", "replicas 1 -> 3"]
         );
-        assert!(changes(&object("a:1", "hunter2", 1), &object("a:1", "hunter1", 1)).is_empty());
+        assert!(summarize(&object("a:1", "hunter2", 1), &object("a:1", "hunter1", 1)).is_empty());
     }
 }

@@ -27,7 +27,7 @@ pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<U
             ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(&planned.model.name) == name,
         });
         of_plan
-            || plan.held.iter().any(|model| match kind {
+            || plan.frozen.iter().any(|model| match kind {
                 ObjectKind::Secret => false,
                 ObjectKind::SeldonDeployment => model == name,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(model) == name,

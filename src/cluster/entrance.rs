@@ -6,19 +6,19 @@ use kube::core::GroupVersionKind;
 use super::Cluster;
 use crate::api_error::ApiError;
 use crate::config::value::GatewayName;
-use crate::entrance::{self, Entrance, Service, services_of};
+use crate::entrance::{self, GatewayEndpoints, Service, services_of};
 use crate::istio::listeners::Listeners;
 
 impl Cluster {
     /// Finds the ways into a gateway, as far as it may: what could not be found out is said in the answer.
-    pub async fn entrance(&self, gateway: &GatewayName, listeners: &Listeners) -> Entrance {
+    pub async fn gateway_endpoints(&self, gateway: &GatewayName, listeners: &Listeners) -> GatewayEndpoints {
         let selector: Vec<String> = listeners
             .selector
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         let of_gateway = ListParams::default().labels(&selector.join(","));
-        let mut found = Entrance::default();
+        let mut found = GatewayEndpoints::default();
         if selector.is_empty() {
             found.unknown.push(format!(
                 "the Gateway {gateway} names no pods by a selector, so its Service is not known"
@@ -49,7 +49,7 @@ impl Cluster {
             .await
         {
             Ok(nodes) => found.nodes = Some(nodes.iter().map(entrance::node).collect()),
-            Err(refusal) => found.unknown.push(unknown("nodes", &refusal)),
+            Err(error) => found.unknown.push(unknown("nodes", &error)),
         }
         found
     }
@@ -74,16 +74,16 @@ impl Cluster {
         unknown_so_far: &mut Vec<String>,
     ) -> Option<Vec<DynamicObject>> {
         let kind = kind(of);
-        let refusal = match self.list(&kind, None, parameters).await {
+        let error = match self.list(&kind, None, parameters).await {
             Ok(found) => return Some(found),
-            Err(refusal) => refusal,
+            Err(error) => error,
         };
-        if let ApiError::Forbidden { .. } = refusal
+        if let ApiError::Forbidden { .. } = error
             && let Ok(found) = self.list(&kind, Some(&gateway.namespace), parameters).await
         {
             return Some(found);
         }
-        unknown_so_far.push(unknown(&format!("{resource} of all namespaces"), &refusal));
+        unknown_so_far.push(unknown(&format!("{resource} of all namespaces"), &error));
         None
     }
 }
@@ -92,8 +92,8 @@ fn kind(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind))
 }
 
-fn unknown(what: &str, refusal: &ApiError) -> String {
-    match refusal {
+fn unknown(what: &str, error: &ApiError) -> String {
+    match error {
         ApiError::Forbidden { .. } => format!("there is no right to list {what}"),
         other => format!("{what} cannot be listed: {other}"),
     }

@@ -26,7 +26,7 @@ const CONTROLLER: &str = "seldon-model";
 
 /// Something that was done to a model.
 #[derive(Debug, Clone)]
-pub struct Deed {
+pub struct AppliedChange {
     /// The SeldonDeployment, as it was found or made.
     pub of: ObjectReference,
     /// What was done, to which object, and why.
@@ -48,25 +48,25 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server refuses it: a site may do without the right.
-    pub async fn record(&self, deed: &Deed, unit: &str, hook: &str) -> Result<(), ApiError> {
+    pub async fn record(&self, change: &AppliedChange, unit: &str, hook: &str) -> Result<(), ApiError> {
         if self.deadline.saturating_duration_since(Instant::now()) < RESERVE {
             return Err(ApiError::DeadlineExceeded);
         }
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.identity.namespace);
-        let mut note = format!("{} (juju: {unit}, {hook})", deed.note);
+        let mut note = format!("{} (juju: {unit}, {hook})", change.note);
         while note.len() > LONGEST_NOTE {
             note.pop();
         }
         let event = Event {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{}-", deed.of.name.as_deref().unwrap_or(CONTROLLER))),
+                generate_name: Some(format!("{}-", change.of.name.as_deref().unwrap_or(CONTROLLER))),
                 ..ObjectMeta::default()
             },
             action: Some("Reconcile".to_owned()),
             event_time: Some(MicroTime(Timestamp::now())),
             note: Some(note),
             reason: Some(REASON.to_owned()),
-            regarding: Some(deed.of.clone()),
+            regarding: Some(change.of.clone()),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(unit.to_owned()),
             type_: Some("Normal".to_owned()),

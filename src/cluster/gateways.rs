@@ -9,7 +9,7 @@ use crate::config::value::GatewayName;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::plan::{Language, route};
+use crate::plan::{GatewayKind, route};
 use crate::{gateway_api, istio};
 
 impl Cluster {
@@ -17,24 +17,24 @@ impl Cluster {
     pub(super) async fn gateway(
         &self,
         gateway: &GatewayName,
-        language: Language,
+        language: GatewayKind,
     ) -> Result<Option<Listeners>, ApiError> {
         let resource = match language {
-            Language::Istio => ApiResource::erase::<istio::Gateway>(&()),
-            Language::GatewayApi => ApiResource::erase::<gateway_api::Gateway>(&()),
+            GatewayKind::Istio => ApiResource::erase::<istio::Gateway>(&()),
+            GatewayKind::GatewayApi => ApiResource::erase::<gateway_api::Gateway>(&()),
         };
         let of: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &gateway.namespace, &resource);
         let found = match self.call(|| of.get(&gateway.name)).await {
             Ok(found) => found,
             Err(ApiError::NotFound) => return Ok(None),
-            Err(refusal) => return Err(refusal),
+            Err(error) => return Err(error),
         };
         Ok(Some(match language {
-            Language::Istio => {
+            GatewayKind::Istio => {
                 let spec = found.data.get("spec").unwrap_or(&Value::Null);
                 Listeners::read(spec, &gateway.namespace, &self.identity.namespace)
             }
-            Language::GatewayApi => Listeners {
+            GatewayKind::GatewayApi => Listeners {
                 selector: gateway_api::pods_of(&gateway.name),
                 ..gateway_api::listeners(&found.data)
             },

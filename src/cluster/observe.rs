@@ -20,7 +20,7 @@ use crate::istio::ports;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
 use crate::permissions::Needs;
-use crate::plan::Language;
+use crate::plan::GatewayKind;
 use crate::seldon::DEFAULT_GRPC_PORT;
 
 impl Cluster {
@@ -32,7 +32,7 @@ impl Cluster {
     pub async fn observe(
         &self,
         gateways: &BTreeSet<GatewayName>,
-        language: Language,
+        language: GatewayKind,
         secrets: bool,
     ) -> Result<Observed, ApiError> {
         let seldon_deployments = self
@@ -48,7 +48,7 @@ impl Cluster {
             .await;
         let virtual_services = match virtual_services {
             // Who speaks the Gateway API need not be Istio.
-            Err(ApiError::CrdMissing { .. }) if language == Language::GatewayApi => Vec::new(),
+            Err(ApiError::CrdMissing { .. }) if language == GatewayKind::GatewayApi => Vec::new(),
             found => found?,
         };
         let mut observed = Observed {
@@ -64,7 +64,7 @@ impl Cluster {
                 observed.gateways.insert(gateway.clone(), listeners);
             }
         }
-        if language == Language::GatewayApi || self.has_http_routes(&observed) {
+        if language == GatewayKind::GatewayApi || self.has_http_routes(&observed) {
             observed.http_routes = self.http_routes().await?;
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
@@ -119,7 +119,7 @@ impl Cluster {
         match self.call(|| api.get(name)).await {
             Ok(definition) => Ok(definition.data.to_string().contains(field)),
             Err(ApiError::Forbidden { .. } | ApiError::NotFound) => Ok(true),
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         }
     }
 
@@ -167,7 +167,7 @@ impl Cluster {
                 let service = predictors
                     .and_then(|all| manifest::predictor(all.first()?))
                     .map(|predictor| predictor.service(&name));
-                let said = match service.map(|service| observed.told(&name, &service)) {
+                let said = match service.map(|service| observed.reported_ports(&name, &service)) {
                     Some((Some(http), Some(grpc))) => Some(BTreeSet::from([http, grpc].map(u64::from))),
                     _ => None,
                 };
@@ -237,7 +237,7 @@ impl Cluster {
                 block_owner_deletion: None,
             })),
             Err(ApiError::NotFound) => Ok(None),
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(error),
         }
     }
 }

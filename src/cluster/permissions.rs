@@ -5,18 +5,18 @@ use kube::api::{Api, PostParams};
 
 use super::Cluster;
 use crate::api_error::ApiError;
-use crate::permissions::{Needs, Permission, rights};
+use crate::permissions::{Needs, Permission, required};
 
 impl Cluster {
     /// Those of `rights` that the service account does not have.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn missing(&self, rights: impl Iterator<Item = Permission>) -> Result<Vec<Permission>, ApiError> {
+    pub async fn missing(&self, required: impl Iterator<Item = Permission>) -> Result<Vec<Permission>, ApiError> {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let mut missing = Vec::new();
         let parameters = PostParams::default();
-        for right in rights {
+        for right in required {
             let review = SelfSubjectAccessReview {
                 spec: SelfSubjectAccessReviewSpec {
                     resource_attributes: Some(ResourceAttributes {
@@ -41,10 +41,10 @@ impl Cluster {
     }
 
     /// Says what is missing of all that is needed where a request was forbidden.
-    pub async fn explain(&self, refusal: ApiError, needs: Needs) -> ApiError {
-        match refusal {
+    pub async fn explain(&self, error: ApiError, needs: Needs) -> ApiError {
+        match error {
             ApiError::Forbidden { why, .. } => ApiError::Forbidden {
-                missing: self.missing(rights(needs)).await.unwrap_or_default(),
+                missing: self.missing(required(needs)).await.unwrap_or_default(),
                 why,
             },
             other => other,

@@ -13,7 +13,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::apply`].
-    pub async fn try_apply(&self, apply: &Apply) -> Result<Value, ApiError> {
+    pub async fn dry_run(&self, apply: &Apply) -> Result<Value, ApiError> {
         let api = self.ours(&apply.kind.resource());
         let parameters = PatchParams {
             dry_run: true,
@@ -25,7 +25,7 @@ impl Cluster {
         let object = self
             .call(|| api.patch(&apply.name, &parameters, &patch))
             .await
-            .map_err(|refusal| refusal.of(apply.kind, &apply.name))?;
+            .map_err(|error| error.for_object(apply.kind, &apply.name))?;
         // Text keys and plain values, as they were read from JSON.
         let mut object = serde_json::to_value(object).unwrap_or_default();
         if let Some(patch) = &apply.take_out {

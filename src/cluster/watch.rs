@@ -63,11 +63,11 @@ impl WatchLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchNotice {
     /// It begins, for the first time or again.
-    Begins,
+    Started,
     /// Something has changed, or may have while it could not be watched.
     Changed,
     /// Its connection was dead for an unknown time, in which anything may have changed.
-    Dead,
+    Unusable,
 }
 
 /// What is watched: kinds, and which of their objects.
@@ -113,7 +113,7 @@ impl Watched {
         }
     }
 
-    fn everywhere(self) -> bool {
+    fn cluster_wide(self) -> bool {
         matches!(
             self,
             Self::VirtualServices | Self::Gateways | Self::HttpRoutes | Self::GatewaysOfGatewayApi
@@ -159,7 +159,7 @@ impl Watches {
     /// Calls `notify` when it begins, and whenever something of that kind has changed, or may have while it could not be watched. For ever.
     pub async fn watch(self, what: Watched, notify: impl Fn(WatchNotice)) {
         let resource = ApiResource::from_gvk(&what.kind());
-        let api: Api<DynamicObject> = if what.everywhere() {
+        let api: Api<DynamicObject> = if what.cluster_wide() {
             Api::all_with(self.client.clone(), &resource)
         } else {
             Api::namespaced_with(self.client.clone(), &self.identity.namespace, &resource)
@@ -171,11 +171,11 @@ impl Watches {
         let mut version = FROM_NOW.to_owned();
         let mut pause = SOON;
         loop {
-            notify(WatchNotice::Begins);
+            notify(WatchNotice::Started);
             let began = Instant::now();
             let end = follow(&api, &mut parameters, &mut version, &notify, self.limits).await;
             if end == End::Dead {
-                notify(WatchNotice::Dead);
+                notify(WatchNotice::Unusable);
                 FROM_NOW.clone_into(&mut version);
             }
             if end != End::Refused && began.elapsed() >= GOOD {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::{Fault, Place};
+use super::error::{ConfigError, Location};
 use super::manifest::Manifest;
-use super::resolver::Layers;
-use super::value::{Autoscale, Implementation, Protocol, Resources, Rule, Scaler, hosts_meet, nearest_host};
-use super::{Config, Server, Source};
+use super::resolver::OptionResolver;
+use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, hosts_overlap, nearest_host};
+use super::{Config, ServerOptions, Source};
 use crate::identity::route_name;
 use crate::seldon::PREDICTOR;
 
@@ -18,8 +18,8 @@ const LONGEST_NAME: usize = 48;
 const LONGEST_SERVICE: usize = 63;
 
 /// The name becomes the name of Services: DNS-1035, or Seldon fails on it after having accepted it.
-pub fn name(layers: &mut Layers) {
-    let name = layers.name;
+pub fn name(resolver: &mut OptionResolver) {
+    let name = resolver.name;
     let rule = if !is_service_name(name) {
         "must be small letters, digits and -, beginning with a letter and ending with none of -"
     } else if name.len() > LONGEST_NAME {
@@ -27,7 +27,7 @@ pub fn name(layers: &mut Layers) {
     } else {
         return;
     };
-    let (rule, example) = if layers.is_entry() {
+    let (rule, example) = if resolver.is_entry() {
         (format!("the name of the model {rule}"), "")
     } else {
         (
@@ -37,9 +37,9 @@ pub fn name(layers: &mut Layers) {
             "{iris: {}}",
         )
     };
-    layers.fault_of_model(
+    resolver.model_error(
         "models",
-        Rule {
+        Violation {
             value: Some(name.to_owned()),
             rule,
             example: example.to_owned(),
@@ -58,12 +58,12 @@ pub fn is_service_name(name: &str) -> bool {
 
 /// The names of the Services that a manifest's predictors get: Seldon shortens longer ones to a digest, and other names it fails
 /// on after having accepted them.
-pub fn services(layers: &mut Layers, manifest: &Manifest) {
-    let services = manifest.services(layers.name);
+pub fn services(resolver: &mut OptionResolver, manifest: &Manifest) {
+    let services = manifest.services(resolver.name);
     for (at, service) in services.iter().enumerate() {
-        let sound = is_service_name(service) && service.len() <= LONGEST_SERVICE;
+        let valid = is_service_name(service) && service.len() <= LONGEST_SERVICE;
         let twice = services.iter().take(at).any(|earlier| earlier == service);
-        let rule = if !sound {
+        let rule = if !valid {
             "which must be at most 63 small letters, digits and -, beginning with a letter and ending with none of -"
         } else if twice {
             "which an earlier predictor has already"
@@ -71,36 +71,36 @@ pub fn services(layers: &mut Layers, manifest: &Manifest) {
             continue;
         };
         let rule = format!("predictors[{at}].name makes the Service {service:?}, {rule}");
-        layers.fault("manifest", Rule::new(rule, "@manifest.yaml"));
+        resolver.error("manifest", Violation::new(rule, "@manifest.yaml"));
     }
-    for (at, service) in manifest.explainers(layers.name) {
+    for (at, service) in manifest.explainers(resolver.name) {
         if service.len() > LONGEST_SERVICE {
             let rule = format!(
                 "predictors[{at}].explainer gets the Service {service:?}, which must be at most 63 characters; take a shorter name"
             );
-            layers.fault("manifest", Rule::new(rule, "@manifest.yaml"));
+            resolver.error("manifest", Violation::new(rule, "@manifest.yaml"));
         }
     }
 }
 
 /// What is served must be named, and the server must speak the protocol.
-pub fn source(layers: &mut Layers, source: &Source, protocol: Option<Protocol>) {
+pub fn source(resolver: &mut OptionResolver, source: &Source, protocol: Option<Protocol>) {
     const IMAGE: &str = "seldonio/sklearn-iris:0.3";
     match (&source.image, &source.implementation, &source.model_uri) {
-        (None, None, None) => layers.fault_of_model(
+        (None, None, None) => resolver.model_error(
             "image",
-            Rule::new("is not set, nor is implementation: there is no model to serve", IMAGE),
+            Violation::new("is not set, nor is implementation: there is no model to serve", IMAGE),
         ),
-        (None, None, Some(_)) => layers.fault_of_model(
+        (None, None, Some(_)) => resolver.model_error(
             "implementation",
-            Rule::new(
+            Violation::new(
                 "is not set, so nothing can serve the files at model-uri",
                 "SKLEARN_SERVER",
             ),
         ),
-        (_, Some(server), None) if server.needs_files() => layers.fault_of_model(
+        (_, Some(server), None) if server.needs_files() => resolver.model_error(
             "model-uri",
-            Rule::new(
+            Violation::new(
                 format!("is not set, and {server} serves the files it names"),
                 "gs://bucket/model",
             ),
@@ -108,16 +108,16 @@ pub fn source(layers: &mut Layers, source: &Source, protocol: Option<Protocol>) 
         _ => {}
     }
     if let Some(server) = &source.implementation {
-        protocols(layers, server, protocol.unwrap_or(Protocol::Seldon));
+        protocols(resolver, server, protocol.unwrap_or(Protocol::Seldon));
     }
 }
 
 /// What is said of pods must suit what runs in them.
-pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
-    if !needed || layers.is_faulty() {
+pub fn pods(resolver: &mut OptionResolver, server: &ServerOptions, needed: bool) {
+    if !needed || resolver.is_faulty() {
         return;
     }
-    let name = layers.name;
+    let name = resolver.name;
     let nodes: Vec<(&str, Option<&Resources>)> = match &server.graph {
         Some(graph) => graph
             .all()
@@ -128,8 +128,8 @@ pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
         None => vec![(name, server.resources.as_ref())],
     };
     let names: Vec<&str> = nodes.iter().map(|(name, _)| *name).collect();
-    if let Some(broken) = server.pod.as_ref().and_then(|pod| pod.misfit(&names)) {
-        layers.fault("pod", broken);
+    if let Some(violation) = server.pod.as_ref().and_then(|pod| pod.schema_violation(&names)) {
+        resolver.error("pod", violation);
     }
     let Some(Autoscale {
         by: Scaler::Load { cpu, memory, .. },
@@ -152,11 +152,11 @@ pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
         match nodes.iter().find(|(_, resources)| !says(*resources)) {
             Some((node, _)) if server.graph.is_some() => {
                 let rule = format!("{node} has resources that request {of}, such as {example}");
-                layers.fault("graph", Rule::new(rule, "@graph.yaml"));
+                resolver.error("graph", Violation::new(rule, "@graph.yaml"));
             }
-            Some(_) => layers.fault_of_model("resources", Rule::new(format!("requests {of}"), example)),
+            Some(_) => resolver.model_error("resources", Violation::new(format!("requests {of}"), example)),
             None if executor.is_some() && !says(executor) => {
-                layers.fault_of_model("engine-resources", Rule::new(format!("requests {of}"), example));
+                resolver.model_error("engine-resources", Violation::new(format!("requests {of}"), example));
             }
             None => {}
         }
@@ -164,30 +164,30 @@ pub fn pods(layers: &mut Layers, server: &Server, needed: bool) {
 }
 
 /// The Service of an explainer must get the name that the route leads to.
-pub fn explainer(layers: &mut Layers) {
-    let service = format!("{}-{PREDICTOR}-explainer", layers.name);
+pub fn explainer(resolver: &mut OptionResolver) {
+    let service = format!("{}-{PREDICTOR}-explainer", resolver.name);
     if service.len() > LONGEST_SERVICE {
         let over = service.len() - LONGEST_SERVICE;
         let rule = format!(
             "makes the Service {service}, {over} characters longer than Kubernetes takes; give the model a shorter name"
         );
-        layers.fault("explainer", Rule::new(rule, ""));
+        resolver.error("explainer", Violation::new(rule, ""));
     }
 }
 
-fn protocols(layers: &mut Layers, server: &Implementation, protocol: Protocol) {
+fn protocols(resolver: &mut OptionResolver, server: &Implementation, protocol: Protocol) {
     let Some(known) = server.protocols() else {
         return;
     };
     if known.contains(&protocol) {
         return;
     }
-    let names: Vec<_> = known.iter().map(|protocol| protocol.word()).collect();
+    let names: Vec<_> = known.iter().map(|protocol| protocol.as_str()).collect();
     // The server is what asks for it, so the fault is where the model is described.
-    layers.fault_of_model(
+    resolver.model_error(
         "protocol",
-        Rule {
-            value: Some(protocol.word().to_owned()),
+        Violation {
+            value: Some(protocol.as_str().to_owned()),
             rule: format!("{server} speaks {} only", names.join(" and ")),
             example: names.first().copied().unwrap_or_default().to_owned(),
         },
@@ -195,12 +195,12 @@ fn protocols(layers: &mut Layers, server: &Implementation, protocol: Protocol) {
 }
 
 /// Where the hosts of a model are named, that for gRPC must be among them: no others lead to its route.
-pub fn grpc_host(layers: &mut Layers, host: &str, hosts: &[String]) {
+pub fn grpc_host(resolver: &mut OptionResolver, host: &str, hosts: &[String]) {
     if nearest_host(hosts, host).is_none() {
         let hosts = hosts.join(",");
         let rule = format!("lacks {host}, which is the grpc-host");
-        let broken = Rule::of(hosts.clone(), rule, format!("{hosts},{host}"));
-        layers.fault("hosts", broken);
+        let violation = Violation::with_value(hosts.clone(), rule, format!("{hosts},{host}"));
+        resolver.error("hosts", violation);
     }
 }
 
@@ -232,16 +232,19 @@ pub fn grpc_hosts(application: &str, config: &mut Config) {
     }
     for (name, host, rule, other) in clashes {
         // One fault for each model, however many it clashes with.
-        if config.held.insert(name.clone()) {
-            let broken = Rule::of(host, rule, format!("{name}.example.com"));
-            config
-                .faults
-                .push(Fault::new(application, &Place::Entry(name), "grpc-host", broken));
+        if config.frozen.insert(name.clone()) {
+            let violation = Violation::with_value(host, rule, format!("{name}.example.com"));
+            config.errors.push(ConfigError::new(
+                application,
+                &Location::Entry(name),
+                "grpc-host",
+                violation,
+            ));
         }
-        config.held.extend(other);
+        config.frozen.extend(other);
     }
-    let Config { models, held, .. } = config;
-    models.retain(|model| !held.contains(&model.name));
+    let Config { models, frozen, .. } = config;
+    models.retain(|model| !frozen.contains(&model.name));
 }
 
 /// Two models may not claim the same requests. Neither of the two is touched: which one is wrong, only a person
@@ -252,27 +255,30 @@ pub fn overlaps(application: &str, config: &mut Config) {
         for other in config.models.iter().skip(at + 1) {
             // Which gateway is related is not known here: it may be the one that the other names.
             let gateways_meet = one.gateway.is_none() || other.gateway.is_none() || one.gateway == other.gateway;
-            if gateways_meet && one.prefix.overlaps(&other.prefix) && hosts_meet(&one.hosts, &other.hosts) {
+            if gateways_meet && one.prefix.overlaps(&other.prefix) && hosts_overlap(&one.hosts, &other.hosts) {
                 clashes.push((one.name.clone(), other.name.clone(), other.prefix.clone()));
             }
         }
     }
     for (one, other, prefix) in clashes {
         // One fault for each model, however many it clashes with.
-        if config.held.insert(other.clone()) {
-            let broken = Rule {
+        if config.frozen.insert(other.clone()) {
+            let violation = Violation {
                 value: Some(prefix.to_string()),
                 rule: format!("overlaps the prefix of {one}; each model needs its own"),
                 example: format!("/model/{other}/"),
             };
-            config
-                .faults
-                .push(Fault::new(application, &Place::Entry(other), "prefix", broken));
+            config.errors.push(ConfigError::new(
+                application,
+                &Location::Entry(other),
+                "prefix",
+                violation,
+            ));
         }
-        config.held.insert(one);
+        config.frozen.insert(one);
     }
-    let Config { models, held, .. } = config;
-    models.retain(|model| !held.contains(&model.name));
+    let Config { models, frozen, .. } = config;
+    models.retain(|model| !frozen.contains(&model.name));
 }
 
 /// Two models must not get one Service: that of `a-b` with predictor `c` would be that of `a` with predictor `b-c`.
@@ -290,14 +296,17 @@ pub fn service_names(application: &str, config: &mut Config) {
         }
     }
     for (name, owner, service) in clashes {
-        if config.held.insert(name.clone()) {
-            let rule = Rule::new(
+        if config.frozen.insert(name.clone()) {
+            let rule = Violation::new(
                 format!("gets the Service {service}, which {owner} has already; give the predictor another name"),
                 "",
             );
-            config
-                .faults
-                .push(Fault::new(application, &Place::Entry(name.clone()), "manifest", rule));
+            config.errors.push(ConfigError::new(
+                application,
+                &Location::Entry(name.clone()),
+                "manifest",
+                rule,
+            ));
         }
         config.models.retain(|model| model.name != name);
     }
@@ -309,15 +318,18 @@ pub fn route_names(application: &str, config: &mut Config) {
     let routes: Vec<String> = config.models.iter().map(|model| route_name(&model.name)).collect();
     for route in routes {
         if config.models.iter().any(|model| model.name == route) {
-            let rule = Rule::new(
+            let rule = Violation::new(
                 "the name of the model is that of another one's route; take another name",
                 "",
             );
-            config
-                .faults
-                .push(Fault::new(application, &Place::Entry(route.clone()), "models", rule));
+            config.errors.push(ConfigError::new(
+                application,
+                &Location::Entry(route.clone()),
+                "models",
+                rule,
+            ));
             config.models.retain(|model| model.name != route);
-            config.held.insert(route);
+            config.frozen.insert(route);
         }
     }
 }

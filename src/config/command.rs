@@ -7,16 +7,16 @@ use super::yaml::yaml;
 use crate::shell::{self, juju_config, setting};
 
 /// New values by word; one without a value is unset.
-pub type Changes = Vec<(String, Option<Json>)>;
+pub type OptionChanges = Vec<(String, Option<Json>)>;
 
 /// The command that makes these changes to a model of that name. `None` where the options cannot be read.
 #[must_use]
-pub fn command(application: &str, options: &Map<String, Json>, model: &str, changes: &Changes) -> Option<String> {
-    let set = |word: &str| options.get(word).is_some_and(|value| value.as_str() != Some(""));
+pub fn command(application: &str, options: &Map<String, Json>, model: &str, changes: &OptionChanges) -> Option<String> {
+    let set = |option: &str| options.get(option).is_some_and(|value| value.as_str() != Some(""));
     if !set("models") {
         let pairs: Vec<String> = changes
             .iter()
-            .map(|(word, value)| setting(word, &value.as_ref().map(text).unwrap_or_default()))
+            .map(|(option, value)| setting(option, &value.as_ref().map(text).unwrap_or_default()))
             .collect();
         let command = shell::command(&["juju", "config", application]);
         return Some(format!("{command} {}", pairs.join(" ")));
@@ -27,12 +27,12 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
         *entry = Value::Mapping(Mapping::new());
     }
     let entry = entry.as_mapping_mut()?;
-    for (word, value) in changes {
-        let key = Value::String(word.clone());
+    for (option, value) in changes {
+        let key = Value::String(option.clone());
         match value {
             Some(value) => drop(entry.insert(key, serde_yaml::to_value(value).ok()?)),
             // What the option says for all is unset by an empty value.
-            None if set(word) => drop(entry.insert(key, Value::String(String::new()))),
+            None if set(option) => drop(entry.insert(key, Value::String(String::new()))),
             None => drop(entry.remove(&key)),
         }
     }
@@ -50,25 +50,25 @@ fn text(value: &Json) -> String {
 
 /// The words of a model's canary, as they have to be set for the model itself. `None` where it has none.
 #[must_use]
-pub fn promotion(model: &super::Model) -> Option<Changes> {
+pub fn promotion(model: &super::Model) -> Option<OptionChanges> {
     model.canary.as_ref()?;
-    let mut changes: Changes = model
-        .words_of_canary
+    let mut changes: OptionChanges = model
+        .canary_options
         .iter()
-        .filter(|(word, _)| !["weight", "match"].contains(&word.as_str()))
-        .map(|(word, value)| (word.clone(), Some(value.clone())))
+        .filter(|(option, _)| !["weight", "match"].contains(&option.as_str()))
+        .map(|(option, value)| (option.clone(), Some(value.clone())))
         .collect();
-    let says = |word: &str| model.words_of_canary.contains_key(word);
+    let says = |option: &str| model.canary_options.contains_key(option);
     // What a graph or one server says must not stand beside the other.
-    let of_a_node = super::words::OF_A_NODE;
+    let node_keys = super::options::NODE_KEYS;
     if says("graph") {
         changes.extend(
-            of_a_node
+            node_keys
                 .iter()
-                .filter(|word| model.words.contains_key(**word))
-                .map(|word| ((*word).to_owned(), None)),
+                .filter(|option| model.options.contains_key(**option))
+                .map(|option| ((*option).to_owned(), None)),
         );
-    } else if model.words.contains_key("graph") && of_a_node.iter().any(|word| says(word)) {
+    } else if model.options.contains_key("graph") && node_keys.iter().any(|option| says(option)) {
         changes.push(("graph".to_owned(), None));
     }
     changes.push(("canary".to_owned(), None));
@@ -77,13 +77,13 @@ pub fn promotion(model: &super::Model) -> Option<Changes> {
 
 /// What has to be set so that these words are all that is said of a model's server.
 #[must_use]
-pub fn return_to(model: &super::Model, words: &Map<String, Json>) -> Changes {
-    let mut changes: Changes = words
+pub fn restore(model: &super::Model, options: &Map<String, Json>) -> OptionChanges {
+    let mut changes: OptionChanges = options
         .iter()
-        .filter(|(word, value)| model.words.get(*word) != Some(*value))
-        .map(|(word, value)| (word.clone(), Some(value.clone())))
+        .filter(|(option, value)| model.options.get(*option) != Some(*value))
+        .map(|(option, value)| (option.clone(), Some(value.clone())))
         .collect();
-    let gone = model.words.keys().filter(|word| !words.contains_key(*word));
-    changes.extend(gone.map(|word| (word.clone(), None)));
+    let gone = model.options.keys().filter(|option| !options.contains_key(*option));
+    changes.extend(gone.map(|option| (option.clone(), None)));
     changes
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::reader::Reader;
-use super::value::{self, Image, Protocol, Resources, Rule, kubernetes};
+use super::value::{self, Image, Protocol, Resources, Violation, kubernetes};
 use super::yaml::scalars;
 
 const EXAMPLE: &str = "{type: AnchorTabular, model-uri: \"gs://bucket/explainer\"}";
@@ -43,8 +43,8 @@ pub struct Explainer {
 }
 
 /// Reads an explainer of a model that speaks that protocol.
-pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Explainer, Rule> {
-    let words = [
+pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Explainer, Violation> {
+    let options = [
         "type",
         "model-uri",
         "image",
@@ -53,7 +53,7 @@ pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Exp
         "resources",
         "replicas",
     ];
-    let read = Reader::of(value, &words, EXAMPLE)?;
+    let read = Reader::of(value, &options, EXAMPLE)?;
     let kind = read.one_of("type", &TYPES)?;
     let init_parameters = match read.raw("init-parameters") {
         None => None,

@@ -8,7 +8,7 @@ use serde_yaml::Value;
 use super::Source;
 use super::check;
 use super::reader::Reader;
-use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Rule};
+use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Violation};
 use super::yaml::yaml;
 
 const EXAMPLE: &str = "@graph.yaml";
@@ -46,7 +46,7 @@ const KINDS: [(&str, Kind, &str); 5] = [
 ];
 
 /// The words of a node beside its kind.
-const WORDS: [&str; 9] = [
+const GRAPH_KEYS: [&str; 9] = [
     "image",
     "implementation",
     "model-uri",
@@ -61,11 +61,11 @@ const WORDS: [&str; 9] = [
 impl Kind {
     /// Seldon's word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         KINDS
             .iter()
             .find(|(_, kind, _)| *kind == self)
-            .map_or("MODEL", |(_, _, word)| word)
+            .map_or("MODEL", |(_, _, key)| key)
     }
 }
 
@@ -126,14 +126,14 @@ impl fmt::Display for Node {
 }
 
 /// Reads a graph.
-pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, Rule> {
+pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, Violation> {
     let node = match value {
         Value::String(text) => node(&yaml(text)?, "", protocol, 1),
         other => node(other, "", protocol, 1),
     }?;
     let mut names = BTreeSet::new();
     match node.all().into_iter().find(|node| !names.insert(&node.name)) {
-        Some(twice) => Err(Rule::new(
+        Some(twice) => Err(Violation::new(
             format!("has two nodes called {}; each needs a name of its own", twice.name),
             EXAMPLE,
         )),
@@ -141,9 +141,9 @@ pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, R
     }
 }
 
-fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) -> Result<Node, Rule> {
-    let here = if place.is_empty() { "the graph" } else { place };
-    let refuse = |rule: &str| Rule::new(format!("{here} {rule}"), EXAMPLE);
+fn node(value: &Value, location: &str, protocol: Option<Protocol>, depth: usize) -> Result<Node, Violation> {
+    let here = if location.is_empty() { "the graph" } else { location };
+    let refuse = |rule: &str| Violation::new(format!("{here} {rule}"), EXAMPLE);
     let Value::Mapping(map) = value else {
         return Err(refuse(
             "must be a map, such as {model: iris, image: seldonio/sklearn-iris:0.3}",
@@ -154,19 +154,19 @@ fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) ->
             "lies deeper than ten nodes, which Seldon's definition does not take",
         ));
     }
-    let kinds: Vec<_> = KINDS.iter().filter(|(word, _, _)| map.contains_key(*word)).collect();
-    let [(word, kind, _)] = kinds.as_slice() else {
+    let kinds: Vec<_> = KINDS.iter().filter(|(key, _, _)| map.contains_key(*key)).collect();
+    let [(key, kind, _)] = kinds.as_slice() else {
         return Err(refuse(
             "must have one of model, transformer, output-transformer, router and combiner, with the node's name",
         ));
     };
-    let name = map.get(*word).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = map.get(*key).and_then(Value::as_str).unwrap_or_default().to_owned();
     if name.len() > LONGEST_NAME || !check::is_service_name(&name) {
         return Err(refuse(&format!(
-            "has the name {word}={name:?}, which must be at most 48 small letters, digits and -, beginning with a letter and ending with none of -"
+            "has the name {key}={name:?}, which must be at most 48 small letters, digits and -, beginning with a letter and ending with none of -"
         )));
     }
-    let known = [&WORDS[..], &[word]].concat();
+    let known = [&GRAPH_KEYS[..], &[key]].concat();
     if let Some(unknown) = map
         .keys()
         .map(|key| key.as_str().unwrap_or_default())
@@ -174,10 +174,10 @@ fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) ->
     {
         let unknown = value::name_in(unknown);
         let near =
-            value::nearest(unknown, &known).map_or_else(String::new, |word| format!("; the nearest known is {word}"));
+            value::nearest(unknown, &known).map_or_else(String::new, |key| format!("; the nearest known is {key}"));
         return Err(refuse(&format!("has {unknown:?}, which is no word of a node{near}")));
     }
-    let read = Reader::at_place(map, place, EXAMPLE);
+    let read = Reader::at_location(map, location, EXAMPLE);
     let kind = *kind;
     let source = Source {
         image: read.text("image", value::image)?,
@@ -203,12 +203,12 @@ fn node(value: &Value, place: &str, protocol: Option<Protocol>, depth: usize) ->
         own_pod: read.flag("own-pod")?,
         children,
     };
-    sound(&node, protocol).map_err(|rule| refuse(&rule))?;
+    validate(&node, protocol).map_err(|rule| refuse(&rule))?;
     Ok(node)
 }
 
 /// What Seldon would refuse of a node, or take and then not do.
-fn sound(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
+fn validate(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
     let Node {
         name,
         kind,
@@ -245,13 +245,13 @@ fn sound(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
         }
         (image, Some(server), _) => {
             let known = server.protocols().filter(|_| image.is_none());
-            let asked = protocol.unwrap_or(Protocol::Seldon);
-            if let Some(known) = known.filter(|known| !known.contains(&asked)) {
-                let words: Vec<_> = known.iter().map(|protocol| protocol.word()).collect();
+            let inputs = protocol.unwrap_or(Protocol::Seldon);
+            if let Some(known) = known.filter(|known| !known.contains(&inputs)) {
+                let options: Vec<_> = known.iter().map(|protocol| protocol.as_str()).collect();
                 return Err(format!(
                     "has {server}, which speaks {} only, and protocol is {}",
-                    words.join(" and "),
-                    asked.word()
+                    options.join(" and "),
+                    inputs.as_str()
                 ));
             }
             if *kind != Kind::Model {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use super::value::kubernetes::{fill_in, json, misfit};
-use super::value::{self, Rule};
+use super::value::kubernetes::{apply_defaults, json, schema_violation};
+use super::value::{self, Violation};
 use super::yaml::documents;
 use crate::seldon::read::Spec;
 
@@ -57,7 +57,7 @@ impl Manifest {
 }
 
 /// Reads a manifest, YAML or JSON.
-pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
+pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
     let document = match value {
         Value::String(text) => one(documents(text)?)?,
         other => other.clone(),
@@ -68,12 +68,15 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
     let mut spec = document
         .get("spec")
         .cloned()
-        .ok_or_else(|| Rule::new("has no spec", EXAMPLE))?;
-    fill_in(&mut spec);
+        .ok_or_else(|| Violation::new("has no spec", EXAMPLE))?;
+    apply_defaults(&mut spec);
     let read = read(&spec)?;
-    replicas::fill_in(&mut spec, &read);
-    match rules::broken(&read).into_iter().next() {
-        Some(broken) => Err(Rule::new(format!("{} {}", broken.place, broken.rule), EXAMPLE)),
+    replicas::apply_defaults(&mut spec, &read);
+    match rules::violations(&read).into_iter().next() {
+        Some(violation) => Err(Violation::new(
+            format!("{} {}", violation.location, violation.rule),
+            EXAMPLE,
+        )),
         None => Ok(Manifest {
             labels: value::labels_as_written(texts("/metadata/labels")?)?,
             annotations: texts("/metadata/annotations")?,
@@ -83,8 +86,8 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Rule> {
 }
 
 /// The parts of a spec that rules rest on.
-pub(crate) fn read(spec: &Json) -> Result<Spec, Rule> {
-    serde_path_to_error::deserialize(spec).map_err(|error| misfit(&error, "", EXAMPLE))
+pub(crate) fn read(spec: &Json) -> Result<Spec, Violation> {
+    serde_path_to_error::deserialize(spec).map_err(|error| schema_violation(&error, "", EXAMPLE))
 }
 
 /// A predictor of a SeldonDeployment that is in the cluster.
@@ -93,25 +96,25 @@ pub(crate) fn predictor(written: &Json) -> Option<crate::seldon::read::Predictor
 }
 
 /// The one document that is not empty.
-fn one(documents: Vec<Value>) -> Result<Value, Rule> {
+fn one(documents: Vec<Value>) -> Result<Value, Violation> {
     let mut full = documents.into_iter().filter(|document| *document != Value::Null);
     match (full.next(), full.count()) {
         (Some(one), 0) => Ok(one),
-        (None, _) => Err(Rule::new("has nothing in it", EXAMPLE)),
+        (None, _) => Err(Violation::new("has nothing in it", EXAMPLE)),
         (Some(_), more) => {
             let rule = format!(
                 "has {} documents, and a model is one SeldonDeployment; give each a model of its own in the option models",
                 more + 1
             );
-            Err(Rule::new(rule, EXAMPLE))
+            Err(Violation::new(rule, EXAMPLE))
         }
     }
 }
 
-fn kind(document: &Json) -> Result<(), Rule> {
+fn kind(document: &Json) -> Result<(), Violation> {
     let text = |key: &str| document.get(key).and_then(Json::as_str).unwrap_or_default();
     if !document.is_object() {
-        return Err(Rule::new("is no SeldonDeployment, but text or a list", EXAMPLE));
+        return Err(Violation::new("is no SeldonDeployment, but text or a list", EXAMPLE));
     }
     let (version, kind) = (text("apiVersion"), text("kind"));
     if kind != "SeldonDeployment" {
@@ -120,27 +123,27 @@ fn kind(document: &Json) -> Result<(), Rule> {
         } else {
             "is of another kind"
         };
-        return Err(Rule::new(
+        return Err(Violation::new(
             format!("{found}; it must be kind: SeldonDeployment"),
             EXAMPLE,
         ));
     }
     match version.split_once('/') {
         Some((GROUP, version)) if VERSIONS.contains(&version) => Ok(()),
-        Some((GROUP, "v1alpha1")) => Err(Rule::new(
+        Some((GROUP, "v1alpha1")) => Err(Violation::new(
             "is of v1alpha1, whose componentSpec is the list componentSpecs today; write it anew for v1",
             EXAMPLE,
         )),
-        _ => Err(Rule::new(
+        _ => Err(Violation::new(
             format!("must be apiVersion: {GROUP}/v1, or one of its older names v1alpha2 and v1alpha3"),
             EXAMPLE,
         )),
     }
 }
 
-fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, Rule> {
-    let place = pointer.trim_start_matches('/').replace('/', ".");
-    let refuse = |what: &str| Rule::new(format!("{place}{what} must be text: put it in quotes"), EXAMPLE);
+fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, Violation> {
+    let location = pointer.trim_start_matches('/').replace('/', ".");
+    let refuse = |what: &str| Violation::new(format!("{location}{what} must be text: put it in quotes"), EXAMPLE);
     match map {
         None => Ok(BTreeMap::new()),
         Some(Json::Object(map)) => map
@@ -150,7 +153,7 @@ fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, 
                 Ok((key.clone(), text.to_owned()))
             })
             .collect(),
-        Some(_) => Err(Rule::new(format!("{place} must be a map"), EXAMPLE)),
+        Some(_) => Err(Violation::new(format!("{location} must be a map"), EXAMPLE)),
     }
 }
 

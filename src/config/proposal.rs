@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::suggestion::near;
-use super::words::{WITH_DEFAULT, WORDS};
+use super::options::{ENTRY_KEYS, WITH_DEFAULT};
+use super::suggestion::suggestion;
 
 /// The options beside the words of a model.
-const OF_ALL: [&str; 2] = ["models", WATCH];
+const APPLICATION_OPTIONS: [&str; 2] = ["models", WATCH];
 /// The one that is true or false, and has a default.
 const WATCH: &str = "watch";
 /// The options that Juju takes as whole numbers; all others are text to it.
-const WHOLE: [&str; 2] = ["replicas", "retries"];
+const INTEGER_OPTIONS: [&str; 2] = ["replicas", "retries"];
 
 /// These options with some of them set to other values, written as they would be in YAML: a map or a list need not be put in quotes.
 /// Null unsets one.
@@ -18,14 +18,14 @@ const WHOLE: [&str; 2] = ["replicas", "retries"];
 /// # Errors
 /// What is no option of this charm, with the nearest one; and null for one that has a default, which only Juju knows.
 pub fn propose(options: &Map<String, Value>, changes: &Map<String, Value>) -> Result<Map<String, Value>, String> {
-    let mut known = WORDS.to_vec();
-    known.extend(OF_ALL);
+    let mut known = ENTRY_KEYS.to_vec();
+    known.extend(APPLICATION_OPTIONS);
     let mut proposed = options.clone();
     for (option, value) in changes {
         if !known.contains(&option.as_str()) {
             return Err(format!(
                 "config: {option:?} is no option of this charm{}",
-                near(option, &known)
+                suggestion(option, &known)
             ));
         }
         if value.is_null() {
@@ -46,8 +46,10 @@ fn has_default(option: &str) -> bool {
 
 fn as_juju_has_it(option: &str, value: &Value) -> Value {
     match value {
-        Value::String(text) if WHOLE.contains(&option) => text.trim().parse::<i64>().map_or(value.clone(), Value::from),
-        Value::Number(_) if WHOLE.contains(&option) => value.clone(),
+        Value::String(text) if INTEGER_OPTIONS.contains(&option) => {
+            text.trim().parse::<i64>().map_or(value.clone(), Value::from)
+        }
+        Value::Number(_) if INTEGER_OPTIONS.contains(&option) => value.clone(),
         Value::Bool(_) if option == WATCH => value.clone(),
         Value::String(_) => value.clone(),
         // JSON is YAML.
@@ -95,7 +97,11 @@ mod tests {
         let text = include_str!("../../config.yaml");
         let config: Value = serde_yaml::from_str(text).unwrap();
         for (option, said) in config["options"].as_object().unwrap() {
-            assert_eq!(WHOLE.contains(&option.as_str()), said["type"] == "int", "{option}");
+            assert_eq!(
+                INTEGER_OPTIONS.contains(&option.as_str()),
+                said["type"] == "int",
+                "{option}"
+            );
             let default = said.get("default").is_some_and(|value| value != "");
             assert_eq!(has_default(option), default, "{option}");
             assert_eq!(option == WATCH, said["type"] == "boolean", "{option}");

@@ -3,57 +3,57 @@
 use serde_yaml::{Mapping, Value};
 
 use super::suggestion;
-use super::value::{self, Rule};
+use super::value::{self, Violation};
 
 /// A map, and where it is in the value of the option.
 pub struct Reader<'a> {
     map: &'a Mapping,
-    place: String,
+    location: String,
     example: &'static str,
 }
 
 impl<'a> Reader<'a> {
     /// The map at that place, which is empty for the whole value.
-    pub fn at_place(map: &'a Mapping, place: &str, example: &'static str) -> Self {
+    pub fn at_location(map: &'a Mapping, location: &str, example: &'static str) -> Self {
         Self {
             map,
-            place: place.to_owned(),
+            location: location.to_owned(),
             example,
         }
     }
 
     /// A value that must be a map of these words and no others.
-    pub fn of(value: &'a Value, known: &[&str], example: &'static str) -> Result<Self, Rule> {
+    pub fn of(value: &'a Value, known: &[&str], example: &'static str) -> Result<Self, Violation> {
         let Value::Mapping(map) = value else {
             let rule = format!("must be a YAML map, not {}", value::type_name(value));
-            return Err(Rule::new(rule, example));
+            return Err(Violation::new(rule, example));
         };
-        let reader = Self::at_place(map, "", example);
+        let reader = Self::at_location(map, "", example);
         reader.knows(known)?;
         Ok(reader)
     }
 
     /// The map that a word says, of these words and no others.
-    pub fn map(&self, word: &str, known: &[&str]) -> Result<Option<Reader<'a>>, Rule> {
-        match self.raw(word) {
+    pub fn map(&self, key: &str, known: &[&str]) -> Result<Option<Reader<'a>>, Violation> {
+        match self.raw(key) {
             None => Ok(None),
             Some(Value::Mapping(map)) => {
-                let reader = Self::at_place(map, &self.at(word), self.example);
+                let reader = Self::at_location(map, &self.at(key), self.example);
                 reader.knows(known)?;
                 Ok(Some(reader))
             }
-            Some(other) => Err(self.refuse(word, &format!("must be a map, not {}", value::type_name(other)))),
+            Some(other) => Err(self.refuse(key, &format!("must be a map, not {}", value::type_name(other)))),
         }
     }
 
-    fn knows(&self, known: &[&str]) -> Result<(), Rule> {
+    fn knows(&self, known: &[&str]) -> Result<(), Violation> {
         match suggestion::unknown_keys(self.map, known).first() {
             None => Ok(()),
             Some(unknown) => {
-                let near = suggestion::near(unknown, known);
-                let words = known.join(", ");
-                Err(Rule::new(
-                    format!("{}: is none of {words}{near}", self.at(unknown)),
+                let near = suggestion::suggestion(unknown, known);
+                let options = known.join(", ");
+                Err(Violation::new(
+                    format!("{}: is none of {options}{near}", self.at(unknown)),
                     self.example,
                 ))
             }
@@ -61,75 +61,75 @@ impl<'a> Reader<'a> {
     }
 
     /// The place of a word.
-    pub fn at(&self, word: &str) -> String {
-        if self.place.is_empty() {
-            word.to_owned()
+    pub fn at(&self, key: &str) -> String {
+        if self.location.is_empty() {
+            key.to_owned()
         } else {
-            format!("{}.{word}", self.place)
+            format!("{}.{key}", self.location)
         }
     }
 
     /// The value of a word, if it says something.
-    pub fn raw(&self, word: &str) -> Option<&'a Value> {
-        self.map.get(word).filter(|value| !value.is_null())
+    pub fn raw(&self, key: &str) -> Option<&'a Value> {
+        self.map.get(key).filter(|value| !value.is_null())
     }
 
     /// That the word breaks a rule.
-    pub fn refuse(&self, word: &str, rule: &str) -> Rule {
-        Rule::new(format!("{} {rule}", self.at(word)), self.example)
+    pub fn refuse(&self, key: &str, rule: &str) -> Violation {
+        Violation::new(format!("{} {rule}", self.at(key)), self.example)
     }
 
     /// A text that is parsed.
-    pub fn text<T>(&self, word: &str, parse: fn(&str) -> Result<T, Rule>) -> Result<Option<T>, Rule> {
-        match self.raw(word) {
+    pub fn text<T>(&self, key: &str, parse: fn(&str) -> Result<T, Violation>) -> Result<Option<T>, Violation> {
+        match self.raw(key) {
             None => Ok(None),
-            Some(Value::String(text)) => parse(text.trim()).map(Some).map_err(|rule| self.put(word, rule)),
-            Some(_) => Err(self.refuse(word, "must be text: put it in quotes")),
+            Some(Value::String(text)) => parse(text.trim()).map(Some).map_err(|rule| self.put(key, rule)),
+            Some(_) => Err(self.refuse(key, "must be text: put it in quotes")),
         }
     }
 
     /// A value of any form that is parsed.
-    pub fn yaml<T>(&self, word: &str, parse: fn(&Value) -> Result<T, Rule>) -> Result<Option<T>, Rule> {
-        match self.raw(word) {
+    pub fn yaml<T>(&self, key: &str, parse: fn(&Value) -> Result<T, Violation>) -> Result<Option<T>, Violation> {
+        match self.raw(key) {
             None => Ok(None),
-            Some(value) => parse(value).map(Some).map_err(|rule| self.put(word, rule)),
+            Some(value) => parse(value).map(Some).map_err(|rule| self.put(key, rule)),
         }
     }
 
     /// A whole number within a range.
-    pub fn number(&self, word: &str, range: std::ops::RangeInclusive<u16>) -> Result<Option<u16>, Rule> {
-        match self.raw(word) {
+    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<u16>) -> Result<Option<u16>, Violation> {
+        match self.raw(key) {
             None => Ok(None),
             Some(value) => value::number(value, range)
                 .map(Some)
-                .map_err(|rule| self.put(word, rule)),
+                .map_err(|rule| self.put(key, rule)),
         }
     }
 
     /// One of a few words.
-    pub fn one_of(&self, word: &str, known: &[&'static str]) -> Result<Option<&'static str>, Rule> {
-        match self.raw(word) {
+    pub fn one_of(&self, key: &str, known: &[&'static str]) -> Result<Option<&'static str>, Violation> {
+        match self.raw(key) {
             None => Ok(None),
             Some(value) => {
                 let found = known.iter().find(|one| value.as_str() == Some(one));
-                let rule = || self.refuse(word, &format!("must be one of {}", known.join(", ")));
+                let rule = || self.refuse(key, &format!("must be one of {}", known.join(", ")));
                 found.copied().map(Some).ok_or_else(rule)
             }
         }
     }
 
     /// True or false; false where nothing is said.
-    pub fn flag(&self, word: &str) -> Result<bool, Rule> {
-        match self.raw(word) {
+    pub fn flag(&self, key: &str) -> Result<bool, Violation> {
+        match self.raw(key) {
             None => Ok(false),
             Some(Value::Bool(yes)) => Ok(*yes),
-            Some(_) => Err(self.refuse(word, "must be true or false")),
+            Some(_) => Err(self.refuse(key, "must be true or false")),
         }
     }
 
     /// A rule for a value, with the value's place.
-    fn put(&self, word: &str, broken: Rule) -> Rule {
-        let value = broken.value.map(|value| format!("={value:?}")).unwrap_or_default();
-        Rule::new(format!("{}{value}: {}", self.at(word), broken.rule), self.example)
+    fn put(&self, key: &str, violation: Violation) -> Violation {
+        let value = violation.value.map(|value| format!("={value:?}")).unwrap_or_default();
+        Violation::new(format!("{}{value}: {}", self.at(key), violation.rule), self.example)
     }
 }

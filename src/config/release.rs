@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::resolver::Layers;
-use super::value::{Protocol, Rule};
+use super::resolver::OptionResolver;
+use super::value::{Protocol, Violation};
 use super::yaml::scalars;
-use super::{Server, value};
+use super::{ServerOptions, value};
 use crate::seldon::grpc;
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.
-const OF_A_SERVER: [&str; 17] = [
+const OVERRIDABLE_KEYS: [&str; 17] = [
     "graph",
     "image",
     "implementation",
@@ -35,7 +35,7 @@ const OF_A_SERVER: [&str; 17] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
     /// What serves it.
-    pub server: Server,
+    pub server: ServerOptions,
     /// How many of the requests, in percent.
     pub weight: u8,
     /// Requests with these headers go to it in any case.
@@ -46,7 +46,7 @@ pub struct Canary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// What serves it.
-    pub server: Server,
+    pub server: ServerOptions,
     /// Copies of how many of the requests, in percent.
     pub weight: u8,
 }
@@ -74,65 +74,65 @@ impl fmt::Display for Shadow {
     }
 }
 
-impl Layers<'_> {
+impl OptionResolver<'_> {
     /// Reads `canary`.
     pub fn canary(&mut self, protocol: Option<Protocol>) -> Option<Canary> {
-        let known = [&OF_A_SERVER[..], &["weight", "match"]].concat();
-        let (mut within, _) = self.inside("canary", &known)?;
+        let known = [&OVERRIDABLE_KEYS[..], &["weight", "match"]].concat();
+        let (mut within, _) = self.nested("canary", &known)?;
         let canary = Canary {
             server: within.server(protocol, true),
             weight: within.percent("weight").unwrap_or(0),
             headers: within.yaml("match", matched).unwrap_or_default(),
         };
-        self.found(within);
+        self.merge_errors(within);
         Some(canary)
     }
 
     /// Reads `shadow`.
     pub fn shadow(&mut self, protocol: Option<Protocol>) -> Option<Shadow> {
-        let known = [&OF_A_SERVER[..], &["weight"]].concat();
-        let (mut within, _) = self.inside("shadow", &known)?;
+        let known = [&OVERRIDABLE_KEYS[..], &["weight"]].concat();
+        let (mut within, _) = self.nested("shadow", &known)?;
         let shadow = Shadow {
             server: within.server(protocol, true),
             weight: within.percent("weight").unwrap_or(100),
         };
         if shadow.weight == 0 {
-            within.fault(
+            within.error(
                 "weight",
-                Rule::new("is 0, so that it gets no copies; unset shadow instead", "100"),
+                Violation::new("is 0, so that it gets no copies; unset shadow instead", "100"),
             );
         }
-        self.found(within);
+        self.merge_errors(within);
         Some(shadow)
     }
 
-    fn percent(&mut self, word: &'static str) -> Option<u8> {
-        self.number(word, 0..=100).and_then(|weight| weight.try_into().ok())
+    fn percent(&mut self, option: &'static str) -> Option<u8> {
+        self.number(option, 0..=100).and_then(|weight| weight.try_into().ok())
     }
 }
 
 /// Headers by name, each with the value that it must have. Istio wants names in small letters.
-fn matched(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+fn matched(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{x-canary: \"yes\"}";
     let headers = scalars(value, EXAMPLE)?;
     for (name, value) in &headers {
-        let sound = !name.is_empty()
+        let valid = !name.is_empty()
             && name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-        if !sound {
+        if !valid {
             let rule = format!(
                 "{:?} is no name of a header: small letters, digits, - and _",
                 value::name_in(name)
             );
-            return Err(Rule::new(rule, EXAMPLE));
+            return Err(Violation::new(rule, EXAMPLE));
         }
         if grpc::HEADERS.contains(&name.as_str()) {
             let rule = format!("{name} is what calls over gRPC are told apart by; take another header");
-            return Err(Rule::new(rule, EXAMPLE));
+            return Err(Violation::new(rule, EXAMPLE));
         }
         if value.is_empty() || value.contains(|c: char| c.is_control()) {
-            return Err(Rule::new(format!("{name} has no value to be equal to"), EXAMPLE));
+            return Err(Violation::new(format!("{name} has no value to be equal to"), EXAMPLE));
         }
     }
     Ok(headers)

@@ -7,17 +7,17 @@ use serde_yaml::Value;
 use super::explain::{Explainer, explainer};
 use super::graph::graph;
 use super::manifest::{Manifest, manifest};
-use super::resolver::Layers;
+use super::options::{NODE_KEYS, SERVER_KEYS};
+use super::resolver::OptionResolver;
 use super::secret::{NamedSecret, Purpose};
 use super::value::{self, Protocol};
-use super::words::{OF_A_NODE, OF_A_SERVER};
 use super::yaml::yaml;
-use super::{Model, Server, Source, check};
+use super::{Model, ServerOptions, Source, check};
 
-impl Layers<'_> {
+impl OptionResolver<'_> {
     /// Reads every word. `None` when the model cannot be made; faults may be found in one that can.
     pub fn model(&mut self) -> Option<Model> {
-        self.unknown_words();
+        self.unknown_keys();
         check::name(self);
         let protocol = self.text("protocol", value::protocol);
         let manifest = self.manifest();
@@ -36,8 +36,8 @@ impl Layers<'_> {
             is_entry: self.is_entry(),
             manifest,
             server,
-            words: self.words(),
-            words_of_canary: self.map("canary"),
+            options: self.options(),
+            canary_options: self.map("canary"),
             protocol,
             canary,
             shadow,
@@ -74,14 +74,14 @@ impl Layers<'_> {
     }
 
     /// Reads the words of a server, and sees that there is one where it is needed.
-    pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> Server {
-        let graph = if needed && self.says_all("graph", &OF_A_NODE) {
+    pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> ServerOptions {
+        let graph = if needed && self.exclusive("graph", &NODE_KEYS) {
             self.take("graph", |value| graph(value, protocol))
         } else {
             None
         };
         if graph.is_some() {
-            let server = Server { graph, ..self.pods() };
+            let server = ServerOptions { graph, ..self.pods() };
             check::pods(self, &server, needed);
             return server;
         }
@@ -93,7 +93,7 @@ impl Layers<'_> {
         if !self.is_faulty() && needed {
             check::source(self, &source, protocol);
         }
-        let server = Server {
+        let server = ServerOptions {
             source,
             parameters: self.yaml("parameters", value::parameters).unwrap_or_default(),
             env: self.yaml("env", value::env).unwrap_or_default(),
@@ -114,8 +114,8 @@ impl Layers<'_> {
     }
 
     /// Reads the words that are the same for one server and for several.
-    fn pods(&mut self) -> Server {
-        Server {
+    fn pods(&mut self) -> ServerOptions {
+        ServerOptions {
             graph: None,
             source: Source::default(),
             parameters: Vec::new(),
@@ -135,14 +135,14 @@ impl Layers<'_> {
     }
 
     fn secret(&mut self, purpose: Purpose) -> Option<NamedSecret> {
-        let of = self.text(purpose.word(), value::secret)?;
-        let place = self.place(purpose.word());
-        Some(NamedSecret { of, place })
+        let of = self.text(purpose.as_str(), value::secret)?;
+        let location = self.location(purpose.as_str());
+        Some(NamedSecret { of, location })
     }
 
     /// The manifest, if that is what describes the model.
     fn manifest(&mut self) -> Option<Manifest> {
-        if !self.says_all("manifest", &OF_A_SERVER) {
+        if !self.exclusive("manifest", &SERVER_KEYS) {
             return None;
         }
         let manifest = self.take("manifest", manifest)?;

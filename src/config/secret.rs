@@ -6,10 +6,10 @@ use std::fmt;
 use k8s_openapi::ByteString;
 use serde_json::{Value as Json, json};
 
-use super::fault::{Fault, Place};
-use super::value::{Rule, SecretRef, SecretUri};
-use super::{Config, Model, Server};
-use crate::juju::{Content, Unreadable};
+use super::error::{ConfigError, Location};
+use super::value::{SecretRef, SecretUri, Violation};
+use super::{Config, Model, ServerOptions};
+use crate::juju::{SecretContent, SecretError};
 use crate::shell::command;
 
 /// What a secret is for.
@@ -24,7 +24,7 @@ pub enum Purpose {
 impl Purpose {
     /// The word that names it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::ImagePull => "image-pull-secret",
             Self::Storage => "storage-secret",
@@ -53,14 +53,14 @@ impl Purpose {
 pub struct NamedSecret {
     /// Which it is.
     pub of: SecretRef,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 /// What is in a Secret of Kubernetes, by key. Its values are shown nowhere, not even to whoever debugs.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Data(BTreeMap<String, String>);
+pub struct SecretData(BTreeMap<String, String>);
 
-impl Data {
+impl SecretData {
     /// As the API has it.
     #[must_use]
     pub fn encoded(&self) -> BTreeMap<String, ByteString> {
@@ -79,19 +79,19 @@ impl Data {
     }
 }
 
-impl fmt::Debug for Data {
+impl fmt::Debug for SecretData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
 /// What was read of the secrets of Juju's that the sound models name.
-pub type Secrets = BTreeMap<(Purpose, SecretUri), Data>;
+pub type SecretDataByUse = BTreeMap<(Purpose, SecretUri), SecretData>;
 
 /// What Juju answered when it was asked for secrets.
-pub type Answers = BTreeMap<SecretUri, Result<Content, Unreadable>>;
+pub type SecretContents = BTreeMap<SecretUri, Result<SecretContent, SecretError>>;
 
-impl Server {
+impl ServerOptions {
     /// The secrets that it needs. One for files is of no use where none are fetched.
     pub fn secrets(&self) -> impl Iterator<Item = (Purpose, &NamedSecret)> {
         let files = match &self.graph {
@@ -121,17 +121,17 @@ impl Model {
     }
 
     /// The same with where each is named.
-    fn named_secrets(&self) -> impl Iterator<Item = (Purpose, &SecretUri, &Place)> {
+    fn named_secrets(&self) -> impl Iterator<Item = (Purpose, &SecretUri, &Location)> {
         let server = Some(&self.server).filter(|_| self.manifest.is_none());
         let canary = self.canary.as_ref().map(|canary| &canary.server);
         let shadow = self.shadow.as_ref().map(|shadow| &shadow.server);
         let servers = [server, canary, shadow].into_iter().flatten();
         let of_explainer = self.explainer_secret().map(|named| (Purpose::Storage, named));
         servers
-            .flat_map(Server::secrets)
+            .flat_map(ServerOptions::secrets)
             .chain(of_explainer)
             .filter_map(|(purpose, named)| match &named.of {
-                SecretRef::Juju(uri) => Some((purpose, uri, &named.place)),
+                SecretRef::Juju(uri) => Some((purpose, uri, &named.location)),
                 SecretRef::Kubernetes(_) => None,
             })
     }
@@ -147,63 +147,63 @@ impl Config {
 
     /// Takes in what Juju answered. A model whose secret cannot be read, or is none of its purpose, is held as a faulty one. A secret
     /// that was not read is what is made of it already.
-    pub fn take_in(&mut self, application: &str, namespace: &str, answers: &Answers) {
-        let place = Asked { application, namespace };
+    pub fn resolve_secrets(&mut self, application: &str, namespace: &str, answers: &SecretContents) {
+        let location = SecretResolver { application, namespace };
         let Self {
             models,
-            faults,
-            held,
+            errors,
+            frozen,
             secrets,
         } = self;
         models.retain(|model| {
-            let mut sound = true;
+            let mut valid = true;
             for (purpose, uri, written) in model.named_secrets() {
                 let Some(answer) = answers.get(uri) else {
                     continue;
                 };
-                match place.content(purpose, uri, written, answer) {
+                match location.content(purpose, uri, written, answer) {
                     Ok(data) => {
                         secrets.insert((purpose, uri.clone()), data);
                     }
-                    Err(fault) => {
-                        sound = false;
+                    Err(error) => {
+                        valid = false;
                         // One secret that many models share is one fault.
-                        if !faults.contains(&fault) {
-                            faults.push(fault);
+                        if !errors.contains(&error) {
+                            errors.push(error);
                         }
                     }
                 }
             }
-            if !sound {
-                held.insert(model.name.clone());
+            if !valid {
+                frozen.insert(model.name.clone());
             }
-            sound
+            valid
         });
     }
 }
 
 /// Who asks, for what to type.
-struct Asked<'a> {
+struct SecretResolver<'a> {
     application: &'a str,
     namespace: &'a str,
 }
 
-impl Asked<'_> {
+impl SecretResolver<'_> {
     fn content(
         &self,
         purpose: Purpose,
         uri: &SecretUri,
-        place: &Place,
-        answer: &Result<Content, Unreadable>,
-    ) -> Result<Data, Fault> {
+        location: &Location,
+        answer: &Result<SecretContent, SecretError>,
+    ) -> Result<SecretData, ConfigError> {
         let application = self.application;
-        let (keys, word) = (purpose.keys(), purpose.word());
-        let fault = |rule: String, example: &str| {
-            let rule = Rule {
+        let (keys, option) = (purpose.keys(), purpose.as_str());
+        let error = |rule: String, example: &str| {
+            let rule = Violation {
                 value: Some(uri.to_string()),
-                ..Rule::new(rule, example)
+                ..Violation::new(rule, example)
             };
-            Fault::new(application, place, word, rule)
+            ConfigError::new(application, location, option, rule)
         };
         match answer {
             Ok(content) => {
@@ -212,24 +212,24 @@ impl Asked<'_> {
                     Purpose::Storage => storage(content),
                 };
                 data.map_err(|rule| {
-                    fault(rule, "").mended_by(format!(
+                    error(rule, "").fixed_by(format!(
                         "{} {keys}",
                         command(&["juju", "update-secret", &uri.to_string()])
                     ))
                 })
             }
-            Err(Unreadable::NotGranted) => Err(fault(format!("is not granted to {application}"), "")
-                .mended_by(command(&["juju", "grant-secret", &uri.to_string(), application]))),
-            Err(Unreadable::NoSecrets(version)) => Err(fault(
+            Err(SecretError::NotGranted) => Err(error(format!("is not granted to {application}"), "")
+                .fixed_by(command(&["juju", "grant-secret", &uri.to_string(), application]))),
+            Err(SecretError::Unsupported(version)) => Err(error(
                 format!("Juju {version} has no secrets for charms, as Juju has from 3.0.3 on"),
                 "kubernetes:NAME",
             )
-            .mended_after(&format!(
+            .fixed_after(&format!(
                 "{} NAME …",
                 command(&["kubectl", "-n", self.namespace, "create", "secret", purpose.kubectl()])
             ))),
-            Err(Unreadable::Gone) => Err(fault("there is no such secret (any more)".to_owned(), "secret:…")
-                .mended_after(&format!(
+            Err(SecretError::NotFound) => Err(error("there is no such secret (any more)".to_owned(), "secret:…")
+                .fixed_after(&format!(
                     "{} {keys}, {}",
                     command(&["juju", "add-secret", "NAME"]),
                     command(&["juju", "grant-secret", "NAME", application])
@@ -244,12 +244,12 @@ const DOCKER_CONFIG: &str = "dockerconfigjson";
 const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 
 /// A Secret with which a node pulls images.
-fn image_pull(content: &Content) -> Result<Data, String> {
+fn image_pull(content: &SecretContent) -> Result<SecretData, String> {
     let need = |key: &str| content.get(key).ok_or_else(|| format!("the secret has no key {key}"));
     let config = if let Some(whole) = content.get(DOCKER_CONFIG) {
         let read: Option<Json> = serde_json::from_str(whole).ok();
-        let sound = read.is_some_and(|read| read.get("auths").is_some_and(Json::is_object));
-        if !sound {
+        let valid = read.is_some_and(|read| read.get("auths").is_some_and(Json::is_object));
+        if !valid {
             return Err(format!("the secret's key {DOCKER_CONFIG} is no JSON with a map auths"));
         }
         whole.to_owned()
@@ -266,7 +266,7 @@ fn image_pull(content: &Content) -> Result<Data, String> {
         let auth = ByteString(format!("{username}:{password}").into_bytes());
         json!({"auths": {registry: {"username": username, "password": password, "auth": auth}}}).to_string()
     };
-    Ok(Data([(DOCKER_CONFIG_JSON.to_owned(), config)].into()))
+    Ok(SecretData([(DOCKER_CONFIG_JSON.to_owned(), config)].into()))
 }
 
 /// Keys for a store that speaks S3, with the settings of rclone's remote `s3` that they are (rclone, docs, "S3").
@@ -281,10 +281,13 @@ const S3: [(&str, &str); 6] = [
 
 /// A Secret with the environment of Seldon's storage initializer, which is rclone (SeldonIO/seldon-core v1.17.1,
 /// `components/rclone-storage-initializer`).
-fn storage(content: &Content) -> Result<Data, String> {
+fn storage(content: &SecretContent) -> Result<SecretData, String> {
     let setting = |name: &str| format!("RCLONE_CONFIG_S3_{name}");
     let mut data = BTreeMap::new();
-    if content.iter().any(|(key, _)| S3.iter().any(|(word, _)| *word == key)) {
+    if content
+        .iter()
+        .any(|(key, _)| S3.iter().any(|(option, _)| *option == key))
+    {
         for key in ["access-key-id", "secret-access-key"] {
             if content.get(key).is_none() {
                 return Err(format!("the secret has no key {key}"));
@@ -300,7 +303,7 @@ fn storage(content: &Content) -> Result<Data, String> {
         }
     }
     for (key, value) in content.iter() {
-        let name = match S3.iter().find(|(word, _)| *word == key) {
+        let name = match S3.iter().find(|(option, _)| *option == key) {
             Some((_, name)) => setting(name),
             None => key.to_ascii_uppercase().replace('-', "_"),
         };
@@ -312,5 +315,5 @@ fn storage(content: &Content) -> Result<Data, String> {
     {
         return Err("the secret has no key access-key-id, nor one that begins with rclone-config-".to_owned());
     }
-    Ok(Data(data))
+    Ok(SecretData(data))
 }

@@ -16,6 +16,6 @@ pub fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
 }
 
 /// What to say of a word that is not known.
-pub fn near(key: &str, known: &[&str]) -> String {
-    value::nearest(key, known).map_or_else(String::new, |word| format!("; the nearest known is {word}"))
+pub fn suggestion(key: &str, known: &[&str]) -> String {
+    value::nearest(key, known).map_or_else(String::new, |key| format!("; the nearest known is {key}"))
 }

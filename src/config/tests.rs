@@ -24,15 +24,15 @@ fn parsed(value: Json) -> Config {
 }
 
 /// The text of the one fault of an application `iris` that serves an image and has this option too.
-fn fault(option: &str, value: impl Into<Json>) -> String {
+fn error(option: &str, value: impl Into<Json>) -> String {
     let mut all = options(json!({"image": "seldonio/sklearn-iris:0.3"}));
     all.insert(option.to_owned(), value.into());
     let config = parse("iris", &all);
     assert_eq!(config.models, [], "a faulty model is not planned");
-    assert!(config.held.contains("iris"), "what it had is held");
-    match config.faults.as_slice() {
+    assert!(config.frozen.contains("iris"), "what it had is held");
+    match config.errors.as_slice() {
         [one] => one.to_string(),
-        faults => panic!("{option}: {faults:#?}"),
+        errors => panic!("{option}: {errors:#?}"),
     }
 }
 
@@ -41,14 +41,14 @@ fn model(option: &str, value: impl Into<Json>) -> Model {
     let mut all = options(json!({"image": "seldonio/sklearn-iris:0.3"}));
     all.insert(option.to_owned(), value.into());
     let config = parse("iris", &all);
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     config.models.into_iter().next().unwrap()
 }
 
 #[test]
 fn an_image_alone_makes_a_model_named_after_the_application() {
     let config = parsed(json!({"image": "seldonio/sklearn-iris:0.3"}));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let [model] = config.models.as_slice() else {
         panic!("{config:#?}");
     };
@@ -63,9 +63,9 @@ fn an_image_alone_makes_a_model_named_after_the_application() {
 #[test]
 fn without_a_model_the_fault_says_what_to_type() {
     let config = parsed(json!({"image": "", "replicas": 1}));
-    let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     assert_eq!(
-        faults,
+        errors,
         [
             "option image: is not set, nor is implementation: there is no model to serve; juju config iris image=seldonio/sklearn-iris:0.3"
         ]
@@ -90,7 +90,7 @@ fn what_is_no_image_reference_is_refused_with_its_rule() {
         ("iris:a+b", "the tag after :"),
         (long.as_str(), "at most 255 characters"),
     ] {
-        let text = fault("image", image);
+        let text = error("image", image);
         assert!(text.contains(rule), "{image}: {text}");
         assert!(text.starts_with("option image="), "{text}");
         assert!(text.contains("juju config iris image="), "{text}");
@@ -121,26 +121,26 @@ fn every_usual_image_reference_is_taken() {
 #[test]
 fn numbers_have_bounds_and_say_them() {
     for value in [json!(-1), json!(1_000_000_000), json!(1.5), json!("2")] {
-        let text = fault("replicas", value);
+        let text = error("replicas", value);
         assert!(text.contains("from 0 to 100"), "{text}");
     }
     assert_eq!(model("replicas", 0).server.replicas, 0);
-    assert!(fault("retries", 11).contains("from 0 to 10"));
+    assert!(error("retries", 11).contains("from 0 to 10"));
     assert_eq!(model("retries", 0).retries, Some(0));
 }
 
 #[test]
 fn quantities_are_those_of_kubernetes() {
-    let text = fault("resources", "{limits: {memory: 1Gib}}");
+    let text = error("resources", "{limits: {memory: 1Gib}}");
     assert!(
         text.contains("limits.memory=\"1Gib\" is no quantity") && text.contains("such as 1Gi"),
         "{text}"
     );
-    let text = fault("resources", "{requests: {cpu: 2}, limits: {cpu: 500m}}");
+    let text = error("resources", "{requests: {cpu: 2}, limits: {cpu: 500m}}");
     assert!(text.contains("requests more cpu than its limit of 500m"), "{text}");
-    let text = fault("resources", "{request: {cpu: 1}}");
+    let text = error("resources", "{request: {cpu: 1}}");
     assert!(text.contains("nearest is requests"), "{text}");
-    assert!(fault("resources", "{limits: {nvidia.com/gpu: 500m}}").contains("whole numbers"));
+    assert!(error("resources", "{limits: {nvidia.com/gpu: 500m}}").contains("whole numbers"));
     assert_eq!(
         model("resources", "{limits: {memory: '1e9'}}")
             .server
@@ -149,7 +149,7 @@ fn quantities_are_those_of_kubernetes() {
             .limits["memory"],
         "1e9"
     );
-    let text = fault("engine-resources", "{requests: {gpu: 1}}");
+    let text = error("engine-resources", "{requests: {gpu: 1}}");
     assert!(text.contains("requests.gpu is no resource"), "{text}");
     let resources = model(
         "resources",
@@ -171,16 +171,16 @@ fn what_is_near_a_quantity_and_what_is_at_its_bounds() {
         ("{memory: x}", "such as 128Mi"),
         ("{cpu: '1e-3'}", "100m"),
     ] {
-        let text = fault("resources", format!("{{limits: {amount}}}"));
+        let text = error("resources", format!("{{limits: {amount}}}"));
         assert!(text.contains(such), "{text}");
     }
-    fault("resources", format!("{{limits: {{memory: '{}'}}}}", "1".repeat(21)));
+    error("resources", format!("{{limits: {{memory: '{}'}}}}", "1".repeat(21)));
     model("resources", format!("{{limits: {{memory: '{}'}}}}", "1".repeat(20)));
     let long = format!("{}example", "a.".repeat(130));
     for domain in ["-a.example", "a-.example", "a..example", "A.example", &long] {
-        fault("resources", format!("{{limits: {{{domain}/gpu: 1}}}}"));
+        error("resources", format!("{{limits: {{{domain}/gpu: 1}}}}"));
     }
-    fault("resources", "{limits: {nvidia.com/-gpu: 1}}");
+    error("resources", "{limits: {nvidia.com/-gpu: 1}}");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_server_and_its_protocol_go_together() {
         ("HUGGINGFACE_SERVER", ""),
     ] {
         let config = of(server, protocol);
-        let text = config.faults.first().unwrap().to_string();
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains(&format!("{server} speaks")), "{text}");
     }
     for (server, protocol) in [
@@ -205,34 +205,34 @@ fn a_server_and_its_protocol_go_together() {
         ("TENSORFLOW_SERVER", "tensorflow"),
         ("OUR_OWN_SERVER", "v2"),
     ] {
-        assert_eq!(of(server, protocol).faults, [], "{server} {protocol}");
+        assert_eq!(of(server, protocol).errors, [], "{server} {protocol}");
     }
 }
 
 #[test]
 fn a_server_that_fetches_its_own_files_needs_no_model_uri() {
     let config = parsed(json!({"implementation": "HUGGINGFACE_SERVER", "protocol": "v2"}));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
 }
 
 #[test]
 fn a_place_of_files_is_one_word_of_some_length() {
     let uri = |length: usize| format!("gs://{}", "x".repeat(length - 5));
     model("model-uri", uri(2048));
-    assert!(fault("model-uri", uri(2049)).contains("over 2048"));
-    assert!(fault("model-uri", "gs://a b").contains("no spaces"));
+    assert!(error("model-uri", uri(2049)).contains("over 2048"));
+    assert!(error("model-uri", "gs://a b").contains("no spaces"));
 }
 
 #[test]
 fn a_value_with_blanks_is_shown_in_quotes() {
-    assert!(fault("prefix", "/a b/").contains("prefix=\"/a b/\": "));
+    assert!(error("prefix", "/a b/").contains("prefix=\"/a b/\": "));
 }
 
 #[test]
 fn a_server_is_known_or_named_by_the_site() {
     let first = |value| {
-        let faults = parsed(value).faults;
-        faults.first().unwrap().to_string()
+        let errors = parsed(value).errors;
+        errors.first().unwrap().to_string()
     };
     let text = first(json!({"implementation": "SKLEARN_SERVR", "model-uri": "gs://b/m"}));
     assert!(text.contains("nearest known is SKLEARN_SERVER"), "{text}");
@@ -248,10 +248,10 @@ fn a_server_is_known_or_named_by_the_site() {
 
 #[test]
 fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
-    let text = fault("env", "{1A: hunter2}");
+    let text = error("env", "{1A: hunter2}");
     assert!(text.contains("\"1A\" is no name"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
-    let text = fault("env", "{A: [hunter2]}");
+    let text = error("env", "{A: [hunter2]}");
     assert!(text.contains("A must be one value, not a list"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
     let env = model("env", "{THREADS: 2, DEBUG: true, NAME: iris}").server.env;
@@ -261,14 +261,14 @@ fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
 
 #[test]
 fn yaml_that_is_none_is_told_with_its_place() {
-    assert!(fault("env", "{A: ").contains("is not sound YAML"));
-    assert!(fault("env", "A: 1\nA: 2").contains("duplicate"));
-    assert!(fault("parameters", "[1]").contains("must be a YAML map, not a list"));
+    assert!(error("env", "{A: ").contains("is not sound YAML"));
+    assert!(error("env", "A: 1\nA: 2").contains("duplicate"));
+    assert!(error("parameters", "[1]").contains("must be a YAML map, not a list"));
     let big = format!("{{A: {}}}", "x".repeat(1 << 20));
-    assert!(fault("env", big).contains("at most 256 KiB"));
+    assert!(error("env", big).contains("at most 256 KiB"));
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
     let config = parsed(json!({"models": bomb}));
-    assert_eq!(config.faults.len(), 1, "{:#?}", config.faults);
+    assert_eq!(config.errors.len(), 1, "{:#?}", config.errors);
 }
 
 #[test]
@@ -293,17 +293,17 @@ fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
             ("version", "3", "STRING"),
         ]
     );
-    assert!(fault("parameters", "{x: {type: INTEGER, value: 1}}").contains("x must be"));
+    assert!(error("parameters", "{x: {type: INTEGER, value: 1}}").contains("x must be"));
 }
 
 #[test]
 fn labels_and_annotations_keep_off_what_others_set() {
-    assert!(fault("labels", "{app: x}").contains("is set by Seldon"));
-    assert!(fault("labels", "{seldon-model/application: x}").contains("is set by Seldon"));
-    assert!(fault("labels", "{'a b': x}").contains("no key of Kubernetes"));
-    assert!(fault("labels", "{team: 'a b'}").contains("the value of team"));
-    assert!(fault("annotations", "{x: a=b}").contains("has a ="));
-    assert!(fault("annotations", "{seldon.io/svc-name: x}").contains("is not free"));
+    assert!(error("labels", "{app: x}").contains("is set by Seldon"));
+    assert!(error("labels", "{seldon-model/application: x}").contains("is set by Seldon"));
+    assert!(error("labels", "{'a b': x}").contains("no key of Kubernetes"));
+    assert!(error("labels", "{team: 'a b'}").contains("the value of team"));
+    assert!(error("annotations", "{x: a=b}").contains("has a ="));
+    assert!(error("annotations", "{seldon.io/svc-name: x}").contains("is not free"));
     assert_eq!(
         model("annotations", "{seldon.io/rest-timeout: 5000}").annotations["seldon.io/rest-timeout"],
         "5000"
@@ -326,7 +326,7 @@ fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
             json!({"image": "iris:1", "models": format!("{{a: {{env: {env}}}}}")}),
         ] {
             let config = parsed(options.clone());
-            let all: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+            let all: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
             let all = all.join("\n");
             assert!(
                 !all.is_empty() && !all.contains("hunter2") && !all.contains("1234567"),
@@ -338,9 +338,9 @@ fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
 
 #[test]
 fn a_fraction_is_text_only_in_quotes() {
-    assert!(fault("env", "{VERSION: 3.10}").contains("put it in quotes"));
+    assert!(error("env", "{VERSION: 3.10}").contains("put it in quotes"));
     assert_eq!(model("env", "{VERSION: '3.10'}").server.env["VERSION"], "3.10");
-    assert!(fault("labels", "{version-of: 1.10}").contains("put it in quotes"));
+    assert!(error("labels", "{version-of: 1.10}").contains("put it in quotes"));
 }
 
 #[test]
@@ -358,25 +358,25 @@ fn what_is_longer_than_anybody_needs_is_refused_at_once() {
         "labels",
     ] {
         let started = std::time::Instant::now();
-        let text = fault(option, long.clone());
+        let text = error(option, long.clone());
         assert!(text.chars().count() < 400, "{option}: {}", text.len());
         assert!(started.elapsed().as_secs() < 2, "{option} took {:?}", started.elapsed());
     }
     let hosts: Vec<String> = (0..20_000).map(|n| format!("h{n}.example")).collect();
-    assert!(fault("hosts", hosts.join(",")).contains("at most 64"));
+    assert!(error("hosts", hosts.join(",")).contains("at most 64"));
     let models: Vec<String> = (0..10_000).map(|n| format!("m{n}: {{}}")).collect();
     let config = parsed(json!({"image": "iris:1", "models": models.join("\n")}));
-    assert!(config.faults[0].to_string().contains("at most 200"));
+    assert!(config.errors[0].to_string().contains("at most 200"));
 }
 
 #[test]
 fn a_site_may_name_servers_of_its_own() {
     for server in ["MLFLOW_SERVER_V2", "TRITON_SERVER_24", "DEMO_SERVER", "custom-server"] {
         let config = parsed(json!({"implementation": server, "model-uri": "gs://b/m"}));
-        assert_eq!(config.faults, [], "{server}");
+        assert_eq!(config.errors, [], "{server}");
     }
     let config = parsed(json!({"implementation": "sklearn_server", "model-uri": "gs://b/m"}));
-    assert!(config.faults[0].to_string().contains("nearest known is SKLEARN_SERVER"));
+    assert!(config.errors[0].to_string().contains("nearest known is SKLEARN_SERVER"));
 }
 
 fn any_option() -> impl Strategy<Value = Json> {
@@ -391,7 +391,7 @@ fn any_option() -> impl Strategy<Value = Json> {
 }
 
 fn all_options() -> Vec<&'static str> {
-    words::WORDS.iter().copied().chain(["models"]).collect()
+    options::ENTRY_KEYS.iter().copied().chain(["models"]).collect()
 }
 
 #[test]
@@ -417,14 +417,14 @@ proptest! {
     ) {
         let options: Map<String, Json> = values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let config = parse(&application, &options);
-        prop_assert!(config.held.is_empty() || !config.faults.is_empty());
+        prop_assert!(config.frozen.is_empty() || !config.errors.is_empty());
         for model in &config.models {
-            prop_assert!(!config.held.contains(&model.name));
+            prop_assert!(!config.frozen.contains(&model.name));
             prop_assert!(model.prefix.to_string().starts_with('/'));
         }
-        for fault in &config.faults {
-            prop_assert!(fault.to_string().contains("juju config"), "{fault}");
-            prop_assert!(!fault.to_string().contains('\n'), "{fault}");
+        for error in &config.errors {
+            prop_assert!(error.to_string().contains("juju config"), "{error}");
+            prop_assert!(!error.to_string().contains('\n'), "{error}");
         }
         prop_assert_eq!(parse(&application, &options), config);
     }

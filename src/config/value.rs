@@ -23,7 +23,7 @@ pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pu
 pub use pod_spec::PodFields;
 pub(crate) use pod_spec::pod;
 pub use route::{GatewayName, Milliseconds, Prefix};
-pub(crate) use route::{duration, gateway, host, hosts, hosts_meet, is_host, nearest_host, prefix};
+pub(crate) use route::{duration, gateway, host, hosts, hosts_overlap, is_host, nearest_host, prefix};
 pub use scale::{Autoscale, DisruptionBudget, Scaler};
 pub(crate) use scale::{autoscale, disruption_budget};
 pub(crate) use secret::secret;
@@ -35,7 +35,7 @@ pub(crate) use telemetry::{logger, tracing, url};
 
 /// The rule that a value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct Violation {
     /// The value as written; left out where it is long or may be a secret.
     pub value: Option<String>,
     /// What is wrong, to be read behind the name of the option.
@@ -44,7 +44,7 @@ pub struct Rule {
     pub example: String,
 }
 
-impl Rule {
+impl Violation {
     pub(super) fn new(rule: impl Into<String>, example: impl Into<String>) -> Self {
         Self {
             value: None,
@@ -53,7 +53,7 @@ impl Rule {
         }
     }
 
-    pub(super) fn of(value: impl Into<String>, rule: impl Into<String>, example: impl Into<String>) -> Self {
+    pub(super) fn with_value(value: impl Into<String>, rule: impl Into<String>, example: impl Into<String>) -> Self {
         Self {
             value: Some(value.into()),
             ..Self::new(rule, example)
@@ -62,7 +62,7 @@ impl Rule {
 }
 
 /// A whole number within a range.
-pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, Rule> {
+pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, Violation> {
     let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
     let example = "1";
     match value {
@@ -70,8 +70,8 @@ pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, R
             .as_u64()
             .and_then(|n| u16::try_from(n).ok())
             .filter(|n| range.contains(n))
-            .ok_or_else(|| Rule::of(number.to_string(), rule, example)),
-        other => Err(Rule::new(format!("{rule}, not {}", type_name(other)), example)),
+            .ok_or_else(|| Violation::with_value(number.to_string(), rule, example)),
+        other => Err(Violation::new(format!("{rule}, not {}", type_name(other)), example)),
     }
 }
 
@@ -104,16 +104,16 @@ pub(super) fn type_name(value: &Value) -> &'static str {
 }
 
 /// The known word nearest to one that is not known, if any is near.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     const FAR: usize = 3;
     // What is much longer than any word is near to none, and costly to compare.
     const LONGEST: usize = 64;
-    if word.len() > LONGEST {
+    if key.len() > LONGEST {
         return None;
     }
     known
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), *candidate))
         .filter(|(distance, candidate)| *distance <= FAR && *distance < candidate.len())
         .min()
         .map(|(_, candidate)| candidate)

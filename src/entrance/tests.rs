@@ -54,20 +54,21 @@ fn http() -> Value {
     json!([{"port": {"number": 8080, "protocol": "HTTP"}, "hosts": ["*"]}])
 }
 
-fn shown(entrance: &Entrance, listeners: &Listeners) -> Vec<String> {
-    let ways = entrance.ways(listeners).into_iter();
-    ways.map(|way| {
-        let how = if way.tls { "tls" } else { "plain" };
-        format!("{:?} {how} {}:{}", way.reach, way.address, way.port)
-    })
-    .collect()
+fn shown(entrance: &GatewayEndpoints, listeners: &Listeners) -> Vec<String> {
+    let endpoints = entrance.endpoints(listeners).into_iter();
+    endpoints
+        .map(|endpoint| {
+            let how = if endpoint.tls { "tls" } else { "plain" };
+            format!("{:?} {how} {}:{}", endpoint.reach, endpoint.address, endpoint.port)
+        })
+        .collect()
 }
 
 #[test]
 fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
     let mut pod = gateway_pod();
     pod.host_ports.clear();
-    let mut entrance = Entrance {
+    let mut entrance = GatewayEndpoints {
         services: Some(vec![gateway_service("LoadBalancer")]),
         pods: Some(vec![pod]),
         nodes: Some(vec![edge()]),
@@ -90,27 +91,30 @@ fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
 
 #[test]
 fn a_port_that_no_service_has_and_a_redirect_lead_nowhere() {
-    let entrance = Entrance {
+    let entrance = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
-        ..Entrance::default()
+        ..GatewayEndpoints::default()
     };
     let other = takes(json!([{"port": {"number": 9999, "protocol": "HTTP"}, "hosts": ["*"]}]));
-    assert!(entrance.ways(&other).is_empty());
+    assert!(entrance.endpoints(&other).is_empty());
     let redirect = takes(json!([
         {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"], "tls": {"httpsRedirect": true}},
     ]));
-    assert!(entrance.ways(&redirect).is_empty());
+    assert!(entrance.endpoints(&redirect).is_empty());
 }
 
 #[test]
 fn a_node_is_a_placeholder_only_where_none_is_known() {
-    let mut entrance = Entrance {
+    let mut entrance = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
-        ..Entrance::default()
+        ..GatewayEndpoints::default()
     };
-    let port = |entrance: &Entrance| {
-        let ways = shown(entrance, &takes(http()));
-        ways.into_iter().find(|way| way.starts_with("NodePort")).unwrap()
+    let port = |entrance: &GatewayEndpoints| {
+        let endpoints = shown(entrance, &takes(http()));
+        endpoints
+            .into_iter()
+            .find(|endpoint| endpoint.starts_with("NodePort"))
+            .unwrap()
     };
     assert_eq!(port(&entrance), "NodePort plain <node>:31380");
     // The pods know the address of their node.
@@ -130,15 +134,18 @@ fn only_nodes_with_a_pod_count_where_a_service_wants_it_so() {
         address: Some("192.0.2.9".into()),
         ready: true,
     };
-    let entrance = Entrance {
+    let entrance = GatewayEndpoints {
         services: Some(vec![local]),
         pods: Some(vec![gateway_pod()]),
         nodes: Some(vec![far, edge()]),
         unknown: Vec::new(),
     };
-    let ways = shown(&entrance, &takes(http()));
-    assert!(ways.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
-    assert!(!ways.iter().any(|way| way.contains("192.0.2.9")), "{ways:?}");
+    let endpoints = shown(&entrance, &takes(http()));
+    assert!(endpoints.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
+    assert!(
+        !endpoints.iter().any(|endpoint| endpoint.contains("192.0.2.9")),
+        "{endpoints:?}"
+    );
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn objects_that_nobody_foresaw_say_nothing() {
 fn a_name_is_one_that_both_model_and_gateway_take() {
     let of = |ours: &[&str], theirs: &[&str]| {
         let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let found = names(&owned(ours), &owned(theirs)).into_iter();
+        let found = common_hosts(&owned(ours), &owned(theirs)).into_iter();
         found.map(Option::unwrap_or_default).collect::<Vec<_>>()
     };
     assert_eq!(of(&["*"], &["*"]), [""]);

@@ -9,15 +9,15 @@ use crate::config::value::GatewayName;
 
 /// What has become of a route at a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acceptance {
+pub enum RouteCondition {
     /// Nothing was said yet of the route as it is now.
-    Unheard,
+    Pending,
     /// It is not taken, for this reason.
-    Refused(String),
+    Rejected(String),
     /// It is taken, but leads to what is not there, as this says.
-    Astray(String),
+    UnresolvedRefs(String),
     /// Requests take it.
-    Taken,
+    Accepted,
 }
 
 #[derive(Deserialize, Default)]
@@ -45,7 +45,7 @@ pub(super) fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condit
 
 /// What the controller of that gateway says of a route in the cluster.
 #[must_use]
-pub fn acceptance(route: &DynamicObject, gateway: &GatewayName) -> Acceptance {
+pub fn route_condition(route: &DynamicObject, gateway: &GatewayName) -> RouteCondition {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
     let is_it = |parent: &&Value| {
         let text = |key: &str| parent.get("parentRef")?.get(key)?.as_str();
@@ -59,14 +59,14 @@ pub fn acceptance(route: &DynamicObject, gateway: &GatewayName) -> Acceptance {
     let conditions = parent.and_then(|parent| parent.get("conditions")?.as_array());
     let of_now = |condition: &Condition| Some(condition.observed_generation) == route.metadata.generation;
     let Some(accepted) = find(conditions, "Accepted").filter(of_now) else {
-        return Acceptance::Unheard;
+        return RouteCondition::Pending;
     };
     if !accepted.holds() {
-        return Acceptance::Refused(accepted.message);
+        return RouteCondition::Rejected(accepted.message);
     }
     match find(conditions, "ResolvedRefs").filter(of_now) {
-        Some(resolved) if !resolved.holds() => Acceptance::Astray(resolved.message),
-        _ => Acceptance::Taken,
+        Some(resolved) if !resolved.holds() => RouteCondition::UnresolvedRefs(resolved.message),
+        _ => RouteCondition::Accepted,
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn acceptance_of(parent: Value, conditions: Value) -> Acceptance {
+    fn condition_of(parent: Value, conditions: Value) -> RouteCondition {
         let route = json!({
             "metadata": {"name": "iris-route", "namespace": "edge", "generation": 2},
             "status": {"parents": [{"parentRef": parent, "controllerName": "istio.io/gateway-controller", "conditions": conditions}]},
@@ -85,7 +85,7 @@ mod tests {
             namespace: "ingress".into(),
             name: "istio-ingress-k8s".into(),
         };
-        acceptance(&serde_json::from_value(route).unwrap(), &gateway)
+        route_condition(&serde_json::from_value(route).unwrap(), &gateway)
     }
 
     #[test]
@@ -95,20 +95,23 @@ mod tests {
         let accepted = says("Accepted", "True", 2);
         let resolved = says("ResolvedRefs", "True", 2);
         assert_eq!(
-            acceptance_of(ours.clone(), json!([accepted, resolved])),
-            Acceptance::Taken
+            condition_of(ours.clone(), json!([accepted, resolved])),
+            RouteCondition::Accepted
         );
         for unheard in [json!([]), json!([says("Accepted", "True", 1)])] {
-            assert_eq!(acceptance_of(ours.clone(), unheard), Acceptance::Unheard);
+            assert_eq!(condition_of(ours.clone(), unheard), RouteCondition::Pending);
         }
         let other = json!({"name": "istio-ingress-k8s"});
-        assert_eq!(acceptance_of(other, json!([accepted])), Acceptance::Unheard);
-        let refused = json!([says("Accepted", "False", 2), resolved]);
+        assert_eq!(condition_of(other, json!([accepted])), RouteCondition::Pending);
+        let rejected = json!([says("Accepted", "False", 2), resolved]);
         assert_eq!(
-            acceptance_of(ours.clone(), refused),
-            Acceptance::Refused("so it is".into())
+            condition_of(ours.clone(), rejected),
+            RouteCondition::Rejected("so it is".into())
         );
-        let astray = json!([accepted, says("ResolvedRefs", "False", 2)]);
-        assert_eq!(acceptance_of(ours, astray), Acceptance::Astray("so it is".into()));
+        let unresolved_refs = json!([accepted, says("ResolvedRefs", "False", 2)]);
+        assert_eq!(
+            condition_of(ours, unresolved_refs),
+            RouteCondition::UnresolvedRefs("so it is".into())
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::value::{hosts_meet, is_host};
+use crate::config::value::{hosts_overlap, is_host};
 
 /// What the servers of a Gateway take, as far as a model's route can be reached through them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -106,7 +106,7 @@ impl Listeners {
     #[must_use]
     pub fn take(&self, hosts: &[String]) -> bool {
         let says_nothing = !self.http && !self.https;
-        says_nothing || hosts_meet(hosts, &self.hosts)
+        says_nothing || hosts_overlap(hosts, &self.hosts)
     }
 
     /// Whether clients must speak TLS.

@@ -2,8 +2,8 @@
 
 use kube::ResourceExt as _;
 
-use super::{Case, no_route, not_ready, not_scaled, reason, stalled, words};
-use crate::entrance::{Entrance, Service};
+use super::{StatusInput, no_route, not_ready, not_scaled, reason, stalled, words};
+use crate::entrance::{GatewayEndpoints, Service};
 use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
@@ -14,89 +14,89 @@ use crate::shell::command;
 
 /// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct Check {
     /// Its name, as results have it.
     pub name: &'static str,
     /// How it is.
-    pub state: LinkState,
+    pub state: CheckState,
     /// What was seen, or why it is broken and what to type.
     pub text: String,
 }
 
 /// How a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
+pub enum CheckState {
     /// As it should be.
-    Sound,
+    Passed,
     /// Requests get no further, or not to what was asked for.
-    Broken,
+    Failed,
     /// It could not be looked at.
     Unknown,
 }
 
 /// What was found beside a case, for this alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
+pub struct ClusterContext<'a> {
     /// The ways into the model's gateway, if there is one.
-    pub entrance: Option<&'a Entrance>,
+    pub entrance: Option<&'a GatewayEndpoints>,
     /// The Services of our namespace, if they could be listed.
     pub services: Option<&'a [Service]>,
 }
 
 /// All links of a model, in the order in which a request takes them.
 #[must_use]
-pub fn chain(case: &Case, planned: &PlannedModel, around: Around) -> Vec<Link> {
-    let deployments: Vec<&Deployment> = case.observed.deployments_of(&planned.model.name).collect();
+pub fn checks(input: &StatusInput, planned: &PlannedModel, around: ClusterContext) -> Vec<Check> {
+    let deployments: Vec<&Deployment> = input.observed.deployments_of(&planned.model.name).collect();
     vec![
-        link("route", route(case, planned)),
-        gateway(case, planned, around.entrance),
-        route_object(case, planned),
-        link("seldon-deployment", seldon_deployment(case, planned)),
-        service(case, planned, around.services),
-        link("deployment", deployment(case, planned)),
-        link("pods", pods(case, planned, &deployments)),
-        link("seldon", seldon(case, planned)),
+        check("route", route(input, planned)),
+        gateway(input, planned, around.entrance),
+        route_object(input, planned),
+        check("seldon-deployment", seldon_deployment(input, planned)),
+        service(input, planned, around.services),
+        check("deployment", deployment(input, planned)),
+        check("pods", pods(input, planned, &deployments)),
+        check("seldon", seldon(input, planned)),
     ]
 }
 
 /// The first that is broken.
 #[must_use]
-pub fn broken(links: &[Link]) -> Option<&Link> {
-    links.iter().find(|link| link.state == LinkState::Broken)
+pub fn first_failed(links: &[Check]) -> Option<&Check> {
+    links.iter().find(|link| link.state == CheckState::Failed)
 }
 
-fn link(name: &'static str, found: Result<String, String>) -> Link {
+fn check(name: &'static str, found: Result<String, String>) -> Check {
     let (state, text) = match found {
-        Ok(text) => (LinkState::Sound, text),
-        Err(text) => (LinkState::Broken, text),
+        Ok(text) => (CheckState::Passed, text),
+        Err(text) => (CheckState::Failed, text),
     };
-    Link { name, state, text }
+    Check { name, state, text }
 }
 
 /// Whether a way in is known, and nobody else has it.
-fn route(case: &Case, planned: &PlannedModel) -> Result<String, String> {
+fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
-    if let Some(conflict) = case.changes.conflicts.get(&model.name) {
-        return Err(words::conflict(case, model, conflict));
+    if let Some(conflict) = input.changes.conflicts.get(&model.name) {
+        return Err(words::conflict(input, model, conflict));
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),
-        None => Err(words::unknown_gateway(case, model).1),
+        None => Err(words::unknown_gateway(input, model).1),
     }
 }
 
-fn gateway(case: &Case, planned: &PlannedModel, entrance: Option<&Entrance>) -> Link {
+fn gateway(input: &StatusInput, planned: &PlannedModel, entrance: Option<&GatewayEndpoints>) -> Check {
     const NAME: &str = "gateway";
-    let broken = |text| link(NAME, Err(text));
-    if let Some((_, text)) = no_route(case, planned) {
-        return broken(text);
+    let fail = |text| check(NAME, Err(text));
+    if let Some((_, text)) = no_route(input, planned) {
+        return fail(text);
     }
-    let listeners = planned.gateway.as_ref().and_then(|of| case.observed.gateways.get(of));
+    let listeners = planned.gateway.as_ref().and_then(|of| input.observed.gateways.get(of));
     let (Some(name), Some(listeners)) = (&planned.gateway, listeners) else {
-        return broken("it is not there".to_owned());
+        return fail("it is not there".to_owned());
     };
     let Some(entrance) = entrance else {
-        return link(NAME, Ok(takes(listeners)));
+        return check(NAME, Ok(accepted_hosts(listeners)));
     };
     if let Some(pods) = &entrance.pods
         && !pods.iter().any(|pod| pod.ready)
@@ -104,7 +104,7 @@ fn gateway(case: &Case, planned: &PlannedModel, entrance: Option<&Entrance>) -> 
         let selector = listeners.selector.iter();
         let selector: Vec<String> = selector.map(|(key, value)| format!("{key}={value}")).collect();
         let selector = selector.join(",");
-        return broken(match pods.first() {
+        return fail(match pods.first() {
             Some(pod) => format!(
                 "none of the {} pods of the gateway {name} is ready: {}",
                 pods.len(),
@@ -116,11 +116,11 @@ fn gateway(case: &Case, planned: &PlannedModel, entrance: Option<&Entrance>) -> 
         });
     }
     if entrance.services.as_ref().is_some_and(Vec::is_empty) {
-        return broken(format!(
+        return fail(format!(
             "no Service leads to the pods of the gateway {name}, so nobody reaches them; look at juju status of its application"
         ));
     }
-    let mut seen = vec![takes(listeners)];
+    let mut seen = vec![accepted_hosts(listeners)];
     for service in entrance.services.iter().flatten() {
         let kind = if service.kind.is_empty() {
             "Service"
@@ -137,14 +137,18 @@ fn gateway(case: &Case, planned: &PlannedModel, entrance: Option<&Entrance>) -> 
     if !is_seen {
         seen.extend(entrance.unknown.iter().cloned());
     }
-    Link {
+    Check {
         name: NAME,
-        state: if is_seen { LinkState::Sound } else { LinkState::Unknown },
+        state: if is_seen {
+            CheckState::Passed
+        } else {
+            CheckState::Unknown
+        },
         text: seen.join("; "),
     }
 }
 
-fn takes(listeners: &Listeners) -> String {
+fn accepted_hosts(listeners: &Listeners) -> String {
     let by = match (listeners.http, listeners.https) {
         (true, true) => "http and https",
         (false, true) => "https",
@@ -158,8 +162,8 @@ fn takes(listeners: &Listeners) -> String {
 }
 
 /// What is still to be applied, if anything.
-fn due(case: &Case, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
-    let mut applies = case.changes.applies.iter().filter(|apply| !apply.is_record);
+fn due(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
+    let mut applies = input.changes.applies.iter().filter(|apply| !apply.is_record);
     let due = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     Some(format!(
         "{} {} is not as asked ({}): the leader applies it in its next hook, within five minutes",
@@ -170,34 +174,34 @@ fn due(case: &Case, planned: &PlannedModel, kind: ObjectKind) -> Option<String> 
 }
 
 /// What leads from the gateway to the model: a VirtualService, or an HTTPRoute at a gateway of the Gateway API.
-fn route_object(case: &Case, planned: &PlannedModel) -> Link {
+fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
     let name = route_name(&planned.model.name);
-    let (word, kind, live) = match planned.route {
-        Route::SetHttp(_) => (
+    let (option, kind, live) = match planned.route {
+        Route::HttpRoute(_) => (
             "http-route",
             ObjectKind::HttpRoute,
-            case.observed.http_route_in(case.namespace, &name),
+            input.observed.http_route_in(input.namespace, &name),
         ),
         _ => (
             "virtual-service",
             ObjectKind::VirtualService,
-            case.observed.virtual_service_in(case.namespace, &name),
+            input.observed.virtual_service_in(input.namespace, &name),
         ),
     };
-    let found = match (due(case, planned, kind), live) {
+    let found = match (due(input, planned, kind), live) {
         (Some(due), _) => Err(due),
         (None, Some(_)) => Ok(format!("{name} is as asked")),
         (None, None) => Err(format!("there is no {} {name}", kind.as_str())),
     };
-    link(word, found)
+    check(option, found)
 }
 
-fn seldon_deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
+fn seldon_deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let name = &planned.model.name;
-    if let Some(due) = due(case, planned, ObjectKind::SeldonDeployment) {
+    if let Some(due) = due(input, planned, ObjectKind::SeldonDeployment) {
         return Err(due);
     }
-    match case.observed.seldon_deployment(name) {
+    match input.observed.seldon_deployment(name) {
         None => Err(format!("there is no SeldonDeployment {name}")),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
             Err(format!("somebody is deleting {name}; it is made anew once it is gone"))
@@ -214,12 +218,12 @@ fn not_taken_up(planned: &PlannedModel, what: &str) -> String {
     )
 }
 
-fn service(case: &Case, planned: &PlannedModel, services: Option<&[Service]>) -> Link {
+fn service(input: &StatusInput, planned: &PlannedModel, services: Option<&[Service]>) -> Check {
     const NAME: &str = "service";
     let Some(services) = services else {
-        return Link {
+        return Check {
             name: NAME,
-            state: LinkState::Unknown,
+            state: CheckState::Unknown,
             text: "the Services of the namespace cannot be listed".to_owned(),
         };
     };
@@ -227,35 +231,35 @@ fn service(case: &Case, planned: &PlannedModel, services: Option<&[Service]>) ->
     let is_missing = |service: &str| !services.iter().any(|one| one.name == service);
     if let Some(predictor) = predictors.find(|predictor| is_missing(&predictor.service)) {
         let what = format!("Service {}", predictor.service);
-        return link(NAME, Err(not_taken_up(planned, &what)));
+        return check(NAME, Err(not_taken_up(planned, &what)));
     }
     let shown = planned.predictors.iter().map(|predictor| {
-        let ports = case.observed.ports(&planned.model.name, &predictor.service);
+        let ports = input.observed.ports(&planned.model.name, &predictor.service);
         format!("{}:{}", predictor.service, ports.http)
     });
-    link(NAME, Ok(shown.collect::<Vec<_>>().join(", ")))
+    check(NAME, Ok(shown.collect::<Vec<_>>().join(", ")))
 }
 
 /// Whether Seldon has made what was asked for, whatever has become of it.
-fn deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
+fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let mut names = Vec::new();
     for predictor in &planned.predictors {
         let model = &planned.model.name;
-        let all = case.observed.deployments_of_predictor(model, &predictor.name);
+        let all = input.observed.deployments_of_predictor(model, &predictor.name);
         let all: Vec<&Deployment> = all.collect();
         if all.is_empty() {
             return Err(not_taken_up(planned, "Deployment"));
         }
         let of_this_spec = all
             .iter()
-            .filter(|deployment| readiness::carries(deployment, &predictor.hash));
+            .filter(|deployment| readiness::has_spec_hash(deployment, &predictor.hash));
         if of_this_spec.count() < predictor.deployments {
-            if let Some(stalled) = stalled::find(case, planned, &all) {
+            if let Some(stalled) = stalled::find(input, planned, &all) {
                 return Err(stalled);
             }
             return Err(format!(
                 "Seldon Core has not made what is asked for now of {} yet; if this stays, look at juju status seldon-core",
-                words::of_predictor(planned, &predictor.name)
+                words::predictor_prefix(planned, &predictor.name)
             ));
         }
         names.extend(all.iter().map(|deployment| deployment.name_any()));
@@ -263,10 +267,10 @@ fn deployment(case: &Case, planned: &PlannedModel) -> Result<String, String> {
     Ok(names.join(", "))
 }
 
-fn pods(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
-    if !readiness::is_rolled_out(planned, case.observed) {
-        let known = reason::find(case, planned, deployments);
-        let why = known.or_else(|| not_ready(case, planned).map(|(_, text)| text));
+fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
+    if !readiness::is_rolled_out(planned, input.observed) {
+        let known = reason::find(input, planned, deployments);
+        let why = known.or_else(|| not_ready(input, planned).map(|(_, text)| text));
         return Err(why.unwrap_or_else(|| format!("{} is starting", planned.model.name)));
     }
     let available = |deployment: &&Deployment| {
@@ -276,12 +280,12 @@ fn pods(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Res
     Ok(format!("{} ready", deployments.iter().map(available).sum::<i64>()))
 }
 
-fn seldon(case: &Case, planned: &PlannedModel) -> Result<String, String> {
-    if let Some((_, text)) = not_scaled(case, planned) {
+fn seldon(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
+    if let Some((_, text)) = not_scaled(input, planned) {
         return Err(text);
     }
-    let state = case.observed.state(&planned.model.name);
-    if readiness::is_ready(planned, case.observed) {
+    let state = input.observed.state(&planned.model.name);
+    if readiness::is_ready(planned, input.observed) {
         return Ok(format!("says {}", state.state));
     }
     let why = if state.description.is_empty() {
@@ -291,6 +295,6 @@ fn seldon(case: &Case, planned: &PlannedModel) -> Result<String, String> {
     };
     Err(match state.state.as_str() {
         "" => not_taken_up(planned, "state"),
-        word => format!("Seldon Core calls {} {word}{why}, not Available", planned.model.name),
+        option => format!("Seldon Core calls {} {option}{why}, not Available", planned.model.name),
     })
 }

@@ -2,10 +2,10 @@
 
 use kube::ResourceExt as _;
 
-use super::{Case, stalled, words};
+use super::{StatusInput, stalled, words};
 use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::plan::PlannedModel;
-use crate::plan::readiness::carries;
+use crate::plan::readiness::has_spec_hash;
 use crate::seldon;
 use crate::shell::command;
 
@@ -13,48 +13,48 @@ use crate::shell::command;
 const EXECUTOR: &str = "seldon-container-engine";
 
 /// The cause and what to type, for a model that a person must help; `None` while it may just take its time.
-pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
     planned
         .predictors
         .iter()
         .find_map(|predictor| {
-            let of = Of::new(case, planned, &predictor.name);
-            let mut pods = case.observed.pods_of(name, &predictor.name, &predictor.hash);
+            let of = PredictorContext::new(input, planned, &predictor.name);
+            let mut pods = input.observed.pods_of(name, &predictor.name, &predictor.hash);
             pods.find_map(|pod| of.pod(pod))
         })
         .or_else(|| {
             deployments
                 .iter()
-                .find_map(|deployment| of_deployment(case, planned, deployment))
+                .find_map(|deployment| of_deployment(input, planned, deployment))
         })
-        .or_else(|| of_seldon(case, planned, deployments))
-        .or_else(|| stalled::find(case, planned, deployments))
+        .or_else(|| of_seldon(input, planned, deployments))
+        .or_else(|| stalled::find(input, planned, deployments))
 }
 
 /// The pods of one predictor.
-struct Of<'a> {
-    case: &'a Case<'a>,
+struct PredictorContext<'a> {
+    input: &'a StatusInput<'a>,
     planned: &'a PlannedModel,
     predictor: &'a str,
     /// As a message calls them.
     name: String,
 }
 
-impl<'a> Of<'a> {
-    fn new(case: &'a Case<'a>, planned: &'a PlannedModel, predictor: &'a str) -> Self {
+impl<'a> PredictorContext<'a> {
+    fn new(input: &'a StatusInput<'a>, planned: &'a PlannedModel, predictor: &'a str) -> Self {
         Self {
-            case,
+            input,
             planned,
             predictor,
-            name: words::of_predictor(planned, predictor),
+            name: words::predictor_prefix(planned, predictor),
         }
     }
 
-    fn set(&self, word: &str, value: &str) -> String {
+    fn set(&self, option: &str, value: &str) -> String {
         self.planned
             .model
-            .set_in(self.case.application, self.predictor, word, value)
+            .predictor_config_command(self.input.application, self.predictor, option, value)
     }
 
     fn model_uri(&self) -> Option<&str> {
@@ -68,20 +68,20 @@ impl<'a> Of<'a> {
     }
 
     fn pod(&self, pod: &Pod) -> Option<String> {
-        let (case, name) = (self.case, &self.name);
+        let (input, name) = (self.input, &self.name);
         let status = pod.status.as_ref()?;
         let unscheduled = status
             .conditions
             .iter()
             .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
         if let Some(condition) = unscheduled {
-            let mend = if condition.message.contains("Insufficient") {
+            let fix = if condition.message.contains("Insufficient") {
                 format!("{} for less, or engine-resources", self.set("resources", "…"))
             } else {
-                command(&["kubectl", "-n", case.namespace, "describe", "pod", &pod.name_any()])
+                command(&["kubectl", "-n", input.namespace, "describe", "pod", &pod.name_any()])
             };
             return Some(format!(
-                "{name} fits on no node ({}): {mend}",
+                "{name} fits on no node ({}): {fix}",
                 first_sentence(&condition.message)
             ));
         }
@@ -92,8 +92,8 @@ impl<'a> Of<'a> {
     }
 
     fn container(&self, pod: &Pod, container: &ContainerStatus, init: bool) -> Option<String> {
-        let (case, name) = (self.case, &self.name);
-        let set = |word: &str, value: &str| self.set(word, value);
+        let (input, name) = (self.input, &self.name);
+        let set = |option: &str, value: &str| self.set(option, value);
         let waiting = container.state.waiting.as_ref();
         let reason = waiting.map(|w| w.reason.as_str()).unwrap_or_default();
         match reason {
@@ -104,13 +104,13 @@ impl<'a> Of<'a> {
             | "RegistryUnavailable"
             | "ImageInspectError" => {
                 let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
-                let mend = if wants_credentials(&why) {
+                let fix = if wants_credentials(&why) {
                     set("image-pull-secret", "secret:…")
                 } else {
                     set("image", "…")
                 };
                 return Some(format!(
-                    "{name}: image {} cannot be pulled ({reason}{why}): {mend}",
+                    "{name}: image {} cannot be pulled ({reason}{why}): {fix}",
                     container.image
                 ));
             }
@@ -129,14 +129,14 @@ impl<'a> Of<'a> {
             .last_state
             .terminated
             .as_ref()
-            .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || ended_by_itself(before)));
+            .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || exited_on_its_own(before)));
         let now = container.state.terminated.as_ref();
         let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
         let pod_name = pod.name_any();
         let mut logs = vec![
             "kubectl",
             "-n",
-            case.namespace,
+            input.namespace,
             "logs",
             &pod_name,
             "-c",
@@ -154,7 +154,7 @@ impl<'a> Of<'a> {
             return Some(format!(
                 "{name}: {files} cannot be fetched (exit {}{}): {}; {logs}",
                 ended.exit_code,
-                last_words(ended),
+                termination_message(ended),
                 set("model-uri", "…")
             ));
         }
@@ -182,13 +182,13 @@ impl<'a> Of<'a> {
             "{name}: container {} crashes (exit {}{}): {logs}",
             container.name,
             ended.exit_code,
-            last_words(ended)
+            termination_message(ended)
         ))
     }
 }
 
 /// Quotas and the like: what keeps a Deployment from making pods at all.
-fn of_deployment(case: &Case, planned: &PlannedModel, deployment: &Deployment) -> Option<String> {
+fn of_deployment(input: &StatusInput, planned: &PlannedModel, deployment: &Deployment) -> Option<String> {
     let name = &planned.model.name;
     let conditions = &deployment.status.as_ref()?.conditions;
     let failure = conditions
@@ -197,18 +197,18 @@ fn of_deployment(case: &Case, planned: &PlannedModel, deployment: &Deployment) -
     Some(format!(
         "{name}: Kubernetes makes no pod for it ({}): {} or replicas, or raise the quota",
         from_quota(&failure.message),
-        planned.model.set(case.application, "resources", "…")
+        planned.model.config_command(input.application, "resources", "…")
     ))
 }
 
 /// Seldon names no spec with its state, so it is believed only where it can be of this one.
-fn of_seldon(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
-    let state = case.observed.state(&planned.model.name);
+fn of_seldon(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+    let state = input.observed.state(&planned.model.name);
     let of_this_spec = if deployments.is_empty() {
-        !case.wrote
+        !input.wrote
     } else {
         let mut hashes = planned.predictors.iter().map(|predictor| &predictor.hash);
-        hashes.any(|hash| deployments.iter().any(|d| carries(d, hash)))
+        hashes.any(|hash| deployments.iter().any(|d| has_spec_hash(d, hash)))
     };
     (state.state == "Failed" && of_this_spec).then(|| {
         let why = if state.description.is_empty() {
@@ -222,7 +222,7 @@ fn of_seldon(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -
 
 /// Whether it was the container's own end, and not that of its node or its pod: the kubelet ends containers with SIGTERM and
 /// then SIGKILL, and of one that it finds ended after a restart of the node it says `Unknown`.
-fn ended_by_itself(ended: &Terminated) -> bool {
+fn exited_on_its_own(ended: &Terminated) -> bool {
     const SIGKILL: i32 = 128 + 9;
     const SIGTERM: i32 = 128 + 15;
     match ended.reason.as_str() {
@@ -233,7 +233,7 @@ fn ended_by_itself(ended: &Terminated) -> bool {
 }
 
 /// What a container said last, if it said it to Kubernetes.
-fn last_words(ended: &Terminated) -> String {
+fn termination_message(ended: &Terminated) -> String {
     let last = ended.message.trim().lines().last().unwrap_or_default();
     match (last.is_empty(), ended.reason.as_str()) {
         (false, _) => format!(", {last}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Case, words};
+use super::{StatusInput, words};
 use crate::config::Model;
 use crate::identity::applied_at;
 use crate::observed::Deployment;
@@ -18,50 +18,50 @@ use crate::shell::{command, juju_config};
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The fault of a model that is not ready although nothing is left to apply, once its progress deadline is over; `None` before that.
-pub fn find(case: &Case, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
     let name = &planned.model.name;
-    if case.changes.concern(name) || readiness::is_ready(planned, case.observed) {
+    if input.changes.has_pending(name) || readiness::is_ready(planned, input.observed) {
         return None;
     }
-    let applied = applied_at(case.observed.seldon_deployment(name)?, case.manager)?;
+    let applied = applied_at(input.observed.seldon_deployment(name)?, input.manager)?;
     let deadline = deadline(deployments);
-    if let Some(late) = planned.predictors.iter().find(|late| !is_made(case, planned, late)) {
+    if let Some(late) = planned.predictors.iter().find(|late| !is_created(input, planned, late)) {
         // Its Deployments change all the while where Seldon tries again and again, so only our own write counts.
-        let waited = waited(case, applied)?;
-        return (waited > deadline).then(|| not_made(case, planned, late, deadline));
+        let waited = waited(input, applied)?;
+        return (waited > deadline).then(|| not_created(input, planned, late, deadline));
     }
     let conditions = deployments.iter().filter_map(|deployment| deployment.status.as_ref());
     let conditions: Vec<_> = conditions.flat_map(|status| &status.conditions).collect();
     let progress = conditions
         .iter()
         .filter_map(|condition| Some(condition.updated.as_ref()?.0));
-    let waited = waited(case, progress.chain([applied]).max()?)?;
+    let waited = waited(input, progress.chain([applied]).max()?)?;
     let exceeded = conditions
         .iter()
         .find(|condition| condition.kind == "Progressing" && condition.reason == "ProgressDeadlineExceeded");
     if waited <= deadline && exceeded.is_none() {
         return None;
     }
-    let state = case.observed.state(name);
+    let state = input.observed.state(name);
     let why = match exceeded {
         Some(condition) => condition.message.clone(),
-        None if !readiness::is_rolled_out(planned, case.observed) => counts(deployments),
+        None if !readiness::is_rolled_out(planned, input.observed) => counts(deployments),
         None => format!("Seldon Core's state is {:?} {}", state.state, state.description),
     };
     Some(format!(
         "{name}: no progress for over {}. Run: {} ({})",
         minutes(deadline),
-        command(&["juju", "run", &format!("{}/leader", case.application), "diagnose"]),
+        command(&["juju", "run", &format!("{}/leader", input.application), "diagnose"]),
         why.trim_end()
     ))
 }
 
 /// Whether Seldon has made all Deployments of a predictor from the spec that was applied.
-fn is_made(case: &Case, planned: &PlannedModel, predictor: &PlannedPredictor) -> bool {
-    let all = case
+fn is_created(input: &StatusInput, planned: &PlannedModel, predictor: &PlannedPredictor) -> bool {
+    let all = input
         .observed
         .deployments_of_predictor(&planned.model.name, &predictor.name);
-    all.filter(|deployment| readiness::carries(deployment, &predictor.hash))
+    all.filter(|deployment| readiness::has_spec_hash(deployment, &predictor.hash))
         .count()
         >= predictor.deployments
 }
@@ -74,17 +74,17 @@ fn deadline(deployments: &[&Deployment]) -> Duration {
 }
 
 /// How long ago something was, which is in no message: a status that changes every minute is none; `None` for what is still to come by this machine's clock.
-fn waited(case: &Case, since: Timestamp) -> Option<Duration> {
-    Duration::try_from(case.observed.now?.duration_since(since)).ok()
+fn waited(input: &StatusInput, since: Timestamp) -> Option<Duration> {
+    Duration::try_from(input.observed.now?.duration_since(since)).ok()
 }
 
 /// Seldon Core up to 1.16 applies no change to a Deployment whose `replicas` it leaves to an autoscaler: its patch sets them to null, which the
 /// API server takes for 1, and so it patches again, for ever. Of such a model nothing else is known to keep it from being changed.
-fn not_made(case: &Case, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> String {
-    let who = words::of_predictor(planned, &late.name);
+fn not_created(input: &StatusInput, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> String {
+    let who = words::predictor_prefix(planned, &late.name);
     let minutes = minutes(deadline);
     if late.replicas.is_none() {
-        let (fix, without) = without_autoscaler(&planned.model, case.application);
+        let (fix, without) = without_autoscaler(&planned.model, input.application);
         return format!(
             "{who}: Seldon Core has not rolled it out for over {minutes}. Run: {fix} ({without}its versions up to 1.16 change no model that is autoscaled)"
         );

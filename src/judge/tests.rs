@@ -10,7 +10,7 @@ use crate::config::value::GatewayName;
 use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::labels;
-use crate::plan::{Language, Provider, Route, Site, plan};
+use crate::plan::{GatewayKind, Provider, Route, Site, plan};
 
 mod fleet;
 mod fuzzed;
@@ -24,7 +24,7 @@ struct Scene {
     config: Config,
     gateway: RelatedGateway,
     observed: Observed,
-    refused: BTreeMap<String, ApiError>,
+    rejected: BTreeMap<String, ApiError>,
     wrote: bool,
 }
 
@@ -48,13 +48,13 @@ impl Scene {
     fn serving(options: Value) -> Self {
         let mut scene = Self {
             config: config::parse("iris", options.as_object().unwrap()),
-            gateway: RelatedGateway::Named {
+            gateway: RelatedGateway::Known {
                 gateway: gateway_name(),
                 up: true,
-                by: Provider::new("istio-pilot", Language::Istio),
+                by: Provider::new("istio-pilot", GatewayKind::Istio),
             },
             observed: Observed::default(),
-            refused: BTreeMap::new(),
+            rejected: BTreeMap::new(),
             wrote: false,
         };
         scene.observed.gateways.insert(gateway_name(), Listeners::default());
@@ -100,7 +100,7 @@ impl Scene {
         self.observed
             .seldon_deployments
             .push(applied(made, json!({"state": state})));
-        if let Route::Set(route) = &planned.route {
+        if let Route::VirtualService(route) = &planned.route {
             self.observed
                 .virtual_services
                 .push(applied(serde_json::to_value(route).unwrap(), json!({})));
@@ -155,30 +155,30 @@ impl Scene {
         self
     }
 
-    fn seldon_says(&mut self, status: Value) -> &mut Self {
+    fn seldon_reports(&mut self, status: Value) -> &mut Self {
         self.observed.seldon_deployments[0].data["status"] = status;
         self
     }
 
-    fn verdict(&self) -> Verdict {
+    fn report(&self) -> Report {
         let plan = self.plan();
         let changes = changes::change_set(&plan, &self.observed, &identity());
-        judge(&Case {
+        evaluate(&StatusInput {
             application: "iris",
             namespace: "edge",
             manager: &identity().manager(),
-            faults: &self.config.faults,
+            errors: &self.config.errors,
             gateway: &self.gateway,
             plan: &plan,
             observed: &self.observed,
             changes: &changes,
-            refused: &self.refused,
+            rejected: &self.rejected,
             wrote: self.wrote,
         })
     }
 
     fn says(&self) -> String {
-        self.verdict().status.to_string()
+        self.report().status.to_string()
     }
 }
 
@@ -207,7 +207,7 @@ fn every_sign_that_a_rollout_is_not_over_keeps_it_from_active() {
     }
     for state in ["", "Creating", "Failed"] {
         let mut scene = Scene::iris();
-        let says = scene.seldon_says(json!({"state": state})).says();
+        let says = scene.seldon_reports(json!({"state": state})).says();
         assert!(!says.starts_with("active"), "{state}: {says}");
     }
     let mut scene = Scene::iris();
@@ -247,7 +247,7 @@ fn a_model_stopped_on_purpose_says_so() {
 #[test]
 fn each_state_of_the_gateway_has_its_words() {
     let mut scene = Scene::iris();
-    scene.gateway = RelatedGateway::Missing;
+    scene.gateway = RelatedGateway::None;
     let says = scene.says();
     has(
         &says,
@@ -257,20 +257,20 @@ fn each_state_of_the_gateway_has_its_words() {
         ],
     );
 
-    scene.gateway = RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio));
+    scene.gateway = RelatedGateway::Pending(Provider::new("istio-pilot", GatewayKind::Istio));
     assert!(scene.says().starts_with("waiting: istio-pilot has not said"));
 
-    scene.gateway = RelatedGateway::Several(["a", "b"].map(|name| Provider::new(name, Language::Istio)).into());
+    scene.gateway = RelatedGateway::Ambiguous(["a", "b"].map(|name| Provider::new(name, GatewayKind::Istio)).into());
     has(
         &scene.says(),
         &["blocked: gateway-info is related to a and b", "juju remove-relation"],
     );
 
     let mut scene = Scene::iris();
-    scene.gateway = RelatedGateway::Named {
+    scene.gateway = RelatedGateway::Known {
         gateway: gateway_name(),
         up: false,
-        by: Provider::new("istio-pilot", Language::Istio),
+        by: Provider::new("istio-pilot", GatewayKind::Istio),
     };
     assert!(scene.says().starts_with("waiting: the gateway istio/gate is not up"));
 
@@ -283,7 +283,7 @@ fn each_state_of_the_gateway_has_its_words() {
     );
 
     let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
-    scene.gateway = RelatedGateway::Missing;
+    scene.gateway = RelatedGateway::None;
     has(
         &scene.says(),
         &[
@@ -295,13 +295,13 @@ fn each_state_of_the_gateway_has_its_words() {
 
 #[test]
 fn every_refusal_says_whether_a_person_must_act_and_how() {
-    let refused = |refusal: ApiError| {
+    let rejected = |error: ApiError| {
         let mut scene = Scene::iris();
-        scene.refused.insert("iris".into(), refusal);
+        scene.rejected.insert("iris".into(), error);
         scene.says()
     };
     let why = || "why".to_owned();
-    for refusal in [
+    for error in [
         ApiError::Unreachable { why: why() },
         ApiError::Untrusted {
             why: why(),
@@ -319,9 +319,9 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
             why: why(),
         },
     ] {
-        assert!(refused(refusal.clone()).starts_with("waiting: iris: "), "{refusal:?}");
+        assert!(rejected(error.clone()).starts_with("waiting: iris: "), "{error:?}");
     }
-    for (refusal, parts) in [
+    for (error, parts) in [
         (
             ApiError::Untrusted { why: why(), time: true },
             vec!["set the clock, or sudo microk8s refresh-certs"],
@@ -329,7 +329,7 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
         (
             ApiError::Forbidden {
                 why: why(),
-                missing: crate::permissions::RIGHTS.to_vec(),
+                missing: crate::permissions::REQUIRED.to_vec(),
             },
             vec![
                 "juju trust iris --scope=cluster",
@@ -374,7 +374,7 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
             vec!["exceeded quota: x", "raise the quota"],
         ),
     ] {
-        let says = refused(refusal);
+        let says = rejected(error);
         assert!(says.starts_with("blocked: iris: "), "{says}");
         has(&says, &parts);
     }
@@ -384,12 +384,12 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
 fn faults_block_while_what_served_goes_on() {
     let mut scene = Scene::iris();
     scene.config = config::parse("iris", json!({"image": "iris:1", "replicas": -1}).as_object().unwrap());
-    let verdict = scene.verdict();
+    let report = scene.report();
     has(
-        &verdict.status.to_string(),
+        &report.status.to_string(),
         &["blocked: option replicas=-1: must be a whole number from 0 to 100; juju config iris replicas=1"],
     );
-    has(&verdict.models[0].message, &["what served before goes on"]);
+    has(&report.models[0].message, &["what served before goes on"]);
 }
 
 #[test]

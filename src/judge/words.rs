@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Case;
+use super::StatusInput;
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Delete, Unmanaged};
 use crate::config::Model;
 use crate::config::value::GatewayName;
-use crate::gateway_api::status::Acceptance;
+use crate::gateway_api::status::RouteCondition;
 use crate::istio::listeners::Listeners;
 use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
-use crate::plan::{Language, PlannedModel, Provider, RelatedGateway, Unsaid};
+use crate::plan::{GatewayKind, PlannedModel, Provider, RelatedGateway, Unsupported};
 use crate::seldon;
 use crate::shell::{command, juju_config, juju_trust};
 
 /// A refusal by the API server.
 #[must_use]
-pub fn refused(application: &str, namespace: &str, refusal: &ApiError) -> (State, String) {
-    match refusal {
+pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State, String) {
+    match error {
         ApiError::Unreachable { why } => waiting(format!(
             "the Kubernetes API cannot be reached ({why}); tried again at the next hook"
         )),
@@ -112,10 +112,10 @@ pub fn rights(missing: &[Permission]) -> String {
     parts.join(", ")
 }
 
-pub fn conflict(case: &Case, model: &Model, conflict: &Conflict) -> String {
-    let namespace = case.namespace;
-    let mend = model.set(case.application, "prefix", "/…/");
-    let mend_host = model.set(case.application, "grpc-host", "…");
+pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> String {
+    let namespace = input.namespace;
+    let fix = model.config_command(input.application, "prefix", "/…/");
+    let mend_host = model.config_command(input.application, "grpc-host", "…");
     let model = &model.name;
     match conflict {
         Conflict::NameTaken {
@@ -158,7 +158,7 @@ pub fn conflict(case: &Case, model: &Model, conflict: &Conflict) -> String {
         }
         Conflict::PrefixTaken { prefix, kind, route } => {
             let kind = kind.as_str();
-            format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {mend}")
+            format!("{model}: prefix {prefix} is taken by {kind} {route} on the same gateway: {fix}")
         }
         Conflict::ShadowedByCatchAll { route } => {
             let (of, name) = route.split_once('/').unwrap_or((namespace, route));
@@ -171,7 +171,7 @@ pub fn conflict(case: &Case, model: &Model, conflict: &Conflict) -> String {
 }
 
 /// A predictor as a message calls it: by its model, and by its own name where that is told apart.
-pub fn of_predictor(planned: &PlannedModel, predictor: &str) -> String {
+pub fn predictor_prefix(planned: &PlannedModel, predictor: &str) -> String {
     let name = &planned.model.name;
     if planned.predictors.len() > 1 && predictor != seldon::PREDICTOR {
         format!("{name} ({predictor})")
@@ -191,56 +191,64 @@ pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
 }
 
 /// All of those, to stand behind an active status: there they are noticed, and gone from it as soon as they are gone.
-pub fn unmanaged_in_short(case: &Case) -> Option<String> {
-    let (first, others) = case.changes.unmanaged.split_first()?;
+pub fn unmanaged_summary(input: &StatusInput) -> Option<String> {
+    let (first, others) = input.changes.unmanaged.split_first()?;
     let (kind, name) = (first.kind.as_str(), &first.name);
     let more = match others.len() {
         0 => String::new(),
         more => format!(" (+{more} more)"),
     };
-    let application = case.application;
+    let application = input.application;
     let diagnose = command(&["juju", "run", &format!("{application}/leader"), "diagnose"]);
     Some(format!("; left alone: {kind} {name}{more}. Run: {diagnose}"))
 }
 
 /// Models that are no longer asked for and still there.
-pub fn retired(case: &Case) -> Vec<(State, String)> {
+pub fn retired(input: &StatusInput) -> Vec<(State, String)> {
     let named = |deletes: &[Delete], why: &str| {
         let models: BTreeSet<String> = deletes
             .iter()
             // A planned model whose route goes is told of by itself.
-            .filter(|delete| case.plan.model(&delete.model).is_none())
+            .filter(|delete| input.plan.model(&delete.model).is_none())
             .map(|delete| format!("{} is no longer asked for and {why}", delete.model))
             .collect();
         models.into_iter().map(waiting).collect::<Vec<_>>()
     };
-    let mut all = named(&case.changes.deletes, "not removed yet");
-    all.extend(named(&case.changes.inherited, "serves on until its successor is ready"));
+    let mut all = named(&input.changes.deletes, "not removed yet");
+    all.extend(named(
+        &input.changes.inherited,
+        "serves on until its successor is ready",
+    ));
     all
 }
 
 /// There is a name for the gateway, but no gateway.
-pub fn no_gateway(case: &Case, model: &Model, gateway: &GatewayName) -> (State, String) {
-    match case.gateway {
-        RelatedGateway::Named { by, .. } if model.gateway.is_none() => waiting(format!(
+pub fn no_gateway(input: &StatusInput, model: &Model, gateway: &GatewayName) -> (State, String) {
+    match input.gateway {
+        RelatedGateway::Known { by, .. } if model.gateway.is_none() => waiting(format!(
             "the gateway {gateway} does not exist yet; {} makes it",
             by.application
         )),
         _ => blocked(format!(
             "there is no Istio Gateway {gateway}: {}",
-            model.set(case.application, "gateway", "namespace/name")
+            model.config_command(input.application, "gateway", "namespace/name")
         )),
     }
 }
 
 /// The gateway is there, but takes no request with a host name of the model's.
-pub fn other_hosts(case: &Case, model: &Model, gateway: &GatewayName, listeners: &Listeners) -> (State, String) {
-    let mend = match listeners.hosts.first() {
-        Some(host) => model.set(case.application, "hosts", host),
-        None => model.set(case.application, "gateway", "namespace/name"),
+pub fn other_hosts(
+    input: &StatusInput,
+    model: &Model,
+    gateway: &GatewayName,
+    listeners: &Listeners,
+) -> (State, String) {
+    let fix = match listeners.hosts.first() {
+        Some(host) => model.config_command(input.application, "hosts", host),
+        None => model.config_command(input.application, "gateway", "namespace/name"),
     };
     blocked(format!(
-        "the gateway {gateway} takes requests for {} only, and none for {}: {mend}",
+        "the gateway {gateway} takes requests for {} only, and none for {}: {fix}",
         if listeners.hosts.is_empty() {
             "other namespaces".to_owned()
         } else {
@@ -251,12 +259,12 @@ pub fn other_hosts(case: &Case, model: &Model, gateway: &GatewayName, listeners:
 }
 
 /// KEDA is to scale a model, and Seldon has nothing to do with KEDA.
-pub fn no_keda(case: &Case, model: &Model) -> (State, String) {
+pub fn no_keda(input: &StatusInput, model: &Model) -> (State, String) {
     blocked(format!(
         "{} serves, but nobody scales it: Seldon Core runs without KEDA; {}, or {}",
         model.name,
         command(&["juju", "integrate", "seldon-core:keda", "keda"]),
-        model.set(case.application, "autoscale", "{max: 3, cpu: 80}")
+        model.config_command(input.application, "autoscale", "{max: 3, cpu: 80}")
     ))
 }
 
@@ -268,25 +276,25 @@ pub fn gateway_down(gateway: &GatewayName, application: &str) -> (State, String)
 }
 
 /// There is no name for the gateway.
-pub fn unknown_gateway(case: &Case, model: &Model) -> (State, String) {
-    let application = case.application;
-    if let (Some(named), Some(by)) = (&model.gateway, case.gateway.by_metadata()) {
-        return blocked(two_gateways(case, model, named, by));
+pub fn unknown_gateway(input: &StatusInput, model: &Model) -> (State, String) {
+    let application = input.application;
+    if let (Some(named), Some(by)) = (&model.gateway, input.gateway.by_metadata()) {
+        return blocked(two_gateways(input, model, named, by));
     }
-    match case.gateway {
-        RelatedGateway::Silent(by) => waiting(match by.language {
-            Language::Istio => format!(
+    match input.gateway {
+        RelatedGateway::Pending(by) => waiting(match by.kind {
+            GatewayKind::Istio => format!(
                 "{} has not said which gateway to use; it does within its update-status",
                 by.application
             ),
-            Language::GatewayApi => format!(
+            GatewayKind::GatewayApi => format!(
                 "{} has not said which gateway to use; it does once its gateway takes requests: look at {}",
                 by.application,
                 juju_status(&by.application)
             ),
         }),
-        RelatedGateway::Several(all) => blocked(several_gateways(case, all)),
-        RelatedGateway::Missing | RelatedGateway::Named { .. } => blocked(format!(
+        RelatedGateway::Ambiguous(all) => blocked(several_gateways(input, all)),
+        RelatedGateway::None | RelatedGateway::Known { .. } => blocked(format!(
             "{} has no gateway, so nobody reaches it: {}, or {application}:gateway-metadata istio-ingress-k8s, or {}",
             model.name,
             command(&["juju", "relate", &format!("{application}:gateway-info"), "istio-pilot"]),
@@ -296,8 +304,8 @@ pub fn unknown_gateway(case: &Case, model: &Model) -> (State, String) {
 }
 
 /// An option names an Istio Gateway, and a relation one of the Gateway API.
-fn two_gateways(case: &Case, model: &Model, named: &GatewayName, by: &Provider) -> String {
-    let (name, application) = (&model.name, case.application);
+fn two_gateways(input: &StatusInput, model: &Model, named: &GatewayName, by: &Provider) -> String {
+    let (name, application) = (&model.name, input.application);
     let without = if model.is_entry {
         format!(
             "take gateway out and {}",
@@ -309,14 +317,17 @@ fn two_gateways(case: &Case, model: &Model, named: &GatewayName, by: &Provider) 
     format!(
         "{name}: gateway={named} is an Istio Gateway, and {} is related for another, of the Gateway API; for that: {without}; for this: {}",
         by.application,
-        unrelate(application, by)
+        remove_relation(application, by)
     )
 }
 
-fn several_gateways(case: &Case, all: &[Provider]) -> String {
-    let application = case.application;
-    let last = all.last().map(|last| unrelate(application, last)).unwrap_or_default();
-    if all.iter().all(|provider| provider.language == Language::Istio) {
+fn several_gateways(input: &StatusInput, all: &[Provider]) -> String {
+    let application = input.application;
+    let last = all
+        .last()
+        .map(|last| remove_relation(application, last))
+        .unwrap_or_default();
+    if all.iter().all(|provider| provider.kind == GatewayKind::Istio) {
         let names: Vec<&str> = all.iter().map(|provider| provider.application.as_str()).collect();
         return format!(
             "gateway-info is related to {}; {last}, or {}",
@@ -324,49 +335,57 @@ fn several_gateways(case: &Case, all: &[Provider]) -> String {
             juju_config(application, "gateway", "namespace/name")
         );
     }
-    let related = |provider: &Provider| format!("{} to {}", provider.language.endpoint(), provider.application);
+    let related = |provider: &Provider| format!("{} to {}", provider.kind.endpoint(), provider.application);
     let names: Vec<String> = all.iter().map(related).collect();
-    let ways: Vec<String> = all.iter().map(|provider| unrelate(application, provider)).collect();
+    let endpoints: Vec<String> = all
+        .iter()
+        .map(|provider| remove_relation(application, provider))
+        .collect();
     format!(
         "there is to be one gateway, but related are {}: {}",
         names.join(" and "),
-        ways.join(", or ")
+        endpoints.join(", or ")
     )
 }
 
-fn unrelate(application: &str, provider: &Provider) -> String {
-    let ours = format!("{application}:{}", provider.language.endpoint());
+fn remove_relation(application: &str, provider: &Provider) -> String {
+    let ours = format!("{application}:{}", provider.kind.endpoint());
     command(&["juju", "remove-relation", &ours, &provider.application])
 }
 
 /// What the controller of a gateway says of a route that requests do not take yet.
-pub fn not_taken(case: &Case, model: &str, gateway: &GatewayName, acceptance: &Acceptance) -> Option<(State, String)> {
-    let by = case
+pub fn not_accepted(
+    input: &StatusInput,
+    model: &str,
+    gateway: &GatewayName,
+    acceptance: &RouteCondition,
+) -> Option<(State, String)> {
+    let by = input
         .gateway
         .by_metadata()
         .map(|by| by.application.as_str())
         .unwrap_or_default();
     match acceptance {
-        Acceptance::Taken => None,
-        Acceptance::Unheard => Some(waiting(format!(
+        RouteCondition::Accepted => None,
+        RouteCondition::Pending => Some(waiting(format!(
             "{model}: the gateway {gateway} has not taken up its HTTPRoute yet; if this stays, look at {}",
             juju_status(by)
         ))),
-        Acceptance::Refused(why) => Some(blocked(format!(
+        RouteCondition::Rejected(why) => Some(blocked(format!(
             "{model}: the gateway {gateway} does not take its HTTPRoute ({why}): look at {}",
             juju_status(by)
         ))),
-        Acceptance::Astray(why) => Some(waiting(format!(
+        RouteCondition::UnresolvedRefs(why) => Some(waiting(format!(
             "{model}: the gateway {gateway} finds no way to it ({why})"
         ))),
     }
 }
 
 /// Something was asked for that an HTTPRoute cannot say.
-pub fn unsaid(case: &Case, model: &Model, unsaid: Unsaid) -> (State, String) {
-    let (name, application) = (&model.name, case.application);
-    blocked(match unsaid {
-        Unsaid::Retries => {
+pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported) -> (State, String) {
+    let (name, application) = (&model.name, input.application);
+    blocked(match unsupported {
+        Unsupported::Retries => {
             let without = if model.is_entry {
                 format!(
                     "take retries out and {}",
@@ -379,16 +398,16 @@ pub fn unsaid(case: &Case, model: &Model, unsaid: Unsaid) -> (State, String) {
                 "{name}: retries is left out, as the Gateway API has no word for it, and Istio tries again as it likes: {without}"
             )
         }
-        Unsaid::PartOfCopies => format!(
+        Unsupported::PartialMirroring => format!(
             "{name}: shadow gets no copies, as the Gateway API has no word for a part of them: {}",
-            model.set_in(application, crate::seldon::SHADOW, "weight", "100")
+            model.predictor_config_command(application, crate::seldon::SHADOW, "weight", "100")
         ),
     })
 }
 
 /// A hook tool failed, so what is asked for is not known.
 #[must_use]
-pub fn not_asked(error: &crate::juju::ToolError) -> (State, String) {
+pub fn tool_failure(error: &crate::juju::ToolError) -> (State, String) {
     waiting(format!("{error}; tried again at the next hook"))
 }
 
@@ -401,7 +420,7 @@ pub fn is_tool_failure(status: &crate::juju::Status) -> bool {
 
 /// Seldon was deployed by Juju and is not there yet.
 #[must_use]
-pub fn seldon_is_coming() -> (State, String) {
+pub fn seldon_is_deploying() -> (State, String) {
     waiting(
         "Seldon Core is related but not installed yet (the cluster knows no SeldonDeployment); look at juju status seldon-core"
             .to_owned(),

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Content, State, Status};
+use super::{SecretContent, State, Status};
 
 /// An answer is not what it should be. What it is instead is not repeated: an answer may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not the JSON that was asked for, from line {line}, column {column} on")]
-pub struct Garbled {
+pub struct ParseError {
     line: usize,
     column: usize,
 }
@@ -20,7 +20,7 @@ pub struct Garbled {
 ///
 /// # Errors
 /// When it is no JSON of that kind; so have all others here.
-pub fn config(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
+pub fn config_get(answer: &[u8]) -> Result<Map<String, Value>, ParseError> {
     read(answer)
 }
 
@@ -28,7 +28,7 @@ pub fn config(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn is_leader(answer: &[u8]) -> Result<bool, Garbled> {
+pub fn is_leader(answer: &[u8]) -> Result<bool, ParseError> {
     read(answer)
 }
 
@@ -36,7 +36,7 @@ pub fn is_leader(answer: &[u8]) -> Result<bool, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn relation_ids(answer: &[u8]) -> Result<Vec<String>, Garbled> {
+pub fn relation_ids(answer: &[u8]) -> Result<Vec<String>, ParseError> {
     read(answer)
 }
 
@@ -44,7 +44,7 @@ pub fn relation_ids(answer: &[u8]) -> Result<Vec<String>, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn remote_application(answer: &[u8]) -> Result<String, Garbled> {
+pub fn relation_list_app(answer: &[u8]) -> Result<String, ParseError> {
     read(answer)
 }
 
@@ -52,7 +52,7 @@ pub fn remote_application(answer: &[u8]) -> Result<String, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn parameters(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
+pub fn action_get(answer: &[u8]) -> Result<Map<String, Value>, ParseError> {
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
@@ -60,7 +60,7 @@ pub fn parameters(answer: &[u8]) -> Result<Map<String, Value>, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn bag(answer: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
+pub fn relation_get(answer: &[u8]) -> Result<BTreeMap<String, String>, ParseError> {
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
@@ -68,14 +68,14 @@ pub fn bag(answer: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn secret(answer: &[u8]) -> Result<Content, Garbled> {
+pub fn secret_get(answer: &[u8]) -> Result<SecretContent, ParseError> {
     read(answer)
 }
 
 /// Of `goal-state`: how many units of this application are meant to stay. Its relations are not all there are: on the offering side of
 /// a cross-model relation it has none (juju/juju, `apiserver/facades/agent/uniter/uniter.go`, `goalStateRelations`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Goal {
+pub struct GoalState {
     /// The units that are not on their way out.
     pub units: usize,
 }
@@ -84,9 +84,9 @@ pub struct Goal {
 ///
 /// # Errors
 /// As [`config`].
-pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
+pub fn goal_state(answer: &[u8]) -> Result<GoalState, ParseError> {
     #[derive(Deserialize)]
-    struct GoalState {
+    struct Answer {
         #[serde(default)]
         units: BTreeMap<String, Unit>,
     }
@@ -95,9 +95,9 @@ pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
         #[serde(default)]
         status: String,
     }
-    let goal: GoalState = read(answer)?;
-    Ok(Goal {
-        units: goal.units.values().filter(|unit| unit.status != "dying").count(),
+    let answer: Answer = read(answer)?;
+    Ok(GoalState {
+        units: answer.units.values().filter(|unit| unit.status != "dying").count(),
     })
 }
 
@@ -105,7 +105,7 @@ pub fn goal(answer: &[u8]) -> Result<Goal, Garbled> {
 ///
 /// # Errors
 /// As [`config`].
-pub fn status(answer: &[u8]) -> Result<Option<Status>, Garbled> {
+pub fn status_get(answer: &[u8]) -> Result<Option<Status>, ParseError> {
     #[derive(Deserialize)]
     struct Answer {
         status: String,
@@ -115,12 +115,12 @@ pub fn status(answer: &[u8]) -> Result<Option<Status>, Garbled> {
     let answer: Answer = read(answer)?;
     let state = [State::Active, State::Waiting, State::Blocked]
         .into_iter()
-        .find(|state| state.word() == answer.status);
+        .find(|state| state.as_str() == answer.status);
     Ok(state.map(|state| Status::new(state, answer.message)))
 }
 
-fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Garbled> {
-    serde_json::from_slice(answer).map_err(|error| Garbled {
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T, ParseError> {
+    serde_json::from_slice(answer).map_err(|error| ParseError {
         line: error.line(),
         column: error.column(),
     })

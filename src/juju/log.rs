@@ -27,7 +27,7 @@ impl<S: Subscriber> Layer<S> for JujuLog {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line(String::new());
+        let mut line = LogLine(String::new());
         event.record(&mut line);
         let level = match *event.metadata().level() {
             Level::ERROR => "ERROR",
@@ -39,16 +39,16 @@ impl<S: Subscriber> Layer<S> for JujuLog {
             }
         };
         // A log that cannot be written must not stop the hook; standard error is logged as WARNING.
-        if let Err(error) = HookTools.log(level, &line.0) {
+        if let Err(error) = HookTools.juju_log(level, &line.0) {
             eprintln!("{} ({error})", line.0);
         }
     }
 }
 
 /// Collects an event's message, and its other fields behind it.
-struct Line(String);
+struct LogLine(String);
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         // Writing to a String cannot fail.
         let _ = if field.name() == "message" {

@@ -11,9 +11,9 @@ use super::Version;
 /// of this unit, from memory to memory.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Content(BTreeMap<String, String>);
+pub struct SecretContent(BTreeMap<String, String>);
 
-impl Content {
+impl SecretContent {
     /// The value of a key; one that is empty says nothing.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -26,13 +26,13 @@ impl Content {
     }
 }
 
-impl FromIterator<(String, String)> for Content {
+impl FromIterator<(String, String)> for SecretContent {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())
     }
 }
 
-impl fmt::Debug for Content {
+impl fmt::Debug for SecretContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
@@ -40,13 +40,13 @@ impl fmt::Debug for Content {
 
 /// Why a secret cannot be read, where a person must do something about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unreadable {
+pub enum SecretError {
     /// It is not granted to this application.
     NotGranted,
     /// There is none of that URI, or none any more.
-    Gone,
+    NotFound,
     /// This Juju gives charms no secrets.
-    NoSecrets(Version),
+    Unsupported(Version),
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_content_shows_its_keys_and_none_of_its_values() {
-        let content: Content = [("password".to_owned(), "hunter2".to_owned())].into_iter().collect();
+        let content: SecretContent = [("password".to_owned(), "hunter2".to_owned())].into_iter().collect();
         assert_eq!(format!("{content:?}"), r#"{"password"}"#);
         assert_eq!(content.get("password"), Some("hunter2"));
     }

@@ -18,7 +18,7 @@ pub enum State {
 impl State {
     /// The word that `status-set` takes.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Waiting => "waiting",
@@ -49,6 +49,6 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.state.word(), self.message)
+        write!(f, "{}: {}", self.state.as_str(), self.message)
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use super::answer::{self, Garbled, Goal};
-use super::{Content, Status, Unreadable};
+use super::answer::{self, GoalState, ParseError};
+use super::{SecretContent, SecretError, Status};
 use crate::process;
 
 /// How long one call may take. A tool answers in 5 to 11 ms (Juju 4.0.15), and waits for the controller where the agent has to
@@ -41,15 +41,15 @@ impl ToolError {
     /// Why a secret cannot be read, if that is what went wrong. One that is not granted is `permission denied` for 3.x, and
     /// `"iris/0" is not allowed to read this secret` for 4.0 (juju/juju, `domain/secret/service/access.go`). Other things than secrets
     /// can be not found as well, and be there again in a moment.
-    fn unreadable(&self) -> Option<Unreadable> {
+    fn unreadable(&self) -> Option<SecretError> {
         let Problem::Failed(why) = &self.problem else {
             return None;
         };
         if why.contains("permission denied") || why.contains("is not allowed to read this secret") {
-            Some(Unreadable::NotGranted)
+            Some(SecretError::NotGranted)
         } else {
             let is_gone = why.contains("secret") && why.contains("not found");
-            is_gone.then_some(Unreadable::Gone)
+            is_gone.then_some(SecretError::NotFound)
         }
     }
 
@@ -81,7 +81,7 @@ enum Problem {
     #[error("failed: {0}")]
     Failed(String),
     #[error("gave an answer that cannot be read: {0}")]
-    Garbled(Garbled),
+    Parse(ParseError),
     #[error("did not answer within {} s", .0.as_secs_f64().ceil())]
     TimedOut(Duration),
     #[error("was not called again, as it did not answer before")]
@@ -106,8 +106,8 @@ impl HookTools {
     ///
     /// # Errors
     /// When `config-get` fails.
-    pub fn config(self) -> Result<Map<String, Value>, ToolError> {
-        ask("config-get", &["--format", "json"], answer::config)
+    pub fn config_get(self) -> Result<Map<String, Value>, ToolError> {
+        query("config-get", &["--format", "json"], answer::config_get)
     }
 
     /// Whether this unit leads, which Juju then guarantees for 30 s (`worker/uniter/runner/context/leader.go`).
@@ -115,7 +115,7 @@ impl HookTools {
     /// # Errors
     /// When `is-leader` fails, as it does while the controller cannot be asked.
     pub fn is_leader(self) -> Result<bool, ToolError> {
-        ask("is-leader", &["--format", "json"], answer::is_leader)
+        query("is-leader", &["--format", "json"], answer::is_leader)
     }
 
     /// The ids of an endpoint's relations, also of one that is being broken.
@@ -123,18 +123,18 @@ impl HookTools {
     /// # Errors
     /// When `relation-ids` fails.
     pub fn relation_ids(self, endpoint: &str) -> Result<Vec<String>, ToolError> {
-        ask("relation-ids", &[endpoint, "--format", "json"], answer::relation_ids)
+        query("relation-ids", &[endpoint, "--format", "json"], answer::relation_ids)
     }
 
     /// The application on the other side of a relation; `None` if the relation is gone.
     ///
     /// # Errors
     /// When `relation-list` fails.
-    pub fn remote_application(self, id: &str) -> Result<Option<String>, ToolError> {
-        unless_gone(ask(
+    pub fn relation_list_app(self, id: &str) -> Result<Option<String>, ToolError> {
+        unless_gone(query(
             "relation-list",
             &["-r", id, "--app", "--format", "json"],
-            answer::remote_application,
+            answer::relation_list_app,
         ))
     }
 
@@ -142,11 +142,11 @@ impl HookTools {
     ///
     /// # Errors
     /// When `relation-get` fails.
-    pub fn application_bag(self, id: &str, application: &str) -> Result<Option<BTreeMap<String, String>>, ToolError> {
-        unless_gone(ask(
+    pub fn relation_get(self, id: &str, application: &str) -> Result<Option<BTreeMap<String, String>>, ToolError> {
+        unless_gone(query(
             "relation-get",
             &["-r", id, "--app", "-", application, "--format", "json"],
-            answer::bag,
+            answer::relation_get,
         ))
     }
 
@@ -155,15 +155,15 @@ impl HookTools {
     ///
     /// # Errors
     /// When `relation-set` fails.
-    pub fn say_in_relation(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
-        unless_gone(tell("relation-set", &["-r", id, "--app", &format!("{key}={value}")])).map(drop)
+    pub fn relation_set(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
+        unless_gone(execute("relation-set", &["-r", id, "--app", &format!("{key}={value}")])).map(drop)
     }
 
     /// The same for several things at once, of any length: they go by standard input, where an argument has a limit.
     ///
     /// # Errors
     /// When `relation-set` fails.
-    pub fn say_all_in_relation(self, id: &str, said: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
+    pub fn relation_set_file(self, id: &str, said: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
         // Texts by texts: there is nothing in it that JSON cannot say, and JSON is YAML.
         let text = serde_json::to_vec(said).unwrap_or_default();
         unless_gone(run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text)).map(drop)
@@ -173,7 +173,7 @@ impl HookTools {
     ///
     /// # Errors
     /// When `secret-get` fails otherwise than by refusing the secret.
-    pub fn secret(self, uri: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+    pub fn secret_get(self, uri: &str) -> Result<Result<SecretContent, SecretError>, ToolError> {
         // Without --refresh it would stay at the revision that was read first.
         Self::secret_with(uri, "--refresh")
     }
@@ -182,13 +182,13 @@ impl HookTools {
     ///
     /// # Errors
     /// As [`HookTools::secret`].
-    pub fn peek_secret(self, uri: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+    pub fn secret_peek(self, uri: &str) -> Result<Result<SecretContent, SecretError>, ToolError> {
         Self::secret_with(uri, "--peek")
     }
 
-    fn secret_with(uri: &str, revision: &str) -> Result<Result<Content, Unreadable>, ToolError> {
+    fn secret_with(uri: &str, revision: &str) -> Result<Result<SecretContent, SecretError>, ToolError> {
         let arguments = [uri, revision, "--format", "json"];
-        match ask("secret-get", &arguments, answer::secret) {
+        match query("secret-get", &arguments, answer::secret_get) {
             Ok(content) => Ok(Ok(content)),
             Err(error) => error.unreadable().map(Err).ok_or(error),
         }
@@ -198,70 +198,74 @@ impl HookTools {
     ///
     /// # Errors
     /// When `goal-state` fails.
-    pub fn goal(self) -> Result<Goal, ToolError> {
-        ask("goal-state", &["--format", "json"], answer::goal)
+    pub fn goal_state(self) -> Result<GoalState, ToolError> {
+        query("goal-state", &["--format", "json"], answer::goal_state)
     }
 
     /// The unit's status as Juju has it; `None` for one that no charm sets, such as `unknown`.
     ///
     /// # Errors
     /// When `status-get` fails.
-    pub fn status(self) -> Result<Option<Status>, ToolError> {
-        ask("status-get", &["--include-data", "--format", "json"], answer::status)
+    pub fn status_get(self) -> Result<Option<Status>, ToolError> {
+        query(
+            "status-get",
+            &["--include-data", "--format", "json"],
+            answer::status_get,
+        )
     }
 
     /// Sets the unit's status, at once and whatever becomes of the hook.
     ///
     /// # Errors
     /// When `status-set` fails.
-    pub fn set_status(self, status: &Status) -> Result<(), ToolError> {
-        tell("status-set", &[status.state.word(), "--", &status.message])
+    pub fn status_set(self, status: &Status) -> Result<(), ToolError> {
+        execute("status-set", &[status.state.as_str(), "--", &status.message])
     }
 
     /// Sets what `juju status` shows as the application's version, at once.
     ///
     /// # Errors
     /// When `application-version-set` fails.
-    pub fn set_version(self, version: &str) -> Result<(), ToolError> {
-        tell("application-version-set", &["--", version])
+    pub fn application_version_set(self, version: &str) -> Result<(), ToolError> {
+        execute("application-version-set", &["--", version])
     }
 
     /// Writes a line to the model's log, `level` being one of Juju's: `TRACE`, `INFO`, `WARNING`, `ERROR`.
     ///
     /// # Errors
     /// When `juju-log` fails.
-    pub fn log(self, level: &str, line: &str) -> Result<(), ToolError> {
+    pub fn juju_log(self, level: &str, line: &str) -> Result<(), ToolError> {
         let line = cut(line, LONGEST_ARGUMENT);
-        tell("juju-log", &["--log-level", level, "--", line])
+        execute("juju-log", &["--log-level", level, "--", line])
     }
 
     /// The parameters of the action that runs: those that were given, and those with a default.
     ///
     /// # Errors
     /// When `action-get` fails, as it does outside an action.
-    pub fn action_parameters(self) -> Result<Map<String, Value>, ToolError> {
-        ask("action-get", &["--format", "json"], answer::parameters)
+    pub fn action_get(self) -> Result<Map<String, Value>, ToolError> {
+        query("action-get", &["--format", "json"], answer::action_get)
     }
 
     /// Adds to an action's results. A key is lower-case words joined by `-` and `.`.
     ///
     /// # Errors
     /// When `action-set` fails, as it does outside an action.
-    pub fn set_results(self, results: &[(String, String)]) -> Result<(), ToolError> {
+    pub fn action_set(self, results: &[(String, String)]) -> Result<(), ToolError> {
         let pairs: Vec<String> = results
             .iter()
             .map(|(key, value)| format!("{key}={}", cut(value, LONGEST_RESULT)))
             .collect();
         let arguments: Vec<&str> = pairs.iter().map(String::as_str).collect();
-        tell("action-set", &arguments)
+        execute("action-set", &arguments)
     }
 
     /// Ends an action as failed, saying why.
     ///
     /// # Errors
     /// When `action-fail` fails, as it does outside an action.
-    pub fn fail_action(self, why: &str) -> Result<(), ToolError> {
-        tell("action-fail", &["--", why])
+    pub fn action_fail(self, why: &str) -> Result<(), ToolError> {
+        execute("action-fail", &["--", why])
     }
 }
 
@@ -283,15 +287,15 @@ fn unless_gone<T>(answer: Result<T, ToolError>) -> Result<Option<T>, ToolError> 
 }
 
 /// Runs a tool and reads its answer.
-fn ask<T>(tool: &'static str, arguments: &[&str], read: fn(&[u8]) -> Result<T, Garbled>) -> Result<T, ToolError> {
+fn query<T>(tool: &'static str, arguments: &[&str], read: fn(&[u8]) -> Result<T, ParseError>) -> Result<T, ToolError> {
     read(&run(tool, arguments)?).map_err(|error| ToolError {
         tool,
-        problem: Problem::Garbled(error),
+        problem: Problem::Parse(error),
     })
 }
 
 /// Runs a tool that has nothing to say.
-fn tell(tool: &'static str, arguments: &[&str]) -> Result<(), ToolError> {
+fn execute(tool: &'static str, arguments: &[&str]) -> Result<(), ToolError> {
     run(tool, arguments).map(drop)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::CHARM;
 use super::metrics::target;
-use crate::juju::Invocation;
+use crate::juju::HookContext;
 use crate::seldon::{CANARY, PREDICTOR};
 use crate::shell::{command, juju_config};
 
@@ -33,7 +33,7 @@ const SLOWER: f64 = 2.0;
 const FAST: f64 = 0.05;
 
 /// One rule.
-struct Rule {
+struct AlertRule {
     name: &'static str,
     expression: String,
     /// How long it must hold.
@@ -45,13 +45,13 @@ struct Rule {
 
 /// The rules of an application, one group as Prometheus reads it; `scraped` says whether there is anything to scrape.
 #[must_use]
-pub fn rules(invocation: &Invocation, scraped: bool) -> Value {
-    let application = &invocation.application;
+pub fn rules(context: &HookContext, scraped: bool) -> Value {
+    let application = &context.application;
     let mut rules = serving(application);
     rules.extend(answering(application));
     rules.extend(canary(application));
     if scraped {
-        rules.push(Rule {
+        rules.push(AlertRule {
             name: "SeldonMetricsMissing",
             expression: format!("absent(up{{{}=~\".+\"}})", target::MODEL),
             lasts: "10m",
@@ -62,24 +62,24 @@ pub fn rules(invocation: &Invocation, scraped: bool) -> Value {
             ),
         });
     }
-    let labelled = |rule: Rule| {
+    let labelled = |rule: AlertRule| {
         json!({
             "alert": rule.name,
             "expr": rule.expression,
             "for": rule.lasts,
             "labels": {
                 "severity": rule.severity,
-                "juju_model": invocation.model_name,
-                "juju_model_uuid": invocation.model_uuid,
+                "juju_model": context.model_name,
+                "juju_model_uuid": context.model_uuid,
                 "juju_application": application,
                 "juju_charm": CHARM,
             },
             "annotations": {"summary": rule.summary, "description": rule.description},
         })
     };
-    let short: String = invocation.model_uuid.chars().take(8).collect();
+    let short: String = context.model_uuid.chars().take(8).collect();
     json!({"groups": [{
-        "name": format!("{}_{short}_{application}_seldon_models_alerts", invocation.model_name),
+        "name": format!("{}_{short}_{application}_seldon_models_alerts", context.model_name),
         "rules": rules.into_iter().map(labelled).collect::<Vec<_>>(),
     }]})
 }
@@ -89,10 +89,10 @@ fn by_predictor() -> String {
     format!("{}, {}", target::MODEL, target::PREDICTOR)
 }
 
-fn serving(application: &str) -> Vec<Rule> {
+fn serving(application: &str) -> Vec<AlertRule> {
     let up = |endpoint: &str| format!("up{{{}=\"{endpoint}\"}}", target::ENDPOINT);
     vec![
-        Rule {
+        AlertRule {
             name: "SeldonModelDown",
             expression: format!("max by ({}) ({}) == 0", by_predictor(), up(target::SERVICE)),
             lasts: "5m",
@@ -104,7 +104,7 @@ fn serving(application: &str) -> Vec<Rule> {
                 command(&["juju", "run", &format!("{application}/leader"), "list-models"])
             ),
         },
-        Rule {
+        AlertRule {
             name: "SeldonReplicaDown",
             expression: format!("{} == 0", up(target::POD)),
             lasts: "15m",
@@ -118,10 +118,10 @@ fn serving(application: &str) -> Vec<Rule> {
     ]
 }
 
-fn answering(application: &str) -> Vec<Rule> {
+fn answering(application: &str) -> Vec<AlertRule> {
     let by = by_predictor();
     vec![
-        Rule {
+        AlertRule {
             name: "SeldonModelFailing",
             expression: format!(
                 "{} / {} > {MANY_FAILURES}",
@@ -143,7 +143,7 @@ fn answering(application: &str) -> Vec<Rule> {
                 command(&["juju", "run", &format!("{application}/leader"), "rollback"])
             ),
         },
-        Rule {
+        AlertRule {
             name: "SeldonModelSlow",
             expression: format!("{} > {SLOW}", quantile(0.99, &by, &[PREDICTIONS])),
             lasts: "10m",
@@ -158,7 +158,7 @@ fn answering(application: &str) -> Vec<Rule> {
 }
 
 /// What a canary does worse than the model itself.
-fn canary(application: &str) -> Vec<Rule> {
+fn canary(application: &str) -> Vec<AlertRule> {
     let by = target::MODEL;
     let of = |predictor: &str| format!("{}=\"{predictor}\"", target::PREDICTOR);
     let failures = |predictor: &str| {
@@ -172,7 +172,7 @@ fn canary(application: &str) -> Vec<Rule> {
     let give_up = juju_config(application, "canary", "");
     let give_up = format!("To give it up: {give_up}, or canary: in its entry of models.");
     vec![
-        Rule {
+        AlertRule {
             name: "SeldonCanaryFailing",
             expression: format!("{} - {} > {MANY_FAILURES}", failures(CANARY), failures(PREDICTOR)),
             lasts: "10m",
@@ -182,7 +182,7 @@ fn canary(application: &str) -> Vec<Rule> {
                 "The canary of {{{{ $labels.seldon_model }}}} fails more often than the model itself, by {{{{ $value | humanizePercentage }}}} of the answers. {give_up}"
             ),
         },
-        Rule {
+        AlertRule {
             name: "SeldonCanarySlow",
             expression: format!(
                 "{} / {} > {SLOWER} and {} > {FAST}",

@@ -47,7 +47,7 @@ pub mod target {
 
 /// One thing to scrape.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Target {
+struct ScrapeTarget {
     labels: BTreeMap<&'static str, String>,
     /// Host and port.
     address: String,
@@ -83,7 +83,7 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
             if predictor.has_engine() {
                 let service = predictor.service(&model);
                 let port = observed.ports(&model, &service).http;
-                let of_service = Target {
+                let of_service = ScrapeTarget {
                     labels: labels(target::SERVICE),
                     address: format!("{service}.{}.svc.cluster.local:{port}", identity.namespace),
                 };
@@ -91,10 +91,11 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
                     counting.insert(of_service);
                 } else {
                     answering.insert(of_service);
-                    counting.extend(pods().flat_map(|pod| of_pod(pod, &labels(target::POD), |name| name == EXECUTOR)));
+                    counting
+                        .extend(pods().flat_map(|pod| pod_targets(pod, &labels(target::POD), |name| name == EXECUTOR)));
                 }
             }
-            custom.extend(pods().flat_map(|pod| of_pod(pod, &labels(target::CUSTOM), |name| name != EXECUTOR)));
+            custom.extend(pods().flat_map(|pod| pod_targets(pod, &labels(target::CUSTOM), |name| name != EXECUTOR)));
         }
     }
     // Nothing but whether it answers, which no relabelling takes away.
@@ -115,7 +116,7 @@ fn is_of(pod: &Pod, model: &str, predictor: &str) -> bool {
 }
 
 /// The ports for metrics of those containers of a pod, while it runs.
-fn of_pod(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl Fn(&str) -> bool) -> Vec<Target> {
+fn pod_targets(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl Fn(&str) -> bool) -> Vec<ScrapeTarget> {
     let status = pod.status.clone().unwrap_or_default();
     let Ok(address) = status.address.parse::<IpAddr>() else {
         return Vec::new();
@@ -133,7 +134,7 @@ fn of_pod(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl Fn(&st
             let port = container.ports.iter().find(|port| port.name == PORT)?;
             let mut labels = labels.clone();
             labels.extend([("pod", pod.name_any()), ("container", container.name.clone())]);
-            Some(Target {
+            Some(ScrapeTarget {
                 labels,
                 address: format!("{host}:{}", port.container_port),
             })
@@ -142,7 +143,7 @@ fn of_pod(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl Fn(&st
 }
 
 /// One job, unless there is nothing to scrape. Its name never changes: it is a label of all that is scraped.
-fn job(name: &str, targets: &BTreeSet<Target>, relabel: Option<Value>) -> Option<Value> {
+fn job(name: &str, targets: &BTreeSet<ScrapeTarget>, relabel: Option<Value>) -> Option<Value> {
     if targets.is_empty() {
         return None;
     }

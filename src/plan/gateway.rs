@@ -8,14 +8,14 @@ use crate::juju::Relation;
 
 /// The language in which a gateway is told of routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub enum GatewayKind {
     /// Istio's own: `VirtualService`.
     Istio,
     /// Kubernetes' Gateway API: `HTTPRoute`.
     GatewayApi,
 }
 
-impl Language {
+impl GatewayKind {
     /// The endpoint that names a gateway which speaks it.
     #[must_use]
     pub const fn endpoint(self) -> &'static str {
@@ -32,16 +32,16 @@ pub struct Provider {
     /// The application.
     pub application: String,
     /// What its gateway is spoken to in.
-    pub language: Language,
+    pub kind: GatewayKind,
 }
 
 impl Provider {
     /// That application, of that language.
     #[must_use]
-    pub fn new(application: &str, language: Language) -> Self {
+    pub fn new(application: &str, language: GatewayKind) -> Self {
         Self {
             application: application.to_owned(),
-            language,
+            kind: language,
         }
     }
 }
@@ -50,13 +50,13 @@ impl Provider {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelatedGateway {
     /// There is no such relation.
-    Missing,
+    None,
     /// There is one, but the other side has not said which gateway.
-    Silent(Provider),
+    Pending(Provider),
     /// There are several, and no way to choose.
-    Several(Vec<Provider>),
+    Ambiguous(Vec<Provider>),
     /// This one.
-    Named {
+    Known {
         /// Its name.
         gateway: GatewayName,
         /// Whether the other side says that it takes requests.
@@ -71,26 +71,26 @@ impl RelatedGateway {
     #[must_use]
     pub fn read(info: &[Relation], metadata: &[Relation]) -> Self {
         let of = |language| move |relation: &'_ Relation| Provider::new(&relation.application, language);
-        let of_istio = info.iter().zip(info.iter().map(of(Language::Istio)));
-        let of_gateway_api = metadata.iter().zip(metadata.iter().map(of(Language::GatewayApi)));
+        let of_istio = info.iter().zip(info.iter().map(of(GatewayKind::Istio)));
+        let of_gateway_api = metadata.iter().zip(metadata.iter().map(of(GatewayKind::GatewayApi)));
         let providers: Vec<(&Relation, Provider)> = of_istio.chain(of_gateway_api).collect();
         match providers.as_slice() {
-            [] => Self::Missing,
+            [] => Self::None,
             [(relation, by)] => {
-                let named = match by.language {
-                    Language::Istio => of_info(relation),
-                    Language::GatewayApi => of_metadata(relation),
+                let named = match by.kind {
+                    GatewayKind::Istio => read_gateway_info(relation),
+                    GatewayKind::GatewayApi => read_gateway_metadata(relation),
                 };
                 match named {
-                    Some((gateway, up)) => Self::Named {
+                    Some((gateway, up)) => Self::Known {
                         gateway,
                         up,
                         by: by.clone(),
                     },
-                    None => Self::Silent(by.clone()),
+                    None => Self::Pending(by.clone()),
                 }
             }
-            several => Self::Several(several.iter().map(|(_, by)| by.clone()).collect()),
+            several => Self::Ambiguous(several.iter().map(|(_, by)| by.clone()).collect()),
         }
     }
 
@@ -98,19 +98,19 @@ impl RelatedGateway {
     #[must_use]
     pub fn by_metadata(&self) -> Option<&Provider> {
         let providers = match self {
-            Self::Missing => &[],
-            Self::Silent(by) | Self::Named { by, .. } => std::slice::from_ref(by),
-            Self::Several(all) => all.as_slice(),
+            Self::None => &[],
+            Self::Pending(by) | Self::Known { by, .. } => std::slice::from_ref(by),
+            Self::Ambiguous(all) => all.as_slice(),
         };
         providers
             .iter()
-            .find(|provider| provider.language == Language::GatewayApi)
+            .find(|provider| provider.kind == GatewayKind::GatewayApi)
     }
 
     /// What gateways are spoken to in: all of an application in one language, as there is one provider at a time.
     #[must_use]
-    pub fn language(&self) -> Language {
-        self.by_metadata().map_or(Language::Istio, |provider| provider.language)
+    pub fn kind(&self) -> GatewayKind {
+        self.by_metadata().map_or(GatewayKind::Istio, |provider| provider.kind)
     }
 
     /// The gateway of a model: the one that it names, which is an Istio Gateway, or the related one. None where both are there and
@@ -119,7 +119,7 @@ impl RelatedGateway {
     pub fn of<'a>(&'a self, model: &'a Model) -> Option<&'a GatewayName> {
         match (&model.gateway, self) {
             (Some(named), _) => self.by_metadata().is_none().then_some(named),
-            (None, Self::Named { gateway, .. }) => Some(gateway),
+            (None, Self::Known { gateway, .. }) => Some(gateway),
             (None, _) => None,
         }
     }
@@ -127,7 +127,7 @@ impl RelatedGateway {
 
 /// The application bag of an istio-gateway-info relation. A missing `gateway_up` means that it is up
 /// (`canonical/istio-operators`, `lib/charms/istio_pilot/v0/istio_gateway_info.py`).
-fn of_info(relation: &Relation) -> Option<(GatewayName, bool)> {
+fn read_gateway_info(relation: &Relation) -> Option<(GatewayName, bool)> {
     let get = |key: &str| relation.bag.get(key).map(String::as_str).unwrap_or_default();
     let text = format!("{}/{}", get("gateway_namespace"), get("gateway_name"));
     let gateway = value::gateway(&text).ok()?;
@@ -136,7 +136,7 @@ fn of_info(relation: &Relation) -> Option<(GatewayName, bool)> {
 
 /// The application bag of a `gateway_metadata` relation. It is written once the gateway takes requests, and not taken back
 /// (`canonical/charmlibs`, `interfaces/gateway-metadata`; `canonical/istio-ingress-k8s-operator`, `src/charm.py`).
-fn of_metadata(relation: &Relation) -> Option<(GatewayName, bool)> {
+fn read_gateway_metadata(relation: &Relation) -> Option<(GatewayName, bool)> {
     #[derive(Deserialize)]
     struct Metadata {
         namespace: String,
@@ -165,16 +165,16 @@ mod tests {
             |text: &str| RelatedGateway::read(&[], &[relation("gateway-metadata:4", "ingress", &[("metadata", text)])]);
         let whole =
             r#"{"namespace": "edge", "gateway_name": "ingress", "deployment_name": "x", "service_account": "x"}"#;
-        let RelatedGateway::Named { gateway, up, by } = read(whole) else {
+        let RelatedGateway::Known { gateway, up, by } = read(whole) else {
             panic!("it is named");
         };
         assert_eq!(
-            (gateway.to_string().as_str(), up, by.language),
-            ("edge/ingress", true, Language::GatewayApi)
+            (gateway.to_string().as_str(), up, by.kind),
+            ("edge/ingress", true, GatewayKind::GatewayApi)
         );
         for text in ["", "{}", "[]", r#"{"namespace": "", "gateway_name": "x"}"#] {
             assert!(
-                matches!(read(text), RelatedGateway::Silent(by) if by.language == Language::GatewayApi),
+                matches!(read(text), RelatedGateway::Pending(by) if by.kind == GatewayKind::GatewayApi),
                 "{text}"
             );
         }
@@ -189,8 +189,8 @@ mod tests {
         );
         let metadata = relation("gateway-metadata:4", "ingress", &[]);
         let both = RelatedGateway::read(std::slice::from_ref(&info), &[metadata]);
-        assert!(matches!(&both, RelatedGateway::Several(all) if all.len() == 2));
-        assert_eq!(both.language(), Language::GatewayApi);
-        assert_eq!(RelatedGateway::read(&[info], &[]).language(), Language::Istio);
+        assert!(matches!(&both, RelatedGateway::Ambiguous(all) if all.len() == 2));
+        assert_eq!(both.kind(), GatewayKind::GatewayApi);
+        assert_eq!(RelatedGateway::read(&[info], &[]).kind(), GatewayKind::Istio);
     }
 }

@@ -4,8 +4,8 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::types::{PlannedModel, Words};
-use crate::config::WORDS;
+use super::types::{OptionMap, PlannedModel};
+use crate::config::ENTRY_KEYS;
 use crate::identity::applied_fields;
 use crate::labels;
 use crate::observed::Observed;
@@ -41,14 +41,14 @@ impl Record {
 /// Writes down in a planned SeldonDeployment what serves, once it does.
 pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
     let mut record = Record::read(&planned.model.name, observed, manager);
-    let words = written(&planned.model.words);
-    if record.serves.as_ref() != Some(&words) && readiness::is_ready(planned, observed) {
+    let options = written(&planned.model.options);
+    if record.serves.as_ref() != Some(&options) && readiness::is_ready(planned, observed) {
         record = Record {
             before: record.serves,
-            serves: Some(words.clone()),
+            serves: Some(options.clone()),
         };
     }
-    planned.last = last(&record, &words);
+    planned.last = last(&record, &options);
     let kept = [(labels::SERVES, record.serves), (labels::SERVED_BEFORE, record.before)];
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
@@ -91,7 +91,7 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
 }
 
 /// What to go back to: what served last if that is not what is asked for now, else what served before it.
-fn last(record: &Record, now: &str) -> Option<Words> {
+fn last(record: &Record, now: &str) -> Option<OptionMap> {
     let mut all = [&record.serves, &record.before].into_iter().flatten();
     serde_json::from_str(all.find(|text| *text != now)?).ok()
 }
@@ -100,15 +100,15 @@ fn last(record: &Record, now: &str) -> Option<Words> {
 fn is_record(text: &str) -> bool {
     match serde_json::from_str(text) {
         Ok(Value::Null) => true,
-        Ok(Value::Object(words)) => {
-            words.keys().all(|option| WORDS.contains(&option.as_str())) && !text.contains("\\u0000")
+        Ok(Value::Object(options)) => {
+            options.keys().all(|option| ENTRY_KEYS.contains(&option.as_str())) && !text.contains("\\u0000")
         }
         _ => false,
     }
 }
 
 /// Words that are too long to be kept are kept as none.
-fn written(words: &Words) -> String {
-    let text = Value::Object(words.clone()).to_string();
+fn written(options: &OptionMap) -> String {
+    let text = Value::Object(options.clone()).to_string();
     if text.len() > LONGEST { "null".to_owned() } else { text }
 }

@@ -6,23 +6,23 @@
 
 use kube::Resource as _;
 
-use super::types::Unsaid;
+use super::types::Unsupported;
 use crate::config::Model;
 use crate::config::value::GatewayName;
-use crate::gateway_api::rival::HOST;
+use crate::gateway_api::competitor::HOST;
 use crate::gateway_api::{
-    Backend, Filter, GROUP, Gateway, HTTPRoute, Header, HeaderMatch, HeaderModifier, HttpRouteSpec, Match, Mirror,
-    ParentRef, PathMatch, PathModifier, Rule, Timeouts, UrlRewrite,
+    Backend, Filter, GROUP, Gateway, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
+    HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Timeouts, UrlRewrite,
 };
 use crate::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
 
 /// What of a model's route the standard channel of the Gateway API 1.2 cannot say.
-pub fn unsaid(model: &Model) -> Vec<Unsaid> {
-    let retries = model.retries.map(|_| Unsaid::Retries);
+pub fn unsupported(model: &Model) -> Vec<Unsupported> {
+    let retries = model.retries.map(|_| Unsupported::Retries);
     let shadow = model.shadow.as_ref().filter(|shadow| shadow.weight < 100);
     retries
         .into_iter()
-        .chain(shadow.map(|_| Unsaid::PartOfCopies))
+        .chain(shadow.map(|_| Unsupported::PartialMirroring))
         .collect()
 }
 
@@ -46,9 +46,9 @@ pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) 
 }
 
 /// The rules of a route: one for each path that is cut off, as the API wants it.
-fn rules(http: &HttpRoute, model: &Model) -> Vec<Rule> {
+fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
     let matches = matches(&http.matches);
-    let rule = |matches: Vec<Match>| Rule {
+    let rule = |matches: Vec<HttpRouteMatch>| HttpRouteRule {
         matches,
         filters: filters(http),
         backend_refs: http
@@ -68,12 +68,12 @@ fn rules(http: &HttpRoute, model: &Model) -> Vec<Rule> {
 }
 
 /// A prefix is one of whole parts here, so that it stands for itself with and without its last slash.
-fn matches(all: &[HttpMatch]) -> Vec<Match> {
-    let mut matches: Vec<Match> = Vec::new();
+fn matches(all: &[HttpMatch]) -> Vec<HttpRouteMatch> {
+    let mut matches: Vec<HttpRouteMatch> = Vec::new();
     for one in all {
         let of_host = one.authority.as_ref().map(|text| condition(HOST, text));
         let headers = one.headers.iter().map(|(name, text)| condition(name, text));
-        let found = Match {
+        let found = HttpRouteMatch {
             path: PathMatch {
                 kind: "PathPrefix".to_owned(),
                 value: path(one.uri.as_ref()),
@@ -157,7 +157,7 @@ fn filters(http: &HttpRoute) -> Vec<Filter> {
 fn modifier(values: &HeaderValues) -> HeaderModifier {
     let all = |map: &std::collections::BTreeMap<String, String>| {
         map.iter()
-            .map(|(name, value)| Header {
+            .map(|(name, value)| HeaderEntry {
                 name: name.clone(),
                 value: value.clone(),
             })

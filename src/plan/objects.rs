@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::metadata::{labels_of, metadata};
 use super::pod;
-use super::secrets::Wanted;
+use super::secrets::SecretNames;
 use super::types::{PlannedPredictor, Site};
 use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
-use crate::config::{Model, Server};
+use crate::config::{Model, ServerOptions};
 use crate::labels;
 use crate::seldon::read::{NO_ENGINE, Spec};
 use crate::seldon::{
@@ -25,7 +25,7 @@ use crate::seldon::{
 pub fn seldon_deployment(
     model: &Model,
     site: &Site,
-    secrets: &Wanted,
+    secrets: &SecretNames,
     metrics_v2: bool,
 ) -> (Value, Vec<PlannedPredictor>) {
     let mut metadata = metadata(&model.name, model, site);
@@ -37,7 +37,7 @@ pub fn seldon_deployment(
             metadata.labels = Some(labels);
             manifest.spec.clone()
         }
-        None => of_words(model, site, secrets, metrics_v2),
+        None => from_options(model, site, secrets, metrics_v2),
     };
     let predictors = predictors(model, site, &mut spec);
     let object = json!({
@@ -50,15 +50,15 @@ pub fn seldon_deployment(
 }
 
 /// The spec of a model that the words of options describe.
-fn of_words(model: &Model, site: &Site, secrets: &Wanted, metrics_v2: bool) -> Value {
+fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: bool) -> Value {
     let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
         .into_iter()
         .partition(|(key, _)| key == NO_ENGINE);
-    let predictor = |name: &str, server: &Server| {
+    let predictor = |name: &str, server: &ServerOptions| {
         let graph = nodes(&model.name, server);
-        let server = &Server {
+        let server = &ServerOptions {
             tracing: server.tracing.clone().or_else(|| site.tracing.clone()),
             ..server.clone()
         };
@@ -96,7 +96,7 @@ fn of_words(model: &Model, site: &Site, secrets: &Wanted, metrics_v2: bool) -> V
     }));
     let spec = SeldonDeploymentSpec {
         annotations: of_spec,
-        protocol: model.protocol.map(|protocol| protocol.word().to_owned()),
+        protocol: model.protocol.map(|protocol| protocol.as_str().to_owned()),
         predictors,
     };
     // Text keys and plain values: there is nothing in it that JSON cannot say.
@@ -178,7 +178,7 @@ fn without_counts(predictor: &mut Value) {
 
 /// What a server is rendered from: its graph, or else its one node, called as the model in every predictor: protocol v2 has its
 /// name in the URL.
-fn nodes(name: &str, server: &Server) -> Node {
+fn nodes(name: &str, server: &ServerOptions) -> Node {
     server.graph.clone().unwrap_or_else(|| Node {
         name: name.to_owned(),
         kind: Kind::Model,
@@ -196,7 +196,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     PredictiveUnit {
         name: node.name.clone(),
         // Of what is called a router the executor would ask the way, at an address that its own A/B test does not have.
-        kind: node.has_container().then(|| node.kind.word().to_owned()),
+        kind: node.has_container().then(|| node.kind.as_str().to_owned()),
         endpoint: Endpoint {
             kind: "REST".to_owned(),
         },
@@ -217,7 +217,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     }
 }
 
-fn explainer(model: &Model, secrets: &Wanted) -> Option<Explainer> {
+fn explainer(model: &Model, secrets: &SecretNames) -> Option<Explainer> {
     let explainer = model.explainer.as_ref()?;
     let container = ExplainerContainer {
         // As the operator would call it: protocol v2 has it in the URL.

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::Server;
+use crate::config::ServerOptions;
 use crate::config::graph::Node;
 use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Resources, Scaler, Tracing};
-use crate::seldon::{ComponentSpec, Container, EnvVar, PodSpec, ResourceRequirements, SecretName, SvcOrchSpec};
+use crate::seldon::{ComponentSpec, Container, EnvVar, ResourceRequirements, SecretName, SeldonPodSpec, SvcOrchSpec};
 
 /// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own. Whether metrics in
 /// the words of autoscaling/v2 can be said depends on Seldon's definition. `secret` is what the node pulls images with.
-pub fn pods(graph: &Node, server: &Server, secret: Option<String>, metrics_v2: bool) -> Vec<ComponentSpec> {
+pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metrics_v2: bool) -> Vec<ComponentSpec> {
     let secrets: Vec<SecretName> = secret.into_iter().map(|name| SecretName { name }).collect();
     let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
         .all()
@@ -22,7 +22,7 @@ pub fn pods(graph: &Node, server: &Server, secret: Option<String>, metrics_v2: b
     of_pods
         .enumerate()
         .map(|(at, nodes)| {
-            let spec = PodSpec {
+            let spec = SeldonPodSpec {
                 image_pull_secrets: secrets.clone(),
                 containers: nodes.into_iter().map(|node| container(node, server)).collect(),
             };
@@ -41,7 +41,7 @@ pub fn pods(graph: &Node, server: &Server, secret: Option<String>, metrics_v2: b
 }
 
 /// How many pods a predictor has, where that is ours to say.
-pub fn replicas(server: &Server, metrics_v2: bool) -> Option<u16> {
+pub fn replicas(server: &ServerOptions, metrics_v2: bool) -> Option<u16> {
     match scaled(server) {
         Some(autoscale) if hpa(autoscale, metrics_v2).is_none() && keda(autoscale).is_none() => Some(autoscale.min),
         Some(_) => None,
@@ -50,11 +50,11 @@ pub fn replicas(server: &Server, metrics_v2: bool) -> Option<u16> {
 }
 
 /// Who scales it; nobody where it is stopped on purpose.
-fn scaled(server: &Server) -> Option<&Autoscale> {
+fn scaled(server: &ServerOptions) -> Option<&Autoscale> {
     server.autoscale.as_ref().filter(|_| server.replicas > 0)
 }
 
-fn container(node: &Node, server: &Server) -> Container {
+fn container(node: &Node, server: &ServerOptions) -> Container {
     let traced = server.tracing.as_ref().map(of_wrapper).unwrap_or_default();
     let env = node.env.iter().map(|(name, value)| variable(name, value));
     Container {
@@ -63,7 +63,7 @@ fn container(node: &Node, server: &Server) -> Container {
         image_pull_policy: node
             .image_pull_policy
             .unwrap_or(server.image_pull_policy)
-            .word()
+            .as_str()
             .to_owned(),
         env: traced
             .into_iter()
@@ -75,7 +75,7 @@ fn container(node: &Node, server: &Server) -> Container {
 }
 
 /// The executor in front of a model.
-pub fn executor(name: &str, server: &Server) -> Option<SvcOrchSpec> {
+pub fn executor(name: &str, server: &ServerOptions) -> Option<SvcOrchSpec> {
     let mut env = Vec::new();
     if let Some(topic) = server.logger.as_ref().and_then(|logger| logger.kafka.as_ref()) {
         env.push(variable("LOGGER_KAFKA_BROKER", &topic.broker));

@@ -10,7 +10,7 @@ use crate::labels;
 use crate::observed::{Deployment, Observed};
 
 /// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
-pub const HEARD: Duration = Duration::from_secs(2);
+pub const GATEWAY_PROPAGATION: Duration = Duration::from_secs(2);
 
 /// A model is ready when Seldon says so and every Deployment that it made carries the digest of what was asked, at its
 /// own newest generation, with all pods new and available.
@@ -75,17 +75,17 @@ pub fn is_available(deployment: &Deployment) -> bool {
 
 fn deployment_is_rolled_out(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
     let status = deployment.status.clone().unwrap_or_default();
-    let wanted = deployment.spec.replicas;
+    let desired = deployment.spec.replicas;
     let as_asked = match &predictor.replicas {
-        Some(counts) => counts.contains(&wanted),
+        Some(counts) => counts.contains(&desired),
         None => true,
     };
     as_asked
-        && carries(deployment, &predictor.hash)
+        && has_spec_hash(deployment, &predictor.hash)
         && deployment.metadata.generation == Some(status.observed_generation)
         && [status.replicas, status.updated_replicas, status.available_replicas]
             .iter()
-            .all(|count| *count == wanted)
+            .all(|count| *count == desired)
 }
 
 /// When a Deployment of ours last changed in what its controller says of it, by the cluster's clock. What serves is no
@@ -106,23 +106,23 @@ pub fn last_change(observed: &Observed) -> Option<Timestamp> {
 /// gateway, for a tenth of a second, and longer while they go on (`PILOT_DEBOUNCE_AFTER`). A time that is still to come is of
 /// another clock, and then the whole of it is waited for, unless the clocks are far apart.
 #[must_use]
-pub fn unheard(wrote: bool, changed: Option<Timestamp>, now: Timestamp) -> Duration {
+pub fn propagation_remaining(wrote: bool, changed: Option<Timestamp>, now: Timestamp) -> Duration {
     if wrote {
-        return HEARD;
+        return GATEWAY_PROPAGATION;
     }
     let Some(age) = changed.map(|changed| now.duration_since(changed)) else {
         return Duration::ZERO;
     };
     match Duration::try_from(age) {
-        Ok(age) => HEARD.saturating_sub(age),
-        Err(_) if age.unsigned_abs() < HEARD => HEARD,
+        Ok(age) => GATEWAY_PROPAGATION.saturating_sub(age),
+        Err(_) if age.unsigned_abs() < GATEWAY_PROPAGATION => GATEWAY_PROPAGATION,
         Err(_) => Duration::ZERO,
     }
 }
 
 /// Whether a Deployment is of the spec with this digest.
 #[must_use]
-pub fn carries(deployment: &Deployment, hash: &str) -> bool {
+pub fn has_spec_hash(deployment: &Deployment, hash: &str) -> bool {
     deployment
         .annotations()
         .get(labels::SPEC_HASH)
@@ -136,15 +136,15 @@ mod tests {
     #[test]
     fn what_changed_just_now_is_waited_for_and_what_is_old_is_not() {
         let now: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
-        let at = |text: &str| unheard(false, Some(text.parse().unwrap()), now);
-        assert_eq!(at("2026-01-01T00:00:10Z"), HEARD);
+        let at = |text: &str| propagation_remaining(false, Some(text.parse().unwrap()), now);
+        assert_eq!(at("2026-01-01T00:00:10Z"), GATEWAY_PROPAGATION);
         assert_eq!(at("2026-01-01T00:00:09Z"), Duration::from_secs(1));
         assert_eq!(at("2026-01-01T00:00:08Z"), Duration::ZERO);
         assert_eq!(at("2025-01-01T00:00:00Z"), Duration::ZERO);
         // A clock that is a little ahead, and one that is far ahead.
-        assert_eq!(at("2026-01-01T00:00:11Z"), HEARD);
+        assert_eq!(at("2026-01-01T00:00:11Z"), GATEWAY_PROPAGATION);
         assert_eq!(at("2027-01-01T00:00:00Z"), Duration::ZERO);
-        assert_eq!(unheard(false, None, now), Duration::ZERO);
-        assert_eq!(unheard(true, None, now), HEARD);
+        assert_eq!(propagation_remaining(false, None, now), Duration::ZERO);
+        assert_eq!(propagation_remaining(true, None, now), GATEWAY_PROPAGATION);
     }
 }

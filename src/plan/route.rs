@@ -69,7 +69,7 @@ pub fn virtual_service(
     };
     let routes = |headers: &Headers, shares: &[Share]| {
         let calls = HttpRoute {
-            matches: calls(model, site, headers),
+            matches: grpc_matches(model, site, headers),
             ..to(shares, |share| share.ports.grpc)
         };
         let page = HttpRoute {
@@ -77,7 +77,7 @@ pub fn virtual_service(
             ..to(shares, |share| share.ports.http)
         };
         let rest = HttpRoute {
-            matches: requests(model, seldons, headers),
+            matches: http_matches(model, seldons, headers),
             rewrite: Some(Rewrite { uri: "/".to_owned() }),
             ..to(shares, |share| share.ports.http)
         };
@@ -136,7 +136,7 @@ fn exactly(headers: &Headers) -> BTreeMap<String, Text> {
 }
 
 /// Requests over HTTP: the prefix with and without its last slash, and Seldon's own prefix.
-fn requests(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<HttpMatch> {
+fn http_matches(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<HttpMatch> {
     // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
     let own = [
         Text::Prefix(model.prefix.to_string()),
@@ -154,7 +154,7 @@ fn requests(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<H
 }
 
 /// Calls over gRPC. Their path is that of a service and a method, and can have no prefix.
-fn calls(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
+fn grpc_matches(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
     let mut with = exactly(headers);
     with.insert(grpc::CONTENT_TYPE.to_owned(), Text::Prefix(grpc::MEDIA_TYPE.to_owned()));
     let by_host = model.grpc_host.as_ref().map(|host| HttpMatch {
@@ -206,7 +206,7 @@ pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
     ];
     let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));
     let there = observed.http_routes.iter().any(is_ours);
-    if !there && !matches!(planned.route, Route::SetHttp(_)) {
+    if !there && !matches!(planned.route, Route::HttpRoute(_)) {
         return;
     }
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use super::types::{PlannedModel, PlannedSecret, Site};
-use crate::config::secret::{Data, NamedSecret, Purpose, Secrets};
+use crate::config::secret::{NamedSecret, Purpose, SecretData, SecretDataByUse};
 use crate::config::value::{SecretRef, SecretUri};
-use crate::config::{Model, Server};
+use crate::config::{Model, ServerOptions};
 use crate::labels;
 use crate::observed::Observed;
 use crate::seldon::SeldonDeployment;
@@ -52,38 +52,38 @@ impl PlannedSecret {
     #[must_use]
     pub fn is_applied(&self, observed: &Observed) -> bool {
         let live = observed.secret(&self.name).and_then(|live| live.data.get("data"));
-        let wanted = self.data.as_ref().map(|data| json!(data.encoded()));
-        wanted.is_some() && wanted.as_ref() == live
+        let desired = self.data.as_ref().map(|data| json!(data.encoded()));
+        desired.is_some() && desired.as_ref() == live
     }
 }
 
 /// The names of Secrets that the servers of a model refer to, and the Secrets that are to be there for it.
-pub(super) struct Wanted {
+pub(super) struct SecretNames {
     names: BTreeMap<(Purpose, SecretUri), String>,
     /// Those to be made.
     pub secrets: Vec<PlannedSecret>,
 }
 
-impl Wanted {
+impl SecretNames {
     /// Finds out what a model needs beside what is there.
-    pub fn new(model: &Model, site: &Site, secrets: &Secrets, observed: &Observed) -> Self {
-        let mut wanted = Self {
+    pub fn new(model: &Model, site: &Site, secrets: &SecretDataByUse, observed: &Observed) -> Self {
+        let mut desired = Self {
             names: BTreeMap::new(),
             secrets: Vec::new(),
         };
         for (purpose, uri) in model.juju_secrets() {
             let key = (purpose, uri.clone());
-            if wanted.names.contains_key(&key) {
+            if desired.names.contains_key(&key) {
                 continue;
             }
             let read = secrets.get(&key);
             let (name, data) = match (purpose, read) {
                 (Purpose::ImagePull, Some(data)) => (image_pull_name(&model.name, uri), Some(data.clone())),
                 (Purpose::Storage, Some(data)) => (storage_name(&model.name, uri, data, observed), Some(data.clone())),
-                (_, None) => unread(model, purpose, uri, site, observed),
+                (_, None) => names_only(model, purpose, uri, site, observed),
             };
-            wanted.names.insert(key, name.clone());
-            wanted.secrets.push(PlannedSecret {
+            desired.names.insert(key, name.clone());
+            desired.secrets.push(PlannedSecret {
                 metadata: metadata(&name, model, site, observed),
                 name,
                 uri: uri.clone(),
@@ -91,11 +91,11 @@ impl Wanted {
                 data,
             });
         }
-        wanted
+        desired
     }
 
     /// The name of the Secret for one purpose of a server, if it has one.
-    pub fn name(&self, server: &Server, purpose: Purpose) -> Option<String> {
+    pub fn name(&self, server: &ServerOptions, purpose: Purpose) -> Option<String> {
         let (_, named) = server.secrets().find(|(of, _)| *of == purpose)?;
         self.of(purpose, named)
     }
@@ -137,7 +137,7 @@ fn newest<'a>(prefix: &str, observed: &'a Observed) -> Option<&'a DynamicObject>
 
 /// The name of the newest Secret if it has that content, or the next one that no other content had. An older one is not taken up
 /// again: the newest has to be what was read last, for hooks that read nothing.
-fn storage_name(model: &str, uri: &SecretUri, data: &Data, observed: &Observed) -> String {
+fn storage_name(model: &str, uri: &SecretUri, data: &SecretData, observed: &Observed) -> String {
     let prefix = storage_prefix(model, uri);
     let content = json!(data.encoded());
     let newest = newest(&prefix, observed);
@@ -158,13 +158,13 @@ fn next_storage_name(model: &str, prefix: &str, observed: &Observed) -> String {
 
 /// The Secret for a secret that was not read, as it may have changed only where Juju said so: the one that was made of it and that the
 /// model refers to. Where there is none such, or somebody has changed it, it has to be read.
-fn unread(
+fn names_only(
     model: &Model,
     purpose: Purpose,
     uri: &SecretUri,
     site: &Site,
     observed: &Observed,
-) -> (String, Option<Data>) {
+) -> (String, Option<SecretData>) {
     let prefix = storage_prefix(&model.name, uri);
     let (name, live) = match purpose {
         Purpose::ImagePull => {
@@ -187,16 +187,16 @@ fn unread(
 
 /// What this application has applied of a Secret's content, as far as it still holds: of a field that somebody else sets to another value,
 /// the API server makes them the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
-fn as_applied(live: &DynamicObject, site: &Site) -> Option<Data> {
+fn as_applied(live: &DynamicObject, site: &Site) -> Option<SecretData> {
     let manager = site.identity().manager();
     let managers = live.metadata.managed_fields.iter().flatten();
     let applied = managers
         .filter(|entry| entry.manager.as_ref() == Some(&manager) && entry.operation.as_deref() == Some("Apply"))
         .find_map(|entry| entry.fields_v1.as_ref()?.0.get("f:data")?.as_object())?;
     let keys = applied.keys().filter_map(|key| key.strip_prefix("f:"));
-    let data = Data::decoded(live.data.get("data")?, keys)?;
+    let data = SecretData::decoded(live.data.get("data")?, keys)?;
     // The field itself is owned still when all that was in it is not.
-    (data != Data::default()).then_some(data)
+    (data != SecretData::default()).then_some(data)
 }
 
 /// The id of Juju's secret that a Secret of this name was made of.

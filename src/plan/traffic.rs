@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::gateway::Language;
+use super::gateway::GatewayKind;
 use super::types::{PlannedModel, PlannedPredictor, Site};
 use crate::config::Model;
 use crate::gateway_api;
@@ -42,7 +42,7 @@ pub struct Share {
 }
 
 /// What of a model is there.
-pub struct Live {
+pub struct LiveRoute {
     /// The predictors of its SeldonDeployment, with their Services.
     predictors: Vec<(String, Value)>,
     /// The Services that its route for all requests leads to, with their parts.
@@ -51,7 +51,7 @@ pub struct Live {
     reached: BTreeSet<String>,
 }
 
-impl Live {
+impl LiveRoute {
     /// Reads it from what was found.
     pub fn read(model: &Model, site: &Site, observed: &Observed) -> Self {
         let predictors = observed
@@ -74,9 +74,9 @@ impl Live {
         let of_gateway = observed.http_route_in(&site.namespace, &name);
         let of_gateway = rules(of_gateway, "/spec/rules", gateway_api::destinations);
         // While one takes over from the other both are there, and the new one counts.
-        let both = match site.gateway.language() {
-            Language::Istio => [of_istio, of_gateway],
-            Language::GatewayApi => [of_gateway, of_istio],
+        let both = match site.gateway.kind() {
+            GatewayKind::Istio => [of_istio, of_gateway],
+            GatewayKind::GatewayApi => [of_gateway, of_istio],
         };
         let mut both = both.into_iter().flatten().peekable();
         // The last is that for all requests.
@@ -103,9 +103,9 @@ fn destinations(route: &Value) -> Vec<(String, u8)> {
 }
 
 /// Decides where requests go.
-pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traffic {
+pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) -> Traffic {
     let name = &planned.model.name;
-    let asked = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
+    let inputs = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
     // One that only gets another Service cannot stay under its name.
     let renamed = |written: &Value| {
         let name = written.get("name").and_then(Value::as_str);
@@ -117,7 +117,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
     let leaving: Vec<&(String, Value)> = live
         .predictors
         .iter()
-        .filter(|(service, written)| !asked(service) && !renamed(written) && live.reached.contains(service))
+        .filter(|(service, written)| !inputs(service) && !renamed(written) && live.reached.contains(service))
         .collect();
     let share = |service: &str, weight: u8| Share {
         service: service.to_owned(),
@@ -127,12 +127,12 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
     let as_before: Vec<(&str, u8)> = live
         .routed
         .iter()
-        .filter(|(service, weight)| *weight > 0 && (asked(service) || leaving.iter().any(|(of, _)| of == service)))
+        .filter(|(service, weight)| *weight > 0 && (inputs(service) || leaving.iter().any(|(of, _)| of == service)))
         .map(|(service, weight)| (service.as_str(), *weight))
         .collect();
     // A route that somebody changed by hand may lead nowhere of these.
     let shares = if leaving.is_empty() || as_before.is_empty() || readiness::is_rolled_out(planned, observed) {
-        as_asked(planned, observed)
+        desired_weights(planned, observed)
     } else {
         as_before
     };
@@ -148,7 +148,7 @@ pub fn traffic(planned: &PlannedModel, live: &Live, observed: &Observed) -> Traf
         .filter(|canary| readiness::answers(planned, canary, observed));
     let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
     Traffic {
-        shares: whole(shares)
+        shares: normalize_weights(shares)
             .into_iter()
             .map(|(service, weight)| share(service, weight))
             .collect(),
@@ -178,7 +178,7 @@ fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
 }
 
 /// The parts that were asked for, of those that answer; of all, where none of them does.
-fn as_asked<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
+fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
     let live: Vec<&PlannedPredictor> = planned
         .predictors
         .iter()
@@ -201,7 +201,7 @@ fn as_asked<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str,
 }
 
 /// The same parts, scaled to 100 in all, without those that get nothing.
-fn whole(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
+fn normalize_weights(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
     parts.retain(|(_, weight)| *weight > 0);
     let sum: u32 = parts.iter().map(|(_, weight)| u32::from(*weight)).sum();
     if sum == 0 || sum == 100 {
@@ -249,13 +249,13 @@ mod tests {
 
     #[test]
     fn parts_are_a_hundred_in_all() {
-        assert_eq!(whole(vec![("a", 90), ("b", 10)]), [("a", 90), ("b", 10)]);
-        assert_eq!(whole(vec![("a", 90), ("b", 0)]), [("a", 100)]);
-        assert_eq!(whole(vec![("a", 10)]), [("a", 100)]);
+        assert_eq!(normalize_weights(vec![("a", 90), ("b", 10)]), [("a", 90), ("b", 10)]);
+        assert_eq!(normalize_weights(vec![("a", 90), ("b", 0)]), [("a", 100)]);
+        assert_eq!(normalize_weights(vec![("a", 10)]), [("a", 100)]);
         assert_eq!(
-            whole(vec![("a", 10), ("b", 10), ("c", 10)]),
+            normalize_weights(vec![("a", 10), ("b", 10), ("c", 10)]),
             [("a", 34), ("b", 33), ("c", 33)]
         );
-        assert_eq!(whole(vec![]), []);
+        assert_eq!(normalize_weights(vec![]), []);
     }
 }

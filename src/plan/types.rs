@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::gateway::RelatedGateway;
 use crate::config::Model;
-use crate::config::secret::{Data, Purpose};
+use crate::config::secret::{Purpose, SecretData};
 use crate::config::value::{GatewayName, SecretUri, Tracing};
 use crate::gateway_api::HTTPRoute;
 use crate::identity::Identity;
 use crate::istio::VirtualService;
 
 /// Words by name, as they were set.
-pub type Words = Map<String, Value>;
+pub type OptionMap = Map<String, Value>;
 
 /// The site that the models go to.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ pub struct Plan {
     /// The models, by name.
     pub models: Vec<PlannedModel>,
     /// Models whose objects stay as they are, faulty as their options may be.
-    pub held: BTreeSet<String>,
+    pub frozen: BTreeSet<String>,
     /// Whether what is ours and not in the plan goes. Never while an option is faulty.
     pub prune: bool,
 }
@@ -68,11 +68,11 @@ pub struct PlannedModel {
     /// The predictors that were asked for, in their order.
     pub predictors: Vec<PlannedPredictor>,
     /// What else it served last, if that is known.
-    pub last: Option<Words>,
+    pub last: Option<OptionMap>,
     /// What is asked for and this Seldon cannot do, to be said behind what it serves.
-    pub left_out: Option<&'static str>,
+    pub omitted: Option<&'static str>,
     /// What is asked for of its route and the gateway's language has no word for.
-    pub unsaid: Vec<Unsaid>,
+    pub unsupported: Vec<Unsupported>,
     /// The gateway it is to be reached by, if one is known.
     pub gateway: Option<GatewayName>,
     /// Its route.
@@ -122,13 +122,13 @@ impl PlannedModel {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Route {
     /// It is to be this, at an Istio Gateway.
-    Set(Box<VirtualService>),
+    VirtualService(Box<VirtualService>),
     /// It is to be this, at a gateway of the Gateway API.
-    SetHttp(Box<HTTPRoute>),
+    HttpRoute(Box<HTTPRoute>),
     /// It goes: there is no gateway any more.
-    Gone,
+    Delete,
     /// It stays as it is: there is a gateway, but which one is not known at the moment.
-    Kept,
+    Keep,
 }
 
 impl Plan {
@@ -141,11 +141,11 @@ impl Plan {
 
 /// What is asked for and has no place in an HTTPRoute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsaid {
+pub enum Unsupported {
     /// A number of retries.
     Retries,
     /// That a part of the requests is copied. None is.
-    PartOfCopies,
+    PartialMirroring,
 }
 
 /// A Secret that a model needs.
@@ -158,5 +158,5 @@ pub struct PlannedSecret {
     pub(super) purpose: Purpose,
     pub(super) metadata: ObjectMeta,
     /// `None` if the secret was not read, and what is there is not what was made of it.
-    pub(super) data: Option<Data>,
+    pub(super) data: Option<SecretData>,
 }

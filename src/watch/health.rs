@@ -10,11 +10,11 @@ use crate::cluster::{WatchNotice, Watched};
 
 /// How long a look may take: its requests have the 25 s of a hook (`BUDGET` in `cluster`), and the rest is for a fleet's plan on a
 /// slow processor.
-pub const LOOK_LIMIT: Duration = Duration::from_secs(45);
+pub const PROBE_LIMIT: Duration = Duration::from_secs(45);
 /// How long `juju-exec` may take. It waits for whatever the agent runs, and commands go before all hooks but those of leadership and
 /// secrets (juju/juju, internal/worker/uniter/resolver.go): so for a hook of at most three minutes, an action or two, and its own
 /// hook. When it is killed, the agent still runs what it was given.
-pub const WAKE_LIMIT: Duration = Duration::from_secs(600);
+pub const TRIGGER_LIMIT: Duration = Duration::from_secs(600);
 /// A watch begins again after 5.5 minutes at most ([`WatchLimits`](crate::cluster::WatchLimits)), or after one minute while the API
 /// server refuses it. One that did not for twice as long is stuck.
 const STUCK: Duration = Duration::from_secs(660);
@@ -34,13 +34,13 @@ pub struct Health {
     /// When each watch began last.
     began: BTreeMap<Watched, Instant>,
     /// What went wrong and was reported to no hook yet.
-    wrong: Report,
+    wrong: HealthReport,
 }
 
 /// What a watcher reports to a hook, as soon as that takes the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Report {
+pub struct HealthReport {
     /// How long ago the watch began last that has gone longest without, in seconds.
     stalest: u64,
     /// How many connections of watches were dead.
@@ -48,45 +48,45 @@ pub struct Report {
     /// How often `juju-exec` was killed.
     wakes_killed: u32,
     /// How often a look was killed.
-    looks_killed: u32,
+    probes_killed: u32,
 }
 
 impl Health {
     /// Takes a notice of a watch.
     pub fn notice(&mut self, what: Watched, notice: WatchNotice, now: Instant) {
         match notice {
-            WatchNotice::Begins => {
+            WatchNotice::Started => {
                 self.began.insert(what, now);
             }
-            WatchNotice::Dead => self.wrong.dead_connections += 1,
+            WatchNotice::Unusable => self.wrong.dead_connections += 1,
             WatchNotice::Changed => {}
         }
     }
 
     /// A call of `juju-exec` gave no result.
-    pub fn wake_failed(&mut self, error: ChildError) {
+    pub fn trigger_failed(&mut self, error: ChildError) {
         self.wrong.wakes_killed += u32::from(error == ChildError::TimedOut);
     }
 
     /// A look gave no result.
-    pub fn look_failed(&mut self, error: ChildError) {
-        self.wrong.looks_killed += u32::from(error == ChildError::TimedOut);
+    pub fn probe_failed(&mut self, error: ChildError) {
+        self.wrong.probes_killed += u32::from(error == ChildError::TimedOut);
     }
 
     /// What to report to a hook now. What went wrong is reported once.
-    pub fn report(&mut self, now: Instant) -> Report {
+    pub fn report(&mut self, now: Instant) -> HealthReport {
         let oldest = self.began.values().min();
-        Report {
+        HealthReport {
             stalest: oldest.map_or(0, |began| now.duration_since(*began).as_secs()),
             ..std::mem::take(&mut self.wrong)
         }
     }
 }
 
-impl Report {
+impl HealthReport {
     /// Why the watcher is to be replaced, if it is.
     #[must_use]
-    pub fn fault(&self) -> Option<String> {
+    pub fn error(&self) -> Option<String> {
         (self.stalest > STUCK.as_secs()).then(|| format!("one of its watches is stuck since {} s", self.stalest))
     }
 
@@ -97,23 +97,23 @@ impl Report {
             "watcher: {} connections to the Kubernetes API were dead and were replaced; changes may have been seen up to 5 minutes late",
             self.dead_connections
         );
-        let wakes = format!(
+        let triggers = format!(
             "watcher: juju-exec did not end within {} s and was killed, {} times; changes were seen late",
-            WAKE_LIMIT.as_secs(),
+            TRIGGER_LIMIT.as_secs(),
             self.wakes_killed
         );
-        let looks = format!(
+        let probes = format!(
             "watcher: looking at the cluster did not end within {} s and was killed, {} times",
-            LOOK_LIMIT.as_secs(),
-            self.looks_killed
+            PROBE_LIMIT.as_secs(),
+            self.probes_killed
         );
         [
             (self.dead_connections, connections),
-            (self.wakes_killed, wakes),
-            (self.looks_killed, looks),
+            (self.wakes_killed, triggers),
+            (self.probes_killed, probes),
         ]
         .into_iter()
-        .filter_map(|(times, line)| (times > 0).then_some(line))
+        .filter_map(|(times, socket)| (times > 0).then_some(socket))
         .collect()
     }
 }
@@ -125,30 +125,30 @@ mod tests {
     #[test]
     fn watch_that_never_begins_again_makes_watcher_faulty() {
         let (mut health, start) = (Health::default(), Instant::now());
-        assert_eq!(health.report(start).fault(), None);
-        health.notice(Watched::Pods, WatchNotice::Begins, start);
-        health.notice(Watched::Gateways, WatchNotice::Begins, start);
+        assert_eq!(health.report(start).error(), None);
+        health.notice(Watched::Pods, WatchNotice::Started, start);
+        health.notice(Watched::Gateways, WatchNotice::Started, start);
         let late = start + STUCK + Duration::from_secs(1);
-        health.notice(Watched::Gateways, WatchNotice::Begins, late);
-        assert!(health.report(start + STUCK).fault().is_none());
-        assert!(health.report(late).fault().is_some_and(|why| why.contains("661 s")));
-        health.notice(Watched::Pods, WatchNotice::Begins, late);
-        assert_eq!(health.report(late).fault(), None);
+        health.notice(Watched::Gateways, WatchNotice::Started, late);
+        assert!(health.report(start + STUCK).error().is_none());
+        assert!(health.report(late).error().is_some_and(|why| why.contains("661 s")));
+        health.notice(Watched::Pods, WatchNotice::Started, late);
+        assert_eq!(health.report(late).error(), None);
     }
 
     #[test]
     fn what_was_killed_is_reported_once() {
         let (mut health, now) = (Health::default(), Instant::now());
         assert!(health.report(now).warnings().is_empty());
-        health.wake_failed(ChildError::Failed);
-        health.look_failed(ChildError::Failed);
+        health.trigger_failed(ChildError::Failed);
+        health.probe_failed(ChildError::Failed);
         assert!(
             health.report(now).warnings().is_empty(),
             "Juju's agent restarts, and that is no news"
         );
-        health.wake_failed(ChildError::TimedOut);
-        health.look_failed(ChildError::TimedOut);
-        health.notice(Watched::Pods, WatchNotice::Dead, now);
+        health.trigger_failed(ChildError::TimedOut);
+        health.probe_failed(ChildError::TimedOut);
+        health.notice(Watched::Pods, WatchNotice::Unusable, now);
         let lines = health.report(now).warnings().join("\n");
         for part in [
             "1 connections",
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn report_of_another_version_can_be_read() {
-        let report: Report = serde_json::from_str(r#"{"stalest": 5, "of_a_later_version": true}"#).unwrap();
-        assert_eq!(report.fault(), None);
+        let report: HealthReport = serde_json::from_str(r#"{"stalest": 5, "of_a_later_version": true}"#).unwrap();
+        assert_eq!(report.error(), None);
         assert!(report.warnings().is_empty());
     }
 }

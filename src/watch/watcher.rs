@@ -11,15 +11,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::health::{ChildError, Health, Report, WAKE_LIMIT};
-use super::pace::{Due, Looked, Pace};
-use super::sight::{self, Sight};
-use super::{Brief, Message, line, runner, session, start};
+use super::health::{ChildError, Health, HealthReport, TRIGGER_LIMIT};
+use super::probe::{self, Probe};
+use super::scheduler::{Due, ProbeResult, Scheduler};
+use super::{Baseline, HookMessage, runner, session, socket, start};
 use crate::cluster::{WatchNotice, Watched, Watches};
 use crate::identity::Identity;
-use crate::juju::Invocation;
-use crate::look::Outlook;
+use crate::juju::HookContext;
 use crate::process;
+use crate::snapshot::Expected;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
@@ -27,12 +27,12 @@ const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DI
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Is a watcher, until it is told to end. Its brief comes on standard input, and the end of standard output says that it listens.
-pub async fn run(invocation: &Invocation) -> ExitCode {
+pub async fn run(context: &HookContext) -> ExitCode {
     let mut text = Vec::new();
     let read = io::stdin().read_to_end(&mut text);
-    let brief = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
+    let baseline = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
     drop(text);
-    let (Some(brief), Ok(listener)) = (brief, line::listen(invocation)) else {
+    let (Some(baseline), Ok(listener)) = (baseline, socket::listen(context)) else {
         return ExitCode::FAILURE;
     };
     if close_stdout().is_err() {
@@ -41,11 +41,11 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
     // The end of the hook's session is not the watcher's. It fails only for a process that leads a group, and then there
     // is nothing to be left.
     let _ = nix::unistd::setsid();
-    let next = Watcher::new(invocation, brief).run(listener).await;
+    let next = Watcher::new(context, baseline).run(listener).await;
     // A juju-exec that hangs would be left to nobody.
     session::kill_all_of_mine();
     match next {
-        Some(brief) if start(&brief).is_err() => ExitCode::FAILURE,
+        Some(baseline) if start(&baseline).is_err() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
 }
@@ -56,52 +56,52 @@ fn close_stdout() -> io::Result<()> {
 }
 
 /// What happens to a watcher.
-enum Event {
+enum WatcherEvent {
     /// A notice of a watch.
     Watch(Watched, WatchNotice),
     /// A hook took the line, and is to have a report.
-    HookBegan(oneshot::Sender<Report>),
+    HookBegan(oneshot::Sender<HealthReport>),
     /// And let it go, with what it said.
-    HookEnded(Option<Message>),
+    HookEnded(Option<HookMessage>),
     /// It was looked.
-    Looked(Result<Sight, ChildError>),
+    Probed(Result<Probe, ChildError>),
     /// `juju-exec` is back, well or not.
-    Woke(Result<(), ChildError>),
+    Triggered(Result<(), ChildError>),
 }
 
 struct Watcher<'a> {
-    invocation: &'a Invocation,
-    brief: Brief,
+    context: &'a HookContext,
+    baseline: Baseline,
     leads: bool,
-    pace: Pace,
+    scheduler: Scheduler,
     health: Health,
     /// Whether the Gateway API is watched as well.
     watches_gateway_api: bool,
     /// What was seen last.
-    seen: Option<Outlook>,
+    seen: Option<Expected>,
     /// What the charm was woken for last. What it leaves like that is not its to change.
-    woken_for: Option<Outlook>,
+    triggered_for: Option<Expected>,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(invocation: &'a Invocation, brief: Brief) -> Self {
+    fn new(context: &'a HookContext, baseline: Baseline) -> Self {
         Self {
-            invocation,
-            leads: brief.leads.unwrap_or_default(),
-            brief,
-            pace: Pace::default(),
+            context,
+            leads: baseline.leads.unwrap_or_default(),
+            baseline,
+            scheduler: Scheduler::default(),
             health: Health::default(),
             watches_gateway_api: false,
             seen: None,
-            woken_for: None,
+            triggered_for: None,
         }
     }
 
     /// Watches, until it is told to end; gives the brief that another program has to go on with.
-    async fn run(mut self, listener: UnixListener) -> Option<Brief> {
+    async fn run(mut self, listener: UnixListener) -> Option<Baseline> {
         let (events, mut happened) = unbounded_channel();
         let hooks = tokio::spawn(answer(listener, events.clone()));
-        tokio::spawn(watch(Identity::read(self.invocation), &Watched::ALWAYS, events.clone()));
+        tokio::spawn(watch(Identity::read(self.context), &Watched::ALWAYS, events.clone()));
         let next = self.follow(&events, &mut happened).await;
         // With it goes the line, so that the next program can have it.
         hooks.abort();
@@ -111,30 +111,32 @@ impl<'a> Watcher<'a> {
 
     async fn follow(
         &mut self,
-        events: &UnboundedSender<Event>,
-        happened: &mut UnboundedReceiver<Event>,
-    ) -> Option<Brief> {
+        events: &UnboundedSender<WatcherEvent>,
+        happened: &mut UnboundedReceiver<WatcherEvent>,
+    ) -> Option<Baseline> {
         loop {
             self.watch_gateway_api(events);
-            match self.pace.due(Instant::now()) {
-                Due::Look => self.look(events),
-                Due::Wake => self.wake(events),
+            match self.scheduler.due(Instant::now()) {
+                Due::Probe => self.probe(events),
+                Due::Trigger => self.trigger(events),
                 Due::Wait(until) => match next(happened, until).await {
                     None => {}
-                    Some(Event::Watch(what, notice)) => self.noticed(what, notice),
-                    Some(Event::Woke(woke)) => self.woke(woke),
-                    Some(Event::Looked(sight)) => self.seen(sight),
-                    Some(Event::HookBegan(reply)) => {
-                        self.pace.hook_began();
+                    Some(WatcherEvent::Watch(what, notice)) => self.noticed(what, notice),
+                    Some(WatcherEvent::Triggered(triggered)) => self.triggered(triggered),
+                    Some(WatcherEvent::Probed(probe)) => self.probed(probe),
+                    Some(WatcherEvent::HookBegan(reply)) => {
+                        self.scheduler.hook_began();
                         // Where it is not taken, the hook is gone already.
                         let _ = reply.send(self.health.report(Instant::now()));
                     }
-                    Some(Event::HookEnded(said)) => {
-                        self.pace.hook_ended(said.is_some());
+                    Some(WatcherEvent::HookEnded(said)) => {
+                        self.scheduler.hook_ended(said.is_some());
                         match said {
-                            Some(Message::End) => return None,
-                            Some(Message::Brief(brief)) if brief.program != self.brief.program => return Some(*brief),
-                            Some(Message::Brief(brief)) => self.take_in(*brief),
+                            Some(HookMessage::End) => return None,
+                            Some(HookMessage::Baseline(baseline)) if baseline.program != self.baseline.program => {
+                                return Some(*baseline);
+                            }
+                            Some(HookMessage::Baseline(baseline)) => self.accept_baseline(*baseline),
                             None => {}
                         }
                     }
@@ -144,87 +146,87 @@ impl<'a> Watcher<'a> {
     }
 
     /// Where the Gateway API is not used its kinds may not be there, and a watch of those is begun again and again.
-    fn watch_gateway_api(&mut self, events: &UnboundedSender<Event>) {
-        if self.watches_gateway_api || self.brief.told.gateway_metadata.is_empty() {
+    fn watch_gateway_api(&mut self, events: &UnboundedSender<WatcherEvent>) {
+        if self.watches_gateway_api || self.baseline.juju.gateway_metadata.is_empty() {
             return;
         }
         self.watches_gateway_api = true;
         tokio::spawn(watch(
-            Identity::read(self.invocation),
+            Identity::read(self.context),
             &Watched::GATEWAY_API,
             events.clone(),
         ));
     }
 
-    fn take_in(&mut self, brief: Brief) {
-        self.leads = brief.leads.unwrap_or(self.leads);
-        self.brief = brief;
+    fn accept_baseline(&mut self, baseline: Baseline) {
+        self.leads = baseline.leads.unwrap_or(self.leads);
+        self.baseline = baseline;
     }
 
-    fn look(&mut self, events: &UnboundedSender<Event>) {
-        self.pace.looks();
-        let program = self.brief.program.clone();
-        let brief = serde_json::to_vec(&self.brief).unwrap_or_default();
-        beside(events, move || Event::Looked(sight::look(&brief, &program)));
+    fn probe(&mut self, events: &UnboundedSender<WatcherEvent>) {
+        self.scheduler.probe_started();
+        let program = self.baseline.program.clone();
+        let baseline = serde_json::to_vec(&self.baseline).unwrap_or_default();
+        run_blocking(events, move || WatcherEvent::Probed(probe::probe(&baseline, &program)));
     }
 
     fn noticed(&mut self, what: Watched, notice: WatchNotice) {
         let now = Instant::now();
         self.health.notice(what, notice, now);
         match notice {
-            WatchNotice::Begins => {}
-            WatchNotice::Changed | WatchNotice::Dead => self.pace.changed(now),
+            WatchNotice::Started => {}
+            WatchNotice::Changed | WatchNotice::Unusable => self.scheduler.changed(now),
         }
     }
 
-    fn woke(&mut self, woke: Result<(), ChildError>) {
-        if let Err(error) = woke {
-            self.woken_for = None;
-            self.health.wake_failed(error);
+    fn triggered(&mut self, triggered: Result<(), ChildError>) {
+        if let Err(error) = triggered {
+            self.triggered_for = None;
+            self.health.trigger_failed(error);
         }
-        self.pace.woke(Instant::now(), woke.is_ok());
+        self.scheduler.trigger_finished(Instant::now(), triggered.is_ok());
     }
 
-    fn seen(&mut self, sight: Result<Sight, ChildError>) {
-        let Sight { outlook, blind } = match sight {
-            Ok(sight) => sight,
+    fn probed(&mut self, probe: Result<Probe, ChildError>) {
+        let Probe { expected, blind } = match probe {
+            Ok(probe) => probe,
             Err(error) => {
-                self.health.look_failed(error);
-                return self.pace.looked(Instant::now(), Looked::Nothing);
+                self.health.probe_failed(error);
+                return self.scheduler.probe_finished(Instant::now(), ProbeResult::Nothing);
             }
         };
-        let told = &self.brief.outlook;
+        let told = &self.baseline.expected;
         // What is to be done is the leader's to do.
-        let same = outlook.status == told.status && (!self.leads || outlook.due == told.due);
+        let same = expected.status == told.status && (!self.leads || expected.due == told.due);
         let came_to = if same {
-            self.woken_for = None;
-            Looked::AsTold
-        } else if self.woken_for.as_ref() == Some(&outlook) {
+            self.triggered_for = None;
+            ProbeResult::Unchanged
+        } else if self.triggered_for.as_ref() == Some(&expected) {
             // It was woken for this, and left it so.
-            Looked::AsTold
-        } else if blind || (!self.leads && outlook.due != told.due) {
-            Looked::Passing
+            ProbeResult::Unchanged
+        } else if blind || (!self.leads && expected.due != told.due) {
+            ProbeResult::Passing
         } else {
-            Looked::Otherwise
+            ProbeResult::Otherwise
         };
-        self.seen = Some(outlook);
-        self.pace.looked(Instant::now(), came_to);
+        self.seen = Some(expected);
+        self.scheduler.probe_finished(Instant::now(), came_to);
     }
 
     /// Has Juju run the charm, after whatever else it runs.
-    fn wake(&mut self, events: &UnboundedSender<Event>) {
-        self.pace.wakes(Instant::now());
-        self.woken_for = self.seen.take();
-        let unit = self.invocation.unit.clone();
-        beside(events, move || {
+    fn trigger(&mut self, events: &UnboundedSender<WatcherEvent>) {
+        self.scheduler.trigger_started(Instant::now());
+        self.triggered_for = self.seen.take();
+        let unit = self.context.unit.clone();
+        run_blocking(events, move || {
             let runner = runner().ok_or(ChildError::Failed);
-            Event::Woke(runner.and_then(|runner| run_charm(runner, &unit, WAKE_LIMIT)))
+            WatcherEvent::Triggered(runner.and_then(|runner| run_charm(runner, &unit, TRIGGER_LIMIT)))
         });
     }
 }
 
 /// Does what waits for another process in a thread of its own.
-fn beside(events: &UnboundedSender<Event>, work: impl FnOnce() -> Event + Send + 'static) {
+fn run_blocking(events: &UnboundedSender<WatcherEvent>, work: impl FnOnce() -> WatcherEvent + Send + 'static) {
     let events = events.clone();
     tokio::task::spawn_blocking(move || {
         // Nobody is left to be told where this fails.
@@ -246,10 +248,10 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildEr
 }
 
 /// Watches these for ever.
-async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedSender<Event>) {
+async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedSender<WatcherEvent>) {
     let notify = move |what, notice| {
         // The main loop is gone where this fails.
-        let _ = events.send(Event::Watch(what, notice));
+        let _ = events.send(WatcherEvent::Watch(what, notice));
     };
     // What leads to the cluster may be a moment late, as the token in a pod that starts.
     let watches = loop {
@@ -258,7 +260,7 @@ async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedS
         }
         for what in kinds {
             // It is tried, so that no watch is taken for one that is stuck.
-            notify(*what, WatchNotice::Begins);
+            notify(*what, WatchNotice::Started);
         }
         sleep(UNUSABLE).await;
     };
@@ -272,11 +274,11 @@ async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedS
 const UNUSABLE: Duration = Duration::from_secs(5);
 
 /// Takes the line from hooks.
-async fn answer(listener: UnixListener, events: UnboundedSender<Event>) {
+async fn answer(listener: UnixListener, events: UnboundedSender<WatcherEvent>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(attend(stream, events.clone()));
+                tokio::spawn(serve_hook(stream, events.clone()));
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
@@ -284,24 +286,24 @@ async fn answer(listener: UnixListener, events: UnboundedSender<Event>) {
 }
 
 /// Attends to one hook. The report is the main loop's own, so that a watcher that is stuck there gives none.
-async fn attend(stream: UnixStream, events: UnboundedSender<Event>) {
-    if line::our_peer(&stream).is_none() {
+async fn serve_hook(stream: UnixStream, events: UnboundedSender<WatcherEvent>) {
+    if socket::our_peer(&stream).is_none() {
         return;
     }
     let (reply, report) = oneshot::channel();
-    if events.send(Event::HookBegan(reply)).is_err() {
+    if events.send(WatcherEvent::HookBegan(reply)).is_err() {
         return;
     }
     let message = match report.await {
-        Ok(report) => line::answer(stream, &report).await,
+        Ok(report) => socket::answer(stream, &report).await,
         Err(_) => None,
     };
     // The main loop is gone where this fails.
-    let _ = events.send(Event::HookEnded(message));
+    let _ = events.send(WatcherEvent::HookEnded(message));
 }
 
 /// The next thing that happens; nothing, when the time is over.
-async fn next(happened: &mut UnboundedReceiver<Event>, until: Option<Instant>) -> Option<Event> {
+async fn next(happened: &mut UnboundedReceiver<WatcherEvent>, until: Option<Instant>) -> Option<WatcherEvent> {
     match until {
         Some(until) => timeout_at(until, happened.recv()).await.unwrap_or_default(),
         None => happened.recv().await,

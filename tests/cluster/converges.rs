@@ -307,7 +307,7 @@ fn holds<S: Strategy>(
             scope.spawn(|| {
                 let fresh = Fresh::default();
                 TestRunner::new(config.clone())
-                    .run(&cases(), |case| law(case, &fresh))
+                    .run(&cases(), |input| law(input, &fresh))
                     .unwrap();
             });
         }

@@ -77,14 +77,14 @@ fn swallowed_connection_is_noticed_and_replaced() {
     until(WatchNotice::Changed, &notices);
     let start = Instant::now();
     silence.swallow();
-    let (before, end) = until(WatchNotice::Dead, &notices);
+    let (before, end) = until(WatchNotice::Unusable, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "it hears: {before:?}");
     let limit = Duration::from_secs(LIMITS.longest.into()) + LIMITS.grace + Duration::from_secs(2);
     assert!(end - start < limit, "{:?}", end - start);
     // It is looked after that, and what happens is heard again.
     until(WatchNotice::Changed, &notices);
-    let (before, _) = until(WatchNotice::Begins, &notices);
-    assert!(!before.contains(&WatchNotice::Dead), "{before:?}");
+    let (before, _) = until(WatchNotice::Started, &notices);
+    assert!(!before.contains(&WatchNotice::Unusable), "{before:?}");
     assert!(silence.connections() > 1);
 }
 
@@ -94,9 +94,9 @@ fn watch_heals_after_network_swallowed_everything() {
     let (silence, notices) = watch(&live);
     until(WatchNotice::Changed, &notices);
     silence.swallow_all();
-    until(WatchNotice::Dead, &notices);
+    until(WatchNotice::Unusable, &notices);
     // A new connection is answered no more than the old one was.
-    let (before, _) = until(WatchNotice::Dead, &notices);
+    let (before, _) = until(WatchNotice::Unusable, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "{before:?}");
     silence.swallow();
     until(WatchNotice::Changed, &notices);
@@ -106,10 +106,10 @@ fn watch_heals_after_network_swallowed_everything() {
 fn watch_that_server_ends_costs_no_look() {
     let live = Live::new("ended");
     let (_network, notices) = watch(&live);
-    until(WatchNotice::Begins, &notices);
+    until(WatchNotice::Started, &notices);
     until(WatchNotice::Changed, &notices);
     for _ in 0..2 {
-        let (before, _) = until(WatchNotice::Begins, &notices);
+        let (before, _) = until(WatchNotice::Started, &notices);
         assert_eq!(before, []);
     }
 }

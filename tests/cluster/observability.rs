@@ -157,7 +157,7 @@ fn relation_removed_by_force_keeps_no_other_from_news() {
     assert_eq!(scraped(&live, metrics).len(), 1);
     assert_eq!(bag(&live, dashboard).len(), 1);
     // It went between being read and being written.
-    live.fault("relation-set", Fault::Exit(1, "ERROR relation not found\n".into()));
+    live.error("relation-set", Fault::Exit(1, "ERROR relation not found\n".into()));
     live.config(&[("canary", "{image: 'iris:2'}")]);
     has(&live.says(), &["waiting: iris"]);
 }

@@ -234,11 +234,11 @@ fn the_tracing_relation_is_asked_once_and_its_answer_taken() {
         .unwrap();
     let id = live.world.integrate("iris:tracing", "tempo:tracing").unwrap();
     live.hook("config-changed");
-    let asked = live.world.relations[&id]
+    let inputs = live.world.relations[&id]
         .data("iris")
         .and_then(|bag| bag.get("receivers"))
         .cloned();
-    assert_eq!(asked.as_deref(), Some(r#"["jaeger_thrift_http"]"#));
+    assert_eq!(inputs.as_deref(), Some(r#"["jaeger_thrift_http"]"#));
     assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
     let run = live.hook("update-status");
     assert!(

@@ -47,7 +47,7 @@ pub enum Weather {
 
 impl Weather {
     /// An answer as the API server words its refusals.
-    pub fn refusal(code: u16, reason: &str, message: &str) -> Self {
+    pub fn error(code: u16, reason: &str, message: &str) -> Self {
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure",
             "code": code, "reason": reason, "message": message,

@@ -124,7 +124,7 @@ fn a_fault_in_a_canary_leaves_both_as_they_are() {
 }
 
 /// What an action of that name and for that model says to type, or why it does not.
-fn asked(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
+fn inputs(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
     let parameters = model
         .map(|model| ("model".to_owned(), json!(model)))
         .into_iter()
@@ -150,7 +150,7 @@ fn promote_says_what_makes_the_canary_the_model() {
     live.config(&[("image", "iris:1")]);
     live.serves();
     has(
-        &asked(&mut live, "promote", None).unwrap_err(),
+        &inputs(&mut live, "promote", None).unwrap_err(),
         &["iris has no canary; juju config iris canary="],
     );
     live.config(&[(
@@ -158,7 +158,7 @@ fn promote_says_what_makes_the_canary_the_model() {
         "{image: 'iris:2', env: {LEVEL: 'it''s on'}, weight: 50, match: {a: b}}",
     )]);
     live.serves();
-    let command = asked(&mut live, "promote", None).unwrap();
+    let command = inputs(&mut live, "promote", None).unwrap();
     types(&mut live, &command);
     live.hook("config-changed");
     live.seldon_serves("iris");
@@ -180,10 +180,10 @@ fn promote_in_a_fleet_changes_one_entry() {
     ]);
     live.hook("config-changed");
     has(
-        &asked(&mut live, "promote", None).unwrap_err(),
+        &inputs(&mut live, "promote", None).unwrap_err(),
         &["say which model: model=<one of a, b>"],
     );
-    let command = asked(&mut live, "promote", Some("a")).unwrap();
+    let command = inputs(&mut live, "promote", Some("a")).unwrap();
     assert_eq!(
         command,
         r#"juju config iris models='{"a":{"image":"iris:2"},"b":{"replicas":2}}'"#
@@ -196,7 +196,7 @@ fn rollback_names_what_served_before() {
     live.config(&[("image", "iris:1"), ("env", "{A: 1}")]);
     live.hook("config-changed");
     assert_eq!(
-        asked(&mut live, "rollback", None).unwrap_err(),
+        inputs(&mut live, "rollback", None).unwrap_err(),
         "nothing else is known that iris has served"
     );
     live.serves();
@@ -204,14 +204,14 @@ fn rollback_names_what_served_before() {
     live.config(&[("image", "iris:broken")]);
     live.hook("config-changed");
     assert_eq!(
-        asked(&mut live, "rollback", None).unwrap(),
+        inputs(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:1"
     );
     live.config(&[("image", "iris:2"), ("env", "")]);
     live.hook("config-changed");
     live.seldon_serves("iris");
     live.hook("update-status");
-    let command = asked(&mut live, "rollback", None).unwrap();
+    let command = inputs(&mut live, "rollback", None).unwrap();
     assert_eq!(command, "juju config iris env='{A: 1}' image=iris:1");
     types(&mut live, &command);
     live.hook("config-changed");
@@ -219,7 +219,7 @@ fn rollback_names_what_served_before() {
     assert_eq!(live.says(), "active: iris serves iris:1 at /model/iris/");
     // And forth again.
     assert_eq!(
-        asked(&mut live, "rollback", None).unwrap(),
+        inputs(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:2 env="
     );
 }
@@ -232,7 +232,7 @@ fn forged_record_of_what_served_reaches_no_command() {
     live.config(&[("image", "iris:2")]);
     live.hook("config-changed");
     assert_eq!(
-        asked(&mut live, "rollback", None).unwrap(),
+        inputs(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:1"
     );
     let record = json!({"$(touch /tmp/forged)": "x", "image": "evil:1"}).to_string();
@@ -240,14 +240,14 @@ fn forged_record_of_what_served_reaches_no_command() {
     // As `kubectl patch` does, and as one who forges our field manager does.
     live.merge_as("kubectl-patch", &sdep(), "iris", &annotations);
     assert!(
-        asked(&mut live, "rollback", None)
+        inputs(&mut live, "rollback", None)
             .unwrap_err()
             .contains("nothing else is known")
     );
     let manager = format!("seldon-model-iris-{}", &live.world.model.uuid[..8]);
     live.apply_as(&manager, &sdep(), "iris", &annotations);
     assert!(
-        asked(&mut live, "rollback", None)
+        inputs(&mut live, "rollback", None)
             .unwrap_err()
             .contains("nothing else is known")
     );

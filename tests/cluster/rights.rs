@@ -135,7 +135,7 @@ fn does_everything(live: &mut Live) {
         let run = live.run(Hook::action(action, BTreeMap::new()));
         assert_eq!(run.action.unwrap().status, "completed", "{action}");
     }
-    live.fault("status-get", Fault::Exit(1, "ERROR".into()));
+    live.error("status-get", Fault::Exit(1, "ERROR".into()));
     live.delete(&deployment(), "iris-default-0-iris");
     live.hook("update-status");
     live.agent.faults.clear();
@@ -158,22 +158,22 @@ fn the_charm_asks_for_all_that_rbac_yaml_grants_and_for_nothing_else() {
     does_everything(&mut live);
     loop {
         let answers = audit_answers(&live.user());
-        let refused: Vec<_> = answers.iter().filter(|(_, code)| *code == 403).collect();
-        assert!(refused.is_empty(), "asked for and not granted: {refused:#?}");
-        let asked: BTreeSet<String> = answers
+        let rejected: Vec<_> = answers.iter().filter(|(_, code)| *code == 403).collect();
+        assert!(rejected.is_empty(), "asked for and not granted: {rejected:#?}");
+        let inputs: BTreeSet<String> = answers
             .into_iter()
             .map(|(request, _)| request)
             .filter(|request| !request.contains("selfsubject") && !request.ends_with(' '))
             .collect();
         let granted = granted();
-        let beyond: Vec<_> = asked.difference(&granted).collect();
+        let beyond: Vec<_> = inputs.difference(&granted).collect();
         assert!(beyond.is_empty(), "asked for and not granted: {beyond:?}");
         // An apply that makes an object is booked as a patch, and needs both rights.
         let makes = |right: &&String| {
             let resource = right.strip_prefix("create ");
-            resource.is_some_and(|resource| asked.contains(&format!("patch {resource}")))
+            resource.is_some_and(|resource| inputs.contains(&format!("patch {resource}")))
         };
-        let unused: Vec<_> = granted.difference(&asked).filter(|right| !makes(right)).collect();
+        let unused: Vec<_> = granted.difference(&inputs).filter(|right| !makes(right)).collect();
         if unused.is_empty() {
             return;
         }

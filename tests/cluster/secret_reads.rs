@@ -134,7 +134,7 @@ fn hook_after_a_failed_tool_reads_again() {
     for tool in ["secret-get", "config-get", "relation-ids"] {
         let (mut live, uri) = served(&format!("failed-{tool}"));
         live.world.update_secret("registry", &AFTER).unwrap();
-        live.fault(tool, Fault::Exit(1, "ERROR the controller is away\n".into()));
+        live.error(tool, Fault::Exit(1, "ERROR the controller is away\n".into()));
         has(
             &status(&live.hook(changed(&uri))),
             &[&format!("waiting: Juju's {tool} failed")],
@@ -195,7 +195,7 @@ fn content_that_could_not_be_written_is_written_later() {
         of: |method, path| method != "GET" && path.contains("/secrets/"),
         ..WRITES
     };
-    proxy.turns(on_secrets, Weather::refusal(500, "InternalError", "etcd is away"));
+    proxy.turns(on_secrets, Weather::error(500, "InternalError", "etcd is away"));
     live.world.update_secret("registry", &AFTER).unwrap();
     let run = live.hook(changed(&uri));
     has(&status(&run), &["waiting: ", &format!("; not applied yet: {uri}")]);

@@ -145,7 +145,7 @@ fn actions_crashes_and_the_end_of_watching_are_events_of_security() {
         ["sys_monitor_disabled:iris/0,watcher"]
     );
     live.config(&[("image", "seldonio/sklearn-iris:0.4")]);
-    live.fault("status-set", Fault::Exit(1, "ERROR the agent is away".into()));
+    live.error("status-set", Fault::Exit(1, "ERROR the agent is away".into()));
     let run = live.run("config-changed");
     assert_eq!(run.exit, 1);
     assert_eq!(security(&run), ["sys_crash:iris/0"]);

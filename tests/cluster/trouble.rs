@@ -198,8 +198,8 @@ fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
         })
         .find(|(_, says)| says.starts_with("blocked"))
         .unwrap();
-    let refused = format!("blocked: {model}: SeldonDeployment {model} is refused");
-    has(&says, &[&refused, "protocol", "not declared in schema"]);
+    let rejected = format!("blocked: {model}: SeldonDeployment {model} is refused");
+    has(&says, &[&rejected, "protocol", "not declared in schema"]);
     assert!(live.sdep(&model).is_none() && live.route(&model).is_none());
     live.config(&[("models", "")]);
     assert!(live.serves().starts_with("active"));
@@ -282,7 +282,7 @@ fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
 #[test]
 fn leadership_that_cannot_be_asked_for_is_none() {
     let mut live = Live::new("headless");
-    live.fault(
+    live.error(
         "is-leader",
         Fault::Exit(1, "ERROR leadership status unknown: timeout\n".into()),
     );

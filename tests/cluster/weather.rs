@@ -37,8 +37,8 @@ fn what_passes_within_a_hook_is_not_told() {
             "Too many requests, please try again later.",
         ),
         answer(429, None, ""),
-        Weather::refusal(500, "InternalError", "etcdserver: leader changed"),
-        Weather::refusal(
+        Weather::error(500, "InternalError", "etcdserver: leader changed"),
+        Weather::error(
             503,
             "ServiceUnavailable",
             "the server is currently unable to handle the request",
@@ -54,8 +54,8 @@ fn what_passes_within_a_hook_is_not_told() {
     }
     for (number, weather) in [
         answer(429, None, ""),
-        Weather::refusal(500, "InternalError", "etcdserver: request timed out"),
-        Weather::refusal(409, "Conflict", "the object has been modified"),
+        Weather::error(500, "InternalError", "etcdserver: request timed out"),
+        Weather::error(409, "Conflict", "the object has been modified"),
         Weather::Reset,
         // It went through, and only the answer to it was lost.
         Weather::Cut,
@@ -85,7 +85,7 @@ fn what_stays_is_told_and_heals_by_itself() {
             "the Kubernetes API is overloaded",
         ),
         (
-            Weather::refusal(500, "InternalError", "etcdserver: no leader"),
+            Weather::error(500, "InternalError", "etcdserver: no leader"),
             "the Kubernetes API is not well (HTTP 500, etcdserver: no leader)",
         ),
         (
@@ -127,16 +127,16 @@ fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
     let before = live.versions();
     for (weather, told) in [
         (
-            Weather::refusal(500, "InternalError", "etcdserver: no space"),
+            Weather::error(500, "InternalError", "etcdserver: no space"),
             "waiting: iris: the Kubernetes API is not well (HTTP 500, etcdserver: no space)",
         ),
         (answer(429, None, ""), "waiting: iris: the Kubernetes API is overloaded"),
         (
-            Weather::refusal(409, "Conflict", "the object has been modified"),
+            Weather::error(409, "Conflict", "the object has been modified"),
             "waiting: iris: somebody else changed it at that moment",
         ),
         (
-            Weather::refusal(
+            Weather::error(
                 403,
                 "Forbidden",
                 "admission webhook \"models.factory\" denied the request: no changes on Fridays",
@@ -144,7 +144,7 @@ fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
             "blocked: iris: SeldonDeployment iris is refused: no changes on Fridays",
         ),
         (
-            Weather::refusal(
+            Weather::error(
                 500,
                 "InternalError",
                 "Internal error occurred: failed calling webhook \"v1.vseldondeployment.kb.io\": failed to call webhook: \
@@ -195,7 +195,7 @@ fn leadership_that_is_lost_while_it_looks_writes_nothing() {
     let (mut live, proxy) = serving("deposed");
     let before = live.versions();
     // It is asked for when there is something to write, and by then another unit has it.
-    live.fault("is-leader", Fault::Raw(b"false".to_vec()));
+    live.error("is-leader", Fault::Raw(b"false".to_vec()));
     proxy.turns(ALL, Weather::Slow(Duration::from_millis(200)));
     live.config(&[("image", "iris:2")]);
     let run = live.hook("config-changed");
@@ -262,7 +262,7 @@ fn a_token_that_was_renewed_is_taken_at_the_next_hook() {
 #[test]
 fn hook_ends_though_application_version_set_hangs() {
     let mut live = Live::new("version-hangs");
-    live.fault("application-version-set", Fault::Hang);
+    live.error("application-version-set", Fault::Hang);
     live.hook("config-changed");
     live.seldon_serves("iris");
     let run = live.hook("update-status");

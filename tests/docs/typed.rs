@@ -154,8 +154,8 @@ fn what_the_pages_have_their_readers_type_works() {
         }
     }));
     reader.leaves();
-    if let Err(fault) = walked {
-        std::panic::resume_unwind(fault);
+    if let Err(error) = walked {
+        std::panic::resume_unwind(error);
     }
 }
 

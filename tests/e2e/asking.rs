@@ -63,11 +63,11 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
     where_it_is_said_to_be_it_answers(&mut model);
 
     let flower = json_of(FLOWER);
-    let asked = acted(&mut model, "predict", &json!({"data": flower}));
-    assert_eq!(text(&asked, "status-code"), "200", "{asked:?}");
-    has(text(&asked, "url"), &[":80/model/asked/api/v1.0/predictions"]);
-    has(text(&asked, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
-    assert!(text(&asked, "latency-ms").parse::<u32>().unwrap() < 10_000);
+    let inputs = acted(&mut model, "predict", &json!({"data": flower}));
+    assert_eq!(text(&inputs, "status-code"), "200", "{inputs:?}");
+    has(text(&inputs, "url"), &[":80/model/asked/api/v1.0/predictions"]);
+    has(text(&inputs, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
+    assert!(text(&inputs, "latency-ms").parse::<u32>().unwrap() < 10_000);
     let direct = acted(&mut model, "predict", &json!({"data": flower, "direct": true}));
     has(text(&direct, "url"), &[":8000/api/v1.0/predictions"]);
     let canary = acted(&mut model, "predict", &json!({"data": flower, "predictor": "canary"}));
@@ -85,7 +85,7 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
     has(&failed.message, &["iris answers with status code "]);
     assert!(failed.results.contains_key("result"), "{failed:?}");
 
-    let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&asked, "result"))});
+    let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&inputs, "result"))});
     let fed = acted(&mut model, "feedback", &worth);
     assert_eq!(text(&fed, "status-code"), "200", "{fed:?}");
     has(text(&fed, "url"), &["/model/asked/api/v1.0/feedback"]);
@@ -105,9 +105,9 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
     let request = json!({"inputs": [
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
-    let asked = acted(&mut model, "predict", &json!({"data": request}));
-    has(text(&asked, "url"), &["/model/asked/v2/models/iris/infer"]);
-    has(text(&asked, "result"), &["outputs"]);
+    let inputs = acted(&mut model, "predict", &json!({"data": request}));
+    has(text(&inputs, "url"), &["/model/asked/v2/models/iris/infer"]);
+    has(text(&inputs, "result"), &["outputs"]);
     let failed = model.act("feedback", &json!({"reward": 1})).unwrap();
     has(
         &failed.message,

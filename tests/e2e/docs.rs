@@ -27,7 +27,7 @@ pub fn the_tutorial_is_true() {
         }
     }));
     reader.leaves();
-    if let Err(fault) = walked {
-        std::panic::resume_unwind(fault);
+    if let Err(error) = walked {
+        std::panic::resume_unwind(error);
     }
 }

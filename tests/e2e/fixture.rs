@@ -77,10 +77,10 @@ pub fn runtime() -> Runtime {
 
 /// Looks until something is so, and says what it saw last where it never is.
 #[track_caller]
-pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub fn until<T>(limit: Duration, what: &str, mut snapshot: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
     loop {
-        match look() {
+        match snapshot() {
             Ok(seen) => return seen,
             Err(seen) if start.elapsed() > limit => panic!("{what}: not in {} s, but {seen}", limit.as_secs()),
             Err(_) => std::thread::sleep(POLL),

@@ -150,12 +150,12 @@ pub fn without_the_kubelet_it_does_not_stay_active() {
 pub fn without_the_gateway_who_is_refused_spoils_no_later_connection() {
     let url = format!("http://{}/", full().gateway());
     let log = folder("e2e").join("gateway-port.log");
-    let refused = || fs::read_to_string(&log).unwrap().matches("refused").count();
-    let before = refused();
+    let rejected = || fs::read_to_string(&log).unwrap().matches("refused").count();
+    let before = rejected();
     let back = without("istio-system", "istio-ingressgateway");
     until(SERVES, "a client is refused", || {
         let answer = ask(&url, FLOWER);
-        if refused() > before {
+        if rejected() > before {
             Ok(())
         } else {
             Err(format!("{answer:?}"))

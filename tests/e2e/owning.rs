@@ -78,7 +78,7 @@ pub fn istio_and_seldon_check_what_is_written() {
         let object = serde_json::to_value(model.wait(webhooks.get(name)).unwrap()).unwrap();
         assert_eq!(object["webhooks"][0]["failurePolicy"], "Fail", "{name}");
     }
-    let refused = |kind: &kube::api::ApiResource, object: Value| {
+    let rejected = |kind: &kube::api::ApiResource, object: Value| {
         let object = serde_json::from_value(object).unwrap();
         let parameters = PostParams {
             dry_run: true,
@@ -94,11 +94,11 @@ pub fn istio_and_seldon_check_what_is_written() {
     // As ours, but for one mistake each.
     let mut route = strip(model.objects(&vs())[0].clone(), "wrong");
     route["spec"]["http"][0]["route"] = json!([]);
-    has(&refused(&vs(), route), &["denied the request", "route"]);
+    has(&rejected(&vs(), route), &["denied the request", "route"]);
     let mut deployment = strip(model.objects(&sdep())[0].clone(), "wrong");
     deployment["spec"]["protocol"] = json!("smoke-signals");
     has(
-        &refused(&sdep(), deployment),
+        &rejected(&sdep(), deployment),
         &["denied the request", "Invalid protocol"],
     );
 }

@@ -11,8 +11,8 @@ use crate::support::has;
 
 /// How many of a hundred requests version 2 answered.
 fn part_of_2(model: &Model) -> usize {
-    let asked: Vec<_> = (0..100).map(|_| model.predict()).collect();
-    asked.iter().filter(|answer| answer.version() == "2").count()
+    let inputs: Vec<_> = (0..100).map(|_| model.predict()).collect();
+    inputs.iter().filter(|answer| answer.version() == "2").count()
 }
 
 pub fn a_canary_is_walked_to_its_promotion_without_a_lost_request() {

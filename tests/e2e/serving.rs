@@ -84,9 +84,9 @@ pub fn a_new_version_costs_no_request() {
     let mut model = Model::serving("release");
     let load = Load::start(&model.predictions("release"), FLOWER, 3);
     let mut statuses = vec![model.configure(&[("image", IRIS_2)])];
-    let asked = Instant::now();
+    let inputs = Instant::now();
     while !statuses.last().unwrap().starts_with("active: ") {
-        assert!(asked.elapsed() < SERVES, "{statuses:#?}");
+        assert!(inputs.elapsed() < SERVES, "{statuses:#?}");
         statuses.push(model.looks());
     }
     let active = Instant::now();

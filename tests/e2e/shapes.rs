@@ -88,14 +88,14 @@ fn an_ab_test_splits_near_its_ratio(model: &Model) {
 }
 
 fn feedback_goes_the_way_of_its_request(model: &Model) {
-    let asked = |flower: &str, way: i64, version: &str| {
+    let inputs = |flower: &str, way: i64, version: &str| {
         let answer = served(&ask(&model.predictions("learning"), flower));
         assert_eq!(answer.json()["meta"]["routing"]["way"], way, "{answer:?}");
         assert_eq!(answer.version(), version);
         answer.json()
     };
-    asked(FLOWER, 0, "1");
-    let answer = asked(LONG_PETALS, 1, "2");
+    inputs(FLOWER, 0, "1");
+    let answer = inputs(LONG_PETALS, 1, "2");
 
     // A client sends back what it was answered, and what it was worth.
     let request: Value = serde_json::from_str(LONG_PETALS).unwrap();

@@ -69,8 +69,8 @@ impl Edge {
         uri
     }
 
-    pub fn fault(&mut self, tool: &str, fault: Fault) -> &mut Self {
-        self.agent.faults.insert(tool.to_owned(), fault);
+    pub fn error(&mut self, tool: &str, error: Fault) -> &mut Self {
+        self.agent.faults.insert(tool.to_owned(), error);
         self
     }
 

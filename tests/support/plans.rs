@@ -44,8 +44,8 @@ pub fn site_of_ingress() -> Site {
 
 pub fn objects(planned: &PlannedModel) -> Value {
     let route = match &planned.route {
-        Route::Set(route) => serde_json::to_value(route).unwrap(),
-        Route::SetHttp(route) => serde_json::to_value(route).unwrap(),
+        Route::VirtualService(route) => serde_json::to_value(route).unwrap(),
+        Route::HttpRoute(route) => serde_json::to_value(route).unwrap(),
         other => json!(format!("{other:?}")),
     };
     json!({"model": planned.deployment, "route": route})
@@ -53,7 +53,7 @@ pub fn objects(planned: &PlannedModel) -> Value {
 
 pub fn configured(options: &Value) -> Config {
     let config = config::parse("iris", options.as_object().unwrap());
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     config
 }
 

@@ -1,37 +1,43 @@
 //! The report of `diagnose`, for people.
 
 use super::{Finding, Missing, NOTHING};
-use crate::actions::{Call, refused};
+use crate::actions::{ActionContext, api_error};
 use crate::api_error::ApiError;
-use crate::asked::Asked;
-use crate::judge::chain::LinkState;
-use crate::judge::{self, Verdict};
+use crate::inputs::Inputs;
+use crate::judge::chain::CheckState;
+use crate::judge::{self, Report};
 use crate::permissions::Permission;
 use crate::plan::RelatedGateway;
 use crate::shell::juju_trust;
 
-pub fn report(call: &Call, asked: &Asked, verdict: &Verdict, findings: &[Finding], missing: &Missing) -> String {
-    let application = &call.invocation.application;
-    let status = &verdict.status;
+pub fn report(
+    call: &ActionContext,
+    inputs: &Inputs,
+    report: &Report,
+    findings: &[Finding],
+    missing: &Missing,
+) -> String {
+    let application = &call.context.application;
+    let status = &report.status;
     let mut lines = vec![format!(
         "{application} in model {}: {}: {}",
-        call.invocation.model_name,
-        status.state.word(),
+        call.context.model_name,
+        status.state.as_str(),
         status.message
     )];
     lines.extend(["", "Juju"].map(ToOwned::to_owned));
-    lines.extend(relations(asked).iter().map(|line| indented(line)));
-    let faults = &asked.config.faults;
-    lines.push(indented(&format!("faulty options: {}", faults.len())));
-    lines.extend(faults.iter().map(|fault| indented(&indented(&fault.to_string()))));
+    lines.extend(relations(inputs).iter().map(|line| indented(line)));
+    let errors = &inputs.config.errors;
+    lines.push(indented(&format!("faulty options: {}", errors.len())));
+    lines.extend(errors.iter().map(|error| indented(&indented(&error.to_string()))));
     lines.extend(["", "Rights"].map(ToOwned::to_owned));
     lines.extend(rights(application, missing).iter().map(|line| indented(line)));
     lines.extend(["", "Cluster"].map(ToOwned::to_owned));
     lines.push(indented(&match missing {
         Ok(_) => "Seldon Core's and Istio's definitions are there".to_owned(),
-        Err(refusal) => refused(call, refusal),
+        Err(error) => api_error(call, error),
     }));
-    lines.extend(verdict.notes.iter().map(|note| indented(note)));
+    lines.extend(report.notes.iter().map(|note| indented(note)));
     for found in findings {
         lines.push(String::new());
         lines.extend(model(found));
@@ -51,9 +57,9 @@ fn model(found: &Finding) -> Vec<String> {
     let mut is_reached = true;
     for link in &found.links {
         let mark = match link.state {
-            LinkState::Sound => "ok",
-            LinkState::Unknown => "?",
-            LinkState::Broken => "BROKEN",
+            CheckState::Passed => "ok",
+            CheckState::Unknown => "?",
+            CheckState::Failed => "BROKEN",
         };
         // What comes behind a broken link is often only a consequence.
         let mark = if is_reached {
@@ -61,37 +67,33 @@ fn model(found: &Finding) -> Vec<String> {
         } else {
             format!("({mark})")
         };
-        is_reached &= link.state != LinkState::Broken;
+        is_reached &= link.state != CheckState::Failed;
         lines.push(indented(&format!("{mark:8} {}: {}", link.name, link.text)));
     }
     if found.links.is_empty() {
         lines.push(indented(&found.why));
     }
-    let rivals = found.rivals.iter();
-    lines.extend(rivals.map(|rival| indented(&format!("beside it on the gateway: {rival}"))));
+    let competitors = found.competitors.iter();
+    lines.extend(competitors.map(|competitor| indented(&format!("beside it on the gateway: {competitor}"))));
     lines
 }
 
-fn relations(asked: &Asked) -> Vec<String> {
-    let gateway = match &asked.gateway {
-        RelatedGateway::Missing => "gateway-info: not related".to_owned(),
-        RelatedGateway::Silent(by) => format!(
-            "{}: {} has not said which gateway",
-            by.language.endpoint(),
-            by.application
-        ),
-        RelatedGateway::Several(all) => {
+fn relations(inputs: &Inputs) -> Vec<String> {
+    let gateway = match &inputs.gateway {
+        RelatedGateway::None => "gateway-info: not related".to_owned(),
+        RelatedGateway::Pending(by) => format!("{}: {} has not said which gateway", by.kind.endpoint(), by.application),
+        RelatedGateway::Ambiguous(all) => {
             let all = all
                 .iter()
-                .map(|by| format!("{} ({})", by.application, by.language.endpoint()));
+                .map(|by| format!("{} ({})", by.application, by.kind.endpoint()));
             format!("several name a gateway: {}", all.collect::<Vec<_>>().join(" and "))
         }
-        RelatedGateway::Named { gateway, up, by } => {
+        RelatedGateway::Known { gateway, up, by } => {
             let up = if *up { "" } else { ", which is not up" };
-            format!("{}: {} names {gateway}{up}", by.language.endpoint(), by.application)
+            format!("{}: {} names {gateway}{up}", by.kind.endpoint(), by.application)
         }
     };
-    let related = asked.told.related.iter();
+    let related = inputs.juju.related.iter();
     let others = related.filter(|endpoint| !["gateway-info", "gateway-metadata"].contains(&endpoint.as_str()));
     [gateway]
         .into_iter()

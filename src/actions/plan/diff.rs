@@ -10,7 +10,7 @@ const MOST: usize = 1_000_000;
 
 /// A line of both texts, or of one of them.
 #[derive(Clone, Copy)]
-struct Line<'a> {
+struct DiffLine<'a> {
     mark: char,
     text: &'a str,
 }
@@ -41,8 +41,8 @@ pub fn unified(from: &str, to: &str, old: &str, new: &str) -> String {
     text
 }
 
-fn piece(text: &mut String, lines: &[Line], start: usize, end: usize) {
-    let count = |lines: &[Line], without: char| lines.iter().filter(|line| line.mark != without).count();
+fn piece(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
+    let count = |lines: &[DiffLine], without: char| lines.iter().filter(|line| line.mark != without).count();
     let (before, shown) = (
         lines.get(..start).unwrap_or_default(),
         lines.get(start..end).unwrap_or_default(),
@@ -63,7 +63,7 @@ fn piece(text: &mut String, lines: &[Line], start: usize, end: usize) {
     }
 }
 
-fn lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
+fn lines<'a>(old: &'a str, new: &'a str) -> Vec<DiffLine<'a>> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let mut both = old.iter().zip(&new);
     let head = both.by_ref().take_while(|(one, other)| one == other).count();
@@ -71,7 +71,12 @@ fn lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     let backwards = old_rest.iter().rev().zip(new_rest.iter().rev());
     let tail = backwards.take_while(|(one, other)| one == other).count();
     let middle = |lines: &[&'a str]| lines.get(..lines.len() - tail).unwrap_or_default().to_vec();
-    let same = |lines: &[&'a str]| lines.iter().map(|text| Line { mark: ' ', text }).collect::<Vec<_>>();
+    let same = |lines: &[&'a str]| {
+        lines
+            .iter()
+            .map(|text| DiffLine { mark: ' ', text })
+            .collect::<Vec<_>>()
+    };
     let mut all = same(old.get(..head).unwrap_or_default());
     all.extend(changed(&middle(old_rest), &middle(new_rest)));
     all.extend(same(old.get(old.len() - tail..).unwrap_or_default()));
@@ -79,7 +84,7 @@ fn lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
 }
 
 /// By the longest common subsequence.
-fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
+fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
     let width = new.len() + 1;
     let small = old.len().saturating_mul(new.len()) <= MOST;
     let mut common = vec![0_u32; if small { (old.len() + 1) * width } else { 0 }];
@@ -104,15 +109,15 @@ fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     loop {
         match (old.get(row), new.get(column)) {
             (Some(one), Some(other)) if small && one == other => {
-                lines.push(Line { mark: ' ', text: one });
+                lines.push(DiffLine { mark: ' ', text: one });
                 (row, column) = (row + 1, column + 1);
             }
             (Some(one), other) if other.is_none() || get(&common, row + 1, column) >= get(&common, row, column + 1) => {
-                lines.push(Line { mark: '-', text: one });
+                lines.push(DiffLine { mark: '-', text: one });
                 row += 1;
             }
             (_, Some(other)) => {
-                lines.push(Line { mark: '+', text: other });
+                lines.push(DiffLine { mark: '+', text: other });
                 column += 1;
             }
             _ => return lines,

@@ -20,7 +20,7 @@ fn target(port: u16) -> Target {
     }
 }
 
-fn sent(target: &Target, limit: Duration) -> Result<Answer, String> {
+fn sent(target: &Target, limit: Duration) -> Result<Response, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -46,10 +46,10 @@ fn server(answer: Vec<u8>) -> (u16, thread::JoinHandle<String>) {
     let port = listener.local_addr().unwrap().port();
     let handle = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let asked = request(&mut stream);
+        let inputs = request(&mut stream);
         // Whoever has read enough goes away.
         let _ = stream.write_all(&answer);
-        asked
+        inputs
     });
     (port, handle)
 }
@@ -66,15 +66,15 @@ fn a_request_names_path_and_host_and_any_status_is_an_answer() {
     let answer = sent(&target, LONG).unwrap();
     assert_eq!((answer.status, answer.text.as_str()), (503, "no\u{fffd}body"));
     assert!(!answer.is_cut);
-    let asked = server.join().unwrap().to_lowercase();
+    let inputs = server.join().unwrap().to_lowercase();
     for part in [
         "post /model/iris/api/v1.0/predictions http/1.1\r\n",
         "host: iris.plant.example\r\n",
         "content-type: application/json\r\n",
     ] {
-        assert!(asked.contains(part), "{asked}");
+        assert!(inputs.contains(part), "{inputs}");
     }
-    assert!(!asked.contains("authorization"), "{asked}");
+    assert!(!inputs.contains("authorization"), "{inputs}");
 }
 
 #[test]

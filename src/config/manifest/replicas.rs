@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::seldon::read::{ComponentSpec, Predictor, Spec};
 
 /// Writes 1 where nobody says a count and no autoscaler decides.
-pub fn fill_in(written: &mut Json, spec: &Spec) {
+pub fn apply_defaults(written: &mut Json, spec: &Spec) {
     let predictors = written.get_mut("predictors").and_then(Json::as_array_mut);
     for (written, predictor) in predictors.into_iter().flatten().zip(&spec.predictors) {
         let Some(written) = written.as_object_mut() else {
@@ -17,16 +17,16 @@ pub fn fill_in(written: &mut Json, spec: &Spec) {
         };
         let general = predictor.replicas.or(spec.replicas);
         if general.is_none() {
-            fill_in_pods(written, predictor, spec);
+            apply_pod_defaults(written, predictor, spec);
         }
         // Seldon stops it with the predictor, whatever it says itself.
         if predictor.has_explainer() && general != Some(0) {
-            give(written.get_mut("explainer"));
+            set_default_replicas(written.get_mut("explainer"));
         }
     }
 }
 
-fn fill_in_pods(written: &mut Map<String, Json>, predictor: &Predictor, spec: &Spec) {
+fn apply_pod_defaults(written: &mut Map<String, Json>, predictor: &Predictor, spec: &Spec) {
     if !predictor.component_specs.iter().any(ComponentSpec::is_autoscaled) {
         written.insert("replicas".to_owned(), json!(1));
         return;
@@ -34,16 +34,16 @@ fn fill_in_pods(written: &mut Map<String, Json>, predictor: &Predictor, spec: &S
     let pods = written.get_mut("componentSpecs").and_then(Json::as_array_mut);
     for (written, pod) in pods.into_iter().flatten().zip(&predictor.component_specs) {
         if !pod.is_autoscaled() {
-            give(Some(written));
+            set_default_replicas(Some(written));
         }
     }
     if predictor.has_own_executor(spec) {
-        give(Some(written.entry("svcOrchSpec").or_insert_with(|| json!({}))));
+        set_default_replicas(Some(written.entry("svcOrchSpec").or_insert_with(|| json!({}))));
     }
 }
 
 /// Gives a part of a manifest a count, if it has none.
-fn give(part: Option<&mut Json>) {
+fn set_default_replicas(part: Option<&mut Json>) {
     let Some(part) = part.and_then(Json::as_object_mut) else {
         return;
     };

@@ -11,43 +11,43 @@ use crate::seldon::read::{NO_ENGINE, Predictor, SVC_NAME, Spec, Unit};
 
 /// A rule that the spec breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct ManifestViolation {
     /// Where, such as `predictors[0].graph.children[1].name`.
-    pub place: String,
+    pub location: String,
     /// What is wrong there, and what would do.
     pub rule: String,
 }
 
 /// All that Seldon would refuse of a spec.
 #[must_use]
-pub fn broken(spec: &Spec) -> Vec<Broken> {
-    let mut found = Found(Vec::new());
-    found.words(spec);
+pub fn violations(spec: &Spec) -> Vec<ManifestViolation> {
+    let mut found = Violations(Vec::new());
+    found.options(spec);
     found.predictors(spec);
     found.traffic(spec);
     found.transports(spec);
     found.0
 }
 
-struct Found(Vec<Broken>);
+struct Violations(Vec<ManifestViolation>);
 
-impl Found {
-    fn add(&mut self, place: impl Into<String>, rule: impl Into<String>) {
-        self.0.push(Broken {
-            place: place.into(),
+impl Violations {
+    fn add(&mut self, location: impl Into<String>, rule: impl Into<String>) {
+        self.0.push(ManifestViolation {
+            location: location.into(),
             rule: rule.into(),
         });
     }
 
-    fn words(&mut self, spec: &Spec) {
-        let words: [(&str, &str, &[&str]); 3] = [
+    fn options(&mut self, spec: &Spec) {
+        let options: [(&str, &str, &[&str]); 3] = [
             ("protocol", &spec.protocol, &["seldon", "tensorflow", "v2", "kfserving"]),
             ("transport", &spec.transport, &["rest", "grpc"]),
             ("serverType", &spec.server_type, &["rpc", "kafka"]),
         ];
-        for (place, word, known) in words {
-            if !word.is_empty() && !known.contains(&word) {
-                self.add(place, format!("is {word:?}; Seldon knows {}", known.join(", ")));
+        for (location, key, known) in options {
+            if !key.is_empty() && !known.contains(&key) {
+                self.add(location, format!("is {key:?}; Seldon knows {}", known.join(", ")));
             }
         }
     }
@@ -59,10 +59,10 @@ impl Found {
         let mut names = BTreeSet::new();
         let mut services = BTreeSet::new();
         for (at, predictor) in spec.predictors.iter().enumerate() {
-            let place = format!("predictors[{at}]");
+            let location = format!("predictors[{at}]");
             if !names.insert(&predictor.name) {
                 self.add(
-                    format!("{place}.name"),
+                    format!("{location}.name"),
                     format!("{:?} is the name of an earlier predictor too", predictor.name),
                 );
             }
@@ -70,22 +70,22 @@ impl Found {
                 && !services.insert(service)
             {
                 let rule = format!("{service:?} is the Service of an earlier predictor too");
-                self.add(format!("{place}.annotations.{SVC_NAME}"), rule);
+                self.add(format!("{location}.annotations.{SVC_NAME}"), rule);
             }
             if predictor.annotations.contains_key(NO_ENGINE) && predictor.graph.all().len() > 1 {
                 let rule = format!("has several nodes, and without an executor ({NO_ENGINE}) there can be only one");
-                self.add(format!("{place}.graph"), rule);
+                self.add(format!("{location}.graph"), rule);
             }
             if spec.server_type == "kafka" {
-                self.kafka(predictor, &place);
+                self.kafka(predictor, &location);
             }
-            let graph = format!("{place}.graph");
+            let graph = format!("{location}.graph");
             self.unit(spec, predictor, &predictor.graph, &graph);
             self.executor(predictor, &graph);
         }
     }
 
-    fn kafka(&mut self, predictor: &Predictor, place: &str) {
+    fn kafka(&mut self, predictor: &Predictor, location: &str) {
         for needed in ["KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC"] {
             if !predictor
                 .svc_orch_spec
@@ -94,7 +94,7 @@ impl Found {
                 .any(|variable| variable.name == needed)
             {
                 self.add(
-                    format!("{place}.svcOrchSpec.env"),
+                    format!("{location}.svcOrchSpec.env"),
                     format!("has no {needed}, which serverType kafka needs"),
                 );
             }
@@ -123,7 +123,7 @@ impl Found {
         }
     }
 
-    fn unit(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, place: &str) {
+    fn unit(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, location: &str) {
         let name = &unit.name;
         let unknown = unit
             .implementation
@@ -132,25 +132,25 @@ impl Found {
         if unknown {
             if predictor.container(name).is_none() {
                 self.add(
-                    format!("{place}.name"),
+                    format!("{location}.name"),
                     format!("there is no container {name:?} in componentSpecs, nor has the node an implementation"),
                 );
             }
             let typed = unit.kind.as_deref() == Some("UNKNOWN_TYPE");
             if typed && unit.methods.as_ref().is_none_or(Vec::is_empty) {
                 self.add(
-                    format!("{place}.methods"),
+                    format!("{location}.methods"),
                     "is empty, and the type UNKNOWN_TYPE does not say what the node does",
                 );
             }
         } else if unit.is_prepackaged() {
-            self.server(spec, predictor, unit, place);
+            self.server(spec, predictor, unit, location);
         }
         // Seldon takes it; its executor then asks a container that is not there (`predictor_process.go`, `route`).
-        let asked = unit.kind.as_deref() == Some("ROUTER");
-        if asked && unit.implementation.as_deref() == Some("RANDOM_ABTEST") && predictor.container(name).is_none() {
+        let inputs = unit.kind.as_deref() == Some("ROUTER");
+        if inputs && unit.implementation.as_deref() == Some("RANDOM_ABTEST") && predictor.container(name).is_none() {
             self.add(
-                format!("{place}.type"),
+                format!("{location}.type"),
                 "is ROUTER beside RANDOM_ABTEST, so that every request would fail; leave the type out",
             );
         }
@@ -159,25 +159,27 @@ impl Found {
             .as_ref()
             .is_some_and(|logger| !LOGGED.contains(&logger.mode.as_str()))
         {
-            self.add(format!("{place}.logger.mode"), "must be all, request or response");
+            self.add(format!("{location}.logger.mode"), "must be all, request or response");
         }
         for (at, child) in unit.children.iter().enumerate() {
-            self.unit(spec, predictor, child, &format!("{place}.children[{at}]"));
+            self.unit(spec, predictor, child, &format!("{location}.children[{at}]"));
         }
     }
 
-    fn server(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, place: &str) {
+    fn server(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, location: &str) {
         let server = unit.implementation.as_deref().unwrap_or_default();
         if unit.model_uri.is_empty() && server != "HUGGINGFACE_SERVER" {
             self.add(
-                format!("{place}.modelUri"),
+                format!("{location}.modelUri"),
                 format!("is not set, and {server} serves the files it names"),
             );
         }
         let has_image = predictor
             .container(&unit.name)
             .is_some_and(|(_, container)| !container.image.is_empty());
-        let protocol = PROTOCOLS.into_iter().find(|protocol| protocol.word() == spec.protocol);
+        let protocol = PROTOCOLS
+            .into_iter()
+            .find(|protocol| protocol.as_str() == spec.protocol);
         let protocol = match spec.protocol.as_str() {
             "" => Protocol::Seldon,
             "kfserving" => Protocol::V2,
@@ -189,13 +191,13 @@ impl Found {
         // With an image of one's own only what Seldon itself would refuse is refused.
         let matters = !has_image || protocol == Protocol::Tensorflow;
         if matters && !known.contains(&protocol) {
-            let words: Vec<&str> = known.iter().map(|protocol| protocol.word()).collect();
+            let options: Vec<&str> = known.iter().map(|protocol| protocol.as_str()).collect();
             self.add(
-                format!("{place}.implementation"),
+                format!("{location}.implementation"),
                 format!(
                     "{server} speaks {} only, and protocol is {}",
-                    words.join(" and "),
-                    protocol.word()
+                    options.join(" and "),
+                    protocol.as_str()
                 ),
             );
         }

@@ -11,13 +11,13 @@ fn the_name_must_survive_what_seldon_makes_of_it() {
     let image = json!({"image": "iris:1"});
     for name in ["1iris", "a".repeat(49).as_str(), "iris-", "Iris", "my.iris"] {
         let config = parse(name, &options(image.clone()));
-        let text = config.faults.first().unwrap().to_string();
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains("the name of the application"), "{text}");
         let config = parsed(json!({"models": format!("{{{name}: {{image: 'iris:1'}}}}")}));
-        let text = config.faults.first().unwrap().to_string();
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains("the name of the model"), "{text}");
     }
-    assert_eq!(parse(&"a".repeat(48), &options(image)).faults, []);
+    assert_eq!(parse(&"a".repeat(48), &options(image)).errors, []);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn entries_take_the_options_as_their_defaults() {
         "image": "iris:1", "replicas": 2, "timeout": "30s",
         "models": "{a: {}, b: {image: 'iris:2', replicas: 0, timeout: ''}, c: null}",
     }));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let seen: Vec<_> = config
         .models
         .iter()
@@ -57,8 +57,8 @@ fn a_faulty_entry_is_held_and_stops_no_other() {
     }));
     let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["good"]);
-    assert_eq!(config.held.iter().collect::<Vec<_>>(), ["bad", "list"]);
-    let texts: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(config.frozen.iter().collect::<Vec<_>>(), ["bad", "list"]);
+    let texts: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 3, "{texts:#?}");
     assert!(texts[0].contains("bad: imge: is no word of a model; the nearest known is image"));
     assert!(texts[1].contains("bad: replicas=-1"), "{texts:#?}");
@@ -69,7 +69,7 @@ fn a_faulty_entry_is_held_and_stops_no_other() {
 #[test]
 fn a_faulty_default_is_told_once() {
     let config = parsed(json!({"image": "iris:1", "timeout": "soon", "models": "{a: {}, b: {}, c: {timeout: 1s}}"}));
-    assert_eq!(config.faults.len(), 1, "{:#?}", config.faults);
+    assert_eq!(config.errors.len(), 1, "{:#?}", config.errors);
     assert_eq!(config.models.len(), 1);
 }
 
@@ -82,7 +82,7 @@ fn models_that_are_no_map_of_entries_hold_everything() {
     ] {
         let config = parsed(json!({"image": "iris:1", "models": models}));
         assert_eq!(config.models, []);
-        let text = config.faults.first().unwrap().to_string();
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains(rule), "{models}: {text}");
     }
 }
@@ -99,7 +99,7 @@ fn an_entry_that_is_no_map_or_has_no_name_stops_no_other() {
         let config = parsed(json!({"image": "iris:1", "models": models}));
         let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names, ["good"], "{models}");
-        let text = config.faults.first().unwrap().to_string();
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains(rule), "{models}: {text}");
     }
 }
@@ -115,7 +115,7 @@ fn a_gateway_that_is_named_may_be_the_related_one() {
 fn no_model_is_called_as_the_route_of_another() {
     let config = parsed(json!({"image": "iris:1", "models": "{iris: {}, iris-route: {}}"}));
     assert_eq!(config.models.len(), 1);
-    assert!(config.faults[0].to_string().contains("that of another one's route"));
+    assert!(config.errors[0].to_string().contains("that of another one's route"));
 }
 
 #[test]
@@ -125,22 +125,22 @@ fn two_models_with_overlapping_prefixes_are_both_held() {
             "image": "iris:1",
             "models": format!("{{a: {{prefix: {one}}}, b: {{prefix: {other}}}, c: {{}}}}"),
         }));
-        assert_eq!(config.held.iter().collect::<Vec<_>>(), ["a", "b"]);
-        let text = config.faults.first().unwrap().to_string();
+        assert_eq!(config.frozen.iter().collect::<Vec<_>>(), ["a", "b"]);
+        let text = config.errors.first().unwrap().to_string();
         assert!(text.contains("overlaps the prefix of a"), "{text}");
     }
     let apart = parsed(json!({
         "image": "iris:1",
         "models": "{a: {prefix: /m/, hosts: a.example}, b: {prefix: /m/, hosts: b.example}, c: {prefix: /mm/}}",
     }));
-    assert_eq!(apart.faults, []);
+    assert_eq!(apart.errors, []);
 }
 
 #[test]
 fn two_models_may_share_a_prefix_only_on_two_gateways() {
     let with = |one: &str, other: &str| {
         let models = format!("{{a: {{prefix: /x/, gateway: {one}}}, b: {{prefix: /x/, gateway: {other}}}}}");
-        parsed(json!({"image": "iris:1", "models": models})).held.len()
+        parsed(json!({"image": "iris:1", "models": models})).frozen.len()
     };
     assert_eq!(with("edge/one", "edge/two"), 0);
     assert_eq!(with("edge/one", "edge/one"), 2);
@@ -150,20 +150,20 @@ fn two_models_may_share_a_prefix_only_on_two_gateways() {
 fn a_value_of_nothing_unsets_what_the_option_says() {
     let options = json!({"image": "iris:1", "protocol": "v2", "models": "{a: {protocol: }, b: {protocol: ''}, c: {}}"});
     let config = parsed(options);
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let protocols: Vec<_> = config.models.iter().map(|model| model.protocol).collect();
     assert_eq!(protocols, [None, None, Some(Protocol::V2)]);
 }
 
 #[test]
 fn a_word_is_taken_for_a_slip_only_where_it_is_near() {
-    let told = |word: &str| {
-        let config = parsed(json!({"models": format!("{{a: {{image: x, {word}: 1}}}}")}));
-        config.faults[0].to_string()
+    let told = |option: &str| {
+        let config = parsed(json!({"models": format!("{{a: {{image: x, {option}: 1}}}}")}));
+        config.errors[0].to_string()
     };
     assert!(told("imagge").contains("the nearest known is image"));
-    for word in ["zzzzzzzzzzzz", "xyz"] {
-        assert!(!told(word).contains("nearest"), "{}", told(word));
+    for option in ["zzzzzzzzzzzz", "xyz"] {
+        assert!(!told(option).contains("nearest"), "{}", told(option));
     }
     assert!(told("''").contains("models: a: \"\": is no word"), "{}", told("''"));
 }
@@ -186,11 +186,11 @@ fn as_many_models_and_as_much_text_as_is_allowed_is_taken() {
         format!("{models}#{}", "x".repeat(length - models.len() - 1))
     };
     assert_eq!(
-        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION)})).faults,
+        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION)})).errors,
         []
     );
     assert_ne!(
-        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION + 1)})).faults,
+        parsed(json!({"image": "x", "models": comment(LONGEST_OPTION + 1)})).errors,
         []
     );
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn faults(models: &str) -> Vec<String> {
+fn errors(models: &str) -> Vec<String> {
     let config = parsed(json!({"models": models}));
-    config.faults.iter().map(ToString::to_string).collect()
+    config.errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -23,11 +23,11 @@ fn what_a_fault_says_to_type_is_taken() {
         ",",
     ];
     let mut told = 0;
-    for option in words::WORDS {
+    for option in options::ENTRY_KEYS {
         for value in wrong {
             let config = parsed(json!({"image": "iris:1", option: value}));
-            for fault in config.faults.iter().map(ToString::to_string) {
-                let Some((_, typed)) = fault.rsplit_once(&format!("; juju config iris {option}=")) else {
+            for error in config.errors.iter().map(ToString::to_string) {
+                let Some((_, typed)) = error.rsplit_once(&format!("; juju config iris {option}=")) else {
                     continue;
                 };
                 // A file is the operator's own.
@@ -47,7 +47,7 @@ fn what_a_fault_says_to_type_is_taken() {
                     "resources": "{requests: {cpu: 100m}}",
                 });
                 options[option] = typed;
-                assert_eq!(parsed(options).faults, [], "{fault}");
+                assert_eq!(parsed(options).errors, [], "{error}");
                 told += 1;
             }
         }
@@ -63,10 +63,10 @@ fn a_word_that_nobody_knows_is_told_in_one_printable_line() {
         "a: {image: x, env: {\"OMi\\t@\": }}",
         "a: {image: x, parameters: {\"s\\t?\": []}}",
     ] {
-        let faults = faults(entry);
-        assert!(!faults.is_empty());
-        for fault in faults {
-            assert!(!fault.contains(char::is_control), "{fault:?}");
+        let errors = errors(entry);
+        assert!(!errors.is_empty());
+        for error in errors {
+            assert!(!error.contains(char::is_control), "{error:?}");
         }
     }
 }

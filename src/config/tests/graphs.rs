@@ -18,7 +18,7 @@ children:
 fn a_graph_of_three_stages_is_ten_lines() {
     assert!(THREE.trim().lines().count() <= 10);
     let config = parsed(json!({"graph": THREE}));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let model = &config.models[0];
     assert_eq!(model.serves(), "the graph scale > average > (one, two)");
     let graph = model.server.graph.as_ref().unwrap();
@@ -95,36 +95,36 @@ fn what_is_wrong_in_a_graph_is_told_with_its_place() {
         ),
     ] {
         let config = parsed(json!({"graph": text}));
-        let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
-        assert!(faults.len() == 1 && faults[0].contains(rule), "{rule}\n{faults:?}");
+        let errors: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
+        assert!(errors.len() == 1 && errors[0].contains(rule), "{rule}\n{errors:?}");
         assert!(
-            faults[0].starts_with("option graph: ") && faults[0].contains("juju config iris graph="),
-            "{faults:?}"
+            errors[0].starts_with("option graph: ") && errors[0].contains("juju config iris graph="),
+            "{errors:?}"
         );
     }
     let mut deep = "{model: m11, image: 'x:1'}".to_owned();
     for depth in (1..11).rev() {
         deep = format!("{{model: m{depth}, image: 'x:1', children: [{deep}]}}");
     }
-    let fault = parsed(json!({"graph": deep})).faults[0].to_string();
-    assert!(fault.contains("lies deeper than ten nodes"), "{fault}");
+    let error = parsed(json!({"graph": deep})).errors[0].to_string();
+    assert!(error.contains("lies deeper than ten nodes"), "{error}");
     let routed = "{router: r, image: 'r:1', children: [{model: a, image: 'a:1'}]}";
-    let fault = parsed(json!({"graph": routed, "protocol": "tensorflow"})).faults[0].to_string();
-    assert!(fault.contains("neither routes nor combines"), "{fault}");
+    let error = parsed(json!({"graph": routed, "protocol": "tensorflow"})).errors[0].to_string();
+    assert!(error.contains("neither routes nor combines"), "{error}");
 }
 
 #[test]
 fn a_graph_and_the_words_of_one_server_do_not_go_together() {
-    let faults = parsed(json!({"graph": THREE, "image": "iris:1"})).faults;
+    let errors = parsed(json!({"graph": THREE, "image": "iris:1"})).errors;
     assert!(
-        faults[0]
+        errors[0]
             .to_string()
             .starts_with("option image: must not be set beside graph"),
-        "{faults:?}"
+        "{errors:?}"
     );
     let served = |options: Json| {
         let config = parsed(options);
-        assert_eq!(config.faults, []);
+        assert_eq!(config.errors, []);
         config.models[0].serves()
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const SOUND: &str = "
+const VALID: &str = "
 apiVersion: machinelearning.seldon.io/v1
 kind: SeldonDeployment
 metadata: {name: other, namespace: elsewhere, labels: {team: quality}}
@@ -19,8 +19,8 @@ spec:
 ";
 
 fn with(from: &str, to: &str) -> String {
-    let changed = SOUND.replacen(from, to, 1);
-    assert_ne!(changed, SOUND, "{from}");
+    let changed = VALID.replacen(from, to, 1);
+    assert_ne!(changed, VALID, "{from}");
     changed
 }
 
@@ -30,19 +30,19 @@ fn of(text: &str) -> Config {
 
 /// The fault of a manifest, which nothing of may be planned.
 #[track_caller]
-fn refused(text: &str) -> String {
+fn rejected(text: &str) -> String {
     let config = of(text);
     assert_eq!(config.models, []);
-    match config.faults.as_slice() {
+    match config.errors.as_slice() {
         [one] => one.to_string(),
-        faults => panic!("{text}: {faults:#?}"),
+        errors => panic!("{text}: {errors:#?}"),
     }
 }
 
 #[test]
 fn a_manifest_is_kept_field_for_field() {
-    let config = of(SOUND);
-    assert_eq!(config.faults, []);
+    let config = of(VALID);
+    assert_eq!(config.errors, []);
     let model = &config.models[0];
     let manifest = model.manifest.as_ref().unwrap();
     assert_eq!(model.name, "iris");
@@ -83,10 +83,10 @@ fn every_deployment_has_a_count_or_an_autoscaler() {
             "{{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {{{of_spec} predictors: [{{name: p, {graph}, {predictor}}}]}}}}"
         );
         let config = of(&text);
-        assert_eq!(config.faults, [], "{text}");
+        assert_eq!(config.errors, [], "{text}");
         config.models[0].manifest.clone().unwrap().spec
     };
-    for (predictor, of_spec, place, expected) in [
+    for (predictor, of_spec, location, expected) in [
         (format!("componentSpecs: [{{{pod}}}]"), "", "/replicas", json!(1)),
         (
             format!("replicas: null, componentSpecs: [{{{pod}}}]"),
@@ -159,8 +159,8 @@ fn every_deployment_has_a_count_or_an_autoscaler() {
         ),
     ] {
         let found = spec(&predictor, of_spec);
-        let found = found.pointer(&format!("/predictors/0{place}")).cloned();
-        assert_eq!(found.unwrap_or_default(), expected, "{predictor} {of_spec} {place}");
+        let found = found.pointer(&format!("/predictors/0{location}")).cloned();
+        assert_eq!(found.unwrap_or_default(), expected, "{predictor} {of_spec} {location}");
     }
 }
 
@@ -169,10 +169,10 @@ fn json_and_old_names_of_the_version_are_taken() {
     for text in [
         with("io/v1", "io/v1alpha2"),
         with("io/v1", "io/v1alpha3"),
-        format!("---\n{SOUND}\n---\n"),
-        serde_yaml::from_str::<Json>(SOUND).unwrap().to_string(),
+        format!("---\n{VALID}\n---\n"),
+        serde_yaml::from_str::<Json>(VALID).unwrap().to_string(),
     ] {
-        assert_eq!(of(&text).models[0].manifest, of(SOUND).models[0].manifest, "{text}");
+        assert_eq!(of(&text).models[0].manifest, of(VALID).models[0].manifest, "{text}");
     }
 }
 
@@ -193,13 +193,13 @@ fn what_is_no_seldon_deployment_is_told_so() {
             "must be apiVersion: machinelearning.seldon.io/v1",
         ),
         (
-            format!("{SOUND}---\nkind: Gateway\n"),
+            format!("{VALID}---\nkind: Gateway\n"),
             "has 2 documents, and a model is one SeldonDeployment",
         ),
         ("---\n".to_owned(), "has nothing in it"),
         ("- 1".to_owned(), "is no SeldonDeployment"),
         ("a: [".to_owned(), "is not sound YAML"),
-        (SOUND.split("spec:").next().unwrap().to_owned(), "has no spec"),
+        (VALID.split("spec:").next().unwrap().to_owned(), "has no spec"),
         (
             with("team: quality", "seldon-model/model: x"),
             "metadata.labels.seldon-model/model is set by this charm",
@@ -217,10 +217,10 @@ fn what_is_no_seldon_deployment_is_told_so() {
             "predictors[0].componentSpecs[0].spec.containers must be a list",
         ),
     ] {
-        let fault = refused(&text);
-        assert!(fault.contains(rule), "{rule}\n{fault}");
-        assert!(fault.starts_with("option manifest: "), "{fault}");
-        assert!(fault.contains("juju config iris manifest="), "{fault}");
+        let error = rejected(&text);
+        assert!(error.contains(rule), "{rule}\n{error}");
+        assert!(error.starts_with("option manifest: "), "{error}");
+        assert!(error.contains("juju config iris manifest="), "{error}");
     }
 }
 
@@ -277,8 +277,8 @@ fn every_rule_of_seldons_for_predictors_is_told_with_its_place() {
             "predictors[1].shadow is the second shadow",
         ),
     ] {
-        let fault = refused(&text);
-        assert!(fault.contains(rule), "{rule}\n{fault}");
+        let error = rejected(&text);
+        assert!(error.contains(rule), "{rule}\n{error}");
     }
 }
 
@@ -380,22 +380,22 @@ fn every_rule_of_seldons_for_graphs_is_told_with_its_place() {
             "which must be at most 63",
         ),
     ] {
-        let fault = refused(&text);
-        assert!(fault.contains(rule), "{rule}\n{fault}");
+        let error = rejected(&text);
+        assert!(error.contains(rule), "{rule}\n{error}");
     }
 }
 
 #[test]
 fn one_predictor_alone_needs_no_traffic_or_all_of_it() {
-    let one = SOUND.split("  - name: next").next().unwrap();
-    assert_eq!(of(&one.replace("    traffic: 75\n", "")).faults, []);
-    assert_eq!(of(&one.replace("75", "100")).faults, []);
-    let fault = refused(one);
+    let one = VALID.split("  - name: next").next().unwrap();
+    assert_eq!(of(&one.replace("    traffic: 75\n", "")).errors, []);
+    assert_eq!(of(&one.replace("75", "100")).errors, []);
+    let error = rejected(one);
     assert!(
-        fault.contains("the traffic of the only predictor is 75; leave it out, or write 100"),
-        "{fault}"
+        error.contains("the traffic of the only predictor is 75; leave it out, or write 100"),
+        "{error}"
     );
-    let shadow = refused(&one.replace("traffic: 75", "shadow: true"));
+    let shadow = rejected(&one.replace("traffic: 75", "shadow: true"));
     assert!(
         shadow.contains("there is no other predictor to be the shadow of"),
         "{shadow}"
@@ -404,29 +404,29 @@ fn one_predictor_alone_needs_no_traffic_or_all_of_it() {
 
 #[test]
 fn a_manifest_says_all_of_the_server_by_itself() {
-    let both = parsed(json!({"manifest": SOUND, "image": "iris:1"}));
-    let faults: Vec<String> = both.faults.iter().map(ToString::to_string).collect();
+    let both = parsed(json!({"manifest": VALID, "image": "iris:1"}));
+    let errors: Vec<String> = both.errors.iter().map(ToString::to_string).collect();
     assert!(
-        faults[0].starts_with("option image: must not be set beside manifest"),
-        "{faults:?}"
+        errors[0].starts_with("option image: must not be set beside manifest"),
+        "{errors:?}"
     );
     // In a fleet what the entry says goes before a default.
-    let entries = |models: &str| parsed(json!({"manifest": SOUND, "models": models}));
+    let entries = |models: &str| parsed(json!({"manifest": VALID, "models": models}));
     let served = |models: &str| {
         let config = entries(models);
-        assert_eq!(config.faults, []);
+        assert_eq!(config.errors, []);
         config.models[0].serves()
     };
     assert_eq!(served("{a: {image: 'iris:2'}}"), "iris:2");
     assert!(served("{a: {}}").starts_with("main ("));
-    let mapping = serde_yaml::to_string(&serde_yaml::from_str::<Value>(SOUND).unwrap()).unwrap();
+    let mapping = serde_yaml::to_string(&serde_yaml::from_str::<Value>(VALID).unwrap()).unwrap();
     let nested = format!("a:\n  manifest:\n    {}", mapping.replace('\n', "\n    "));
     let config = parsed(json!({"image": "iris:1", "models": nested}));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     assert!(config.models[0].serves().starts_with("main ("));
     let config = entries(&format!("{nested}\n  image: iris:1"));
     assert!(
-        config.faults[0]
+        config.errors[0]
             .to_string()
             .starts_with("models: a: image: must not be set beside manifest")
     );
@@ -434,13 +434,13 @@ fn a_manifest_says_all_of_the_server_by_itself() {
 
 #[test]
 fn two_models_never_get_one_service() {
-    let manifest = SOUND.replace("name: next", "name: b-main");
+    let manifest = VALID.replace("name: next", "name: b-main");
     let entry = |name: &str, text: &str| format!("{name}: {{manifest: {}}}\n", json!(text));
-    let config = parsed(json!({"models": entry("a", &manifest) + &entry("a-b", SOUND)}));
+    let config = parsed(json!({"models": entry("a", &manifest) + &entry("a-b", VALID)}));
     assert_eq!(config.models.len(), 1);
-    let fault = config.faults[0].to_string();
+    let error = config.errors[0].to_string();
     assert!(
-        fault.contains("gets the Service a-b-main, which a has already"),
-        "{fault}"
+        error.contains("gets the Service a-b-main, which a has already"),
+        "{error}"
     );
 }

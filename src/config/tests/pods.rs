@@ -7,16 +7,16 @@ use crate::config::value::{Collector, DisruptionBudget, Scaler};
 #[track_caller]
 fn fault_of(mut options: Json) -> String {
     options["image"] = json!("iris:1");
-    let faults = parsed(options).faults;
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    faults[0].to_string()
+    let errors = parsed(options).errors;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors[0].to_string()
 }
 
 #[track_caller]
-fn server_of(mut options: Json) -> Server {
+fn server_of(mut options: Json) -> ServerOptions {
     options["image"] = json!("iris:1");
     let config = parsed(options);
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     config.models[0].server.clone()
 }
 
@@ -270,7 +270,7 @@ fn an_explainer_is_of_a_known_type_and_told_what_it_reads() {
     let explained = |mut options: Json| {
         options["image"] = json!("iris:1");
         let config = parsed(options);
-        assert_eq!(config.faults, []);
+        assert_eq!(config.errors, []);
         config.models[0].explainer.clone().unwrap()
     };
     let one = explained(json!({"explainer": "{type: AnchorTabular, model-uri: 'gs://b/e', config: {threshold: 0.9}}"}));
@@ -303,11 +303,11 @@ fn an_explainer_is_of_a_known_type_and_told_what_it_reads() {
     let models = format!("{{{long}: {{image: 'iris:1', explainer: {{type: ALE}}}}}}");
     let config = parsed(json!({"models": models}));
     assert!(
-        config.faults[0]
+        config.errors[0]
             .to_string()
             .contains("1 characters longer than Kubernetes takes"),
         "{:?}",
-        config.faults
+        config.errors
     );
 }
 
@@ -317,7 +317,7 @@ fn headers_are_changed_by_name() {
         "image": "iris:1",
         "headers": "{request: {set: {X-Site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}",
     }));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let headers = &config.models[0].headers;
     assert_eq!(headers.request.set["X-Site"], "12");
     assert_eq!(headers.request.remove, ["cookie"]);
@@ -379,7 +379,7 @@ fn headers_are_no_more_and_no_longer_than_envoy_takes() {
         );
         parsed(json!({"image": "iris:1", "headers": text}))
     };
-    assert_eq!(headers(500, 500, 256, 16384).faults, []);
+    assert_eq!(headers(500, 500, 256, 16384).errors, []);
     for (config, rule) in [
         (headers(500, 501, 1, 1), "request sets and adds over 1000 headers"),
         (
@@ -388,7 +388,7 @@ fn headers_are_no_more_and_no_longer_than_envoy_takes() {
         ),
         (headers(1, 1, 1, 16385), "the value of n has over 16384 bytes"),
     ] {
-        let found = config.faults[0].to_string();
+        let found = config.errors[0].to_string();
         assert!(found.contains(rule), "{found}");
     }
 }
@@ -399,7 +399,7 @@ fn envoy_commands_and_percent_signs_stay_in_headers() {
         "image": "iris:1",
         "headers": "{request: {set: {x-from: '%DOWNSTREAM_REMOTE_ADDRESS%'}}, response: {add: {x-load: 90%%}}}",
     }));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let headers = &config.models[0].headers;
     assert_eq!(headers.request.set["x-from"], "%DOWNSTREAM_REMOTE_ADDRESS%");
     assert_eq!(headers.response.add["x-load"], "90%%");

@@ -10,7 +10,7 @@ fn a_canary_is_as_the_model_but_for_what_it_says() {
     assert_eq!(canary.weight, 10);
     assert_eq!(canary.headers["x-canary"], "yes");
     assert_eq!(
-        Server {
+        ServerOptions {
             source: model.server.source.clone(),
             ..canary.server.clone()
         },
@@ -88,12 +88,12 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
             "option shadow: weight: is 0, so that it gets no copies",
         ),
     ] {
-        let found = fault(option, value);
+        let found = error(option, value);
         assert!(found.contains(text), "{text}\n{found}");
     }
     let config = parsed(json!({"models": "{a: {image: 'iris:1', canary: {image: IRIS}}}"}));
     assert_eq!(
-        config.faults[0].to_string(),
+        config.errors[0].to_string(),
         "models: a: canary: image=IRIS: an image name has no capital letters; write image: seldonio/sklearn-iris:0.3 and juju config iris models=@models.yaml"
     );
 }
@@ -101,14 +101,14 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
 #[test]
 fn what_is_wrong_with_the_model_is_told_once() {
     let config = parsed(json!({"image": "IRIS", "canary": "{image: 'iris:2'}", "shadow": "{image: 'iris:3'}"}));
-    assert_eq!(config.faults.len(), 1, "{:?}", config.faults);
+    assert_eq!(config.errors.len(), 1, "{:?}", config.errors);
     let config = parsed(json!({"image": "iris:1", "resources": "x", "canary": "{weight: 5}"}));
-    assert_eq!(config.faults.len(), 1, "{:?}", config.faults);
+    assert_eq!(config.errors.len(), 1, "{:?}", config.errors);
 }
 
 #[test]
 fn two_models_do_not_share_a_canarys_service() {
     // iris-canary is what Seldon calls the Service of iris's canary, and that of predictor canary of iris.
     let models = "{iris: {canary: {image: 'iris:2'}}, iris-canary: {}}";
-    assert_eq!(parsed(json!({"image": "iris:1", "models": models})).faults, []);
+    assert_eq!(parsed(json!({"image": "iris:1", "models": models})).errors, []);
 }

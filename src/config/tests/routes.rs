@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{fault, model, parsed};
+use super::{error, model, parsed};
 
 #[test]
 fn a_prefix_is_one_that_every_gateway_reads_alike() {
@@ -16,7 +16,7 @@ fn a_prefix_is_one_that_every_gateway_reads_alike() {
         ("/model/iris?x=1/", "letters, digits"),
         ("/model%2firis/", "letters, digits"),
     ] {
-        let text = fault("prefix", prefix);
+        let text = error("prefix", prefix);
         assert!(text.contains(rule), "{prefix}: {text}");
         assert!(text.contains("juju config iris prefix=/model/iris/"), "{text}");
     }
@@ -26,7 +26,7 @@ fn a_prefix_is_one_that_every_gateway_reads_alike() {
 #[test]
 fn a_prefix_has_a_length_that_is_enough() {
     model("prefix", format!("/{}/", "x".repeat(254)));
-    assert!(fault("prefix", format!("/{}/", "x".repeat(255))).contains("over 256"));
+    assert!(error("prefix", format!("/{}/", "x".repeat(255))).contains("over 256"));
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn routes_take_hosts_times_and_gateways() {
         ["a.example", "*.b.example"]
     );
     assert_eq!(model("hosts", "[a.example]").hosts, ["a.example"]);
-    assert!(fault("hosts", "*.b.example,x.b.example").contains("covers another"));
+    assert!(error("hosts", "*.b.example,x.b.example").contains("covers another"));
     for both in ["*.b.example,*.example", "*.example,*.b.example"] {
-        assert!(fault("hosts", both).contains("covers another"), "{both}");
+        assert!(error("hosts", both).contains("covers another"), "{both}");
     }
     model("hosts", "*.a.example,*.b.example");
     let many = |count: usize| {
@@ -49,8 +49,8 @@ fn routes_take_hosts_times_and_gateways() {
             .join(",")
     };
     assert_eq!(model("hosts", many(64)).hosts.len(), 64);
-    assert!(fault("hosts", many(65)).contains("at most 64"));
-    assert!(fault("hosts", "under_score").contains("is no host name"));
+    assert!(error("hosts", many(65)).contains("at most 64"));
+    assert!(error("hosts", "under_score").contains("is no host name"));
     for (text, seconds) in [
         ("30s", "30s"),
         ("500ms", "0.5s"),
@@ -64,7 +64,7 @@ fn routes_take_hosts_times_and_gateways() {
         assert_eq!(model("timeout", text).timeout.unwrap().to_string(), seconds);
     }
     for text in ["30", "0s", "0.5ms", "1.5ms", "-1s", "24.1h", "1e3s", "s"] {
-        assert!(fault("timeout", text).contains("a time with its unit"), "{text}");
+        assert!(error("timeout", text).contains("a time with its unit"), "{text}");
     }
     assert_eq!(
         model("gateway", "kubeflow/kubeflow-gateway")
@@ -73,7 +73,7 @@ fn routes_take_hosts_times_and_gateways() {
             .to_string(),
         "kubeflow/kubeflow-gateway"
     );
-    assert!(fault("gateway", "kubeflow-gateway").contains("namespace/name"));
+    assert!(error("gateway", "kubeflow-gateway").contains("namespace/name"));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_host_for_grpc_is_one_name_that_leads_to_the_model() {
         ("iris_plant", "is no host name"),
         ("a,b", "is no host name"),
     ] {
-        let text = fault("grpc-host", host);
+        let text = error("grpc-host", host);
         assert!(text.contains(rule), "{host}: {text}");
         assert!(text.contains("juju config iris grpc-host=iris.example.com"), "{text}");
     }
@@ -98,8 +98,8 @@ fn a_host_for_grpc_is_one_name_that_leads_to_the_model() {
 
 #[test]
 fn a_host_for_grpc_is_among_the_models_hosts_and_no_other_models() {
-    let faults = |options| -> Vec<String> { parsed(options).faults.iter().map(ToString::to_string).collect() };
-    let one = |hosts: &str| faults(json!({"image": "iris:1", "hosts": hosts, "grpc-host": "iris.plant.example"}));
+    let errors = |options| -> Vec<String> { parsed(options).errors.iter().map(ToString::to_string).collect() };
+    let one = |hosts: &str| errors(json!({"image": "iris:1", "hosts": hosts, "grpc-host": "iris.plant.example"}));
     for hosts in ["", "*", "*.plant.example", "a.example,iris.plant.example"] {
         assert_eq!(one(hosts), Vec::<String>::new(), "{hosts}");
     }
@@ -110,7 +110,7 @@ fn a_host_for_grpc_is_among_the_models_hosts_and_no_other_models() {
           juju config iris hosts=a.example,iris.plant.example"
         ]
     );
-    let two = |models: &str| faults(json!({"image": "iris:1", "models": models}));
+    let two = |models: &str| errors(json!({"image": "iris:1", "models": models}));
     assert_eq!(
         two("{a: {grpc-host: x.example}, b: {grpc-host: x.example}}"),
         [

@@ -1,51 +1,51 @@
 //! Secrets by name: which names there are, and what is said where Juju does not give one, or it is not what it should be.
 
 use super::*;
-use crate::config::secret::{Answers, Purpose};
-use crate::juju::{Content, Unreadable, Version};
+use crate::config::secret::{Purpose, SecretContents};
+use crate::juju::{SecretContent, SecretError, Version};
 
 const ONE: &str = "secret:9m4e2mr0ui3e8a215n4g";
 const OTHER: &str = "secret:9m4e2mr0ui3e8a215n50";
 
-fn content(pairs: &[(&str, &str)]) -> Content {
+fn content(pairs: &[(&str, &str)]) -> SecretContent {
     let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     pairs.iter().map(owned).collect()
 }
 
 /// What these options come to where Juju answers the same for every secret.
-fn told(options: Json, answer: &Result<Content, Unreadable>) -> Config {
+fn told(options: Json, answer: &Result<SecretContent, SecretError>) -> Config {
     let mut config = parsed(options);
-    assert_eq!(config.faults, []);
-    let answers: Answers = config
+    assert_eq!(config.errors, []);
+    let answers: SecretContents = config
         .juju_secrets()
         .into_iter()
         .map(|uri| (uri, answer.clone()))
         .collect();
-    config.take_in("iris", "edge", &answers);
+    config.resolve_secrets("iris", "edge", &answers);
     config
 }
 
 /// The one fault of a model with this secret.
-fn refused(word: &str, answer: &Result<Content, Unreadable>) -> String {
+fn rejected(option: &str, answer: &Result<SecretContent, SecretError>) -> String {
     let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
-    options[word] = json!(ONE);
+    options[option] = json!(ONE);
     let config = told(options, answer);
     assert_eq!(config.models, [], "a model without its secret is not planned");
-    assert!(config.held.contains("iris"), "what it had is held");
-    let [fault] = config.faults.as_slice() else {
-        panic!("{:#?}", config.faults);
+    assert!(config.frozen.contains("iris"), "what it had is held");
+    let [error] = config.errors.as_slice() else {
+        panic!("{:#?}", config.errors);
     };
-    let text = fault.to_string();
+    let text = error.to_string();
     assert!(text.chars().count() <= 240, "too long for a status: {text}");
     text
 }
 
 /// What the Secret for that holds, by key.
-fn made(word: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn made(option: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
-    options[word] = json!(ONE);
+    options[option] = json!(ONE);
     let config = told(options, &Ok(content(pairs)));
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let data = config.secrets.values().next().unwrap().encoded();
     let text = |(key, value): (String, k8s_openapi::ByteString)| (key, String::from_utf8(value.0).unwrap());
     data.into_iter().map(text).collect()
@@ -79,32 +79,32 @@ fn a_secret_is_jujus_or_kubernetes_and_nothing_else() {
         ("kubernetes:-a", "no name of a Kubernetes Secret"),
         ("hunter2", "must be secret:"),
     ] {
-        let fault = fault("storage-secret", text);
+        let error = error("storage-secret", text);
         assert!(
-            fault.starts_with("option storage-secret: ") && fault.contains(rule),
-            "{fault}"
+            error.starts_with("option storage-secret: ") && error.contains(rule),
+            "{error}"
         );
-        assert!(!fault.contains("hunter2"), "what is no name may be the secret: {fault}");
+        assert!(!error.contains("hunter2"), "what is no name may be the secret: {error}");
     }
 }
 
 #[test]
 fn a_secret_that_cannot_be_read_says_what_to_type() {
-    let old = || Err(Unreadable::NoSecrets(Version::read("2.9.42").unwrap()));
-    for (word, answer, text) in [
+    let old = || Err(SecretError::Unsupported(Version::read("2.9.42").unwrap()));
+    for (option, answer, text) in [
         (
             "image-pull-secret",
-            Err(Unreadable::NotGranted),
+            Err(SecretError::NotGranted),
             "is not granted to iris; juju grant-secret secret:9m4e2mr0ui3e8a215n4g iris",
         ),
         (
             "image-pull-secret",
-            Err(Unreadable::Gone),
+            Err(SecretError::NotFound),
             "there is no such secret (any more); juju add-secret NAME registry=… username=… password=…, juju grant-secret NAME iris, juju config iris image-pull-secret=secret:…",
         ),
         (
             "storage-secret",
-            Err(Unreadable::Gone),
+            Err(SecretError::NotFound),
             "there is no such secret (any more); juju add-secret NAME access-key-id=… secret-access-key=… endpoint=…, juju grant-secret NAME iris, juju config iris storage-secret=secret:…",
         ),
         (
@@ -118,13 +118,13 @@ fn a_secret_that_cannot_be_read_says_what_to_type() {
             "Juju 2.9.42 has no secrets for charms, as Juju has from 3.0.3 on; kubectl -n edge create secret generic NAME …, juju config iris storage-secret=kubernetes:NAME",
         ),
     ] {
-        assert_eq!(refused(word, &answer), format!("option {word}={ONE}: {text}"));
+        assert_eq!(rejected(option, &answer), format!("option {option}={ONE}: {text}"));
     }
 }
 
 #[test]
 fn a_secret_that_is_none_of_its_purpose_names_the_key_and_never_a_value() {
-    for (word, pairs, rule) in [
+    for (option, pairs, rule) in [
         (
             "image-pull-secret",
             vec![("username", "hunter2")],
@@ -166,7 +166,7 @@ fn a_secret_that_is_none_of_its_purpose_names_the_key_and_never_a_value() {
             "nor one that begins with rclone-config-",
         ),
     ] {
-        let text = refused(word, &Ok(content(&pairs)));
+        let text = rejected(option, &Ok(content(&pairs)));
         assert!(text.contains(rule), "{text}");
         assert!(text.contains(&format!("; juju update-secret {ONE} ")), "{text}");
         assert!(!text.contains("hunter"), "{text}");
@@ -264,13 +264,13 @@ c: {{image-pull-secret: 'kubernetes:mine'}}
 d: {{canary: {{image: 'iris:2', image-pull-secret: '{OTHER}'}}}}
 "),
     });
-    let config = told(options, &Err(Unreadable::NotGranted));
+    let config = told(options, &Err(SecretError::NotGranted));
     let names: Vec<&str> = config.models.iter().map(|model| model.name.as_str()).collect();
     assert_eq!(names, ["a", "c"]);
-    assert_eq!(config.held.iter().collect::<Vec<_>>(), ["b", "d"]);
-    let faults: Vec<String> = config.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(config.frozen.iter().collect::<Vec<_>>(), ["b", "d"]);
+    let errors: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     assert_eq!(
-        faults,
+        errors,
         [
             format!("models: b: image-pull-secret={ONE}: is not granted to iris; juju grant-secret {ONE} iris"),
             format!(
@@ -285,8 +285,8 @@ fn one_secret_of_many_models_is_asked_for_once_and_told_once() {
     let options =
         json!({"image": "iris:1", "image-pull-secret": ONE, "models": "{a: {}, b: {}, c: {image-pull-secret: ''}}"});
     assert_eq!(parsed(options.clone()).juju_secrets().len(), 1);
-    let config = told(options, &Err(Unreadable::Gone));
-    assert_eq!(config.faults.len(), 1);
+    let config = told(options, &Err(SecretError::NotFound));
+    assert_eq!(config.errors.len(), 1);
     assert_eq!(config.models.len(), 1, "one that unsets it needs none");
 }
 
@@ -306,7 +306,7 @@ fn a_secret_for_files_is_asked_for_only_where_there_are_files() {
             ("password", "p"),
         ])),
     );
-    assert_eq!(config.faults, []);
+    assert_eq!(config.errors, []);
     let purposes: Vec<Purpose> = config.secrets.keys().map(|(purpose, _)| *purpose).collect();
     assert_eq!(
         purposes,
@@ -321,7 +321,7 @@ fn a_manifest_names_its_secrets_itself() {
         {name: default, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}";
     let config = parsed(json!({"manifest": manifest, "image-pull-secret": ONE}));
     assert!(
-        config.faults[0]
+        config.errors[0]
             .to_string()
             .contains("image-pull-secret: must not be set beside manifest")
     );

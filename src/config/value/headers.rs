@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::{Rule, header_format, name_in, scalar};
+use super::{Violation, header_format, name_in, scalar};
 use crate::config::reader::Reader;
 use crate::config::yaml::scalars;
 
@@ -50,10 +50,10 @@ impl HeaderChanges {
 }
 
 /// `{request: {set, add, remove}, response: {…}}`.
-pub(crate) fn headers(value: &Value) -> Result<Headers, Rule> {
+pub(crate) fn headers(value: &Value) -> Result<Headers, Violation> {
     let read = Reader::of(value, &["request", "response"], EXAMPLE)?;
-    let changes = |word: &str| -> Result<HeaderChanges, Rule> {
-        let Some(read) = read.map(word, &["set", "add", "remove"])? else {
+    let changes = |key: &str| -> Result<HeaderChanges, Violation> {
+        let Some(read) = read.map(key, &["set", "add", "remove"])? else {
             return Ok(HeaderChanges::default());
         };
         let changes = HeaderChanges {
@@ -62,8 +62,8 @@ pub(crate) fn headers(value: &Value) -> Result<Headers, Rule> {
             remove: read.yaml("remove", names)?.unwrap_or_default(),
         };
         if changes.set.len() + changes.add.len() > MOST_CHANGED {
-            let rule = format!("{word} sets and adds over {MOST_CHANGED} headers, more than Envoy takes");
-            return Err(Rule::new(rule, EXAMPLE));
+            let rule = format!("{key} sets and adds over {MOST_CHANGED} headers, more than Envoy takes");
+            return Err(Violation::new(rule, EXAMPLE));
         }
         Ok(changes)
     };
@@ -72,30 +72,33 @@ pub(crate) fn headers(value: &Value) -> Result<Headers, Rule> {
         response: changes("response")?,
     };
     if headers == Headers::default() {
-        return Err(Rule::new("changes nothing: write set, add or remove in it", EXAMPLE));
+        return Err(Violation::new(
+            "changes nothing: write set, add or remove in it",
+            EXAMPLE,
+        ));
     }
     Ok(headers)
 }
 
-fn texts(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+fn texts(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     let texts = scalars(value, EXAMPLE)?;
     for (name, text) in &texts {
         is_name(name)?;
         if text.contains(|c: char| c.is_control()) {
-            return Err(Rule::new(format!("the value of {name} must be one line"), EXAMPLE));
+            return Err(Violation::new(format!("the value of {name} must be one line"), EXAMPLE));
         }
         if text.len() > LONGEST_VALUE {
             let rule = format!("the value of {name} has over {LONGEST_VALUE} bytes, more than Envoy takes");
-            return Err(Rule::new(rule, EXAMPLE));
+            return Err(Violation::new(rule, EXAMPLE));
         }
         header_format::check(text).map_err(|part| not_a_format(name, part))?;
     }
     Ok(texts)
 }
 
-fn names(value: &Value) -> Result<Vec<String>, Rule> {
+fn names(value: &Value) -> Result<Vec<String>, Violation> {
     let list = value.as_sequence();
-    let list = list.ok_or_else(|| Rule::new("must be a list of names of headers", EXAMPLE))?;
+    let list = list.ok_or_else(|| Violation::new("must be a list of names of headers", EXAMPLE))?;
     list.iter()
         .map(|name| {
             let name = scalar(name).unwrap_or_default();
@@ -106,12 +109,12 @@ fn names(value: &Value) -> Result<Vec<String>, Rule> {
 }
 
 /// A value is a format to Envoy.
-fn not_a_format(name: &str, part: &str) -> Rule {
+fn not_a_format(name: &str, part: &str) -> Violation {
     let mut shown: String = part.chars().take(LONGEST_PART).collect();
     if part.chars().nth(LONGEST_PART).is_some() {
         shown.push('…');
     }
-    Rule::new(
+    Violation::new(
         format!("{name}: {shown:?} is not a command that every Envoy knows; write %% for %"),
         EXAMPLE,
     )
@@ -119,9 +122,9 @@ fn not_a_format(name: &str, part: &str) -> Rule {
 
 /// Istio takes a token (RFC 9110) that does not begin with a colon, which would be part of the request itself; and a `Host`
 /// that is changed here would be another request for the gateway's own routes.
-fn is_name(name: &str) -> Result<(), Rule> {
+fn is_name(name: &str) -> Result<(), Violation> {
     if !header_format::is_token(name) {
-        return Err(Rule::new(
+        return Err(Violation::new(
             format!("{:?} is no name of a header", name_in(name)),
             EXAMPLE,
         ));
@@ -129,10 +132,10 @@ fn is_name(name: &str) -> Result<(), Rule> {
     if name.len() > LONGEST_NAME {
         let begin: String = name.chars().take(LONGEST_PART).collect();
         let rule = format!("the name {begin}… has over {LONGEST_NAME} bytes, more than a gateway takes");
-        return Err(Rule::new(rule, EXAMPLE));
+        return Err(Violation::new(rule, EXAMPLE));
     }
     if name.eq_ignore_ascii_case("host") {
-        return Err(Rule::new("must not change the header Host", EXAMPLE));
+        return Err(Violation::new("must not change the header Host", EXAMPLE));
     }
     Ok(())
 }

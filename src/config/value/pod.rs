@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::{Rule, name_in, nearest, scalar, type_name};
+use super::{Violation, name_in, nearest, scalar, type_name};
 use crate::config::yaml::scalars;
 
 /// When a node pulls an image.
@@ -22,7 +22,7 @@ pub enum PullPolicy {
 impl PullPolicy {
     /// Kubernetes' word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::IfNotPresent => "IfNotPresent",
             Self::Always => "Always",
@@ -32,11 +32,11 @@ impl PullPolicy {
 }
 
 /// One of Kubernetes' three policies.
-pub(crate) fn pull_policy(text: &str) -> Result<PullPolicy, Rule> {
+pub(crate) fn pull_policy(text: &str) -> Result<PullPolicy, Violation> {
     [PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never]
         .into_iter()
-        .find(|policy| policy.word() == text)
-        .ok_or_else(|| Rule::of(text, "must be IfNotPresent, Always or Never", "IfNotPresent"))
+        .find(|policy| policy.as_str() == text)
+        .ok_or_else(|| Violation::with_value(text, "must be IfNotPresent, Always or Never", "IfNotPresent"))
 }
 
 /// A parameter of a model server, as Seldon takes it: the value is text, the type says how to read it.
@@ -53,10 +53,10 @@ pub struct Parameter {
 const KINDS: [&str; 5] = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"];
 
 /// A map of name to value, or to `{type, value}` where the type is not what the value looks like.
-pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Rule> {
+pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Violation> {
     const EXAMPLE: &str = "{method: predict}";
     let Value::Mapping(map) = value else {
-        return Err(Rule::new(
+        return Err(Violation::new(
             format!("must be a YAML map, not {}", type_name(value)),
             EXAMPLE,
         ));
@@ -67,7 +67,7 @@ pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Rule> {
             let name = name
                 .as_str()
                 .filter(|name| !name.is_empty())
-                .ok_or_else(|| Rule::new("has a name that is not text", EXAMPLE))?;
+                .ok_or_else(|| Violation::new("has a name that is not text", EXAMPLE))?;
             parameter(name, value)
         })
         .collect::<Result<_, _>>()?;
@@ -75,7 +75,7 @@ pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Rule> {
     Ok(parameters)
 }
 
-fn parameter(name: &str, value: &Value) -> Result<Parameter, Rule> {
+fn parameter(name: &str, value: &Value) -> Result<Parameter, Violation> {
     let make = |kind, value| Parameter {
         name: name.to_owned(),
         value,
@@ -91,7 +91,7 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Rule> {
         return Ok(make(kind, text));
     }
     let refuse = || {
-        Rule::new(
+        Violation::new(
             format!(
                 "{name} must be one value, or a map of type ({}) and value",
                 KINDS.join(", ")
@@ -113,7 +113,7 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Rule> {
 }
 
 /// A map of text to text. A fraction must be quoted: YAML reads `3.10` as 3.1, which is another version.
-fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule> {
+fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
     let map = scalars(value, example)?;
     let is_fraction = |value: &Value| matches!(value, Value::Number(number) if number.is_f64());
     let fraction = value
@@ -124,7 +124,7 @@ fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule>
     match fraction {
         Some((key, _)) => {
             let key = name_in(key.as_str().unwrap_or_default());
-            Err(Rule::new(
+            Err(Violation::new(
                 format!("{key} has a number with a fraction: put it in quotes"),
                 example,
             ))
@@ -134,18 +134,18 @@ fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Rule>
 }
 
 /// Environment variables. A message never repeats a value: it may be a secret.
-pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{LOG_LEVEL: INFO}";
     let env = texts(value, EXAMPLE)?;
-    let sound = |name: &str| {
+    let valid = |name: &str| {
         !name.is_empty()
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && name != "."
             && !name.starts_with("..")
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     };
-    match env.keys().find(|name| !sound(name)) {
-        Some(bad) => Err(Rule::new(
+    match env.keys().find(|name| !valid(name)) {
+        Some(bad) => Err(Violation::new(
             format!(
                 "{:?} is no name of a variable: letters, digits and - . _, not a digit first",
                 name_in(bad)
@@ -169,10 +169,10 @@ pub struct Resources {
 }
 
 /// Kubernetes' own form: `{requests: {cpu, memory}, limits: {...}}`.
-pub(crate) fn resources(value: &Value) -> Result<Resources, Rule> {
+pub(crate) fn resources(value: &Value) -> Result<Resources, Violation> {
     const EXAMPLE: &str = "{requests: {cpu: 100m, memory: 128Mi}}";
     let Value::Mapping(map) = value else {
-        return Err(Rule::new(
+        return Err(Violation::new(
             format!("must be a YAML map of requests and limits, not {}", type_name(value)),
             EXAMPLE,
         ));
@@ -186,7 +186,7 @@ pub(crate) fn resources(value: &Value) -> Result<Resources, Rule> {
             "limits" => resources.limits = amounts()?,
             other => {
                 let near = nearest(other, &["requests", "limits"]).unwrap_or("requests");
-                return Err(Rule::new(
+                return Err(Violation::new(
                     format!("has {other:?}; it takes requests and limits, the nearest is {near}"),
                     EXAMPLE,
                 ));
@@ -196,7 +196,7 @@ pub(crate) fn resources(value: &Value) -> Result<Resources, Rule> {
     for (name, limit) in &resources.limits {
         let request = resources.requests.get(name).and_then(|r| quantity(r));
         if request > quantity(limit) {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("requests more {name} than its limit of {limit}"),
                 EXAMPLE,
             ));
@@ -205,14 +205,14 @@ pub(crate) fn resources(value: &Value) -> Result<Resources, Rule> {
     Ok(resources)
 }
 
-fn amounts_of(part: &str, value: &Value) -> Result<Amounts, Rule> {
+fn amounts_of(part: &str, value: &Value) -> Result<Amounts, Violation> {
     let amounts = scalars(value, "{requests: {cpu: 100m, memory: 128Mi}}")?;
     for (name, amount) in &amounts {
         let known = ["cpu", "memory", "ephemeral-storage"].contains(&name.as_str())
             || name.contains('/')
             || name.starts_with("hugepages-");
         if !known {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!(
                     "{part}.{name} is no resource: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"
                 ),
@@ -220,22 +220,22 @@ fn amounts_of(part: &str, value: &Value) -> Result<Amounts, Rule> {
             ));
         }
         if name.contains('/') && !(is_key(name) && amount.bytes().all(|b| b.is_ascii_digit())) {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("{part}.{name}={amount:?}: such a resource is counted in whole numbers"),
                 "{limits: {nvidia.com/gpu: 1}}",
             ));
         }
         if quantity(amount).is_none() {
-            let mend = amount
+            let fix = amount
                 .strip_suffix('b')
                 .or_else(|| amount.strip_suffix('B'))
                 .filter(|shorter| quantity(shorter).is_some())
                 .unwrap_or(if name == "cpu" { "100m" } else { "128Mi" });
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!(
-                    "{part}.{name}={amount:?} is no quantity: a number with one of m k M G T Ki Mi Gi Ti, such as {mend}"
+                    "{part}.{name}={amount:?} is no quantity: a number with one of m k M G T Ki Mi Gi Ti, such as {fix}"
                 ),
-                format!("{{{part}: {{{name}: {mend}}}}}"),
+                format!("{{{part}: {{{name}: {fix}}}}}"),
             ));
         }
     }
@@ -288,7 +288,7 @@ const TAKEN_BEGINNINGS: [&str; 4] = [
 const CHARMS_OWN: [&str; 2] = ["seldon.io/svc-name", "seldon.io/engine-separate-pod"];
 
 /// Labels for the objects and pods of a model.
-pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{team: vision}";
     let labels = texts(value, EXAMPLE)?;
     for (key, value) in &labels {
@@ -298,13 +298,13 @@ pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
         let taken =
             TAKEN.contains(&key.as_str()) || TAKEN_BEGINNINGS.iter().any(|beginning| key.starts_with(beginning));
         if taken {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("{key} is set by Seldon, Juju or this charm; take another key"),
                 EXAMPLE,
             ));
         }
         if !(value.is_empty() || is_name(value)) {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!(
                     "the value of {key} must be at most 63 letters, digits and - . _, with a letter or digit at both ends"
                 ),
@@ -316,9 +316,9 @@ pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
 }
 
 /// Labels of a manifest's own metadata: only those that this charm sets are not free.
-pub(crate) fn labels_as_written(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Rule> {
+pub(crate) fn labels_as_written(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Violation> {
     match labels.keys().find(|key| key.starts_with("seldon-model/")) {
-        Some(key) => Err(Rule::new(
+        Some(key) => Err(Violation::new(
             format!("metadata.labels.{key} is set by this charm; leave it out"),
             "",
         )),
@@ -327,7 +327,7 @@ pub(crate) fn labels_as_written(labels: BTreeMap<String, String>) -> Result<BTre
 }
 
 /// Annotations for the pods of a model.
-pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rule> {
+pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{seldon.io/rest-timeout: \"5000\"}";
     let annotations = texts(value, EXAMPLE)?;
     for (key, value) in &annotations {
@@ -335,14 +335,14 @@ pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rul
             return Err(bad_key(key, EXAMPLE));
         }
         if key.starts_with("seldon-model/") || CHARMS_OWN.contains(&key.as_str()) {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("{key} is not free: how this charm finds a model's pods and Service rests on it"),
                 EXAMPLE,
             ));
         }
         // Operator v1.17.1, executor/k8s/annotation.go: it splits the pod's annotations at every "=".
         if value.contains('=') {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("the value of {key} has a =, and Seldon's executor then loses all its settings"),
                 EXAMPLE,
             ));
@@ -351,8 +351,8 @@ pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Rul
     Ok(annotations)
 }
 
-fn bad_key(key: &str, example: &str) -> Rule {
-    Rule::new(
+fn bad_key(key: &str, example: &str) -> Violation {
+    Violation::new(
         format!("{key:?} is no key of Kubernetes: a name of at most 63 characters, perhaps behind a domain and /"),
         example,
     )

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
-use super::kubernetes::{fill_in, is_a, json};
-use super::{Rule, nearest, type_name};
+use super::kubernetes::{apply_defaults, is_a, json};
+use super::{Violation, nearest, type_name};
 
 const EXAMPLE: &str = "{nodeSelector: {accelerator: gpu}}";
 
@@ -33,7 +33,7 @@ const FIELDS: [&str; 17] = [
 ];
 
 /// What options say of a container that a node of the model runs in, and where to say it.
-const OF_OPTIONS: [(&str, &str); 3] = [
+const SET_BY_OPTIONS: [(&str, &str); 3] = [
     ("image", "image"),
     ("imagePullPolicy", "image-pull-policy"),
     ("resources", "resources"),
@@ -56,7 +56,7 @@ impl PodFields {
     }
 
     /// What is wrong with it for a model whose nodes run in containers of these names.
-    pub(crate) fn misfit(&self, nodes: &[&str]) -> Option<Rule> {
+    pub(crate) fn schema_violation(&self, nodes: &[&str]) -> Option<Violation> {
         (0..).zip(&self.containers).find_map(|(at, container)| {
             let name = Self::name(container);
             if !nodes.contains(&name) {
@@ -65,12 +65,12 @@ impl PodFields {
                     "containers[{at}] has no image, and is none of the model's, which are called {}",
                     nodes.join(", ")
                 );
-                return (!container.contains_key("image")).then(|| Rule::new(rule, EXAMPLE));
+                return (!container.contains_key("image")).then(|| Violation::new(rule, EXAMPLE));
             }
-            let said = OF_OPTIONS.iter().find(|(field, _)| container.contains_key(*field));
-            said.map(|(field, word)| {
-                Rule::new(
-                    format!("containers[{at}].{field} must not be set here: {word} says it"),
+            let said = SET_BY_OPTIONS.iter().find(|(field, _)| container.contains_key(*field));
+            said.map(|(field, key)| {
+                Violation::new(
+                    format!("containers[{at}].{field} must not be set here: {key} says it"),
                     EXAMPLE,
                 )
             })
@@ -79,14 +79,14 @@ impl PodFields {
 }
 
 /// Part of a pod's spec.
-pub(crate) fn pod(value: &Value) -> Result<PodFields, Rule> {
+pub(crate) fn pod(value: &Value) -> Result<PodFields, Violation> {
     if !value.is_mapping() {
         let rule = format!("must be a YAML map, not {}", type_name(value));
-        return Err(Rule::new(rule, EXAMPLE));
+        return Err(Violation::new(rule, EXAMPLE));
     }
     let mut whole = json(value, "", EXAMPLE)?;
-    is_a::<PodSpec>(&whole, "", EXAMPLE).map_err(|broken| with_nearest(broken, &whole))?;
-    fill_in(&mut whole);
+    is_a::<PodSpec>(&whole, "", EXAMPLE).map_err(|violation| with_nearest(violation, &whole))?;
+    apply_defaults(&mut whole);
     let mut general = match whole {
         Json::Object(map) => map,
         _ => Map::new(),
@@ -109,22 +109,22 @@ pub(crate) fn pod(value: &Value) -> Result<PodFields, Rule> {
 }
 
 /// Adds the field that was likely meant, where it is one of the pod itself.
-fn with_nearest(broken: Rule, whole: &Json) -> Rule {
+fn with_nearest(violation: Violation, whole: &Json) -> Violation {
     let unknown = whole
         .as_object()
         .into_iter()
         .flat_map(Map::keys)
-        .find(|key| broken.rule.starts_with(&format!("{key} is nothing")));
+        .find(|key| violation.rule.starts_with(&format!("{key} is nothing")));
     match unknown.and_then(|unknown| nearest(unknown, &FIELDS)) {
-        Some(near) => Rule {
-            rule: format!("{}; the nearest known is {near}", broken.rule),
-            ..broken
+        Some(near) => Violation {
+            rule: format!("{}; the nearest known is {near}", violation.rule),
+            ..violation
         },
-        None => broken,
+        None => violation,
     }
 }
 
-fn names(fields: &PodFields) -> Result<(), Rule> {
+fn names(fields: &PodFields) -> Result<(), Violation> {
     let mut seen = BTreeSet::new();
     for (at, container) in fields.containers.iter().enumerate() {
         let name = PodFields::name(container);
@@ -135,13 +135,13 @@ fn names(fields: &PodFields) -> Result<(), Rule> {
         } else {
             continue;
         };
-        return Err(Rule::new(format!("containers[{at}].name {rule}"), EXAMPLE));
+        return Err(Violation::new(format!("containers[{at}].name {rule}"), EXAMPLE));
     }
     Ok(())
 }
 
 /// A volume that is mounted must be there: Kubernetes would refuse the pods, long after the SeldonDeployment was taken.
-fn volumes(fields: &PodFields) -> Result<(), Rule> {
+fn volumes(fields: &PodFields) -> Result<(), Violation> {
     let list = |map: &Map<String, Json>, key: &str| -> Vec<Json> {
         map.get(key).and_then(Json::as_array).cloned().unwrap_or_default()
     };
@@ -149,12 +149,12 @@ fn volumes(fields: &PodFields) -> Result<(), Rule> {
     let known: BTreeSet<String> = list(&fields.general, "volumes").iter().map(name).collect();
     for (at, container) in fields.containers.iter().enumerate() {
         for (which, mount) in list(container, "volumeMounts").iter().enumerate() {
-            let wanted = name(mount);
-            if !known.contains(&wanted) {
+            let desired = name(mount);
+            if !known.contains(&desired) {
                 let rule = format!(
-                    "containers[{at}].volumeMounts[{which}].name is {wanted:?}, and volumes has none of that name"
+                    "containers[{at}].volumeMounts[{which}].name is {desired:?}, and volumes has none of that name"
                 );
-                return Err(Rule::new(rule, EXAMPLE));
+                return Err(Violation::new(rule, EXAMPLE));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_yaml::Value;
 
-use super::{Rule, scalar, type_name};
+use super::{Violation, scalar, type_name};
 
 /// A path prefix such as `/model/iris/`: it begins and ends with a slash and is not the root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ impl Prefix {
     /// Whether one of the two is equal to, above or below the other.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
-        self.meets(&other.0)
+        self.overlaps_path(&other.0)
     }
 
     /// Whether a path is the prefix, with or without its last slash, or below it.
@@ -37,7 +37,7 @@ impl Prefix {
 
     /// The same for a prefix that somebody else wrote, perhaps without a slash at its end.
     #[must_use]
-    pub fn meets(&self, other: &str) -> bool {
+    pub fn overlaps_path(&self, other: &str) -> bool {
         self.0.starts_with(other) || other.starts_with(self.0.as_str())
     }
 }
@@ -49,10 +49,10 @@ impl fmt::Display for Prefix {
 }
 
 /// A prefix that takes no request of another, however a gateway normalises paths.
-pub(crate) fn prefix(text: &str) -> Result<Prefix, Rule> {
+pub(crate) fn prefix(text: &str) -> Result<Prefix, Violation> {
     const LONGEST: usize = 256;
     let example = "/model/iris/";
-    let refuse = |rule: &str| Err(Rule::of(text, rule, example));
+    let refuse = |rule: &str| Err(Violation::with_value(text, rule, example));
     if text == "/" {
         return refuse("is every path of the gateway; a model needs one of its own");
     }
@@ -79,37 +79,41 @@ pub(crate) fn prefix(text: &str) -> Result<Prefix, Rule> {
 const MOST_HOSTS: usize = 64;
 
 /// Host names, as a list or with commas between them.
-pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Rule> {
+pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Violation> {
     const EXAMPLE: &str = "models.example.com";
     let hosts: Vec<String> = match value {
         Value::Sequence(list) => list
             .iter()
-            .map(|host| scalar(host).ok_or_else(|| Rule::new("must be a list of names", EXAMPLE)))
+            .map(|host| scalar(host).ok_or_else(|| Violation::new("must be a list of names", EXAMPLE)))
             .collect::<Result<_, _>>()?,
         Value::String(text) => text.split(',').map(|host| host.trim().to_owned()).collect(),
         other => {
-            return Err(Rule::new(
+            return Err(Violation::new(
                 format!("must be a list of host names, not {}", type_name(other)),
                 EXAMPLE,
             ));
         }
     };
     if hosts.is_empty() {
-        return Err(Rule::new("must name a host, or * for all", EXAMPLE));
+        return Err(Violation::new("must name a host, or * for all", EXAMPLE));
     }
     if hosts.len() > MOST_HOSTS {
-        return Err(Rule::new(
+        return Err(Violation::new(
             format!("has {} names, at most {MOST_HOSTS} are taken", hosts.len()),
             EXAMPLE,
         ));
     }
     if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
-        return Err(Rule::of(bad.clone(), "is no host name, *.domain or *", EXAMPLE));
+        return Err(Violation::with_value(
+            bad.clone(),
+            "is no host name, *.domain or *",
+            EXAMPLE,
+        ));
     }
     for (at, host) in hosts.iter().enumerate() {
         let rest: Vec<String> = hosts.iter().skip(at + 1).cloned().collect();
-        if hosts_meet(std::slice::from_ref(host), &rest) {
-            return Err(Rule::of(
+        if hosts_overlap(std::slice::from_ref(host), &rest) {
+            return Err(Violation::with_value(
                 host.clone(),
                 "covers another host of the list, and Istio refuses such a list",
                 EXAMPLE,
@@ -120,8 +124,8 @@ pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Rule> {
 }
 
 /// One host name.
-pub(crate) fn host(text: &str) -> Result<String, Rule> {
-    let refuse = |rule: &str| Err(Rule::of(text, rule, "iris.example.com"));
+pub(crate) fn host(text: &str) -> Result<String, Violation> {
+    let refuse = |rule: &str| Err(Violation::with_value(text, rule, "iris.example.com"));
     if text.contains('*') {
         return refuse("must be one host name, without *");
     }
@@ -157,11 +161,12 @@ fn is_dns_label(label: &str) -> bool {
 
 /// Whether one request could be meant for both lists of hosts.
 #[must_use]
-pub(crate) fn hosts_meet(ours: &[String], theirs: &[String]) -> bool {
-    ours.iter().any(|one| theirs.iter().any(|other| host_meets(one, other)))
+pub(crate) fn hosts_overlap(ours: &[String], theirs: &[String]) -> bool {
+    ours.iter()
+        .any(|one| theirs.iter().any(|other| host_overlaps(one, other)))
 }
 
-fn host_meets(one: &str, other: &str) -> bool {
+fn host_overlaps(one: &str, other: &str) -> bool {
     match (one.strip_prefix('*'), other.strip_prefix('*')) {
         (None, None) => one.eq_ignore_ascii_case(other),
         (Some(end), None) => other.ends_with(end),
@@ -197,13 +202,13 @@ impl fmt::Display for GatewayName {
 }
 
 /// A gateway as `namespace/name`.
-pub(crate) fn gateway(text: &str) -> Result<GatewayName, Rule> {
+pub(crate) fn gateway(text: &str) -> Result<GatewayName, Violation> {
     match text.split_once('/') {
         Some((namespace, name)) if is_dns_label(namespace) && is_dns_label(name) => Ok(GatewayName {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }),
-        _ => Err(Rule::of(
+        _ => Err(Violation::with_value(
             text,
             "must be namespace/name of an Istio Gateway",
             "kubeflow/kubeflow-gateway",
@@ -243,11 +248,11 @@ impl Milliseconds {
 }
 
 /// A time with its unit: `500ms`, `30s`, `1.5s`, `2m`.
-pub(crate) fn duration(text: &str) -> Result<Milliseconds, Rule> {
+pub(crate) fn duration(text: &str) -> Result<Milliseconds, Violation> {
     const HOUR: f64 = 3_600_000.0;
     let units = [("ms", 1.0), ("s", 1000.0), ("m", 60_000.0), ("h", HOUR)];
     let refuse = || {
-        Rule::of(
+        Violation::with_value(
             text,
             "must be a time with its unit, ms, s, m or h, from 1ms to 24h",
             "30s",

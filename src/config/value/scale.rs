@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
 use super::kubernetes::{is_a, json};
-use super::{Rule, nearest};
+use super::{Violation, nearest};
 use crate::config::reader::Reader;
 
 const EXAMPLE: &str = "{min: 1, max: 3, cpu: 80}";
@@ -41,7 +41,7 @@ pub enum Scaler {
 }
 
 /// What KEDA takes of a `ScaledObject` in a SeldonDeployment beside the bounds (operator v1.17.1, `SeldonScaledObjectSpec`).
-const OF_KEDA: [&str; 6] = [
+const KEDA_KEYS: [&str; 6] = [
     "triggers",
     "pollingInterval",
     "cooldownPeriod",
@@ -51,7 +51,7 @@ const OF_KEDA: [&str; 6] = [
 ];
 
 /// Bounds, and what decides within them.
-pub(crate) fn autoscale(value: &Value) -> Result<Autoscale, Rule> {
+pub(crate) fn autoscale(value: &Value) -> Result<Autoscale, Violation> {
     let read = Reader::of(value, &["min", "max", "cpu", "memory", "metrics", "keda"], EXAMPLE)?;
     let min = read.number("min", 0..=MOST)?.unwrap_or(1);
     let max = read
@@ -70,7 +70,7 @@ pub(crate) fn autoscale(value: &Value) -> Result<Autoscale, Rule> {
         (None, true) => Scaler::Load { cpu, memory, metrics },
         (None, false) => {
             let rule = "says nothing that the number of pods could follow: cpu, memory, metrics or keda";
-            return Err(Rule::new(rule, EXAMPLE));
+            return Err(Violation::new(rule, EXAMPLE));
         }
     };
     if min == 0 && matches!(by, Scaler::Load { .. }) {
@@ -79,17 +79,17 @@ pub(crate) fn autoscale(value: &Value) -> Result<Autoscale, Rule> {
     Ok(Autoscale { min, max, by })
 }
 
-fn metrics(value: &Value) -> Result<Vec<Json>, Rule> {
+fn metrics(value: &Value) -> Result<Vec<Json>, Violation> {
     const EXAMPLE: &str = "@autoscale.yaml";
     let Json::Array(list) = json(value, "metrics", EXAMPLE)? else {
-        return Err(Rule::new("metrics must be a list, as in autoscaling/v2", EXAMPLE));
+        return Err(Violation::new("metrics must be a list, as in autoscaling/v2", EXAMPLE));
     };
     for (at, metric) in list.iter().enumerate() {
-        let place = format!("metrics[{at}]");
-        is_a::<MetricSpec>(metric, &place, EXAMPLE)?;
+        let location = format!("metrics[{at}]");
+        is_a::<MetricSpec>(metric, &location, EXAMPLE)?;
         if metric.get("type").is_none() {
-            return Err(Rule::new(
-                format!("{place}.type is not set, such as Resource or Pods"),
+            return Err(Violation::new(
+                format!("{location}.type is not set, such as Resource or Pods"),
                 EXAMPLE,
             ));
         }
@@ -97,15 +97,15 @@ fn metrics(value: &Value) -> Result<Vec<Json>, Rule> {
     Ok(list)
 }
 
-fn keda(value: &Value) -> Result<Map<String, Json>, Rule> {
+fn keda(value: &Value) -> Result<Map<String, Json>, Violation> {
     const EXAMPLE: &str = "@autoscale.yaml";
-    let refuse = |rule: &str| Rule::new(rule, EXAMPLE);
+    let refuse = |rule: &str| Violation::new(rule, EXAMPLE);
     let Json::Object(map) = json(value, "keda", EXAMPLE)? else {
         return Err(refuse("keda must be a map, with triggers in it"));
     };
-    if let Some(unknown) = map.keys().find(|key| !OF_KEDA.contains(&key.as_str())) {
-        let near = nearest(unknown, &OF_KEDA).map_or_else(
-            || format!("; it takes {}", OF_KEDA.join(", ")),
+    if let Some(unknown) = map.keys().find(|key| !KEDA_KEYS.contains(&key.as_str())) {
+        let near = nearest(unknown, &KEDA_KEYS).map_or_else(
+            || format!("; it takes {}", KEDA_KEYS.join(", ")),
             |near| format!("; the nearest known is {near}"),
         );
         return Err(refuse(&format!(
@@ -143,7 +143,7 @@ pub enum DisruptionBudget {
 }
 
 /// One of the two, as a number of pods or in percent.
-pub(crate) fn disruption_budget(value: &Value) -> Result<DisruptionBudget, Rule> {
+pub(crate) fn disruption_budget(value: &Value) -> Result<DisruptionBudget, Violation> {
     const EXAMPLE: &str = "{max-unavailable: 1}";
     let read = Reader::of(value, &["min-available", "max-unavailable"], EXAMPLE)?;
     let min = read.yaml("min-available", amount)?;
@@ -151,11 +151,14 @@ pub(crate) fn disruption_budget(value: &Value) -> Result<DisruptionBudget, Rule>
     match (min, max) {
         (Some(min), None) => Ok(DisruptionBudget::MinAvailable(min)),
         (None, Some(max)) => Ok(DisruptionBudget::MaxUnavailable(max)),
-        _ => Err(Rule::new("must say one of min-available and max-unavailable", EXAMPLE)),
+        _ => Err(Violation::new(
+            "must say one of min-available and max-unavailable",
+            EXAMPLE,
+        )),
     }
 }
 
-fn amount(value: &Value) -> Result<Json, Rule> {
+fn amount(value: &Value) -> Result<Json, Violation> {
     let percent = |text: &str| {
         let number = text.strip_suffix('%')?;
         let plain = number.bytes().all(|b| b.is_ascii_digit());
@@ -166,7 +169,7 @@ fn amount(value: &Value) -> Result<Json, Rule> {
             Ok(number.as_u64().into())
         }
         Value::String(text) if percent(text).is_some() => Ok(text.clone().into()),
-        _ => Err(Rule::new(
+        _ => Err(Violation::new(
             "must be a number of pods, up to 100, or a part of them such as \"50%\"",
             "1",
         )),

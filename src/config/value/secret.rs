@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Rule;
+use super::Violation;
 
 /// A secret of Juju's, as its users write it: `secret:<id>`, or `secret://<model>/<id>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +44,9 @@ pub enum SecretRef {
 }
 
 /// Reads the name of a secret. What is no such name is not repeated: it may be the secret itself.
-pub(crate) fn secret(text: &str) -> Result<SecretRef, Rule> {
+pub(crate) fn secret(text: &str) -> Result<SecretRef, Violation> {
     const EXAMPLE: &str = "secret:9m4e2mr0ui3e8a215n4g";
-    let refuse = |rule: &str| Err(Rule::new(rule, EXAMPLE));
+    let refuse = |rule: &str| Err(Violation::new(rule, EXAMPLE));
     if let Some(name) = text.strip_prefix("kubernetes:") {
         return if is_object_name(name) {
             Ok(SecretRef::Kubernetes(name.to_owned()))

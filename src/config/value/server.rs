@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Rule;
+use super::Violation;
 
 /// A container image reference, as a container runtime takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +30,10 @@ impl Image {
 }
 
 /// Checks an image reference (`distribution/reference`, `regexp.go`): `[registry[:port]/]path[:tag][@digest]`.
-pub(crate) fn image(text: &str) -> Result<Image, Rule> {
+pub(crate) fn image(text: &str) -> Result<Image, Violation> {
     const EXAMPLE: &str = "seldonio/sklearn-iris:0.3";
     const LONGEST: usize = 255;
-    let refuse = |rule: &str| Err(Rule::of(text, rule, EXAMPLE));
+    let refuse = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return refuse("an image reference has no spaces");
     }
@@ -101,8 +101,8 @@ fn is_path_part(part: &str) -> bool {
         } else if matches!(c, '.' | '_' | '-') {
             run.push(c);
             // Between two letters stand one dot, one or two underscores, or any number of hyphens.
-            let sound = run == "." || run == "_" || run == "__" || run.chars().all(|c| c == '-');
-            if !sound {
+            let valid = run == "." || run == "_" || run == "__" || run.chars().all(|c| c == '-');
+            if !valid {
                 return false;
             }
         } else {
@@ -113,10 +113,10 @@ fn is_path_part(part: &str) -> bool {
 }
 
 fn is_tag(tag: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let key = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     (1..=128).contains(&tag.len())
-        && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
+        && tag.bytes().next().is_some_and(key)
+        && tag.bytes().all(|b| key(b) || b == b'.' || b == b'-')
 }
 
 fn is_digest(digest: &str) -> bool {
@@ -139,7 +139,7 @@ pub enum Protocol {
 impl Protocol {
     /// Seldon's word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Seldon => "seldon",
             Self::V2 => "v2",
@@ -152,11 +152,11 @@ impl Protocol {
 pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::Seldon, Protocol::V2, Protocol::Tensorflow];
 
 /// One of the three protocols, by Seldon's word.
-pub(crate) fn protocol(text: &str) -> Result<Protocol, Rule> {
+pub(crate) fn protocol(text: &str) -> Result<Protocol, Violation> {
     PROTOCOLS
         .into_iter()
-        .find(|protocol| protocol.word() == text)
-        .ok_or_else(|| Rule::of(text, "must be seldon, v2 or tensorflow", "seldon"))
+        .find(|protocol| protocol.as_str() == text)
+        .ok_or_else(|| Violation::with_value(text, "must be seldon, v2 or tensorflow", "seldon"))
 }
 
 /// The servers that Seldon brings and the protocols it has an image for, an empty list standing for a name that
@@ -207,16 +207,16 @@ impl fmt::Display for Implementation {
 }
 
 /// One of Seldon's servers, or a name that a site may have given one of its own.
-pub(crate) fn implementation(text: &str) -> Result<Implementation, Rule> {
+pub(crate) fn implementation(text: &str) -> Result<Implementation, Violation> {
     const EXAMPLE: &str = "SKLEARN_SERVER";
     match SERVERS.iter().find(|(name, _)| *name == text) {
         Some((_, [])) => {
-            return Err(Rule::of(text, "names no server of models", EXAMPLE));
+            return Err(Violation::with_value(text, "names no server of models", EXAMPLE));
         }
         Some(_) => return Ok(Implementation(text.to_owned())),
         None => {}
     }
-    let sound = (1..=63).contains(&text.len())
+    let valid = (1..=63).contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
@@ -229,14 +229,14 @@ pub(crate) fn implementation(text: &str) -> Result<Implementation, Rule> {
     let slip = names
         .iter()
         .find(|name| text.len() <= name.len() && strsim::damerau_levenshtein(&text.to_ascii_uppercase(), name) <= 1);
-    match (slip, sound) {
-        (Some(near), _) => Err(Rule::of(
+    match (slip, valid) {
+        (Some(near), _) => Err(Violation::with_value(
             text,
             format!("is no server of Seldon's; the nearest known is {near}"),
             *near,
         )),
         (None, true) => Ok(Implementation(text.to_owned())),
-        (None, false) => Err(Rule::of(
+        (None, false) => Err(Violation::with_value(
             text,
             format!("must be one of {}, or a server your site defined", names.join(", ")),
             EXAMPLE,
@@ -245,7 +245,7 @@ pub(crate) fn implementation(text: &str) -> Result<Implementation, Rule> {
 }
 
 /// The same for a node of a graph, where Seldon's own A/B test is one too.
-pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Rule> {
+pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Violation> {
     if text == "RANDOM_ABTEST" {
         return Ok(Implementation(text.to_owned()));
     }
@@ -253,10 +253,10 @@ pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Rule> {
 }
 
 /// Where a model's files are. The schemes are rclone's remotes, of which a site may define more.
-pub(crate) fn model_uri(text: &str) -> Result<String, Rule> {
+pub(crate) fn model_uri(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "gs://bucket/model";
     const LONGEST: usize = 2048;
-    let refuse = |rule: &str| Err(Rule::of(text, rule, EXAMPLE));
+    let refuse = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return refuse("a place of files has no spaces");
     }
@@ -264,7 +264,7 @@ pub(crate) fn model_uri(text: &str) -> Result<String, Rule> {
         return refuse("has over 2048 characters");
     }
     if text.starts_with("http://") || text.starts_with("https://") {
-        return Err(Rule::of(
+        return Err(Violation::with_value(
             text,
             "is a plain URL; rclone wants a remote, which storage-secret describes: rclone-config-web-type=http, rclone-config-web-url=…",
             "web:models/iris",

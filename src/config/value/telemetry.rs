@@ -3,7 +3,7 @@
 use serde_yaml::Value;
 
 use super::server::is_host_and_port;
-use super::{Rule, scalar, type_name};
+use super::{Violation, scalar, type_name};
 use crate::config::reader::Reader;
 
 /// Where Seldon's executor sends copies of what a model is asked and answers.
@@ -27,7 +27,7 @@ pub struct Topic {
 }
 
 /// A URL, or a map for what more can be said.
-pub(crate) fn logger(value: &Value) -> Result<Logger, Rule> {
+pub(crate) fn logger(value: &Value) -> Result<Logger, Violation> {
     const EXAMPLE: &str = "http://broker.logging.svc.cluster.local";
     const MODES: [&str; 3] = ["all", "request", "response"];
     let mut logger = Logger {
@@ -43,8 +43,8 @@ pub(crate) fn logger(value: &Value) -> Result<Logger, Rule> {
     logger.mode = read.one_of("mode", &MODES)?.unwrap_or("all");
     logger.url = read.text("url", url)?;
     if let Some(kafka) = read.map("kafka", &["broker", "topic"])? {
-        let need = |word: &str, parse: fn(&str) -> Result<String, Rule>| {
-            kafka.text(word, parse)?.ok_or_else(|| kafka.refuse(word, "is not set"))
+        let need = |key: &str, parse: fn(&str) -> Result<String, Violation>| {
+            kafka.text(key, parse)?.ok_or_else(|| kafka.refuse(key, "is not set"))
         };
         logger.kafka = Some(Topic {
             broker: need("broker", host_and_port)?,
@@ -95,7 +95,7 @@ impl Tracing {
 }
 
 /// An agent as `host:port`, a collector's URL, or a map for what more can be said.
-pub(crate) fn tracing(value: &Value) -> Result<Tracing, Rule> {
+pub(crate) fn tracing(value: &Value) -> Result<Tracing, Violation> {
     const EXAMPLE: &str = "jaeger-agent.tracing.svc.cluster.local:6831";
     const SAMPLERS: [&str; 4] = ["const", "probabilistic", "ratelimiting", "remote"];
     if let Value::String(text) = value {
@@ -110,7 +110,10 @@ pub(crate) fn tracing(value: &Value) -> Result<Tracing, Rule> {
         let number = text.parse::<f64>().ok();
         match number.filter(|number| number.is_finite() && *number >= 0.0) {
             Some(_) => Ok(text),
-            None => Err(Rule::new(format!("must be a number, not {}", type_name(value)), "0.1")),
+            None => Err(Violation::new(
+                format!("must be a number, not {}", type_name(value)),
+                "0.1",
+            )),
         }
     })?;
     let parameter = parameter.unwrap_or_else(|| "1".to_owned());
@@ -121,7 +124,7 @@ pub(crate) fn tracing(value: &Value) -> Result<Tracing, Rule> {
     Ok(Tracing { to, sampler, parameter })
 }
 
-fn collector(text: &str) -> Result<Collector, Rule> {
+fn collector(text: &str) -> Result<Collector, Violation> {
     const EXAMPLE: &str = "jaeger-agent.tracing.svc.cluster.local:6831";
     if text.contains("://") {
         return url(text).map(Collector::Endpoint);
@@ -132,7 +135,7 @@ fn collector(text: &str) -> Result<Collector, Rule> {
             host: host.to_owned(),
             port,
         }),
-        _ => Err(Rule::of(
+        _ => Err(Violation::with_value(
             text,
             "must be the host:port of Jaeger's agent, or the URL of its collector",
             EXAMPLE,
@@ -141,34 +144,38 @@ fn collector(text: &str) -> Result<Collector, Rule> {
 }
 
 /// The URL of somebody who takes HTTP.
-pub(crate) fn url(text: &str) -> Result<String, Rule> {
+pub(crate) fn url(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "http://broker.logging.svc.cluster.local";
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
     let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
     match authority {
         Some(authority) if plain && is_host_and_port(authority) => Ok(text.to_owned()),
-        _ => Err(Rule::of(text, "must be a URL, http:// or https:// and a host", EXAMPLE)),
+        _ => Err(Violation::with_value(
+            text,
+            "must be a URL, http:// or https:// and a host",
+            EXAMPLE,
+        )),
     }
 }
 
-fn host_and_port(text: &str) -> Result<String, Rule> {
+fn host_and_port(text: &str) -> Result<String, Violation> {
     if is_host_and_port(text) && text.contains(':') {
         Ok(text.to_owned())
     } else {
-        Err(Rule::of(text, "must be host:port", "kafka.kafka:9092"))
+        Err(Violation::with_value(text, "must be host:port", "kafka.kafka:9092"))
     }
 }
 
 /// A topic's name (`apache/kafka`, `Topic.java`).
-fn topic(text: &str) -> Result<String, Rule> {
-    let sound = (1..=249).contains(&text.len())
+fn topic(text: &str) -> Result<String, Violation> {
+    let valid = (1..=249).contains(&text.len())
         && ![".", ".."].contains(&text)
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if sound {
+    if valid {
         Ok(text.to_owned())
     } else {
-        Err(Rule::of(
+        Err(Violation::with_value(
             text,
             "must be at most 249 letters, digits and . _ -",
             "predictions",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Scene, has};
 use crate::api_error::ApiError;
-use crate::plan::{Language, Provider, RelatedGateway};
+use crate::plan::{GatewayKind, Provider, RelatedGateway};
 
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
 
@@ -22,7 +22,7 @@ fn many_models_are_counted_and_the_worst_is_named() {
     scene.deployment(json!({"availableReplicas": 0}));
     assert_eq!(scene.says(), "waiting: 1 of 3 serve; a is starting iris:1");
 
-    scene.refused.insert(
+    scene.rejected.insert(
         "c".into(),
         ApiError::Quota {
             why: "exceeded quota: x".into(),
@@ -41,9 +41,9 @@ fn many_models_are_counted_and_the_worst_is_named() {
 #[test]
 fn one_trouble_of_all_is_told_once() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
-    scene.gateway = RelatedGateway::Silent(Provider::new("istio-pilot", Language::Istio));
-    let verdict = scene.verdict();
-    assert_eq!(verdict.troubles.len(), 1, "{:#?}", verdict.troubles);
+    scene.gateway = RelatedGateway::Pending(Provider::new("istio-pilot", GatewayKind::Istio));
+    let report = scene.report();
+    assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_long_message_is_cut_and_kept_whole_for_the_log() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
     let long = format!("first line\n{}", "ü".repeat(2000));
     for model in ["a", "b"] {
-        scene.refused.insert(
+        scene.rejected.insert(
             model.into(),
             ApiError::Invalid {
                 object: String::new(),
@@ -59,21 +59,21 @@ fn a_long_message_is_cut_and_kept_whole_for_the_log() {
             },
         );
     }
-    let verdict = scene.verdict();
-    let message = verdict.status.message;
+    let report = scene.report();
+    let message = report.status.message;
     assert_eq!(message.chars().count(), 240);
     assert!(
         message.ends_with("ü (+1 more in juju debug-log)") && !message.contains('\n'),
         "{message}"
     );
-    has(&verdict.troubles[0], &[&long]);
+    has(&report.problems[0], &[&long]);
 }
 
 #[test]
 fn what_to_type_survives_the_cut() {
     let mut scene = Scene::iris();
     let why = format!("exceeded quota: {}", "x".repeat(2000));
-    scene.refused.insert("iris".into(), ApiError::Quota { why });
+    scene.rejected.insert("iris".into(), ApiError::Quota { why });
     has(
         &scene.says(),
         &[

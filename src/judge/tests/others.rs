@@ -8,7 +8,7 @@ use crate::istio::listeners::Listeners;
 use crate::judge::{needs_pods, removal_incomplete};
 use crate::labels;
 use crate::observed::Observed;
-use crate::permissions::RIGHTS;
+use crate::permissions::REQUIRED;
 use crate::plan::RelatedGateway;
 
 /// Somebody's VirtualService that is older than all others.
@@ -116,16 +116,16 @@ fn a_model_that_goes_is_told_of_and_a_route_that_goes_is_not_a_model() {
     has(&scene.says(), &["old is no longer asked for and not removed yet"]);
 
     let mut scene = Scene::iris();
-    scene.gateway = RelatedGateway::Missing;
-    let troubles = scene.verdict().troubles.join(" ");
-    assert!(!troubles.contains("no longer asked for"), "{troubles}");
+    scene.gateway = RelatedGateway::None;
+    let problems = scene.report().problems.join(" ");
+    assert!(!problems.contains("no longer asked for"), "{problems}");
 }
 
 #[test]
 fn of_several_troubles_the_worst_is_told_and_of_equals_the_nearest() {
     let crash = json!({"containerStatuses": [{"name": "iris", "state": {"terminated": {"exitCode": 1}}}]});
     let down = |scene: &mut Scene| {
-        if let RelatedGateway::Named { up, .. } = &mut scene.gateway {
+        if let RelatedGateway::Known { up, .. } = &mut scene.gateway {
             *up = false;
         }
     };
@@ -143,7 +143,7 @@ fn of_several_troubles_the_worst_is_told_and_of_equals_the_nearest() {
 #[test]
 fn a_gateway_of_its_own_is_judged_by_itself() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gate"}));
-    if let RelatedGateway::Named { up, .. } = &mut scene.gateway {
+    if let RelatedGateway::Known { up, .. } = &mut scene.gateway {
         *up = false;
     }
     has(&scene.says(), &["active: "]);
@@ -194,12 +194,12 @@ fn a_container_that_cannot_be_started_says_why() {
 #[test]
 fn rights_are_told_with_those_first_that_say_most() {
     let mut scene = Scene::iris();
-    let refusal = ApiError::Forbidden {
+    let error = ApiError::Forbidden {
         why: String::new(),
-        missing: RIGHTS.to_vec(),
+        missing: REQUIRED.to_vec(),
     };
-    scene.refused.insert("iris".into(), refusal);
-    let said = scene.verdict().troubles.join(" ");
+    scene.rejected.insert("iris".into(), error);
+    let said = scene.report().problems.join(" ");
     let at = |word: &str| said.find(word).unwrap_or_else(|| panic!("{word} is not in {said:?}"));
     assert!(at("seldondeployments") < at(" pods"), "{said}");
     assert!(at("virtualservices") < at(" pods"), "{said}");

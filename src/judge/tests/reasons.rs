@@ -167,7 +167,7 @@ fn a_quota_is_told_from_the_deployment() {
 fn what_seldon_says_is_told_where_nothing_knows_better() {
     let mut scene = Scene::iris();
     let says = scene
-        .seldon_says(json!({"state": "Failed", "description": "no image compatible with kfserving protocol"}))
+        .seldon_reports(json!({"state": "Failed", "description": "no image compatible with kfserving protocol"}))
         .says();
     assert_eq!(
         says,
@@ -225,7 +225,7 @@ fn a_pod_that_waits_for_something_else_than_room_is_not_told_to_ask_for_less() {
 #[test]
 fn what_seldon_said_of_an_older_spec_is_not_believed() {
     let mut scene = Scene::iris();
-    scene.seldon_says(json!({"state": "Failed", "description": "of the old one"}));
+    scene.seldon_reports(json!({"state": "Failed", "description": "of the old one"}));
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
     assert!(!scene.says().contains("of the old one"), "{}", scene.says());
 }
@@ -234,7 +234,7 @@ fn what_seldon_said_of_an_older_spec_is_not_believed() {
 fn what_seldon_said_before_this_hook_wrote_is_not_believed() {
     let mut scene = Scene::iris();
     scene.observed.deployments.clear();
-    scene.seldon_says(json!({"state": "Failed", "description": "of the old one"}));
+    scene.seldon_reports(json!({"state": "Failed", "description": "of the old one"}));
     has(
         &scene.says(),
         &["blocked: iris: Seldon Core gives up on it: of the old one"],

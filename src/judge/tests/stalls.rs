@@ -24,7 +24,7 @@ pub fn not_made(options: Value) -> Scene {
     let mut new = Scene::serving(options);
     new.observed.deployments = deployments;
     new.wrote = wrote;
-    new.seldon_says(json!({"state": "Creating"}));
+    new.seldon_reports(json!({"state": "Creating"}));
     new
 }
 
@@ -108,7 +108,7 @@ fn pods_that_do_not_come_up_are_a_fault_after_their_deadline() {
 #[test]
 fn model_that_seldon_never_calls_available_is_a_fault() {
     let mut scene = Scene::iris();
-    scene.seldon_says(json!({"state": "Creating", "description": "HPAs are not ready"}));
+    scene.seldon_reports(json!({"state": "Creating", "description": "HPAs are not ready"}));
     assert!(after(&mut scene, 9).starts_with("waiting: "));
     has(
         &after(&mut scene, 11),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Case, ChangeSet, Scene, State, identity, judge};
+use super::{ChangeSet, Scene, State, StatusInput, evaluate, identity};
 use crate::api_error::ApiError;
 use crate::changes::Conflict;
 use crate::config::Model;
@@ -59,23 +59,23 @@ impl Entry {
 
     /// What a scene comes to.
     fn of(scene: &Scene, behind: &str) -> Self {
-        let verdict = scene.verdict();
-        let message = verdict.troubles.first().unwrap_or(&verdict.status.message);
-        Self::new((verdict.status.state, message.clone()), behind)
+        let report = scene.report();
+        let message = report.problems.first().unwrap_or(&report.status.message);
+        Self::new((report.status.state, message.clone()), behind)
     }
 
     /// That one of its troubles in which these words are.
-    fn of_trouble(scene: &Scene, words: &str, behind: &str) -> Self {
-        let verdict = scene.verdict();
-        let mut troubles = verdict.troubles.iter();
-        let trouble = troubles.find(|trouble| trouble.contains(words));
-        let trouble = trouble.unwrap_or_else(|| panic!("{words} is in none of {:#?}", verdict.troubles));
-        Self::new((verdict.status.state, trouble.clone()), behind)
+    fn of_problem(scene: &Scene, words: &str, behind: &str) -> Self {
+        let report = scene.report();
+        let mut problems = report.problems.iter();
+        let problem = problems.find(|problem| problem.contains(words));
+        let problem = problem.unwrap_or_else(|| panic!("{words} is in none of {:#?}", report.problems));
+        Self::new((report.status.state, problem.clone()), behind)
     }
 
     /// The same with the words of `juju status`, where those of the log are others.
     fn in_status(scene: &Scene, behind: &str) -> Self {
-        let status = scene.verdict().status;
+        let status = scene.report().status;
         Self::new((status.state, status.message), behind)
     }
 
@@ -88,35 +88,39 @@ impl Entry {
 
     /// What a scene comes to with these steps before it, and not those that follow from it.
     fn with_steps(scene: &Scene, changes: &ChangeSet, behind: &str) -> Self {
-        let verdict = with_case(scene, changes, judge);
-        Self::new((verdict.status.state, verdict.troubles[0].clone()), behind)
+        let report = with_input(scene, changes, evaluate);
+        Self::new((report.status.state, report.problems[0].clone()), behind)
     }
 
     /// What is said of a scene's one model.
-    fn said(scene: &Scene, say: impl FnOnce(&Case, &Model) -> Option<(State, String)>, behind: &str) -> Option<Self> {
+    fn said(
+        scene: &Scene,
+        say: impl FnOnce(&StatusInput, &Model) -> Option<(State, String)>,
+        behind: &str,
+    ) -> Option<Self> {
         let model = scene.plan().models.remove(0).model;
-        let said = with_case(scene, &ChangeSet::default(), |case| say(case, &model))?;
+        let said = with_input(scene, &ChangeSet::default(), |input| say(input, &model))?;
         Some(Self::new(said, behind))
     }
 
     /// What is told of all models at once.
-    fn of_refusal(refusal: &ApiError, behind: &str) -> Self {
-        Self::new(crate::judge::refused("iris", "edge", refusal), behind)
+    fn of_api_error(error: &ApiError, behind: &str) -> Self {
+        Self::new(crate::judge::api_error("iris", "edge", error), behind)
     }
 }
 
 /// Does something with what a verdict on a scene is drawn from.
-fn with_case<T>(scene: &Scene, changes: &ChangeSet, and: impl FnOnce(&Case) -> T) -> T {
-    and(&Case {
+fn with_input<T>(scene: &Scene, changes: &ChangeSet, and: impl FnOnce(&StatusInput) -> T) -> T {
+    and(&StatusInput {
         application: &identity().application,
         namespace: &identity().namespace,
         manager: &identity().manager(),
-        faults: &scene.config.faults,
+        errors: &scene.config.errors,
         gateway: &scene.gateway,
         plan: &scene.plan(),
         observed: &scene.observed,
         changes,
-        refused: &scene.refused,
+        rejected: &scene.rejected,
         wrote: scene.wrote,
     })
 }
@@ -157,13 +161,13 @@ fn sections() -> Vec<Section> {
         Section {
             title: "The cluster",
             about: "What the Kubernetes API answers. The charm tries again at every hook, and within seconds where it watches.",
-            entries: cluster::refusals(),
+            entries: cluster::errors(),
         },
         Section {
             title: "Options",
             about: "A faulty option is named with its value, its rule and what to type. What served before goes on. One message \
                     for each option; most have more than one rule.",
-            entries: options::faults(),
+            entries: options::errors(),
         },
         Section {
             title: "Secrets of Juju's",
@@ -199,7 +203,7 @@ fn page(sections: &[Section]) -> String {
         for entry in &section.entries {
             let message = entry.message.replace('\n', " ");
             assert!(!message.contains('`'), "{message}");
-            write!(text, "- **{}** `{message}`", entry.state.map_or("log", State::word)).unwrap();
+            write!(text, "- **{}** `{message}`", entry.state.map_or("log", State::as_str)).unwrap();
             match entry.behind.as_str() {
                 "" => text.push('\n'),
                 behind => writeln!(text, "  \n  {behind}").unwrap(),
@@ -241,12 +245,12 @@ fn every_message_in_the_sources_is_on_the_page() {
 #[test]
 fn what_is_blocked_says_what_to_type() {
     for entry in sections().iter().flat_map(|section| &section.entries) {
-        let names_a_way = ["juju ", "kubectl ", "sudo "].iter().any(|way| {
+        let names_an_endpoint = ["juju ", "kubectl ", "sudo "].iter().any(|endpoint| {
             // What only the API server or Seldon knows has its way in the text beside it.
-            entry.message.contains(way) || entry.behind.contains(way)
+            entry.message.contains(endpoint) || entry.behind.contains(endpoint)
         });
         assert!(
-            entry.state != Some(State::Blocked) || names_a_way,
+            entry.state != Some(State::Blocked) || names_an_endpoint,
             "{} names no way out",
             entry.message
         );

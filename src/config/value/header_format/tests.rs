@@ -151,8 +151,8 @@ fn commands() -> impl Strategy<Value = String> {
 }
 
 fn texts() -> impl Strategy<Value = String> {
-    let words = prop::sample::select(vec!["%", "%%", "%PROTOCOL%", "HOSTNAME", "ü", "20", "(", ")"]);
-    let part = prop_oneof![words.prop_map(str::to_owned), commands()];
+    let options = prop::sample::select(vec!["%", "%%", "%PROTOCOL%", "HOSTNAME", "ü", "20", "(", ")"]);
+    let part = prop_oneof![options.prop_map(str::to_owned), commands()];
     prop::collection::vec(part, 0..4).prop_map(|parts| parts.concat())
 }
 

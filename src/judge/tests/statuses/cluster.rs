@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use super::{Case, Entry, Scene, examples};
+use super::{Entry, Scene, StatusInput, examples};
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Unmanaged};
 use crate::config::Model;
-use crate::gateway_api::status::Acceptance;
+use crate::gateway_api::status::RouteCondition;
 use crate::istio::listeners::Listeners;
 use crate::judge::tests::gateway_name;
-use crate::judge::{not_asked, removal_incomplete, seldon_is_coming, unmanaged, words};
+use crate::judge::{removal_incomplete, seldon_is_deploying, tool_failure, unmanaged, words};
 use crate::juju::HookTools;
 use crate::labels::ObjectKind;
-use crate::permissions::RIGHTS;
-use crate::plan::{Language, Provider, RelatedGateway, Unsaid};
+use crate::permissions::REQUIRED;
+use crate::plan::{GatewayKind, Provider, RelatedGateway, Unsupported};
 
 fn why(text: &str) -> String {
     text.to_owned()
 }
 
-fn provider(name: &str, language: Language) -> Provider {
+fn provider(name: &str, language: GatewayKind) -> Provider {
     Provider::new(name, language)
 }
 
 fn named(up: bool, by: Provider) -> RelatedGateway {
-    RelatedGateway::Named {
+    RelatedGateway::Known {
         gateway: gateway_name(),
         up,
         by,
@@ -34,27 +34,27 @@ fn named(up: bool, by: Provider) -> RelatedGateway {
 /// A scene of these options behind a gateway of the Gateway API.
 fn behind_gateway_api(options: &str) -> Scene {
     let mut scene = Scene::serving(serde_yaml::from_str(options).unwrap());
-    scene.gateway = named(true, provider("istio-ingress-k8s", Language::GatewayApi));
+    scene.gateway = named(true, provider("istio-ingress-k8s", GatewayKind::GatewayApi));
     scene
 }
 
 pub fn addresses() -> Vec<Entry> {
-    let pilot = || provider("istio-pilot", Language::Istio);
-    let ingress = || provider("istio-ingress-k8s", Language::GatewayApi);
+    let pilot = || provider("istio-pilot", GatewayKind::Istio);
+    let ingress = || provider("istio-ingress-k8s", GatewayKind::GatewayApi);
     let related = examples!(RelatedGateway {
-        RelatedGateway::Missing => RelatedGateway::Missing,
+        RelatedGateway::None => RelatedGateway::None,
             "`juju relate` is `juju integrate` from Juju 3 on; both are understood.";
-        RelatedGateway::Silent(_) => RelatedGateway::Silent(pilot()),
+        RelatedGateway::Pending(_) => RelatedGateway::Pending(pilot()),
             "istio-pilot before 1.16 names its gateway only once there is one, within five minutes.";
-        RelatedGateway::Silent(_) => RelatedGateway::Silent(ingress()), "";
-        RelatedGateway::Several(_) => RelatedGateway::Several(vec![pilot(), provider("other-pilot", Language::Istio)]),
+        RelatedGateway::Pending(_) => RelatedGateway::Pending(ingress()), "";
+        RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), provider("other-pilot", GatewayKind::Istio)]),
             "A model has one address.";
-        RelatedGateway::Several(_) => RelatedGateway::Several(vec![pilot(), ingress()]),
+        RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), ingress()]),
             "See [how to change over](istio-ingress-k8s.md#change-over-and-back).";
-        RelatedGateway::Named { up: false, .. } => named(false, pilot()),
+        RelatedGateway::Known { up: false, .. } => named(false, pilot()),
             "Where its Service is of type LoadBalancer and nothing gives it an address: \
              `juju config istio-gateway gateway_service_type=NodePort`.";
-        RelatedGateway::Named { up: true, .. } => named(true, pilot()), "";
+        RelatedGateway::Known { up: true, .. } => named(true, pilot()), "";
     });
     let with = |change: &dyn Fn(&mut Scene)| {
         let mut scene = Scene::iris();
@@ -64,7 +64,7 @@ pub fn addresses() -> Vec<Entry> {
     let mut entries: Vec<Entry> = related
         .into_iter()
         // That one is no trouble.
-        .filter(|(gateway, _)| !matches!(gateway, RelatedGateway::Named { up: true, .. }))
+        .filter(|(gateway, _)| !matches!(gateway, RelatedGateway::Known { up: true, .. }))
         .map(|(gateway, behind)| Entry::of(&with(&|scene| scene.gateway = gateway.clone()), behind))
         .collect();
     entries.push(Entry::of(&with(&|scene| scene.observed.gateways.clear()), ""));
@@ -96,32 +96,33 @@ pub fn addresses() -> Vec<Entry> {
 /// What is told only behind a gateway of the Gateway API.
 fn of_gateway_api() -> Vec<Entry> {
     let scene = behind_gateway_api("{image: 'iris:1'}");
-    let answers = examples!(Acceptance {
-        Acceptance::Unheard => Acceptance::Unheard, "";
-        Acceptance::Refused(_) => Acceptance::Refused(why("no listener takes routes of the namespace edge")),
+    let answers = examples!(RouteCondition {
+        RouteCondition::Pending => RouteCondition::Pending, "";
+        RouteCondition::Rejected(_) => RouteCondition::Rejected(why("no listener takes routes of the namespace edge")),
             "The words in brackets are the gateway's.";
-        Acceptance::Astray(_) => Acceptance::Astray(why("no Service iris-default")),
+        RouteCondition::UnresolvedRefs(_) => RouteCondition::UnresolvedRefs(why("no Service iris-default")),
             "Until Seldon Core has made the model's Service.";
-        Acceptance::Taken => Acceptance::Taken, "";
+        RouteCondition::Accepted => RouteCondition::Accepted, "";
     });
     let mut entries: Vec<Entry> = answers
         .iter()
         .filter_map(|(answer, behind)| {
-            let say = |case: &Case, model: &Model| words::not_taken(case, &model.name, &gateway_name(), answer);
+            let say =
+                |input: &StatusInput, model: &Model| words::not_accepted(input, &model.name, &gateway_name(), answer);
             Entry::said(&scene, say, behind)
         })
         .collect();
     let lacks = "See [what is different there](istio-ingress-k8s.md#what-is-different).";
-    let left_out = examples!(Unsaid {
-        Unsaid::Retries => Unsaid::Retries, lacks;
-        Unsaid::PartOfCopies => Unsaid::PartOfCopies, lacks;
+    let omitted = examples!(Unsupported {
+        Unsupported::Retries => Unsupported::Retries, lacks;
+        Unsupported::PartialMirroring => Unsupported::PartialMirroring, lacks;
     });
     let in_entry = behind_gateway_api("{models: '{iris: {image: \"iris:1\"}}'}");
     for scene in [&scene, &in_entry] {
-        for (unsaid, behind) in &left_out {
+        for (unsupported, behind) in &omitted {
             entries.extend(Entry::said(
                 scene,
-                |case, model| Some(words::unsaid(case, model, *unsaid)),
+                |input, model| Some(words::unsupported(input, model, *unsupported)),
                 behind,
             ));
         }
@@ -182,14 +183,14 @@ fn with_copies(count: usize) -> Scene {
     scene
 }
 
-pub fn refusals() -> Vec<Entry> {
+pub fn errors() -> Vec<Entry> {
     let seldon = "Seldon Core's definitions are missing in the cluster.";
     let mut entries: Vec<Entry> = examples!(ApiError {
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "SeldonDeployment".into() }, seldon;
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "VirtualService".into() }, "Istio's definitions are missing.";
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "HTTPRoute".into() },
             "The Gateway API's definitions are missing, and `gateway-metadata` is related.";
-        ApiError::Forbidden { .. } => ApiError::Forbidden { why: String::new(), missing: RIGHTS.to_vec() },
+        ApiError::Forbidden { .. } => ApiError::Forbidden { why: String::new(), missing: REQUIRED.to_vec() },
             "The message lists what is missing. [rbac.yaml](../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
         ApiError::Forbidden { .. } => ApiError::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
             "It has the rights, and something else says no: a policy of the cluster.";
@@ -220,13 +221,13 @@ pub fn refusals() -> Vec<Entry> {
         }, "Istio checks each route before it is stored.";
     })
     .into_iter()
-    .map(|(refusal, behind)| Entry::of_refusal(&refusal, behind))
+    .map(|(error, behind)| Entry::of_api_error(&error, behind))
     .collect();
     entries.dedup_by(|one, other| one.message == other.message);
-    entries.insert(1, Entry::new(seldon_is_coming(), ""));
+    entries.insert(1, Entry::new(seldon_is_deploying(), ""));
     // Outside a hook there is no such tool.
-    let error = HookTools.config().unwrap_err();
-    entries.push(Entry::new(not_asked(&error), "Juju's own tools did not answer."));
+    let error = HookTools.config_get().unwrap_err();
+    entries.push(Entry::new(tool_failure(&error), "Juju's own tools did not answer."));
     entries
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Entry, Scene, State, examples};
 use crate::config;
-use crate::config::secret::Answers;
+use crate::config::secret::SecretContents;
 use crate::config::value::SecretUri;
-use crate::juju::{Content, Unreadable, Version};
+use crate::juju::{SecretContent, SecretError, Version};
 
 /// A value of each option that breaks a rule, and what stands beside it.
 const WRONG: [(&str, &str, &str); 35] = [
@@ -52,7 +52,7 @@ const WRONG: [(&str, &str, &str); 35] = [
 /// The options that Juju itself keeps from being wrong.
 const NEVER_WRONG: [&str; 1] = ["watch"];
 
-pub fn faults() -> Vec<Entry> {
+pub fn errors() -> Vec<Entry> {
     let declared: serde_json::Value = serde_yaml::from_str(include_str!("../../../../config.yaml")).unwrap();
     let declared: Vec<&String> = declared["options"].as_object().unwrap().keys().collect();
     for option in declared {
@@ -62,7 +62,7 @@ pub fn faults() -> Vec<Entry> {
             "src/judge/tests/statuses/options.rs has no wrong value for {option}"
         );
     }
-    let (mut entries, mut sound) = (Vec::new(), Vec::new());
+    let (mut entries, mut valid) = (Vec::new(), Vec::new());
     for (option, value, beside) in WRONG {
         let mut options = Map::new();
         if !["manifest", "graph", "implementation", "model-uri"].contains(&option) {
@@ -83,29 +83,29 @@ pub fn faults() -> Vec<Entry> {
         } else {
             about
         };
-        let faults: Vec<String> = scene.config.faults.iter().map(ToString::to_string).collect();
-        match faults.iter().find(|fault| fault.starts_with(&about)) {
-            Some(fault) => entries.push(Entry::new((State::Blocked, fault.clone()), "")),
-            None => sound.push((option, value, faults)),
+        let errors: Vec<String> = scene.config.errors.iter().map(ToString::to_string).collect();
+        match errors.iter().find(|error| error.starts_with(&about)) {
+            Some(error) => entries.push(Entry::new((State::Blocked, error.clone()), "")),
+            None => valid.push((option, value, errors)),
         }
     }
-    assert!(sound.is_empty(), "these break no rule of their own: {sound:#?}");
+    assert!(valid.is_empty(), "these break no rule of their own: {valid:#?}");
     entries
 }
 
 const URI: &str = "secret:9m4e2mr0ui3e8a215n4g";
 
 pub fn secrets() -> Vec<Entry> {
-    let mut entries: Vec<Entry> = examples!(Unreadable {
-        Unreadable::NotGranted => Unreadable::NotGranted, "";
-        Unreadable::Gone => Unreadable::Gone, "";
-        Unreadable::NoSecrets(_) => Unreadable::NoSecrets(Version::read("2.9.42").unwrap()),
+    let mut entries: Vec<Entry> = examples!(SecretError {
+        SecretError::NotGranted => SecretError::NotGranted, "";
+        SecretError::NotFound => SecretError::NotFound, "";
+        SecretError::Unsupported(_) => SecretError::Unsupported(Version::read("2.9.42").unwrap()),
             "Or a newer Juju. The Secret is of your making then, and stays when the application goes.";
     })
     .into_iter()
     .map(|(unreadable, behind)| told("image-pull-secret", Err(unreadable), behind))
     .collect();
-    let content = |pairs: &[(&str, &str)]| -> Content {
+    let content = |pairs: &[(&str, &str)]| -> SecretContent {
         pairs
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -123,12 +123,12 @@ pub fn secrets() -> Vec<Entry> {
     entries
 }
 
-fn told(word: &str, answer: Result<Content, Unreadable>, behind: &str) -> Entry {
+fn told(word: &str, answer: Result<SecretContent, SecretError>, behind: &str) -> Entry {
     let options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris", word: URI});
     let mut scene = Scene::iris();
     scene.config = config::parse("iris", options.as_object().unwrap());
     let uri: SecretUri = scene.config.juju_secrets().into_iter().next().unwrap();
-    let answers: Answers = BTreeMap::from([(uri, answer)]);
-    scene.config.take_in("iris", "edge", &answers);
-    Entry::new((State::Blocked, scene.config.faults[0].to_string()), behind)
+    let answers: SecretContents = BTreeMap::from([(uri, answer)]);
+    scene.config.resolve_secrets("iris", "edge", &answers);
+    Entry::new((State::Blocked, scene.config.errors[0].to_string()), behind)
 }

@@ -18,7 +18,7 @@ fn options(options: Value) -> config::Config {
 /// A scene of sound options in which everything serves.
 fn serves(options: Value) -> Scene {
     let scene = Scene::serving(options);
-    assert!(scene.config.faults.is_empty(), "{:#?}", scene.config.faults);
+    assert!(scene.config.errors.is_empty(), "{:#?}", scene.config.errors);
     scene
 }
 
@@ -81,7 +81,7 @@ pub fn changing() -> Vec<Entry> {
     stopping.deployment(json!({"replicas": 1, "availableReplicas": 1}));
     let untouched = scene(|scene| {
         scene.observed.deployments.clear();
-        scene.seldon_says(json!({}));
+        scene.seldon_reports(json!({}));
     });
     let missing = scene(|scene| {
         scene.observed.seldon_deployments.clear();
@@ -120,7 +120,7 @@ pub fn changing() -> Vec<Entry> {
         ),
         Entry::of(&deleting, ""),
         Entry::of(&retired, "Tried again at the next hook."),
-        Entry::of_trouble(
+        Entry::of_problem(
             &inherited(),
             "successor",
             "The model that has taken over its prefix starts; until then the old one answers there.",
@@ -158,7 +158,7 @@ fn canary(answers: bool) -> Scene {
         again(&mut scene);
         scene.observed.deployments.clone_from(&deployments);
     }
-    scene.seldon_says(json!({"state": "Creating"}));
+    scene.seldon_reports(json!({"state": "Creating"}));
     scene
 }
 
@@ -201,7 +201,7 @@ fn stalls() -> Vec<Entry> {
         "message": "ReplicaSet \"iris-default-0-iris-7d9f\" has timed out progressing.",
     });
     let unavailable = scene(|scene| {
-        scene.seldon_says(json!({"state": "Creating"}));
+        scene.seldon_reports(json!({"state": "Creating"}));
     });
     let hangs = "From 1.17 on Seldon Core changes such a model too. Set `autoscale` again once the new version serves.";
     [
@@ -307,12 +307,12 @@ fn nodes() -> Vec<Entry> {
     });
     let fails = |description: &str| {
         scene(|scene| {
-            scene.seldon_says(json!({"state": "Failed", "description": description}));
+            scene.seldon_reports(json!({"state": "Failed", "description": description}));
         })
     };
     let autoscale = "{max: 3, keda: {triggers: [{type: cron, metadata: {start: 0 8 * * *}}]}}";
     let mut keda = serves(json!({"image": "iris:1", "autoscale": autoscale}));
-    keda.seldon_says(json!({"state": "Available"}));
+    keda.seldon_reports(json!({"state": "Available"}));
     vec![
         Entry::of(
             &unscheduled("0/1 nodes are available: 1 Insufficient memory. preemption: none."),
@@ -338,30 +338,30 @@ fn nodes() -> Vec<Entry> {
 pub fn fleets() -> Vec<Entry> {
     let fleet = |models: &str| serves(json!({"image": "iris:1", "models": models}));
     let mut two = fleet("{a: {}, b: {}, c: {}}");
-    let refusal = |name: &str| ApiError::Quota {
+    let error = |name: &str| ApiError::Quota {
         why: format!("exceeded quota: {name}"),
     };
-    two.refused.insert("b".into(), refusal("memory"));
-    two.refused.insert("c".into(), refusal("cpu"));
-    let mut held = Scene::iris();
-    held.config = options(json!({"image": "iris:1", "replicas": -1}));
+    two.rejected.insert("b".into(), error("memory"));
+    two.rejected.insert("c".into(), error("cpu"));
+    let mut frozen = Scene::iris();
+    frozen.config = options(json!({"image": "iris:1", "replicas": -1}));
     let mut new = Scene::iris();
     new.observed.seldon_deployments.clear();
     new.config = options(json!({"image": "iris:1", "replicas": -1}));
-    let standing = |scene: &Scene| {
-        let standing = scene.verdict().models.remove(0);
-        (standing.state, standing.message)
+    let model_status = |scene: &Scene| {
+        let model_status = scene.report().models.remove(0);
+        (model_status.state, model_status.message)
     };
     vec![
         Entry::in_status(&fleet("{a: {}, b: {}, c: {}}"), ""),
         Entry::in_status(&fleet("{a: {}, b: {replicas: 0}}"), ""),
         Entry::in_status(&two, "The others are in `juju debug-log`."),
         Entry::new(
-            standing(&held),
+            model_status(&frozen),
             "In `juju run iris/0 list-models`; what is wrong is in `juju status iris`.",
         ),
         Entry::new(
-            standing(&new),
+            model_status(&new),
             "As above, of a model that was never there: see `juju status iris`.",
         ),
     ]

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::api_error::ApiError;
-use crate::asked::Asked;
 use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
 use crate::identity::Identity;
-use crate::judge::{self, Case, Verdict};
+use crate::inputs::Inputs;
+use crate::judge::{self, Report, StatusInput};
 use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
@@ -19,7 +19,7 @@ use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
 
 /// One look at the cluster and what follows from it.
-pub struct Look {
+pub struct Snapshot {
     /// The cluster, for as long as one hook has time.
     pub cluster: Cluster,
     /// Whose objects are ours.
@@ -32,24 +32,24 @@ pub struct Look {
     pub changes: ChangeSet,
 }
 
-impl Look {
+impl Snapshot {
     /// Looks for the first time.
     ///
     /// # Errors
     /// When the cluster cannot be looked at: all that is missing is in the refusal.
-    pub async fn first(asked: &Asked) -> Result<Self, ApiError> {
-        let identity = asked.identity.clone();
+    pub async fn take(inputs: &Inputs) -> Result<Self, ApiError> {
+        let identity = inputs.identity.clone();
         let cluster = Cluster::connect(identity.clone()).await?;
-        let mut look = Self {
+        let mut snapshot = Self {
             cluster,
             identity,
             observed: Observed::default(),
             plan: Plan::default(),
             changes: ChangeSet::default(),
         };
-        match look.again(asked).await {
-            Ok(()) => Ok(look),
-            Err(refusal) => Err(look.cluster.explain(refusal, asked.needs()).await),
+        match snapshot.refresh(inputs).await {
+            Ok(()) => Ok(snapshot),
+            Err(error) => Err(snapshot.cluster.explain(error, inputs.needs()).await),
         }
     }
 
@@ -57,30 +57,30 @@ impl Look {
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn again(&mut self, asked: &Asked) -> Result<(), ApiError> {
-        let gateways: BTreeSet<_> = plan::gateways(asked.config.models.iter(), &asked.gateway);
-        let needs = asked.needs();
-        let language = asked.gateway.language();
+    pub async fn refresh(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
+        let gateways: BTreeSet<_> = plan::gateways(inputs.config.models.iter(), &inputs.gateway);
+        let needs = inputs.needs();
+        let language = inputs.gateway.kind();
         self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
-        self.plan_again(asked).await
+        self.replan(inputs).await
     }
 
     /// Plans once more on what was seen, where more is known of what is asked for.
     ///
     /// # Errors
     /// As [`Look::first`].
-    pub async fn plan_again(&mut self, asked: &Asked) -> Result<(), ApiError> {
+    pub async fn replan(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
         // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
-        if asked.config.models.iter().any(plan::asks_metrics_v2) {
+        if inputs.config.models.iter().any(plan::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
-        self.plan = plan::plan(&asked.config, &self.site(asked), &self.observed);
+        self.plan = plan::plan(&inputs.config, &self.site(inputs), &self.observed);
         self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         // One of ours would have been found already.
-        let unseen = changes::unseen(&self.plan, &self.observed);
-        if !unseen.is_empty() {
+        let unobserved = changes::unobserved(&self.plan, &self.observed);
+        if !unobserved.is_empty() {
             self.cluster
-                .observe_foreign_secrets(&unseen, &mut self.observed)
+                .observe_foreign_secrets(&unobserved, &mut self.observed)
                 .await?;
             self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         }
@@ -92,23 +92,23 @@ impl Look {
         Ok(())
     }
 
-    fn site(&self, asked: &Asked) -> Site {
+    fn site(&self, inputs: &Inputs) -> Site {
         Site {
             namespace: self.identity.namespace.clone(),
             application: self.identity.application.clone(),
             model_uuid: self.identity.model_uuid.clone(),
-            gateway: asked.gateway.clone(),
-            tracing: asked.tracing.clone(),
+            gateway: inputs.gateway.clone(),
+            tracing: inputs.tracing.clone(),
             owner: self.observed.owner.clone(),
         }
     }
 
     /// Finds the pods if a model does not serve: they know why. Without them a verdict is one without their reason.
-    pub async fn deeper(&mut self) {
+    pub async fn list_pods_if_unready(&mut self) {
         if judge::needs_pods(&self.plan, &self.observed)
-            && let Err(refusal) = self.cluster.observe_pods(&mut self.observed).await
+            && let Err(error) = self.cluster.observe_pods(&mut self.observed).await
         {
-            debug!("pods cannot be read: {refusal}");
+            debug!("pods cannot be read: {error}");
         }
     }
 
@@ -117,7 +117,7 @@ impl Look {
     pub fn needs(&self) -> Needs {
         let mut models = self.plan.models.iter();
         let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
-        let http_routes = models.any(|planned| matches!(planned.route, Route::SetHttp(_)));
+        let http_routes = models.any(|planned| matches!(planned.route, Route::HttpRoute(_)));
         let mut found = self.observed.http_routes.iter();
         Needs {
             secrets: secrets || !self.observed.secrets.is_empty(),
@@ -127,24 +127,24 @@ impl Look {
 
     /// The verdict on what was seen, with what was refused of what this unit tried to write, by model.
     #[must_use]
-    pub fn verdict(&self, asked: &Asked, refused: &BTreeMap<String, ApiError>, wrote: bool) -> Verdict {
-        judge::judge(&Case {
+    pub fn report(&self, inputs: &Inputs, rejected: &BTreeMap<String, ApiError>, wrote: bool) -> Report {
+        judge::evaluate(&StatusInput {
             application: &self.identity.application,
             namespace: &self.identity.namespace,
             manager: &self.identity.manager(),
-            faults: &asked.config.faults,
-            gateway: &asked.gateway,
+            errors: &inputs.config.errors,
+            gateway: &inputs.gateway,
             plan: &self.plan,
             observed: &self.observed,
             changes: &self.changes,
-            refused,
+            rejected,
             wrote,
         })
     }
 
     /// What a hook would come to that begins now.
     #[must_use]
-    pub fn outlook(&self, asked: &Asked) -> Outlook {
+    pub fn expected(&self, inputs: &Inputs) -> Expected {
         let applies = self.changes.applies.iter().map(|apply| (apply.kind, &apply.name));
         let deletes = self.changes.deletes.iter().map(|delete| (delete.kind, &delete.name));
         let unread = self
@@ -152,8 +152,8 @@ impl Look {
             .unread
             .iter()
             .map(|unread| (ObjectKind::Secret, &unread.name));
-        Outlook {
-            status: self.verdict(asked, &BTreeMap::new(), false).status,
+        Expected {
+            status: self.report(inputs, &BTreeMap::new(), false).status,
             due: applies
                 .chain(deletes)
                 .chain(unread)
@@ -165,19 +165,19 @@ impl Look {
 
 /// What a hook would say and do, if it looked now and were refused nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outlook {
+pub struct Expected {
     /// The status.
     pub status: Status,
     /// What a leader would write, each as its kind and name.
     pub due: Vec<String>,
 }
 
-impl Outlook {
+impl Expected {
     /// Where the cluster could not be looked at.
     #[must_use]
-    pub fn blind(unseen: &Verdict) -> Self {
+    pub fn unreachable(unobserved: &Report) -> Self {
         Self {
-            status: unseen.status.clone(),
+            status: unobserved.status.clone(),
             due: Vec::new(),
         }
     }
@@ -185,27 +185,27 @@ impl Outlook {
 
 /// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
 #[must_use]
-pub fn unseen(asked: &Asked, refusal: &ApiError) -> Verdict {
-    let (mut state, mut text) = judge::refused(&asked.identity.application, &asked.identity.namespace, refusal);
-    if matches!(refusal, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && asked.seldon_is_related() {
-        (state, text) = judge::seldon_is_coming();
+pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
+    let (mut state, mut text) = judge::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
+    if matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && inputs.seldon_is_related() {
+        (state, text) = judge::seldon_is_deploying();
     }
-    let mut verdict = whole((state, text));
-    if let Some(fault) = asked.config.faults.first() {
-        verdict.status = Status::new(State::Blocked, judge::cut(&fault.to_string()));
-        let faults = asked.config.faults.iter().map(ToString::to_string);
-        verdict.troubles.splice(0..0, faults);
+    let mut report = report_of((state, text));
+    if let Some(error) = inputs.config.errors.first() {
+        report.status = Status::new(State::Blocked, judge::cut(&error.to_string()));
+        let errors = inputs.config.errors.iter().map(ToString::to_string);
+        report.problems.splice(0..0, errors);
     }
-    verdict
+    report
 }
 
 /// A verdict on all of the application at once.
 #[must_use]
-pub fn whole((state, text): (State, String)) -> Verdict {
-    Verdict {
+pub fn report_of((state, text): (State, String)) -> Report {
+    Report {
         status: Status::new(state, judge::cut(&text)),
         models: Vec::new(),
-        troubles: vec![text],
+        problems: vec![text],
         notes: Vec::new(),
         version: None,
         wrote: false,

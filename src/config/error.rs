@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-use super::value::Rule;
+use super::value::Violation;
 use crate::shell::juju_config;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// An option of the application.
     Option(&'static str),
     /// A word in the entry of that model.
     Entry(String),
     /// A word in the map that is the value of an option, or of a word in the entry of that model.
-    Inside {
+    Nested {
         /// The option or the word.
-        word: &'static str,
+        option: &'static str,
         /// The model whose entry it is in.
         model: Option<String>,
     },
@@ -23,26 +23,26 @@ pub enum Place {
 
 /// One fault. Its text never holds the value of an `env` variable, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     /// The model whose entry is faulty; `None` for an option.
     pub model: Option<String>,
     text: String,
-    mend: String,
+    fix: String,
 }
 
 /// Longest part of a value that a message repeats, in characters.
 const LONGEST_VALUE: usize = 40;
 
-impl Fault {
+impl ConfigError {
     /// A rule that the value of `key` breaks.
-    pub(super) fn new(application: &str, place: &Place, key: &str, broken: Rule) -> Self {
-        let value = broken
+    pub(super) fn new(application: &str, location: &Location, key: &str, violation: Violation) -> Self {
+        let value = violation
             .value
             .map(|value| format!("={}", shorten(&value)))
             .unwrap_or_default();
         let key = shorten(key);
-        let rule = printable(&broken.rule);
-        let example = printable(&broken.example);
+        let rule = printable(&violation.rule);
+        let example = printable(&violation.example);
         let file = juju_config(application, "models", "@models.yaml");
         let in_entry = |key: &str, example: &str| {
             if example.is_empty() {
@@ -51,61 +51,61 @@ impl Fault {
                 format!("write {key}: {example} and {file}")
             }
         };
-        match place {
-            Place::Option(option) => Self {
+        match location {
+            Location::Option(option) => Self {
                 model: None,
                 text: format!("option {option}{value}: {rule}"),
-                mend: if example.is_empty() {
+                fix: if example.is_empty() {
                     format!("mend it with {}", juju_config(application, option, "…"))
                 } else {
                     juju_config(application, option, &example)
                 },
             },
-            Place::Inside { word, model: None } => Self {
+            Location::Nested { option, model: None } => Self {
                 model: None,
-                text: format!("option {word}: {key}{value}: {rule}"),
-                mend: if example.is_empty() {
-                    format!("mend it with {}", juju_config(application, word, "{…}"))
+                text: format!("option {option}: {key}{value}: {rule}"),
+                fix: if example.is_empty() {
+                    format!("mend it with {}", juju_config(application, option, "{…}"))
                 } else {
                     format!(
                         "write {key}: {example} in it and {}",
-                        juju_config(application, word, "{…}")
+                        juju_config(application, option, "{…}")
                     )
                 },
             },
-            Place::Inside {
-                word,
+            Location::Nested {
+                option,
                 model: Some(model),
             } => Self {
-                text: format!("models: {}: {word}: {key}{value}: {rule}", shorten(model)),
-                mend: in_entry(&key, &example),
+                text: format!("models: {}: {option}: {key}{value}: {rule}", shorten(model)),
+                fix: in_entry(&key, &example),
                 model: Some(model.clone()),
             },
-            Place::Entry(model) => Self {
+            Location::Entry(model) => Self {
                 text: format!("models: {}: {key}{value}: {rule}", shorten(model)),
-                mend: in_entry(&key, &example),
+                fix: in_entry(&key, &example),
                 model: Some(model.clone()),
             },
         }
     }
 }
 
-impl Fault {
+impl ConfigError {
     /// The same fault, mended otherwise than by another value.
-    pub(super) fn mended_by(self, mend: String) -> Self {
-        Self { mend, ..self }
+    pub(super) fn fixed_by(self, fix: String) -> Self {
+        Self { fix: fix, ..self }
     }
 
     /// The same fault, mended by something else before its mend.
-    pub(super) fn mended_after(self, first: &str) -> Self {
-        let mend = format!("{first}, {}", self.mend);
-        self.mended_by(mend)
+    pub(super) fn fixed_after(self, first: &str) -> Self {
+        let fix = format!("{first}, {}", self.fix);
+        self.fixed_by(fix)
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.text, self.mend)
+        write!(f, "{}; {}", self.text, self.fix)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words that options and entries of `models` are written in.
 
 /// The words of a model. The option `models` is not one of them.
-pub const WORDS: [&str; 31] = [
+pub const ENTRY_KEYS: [&str; 31] = [
     "manifest",
     "graph",
     "image",
@@ -36,7 +36,7 @@ pub const WORDS: [&str; 31] = [
 ];
 
 /// The words that say something of a server and its pods, all of which a manifest says itself.
-pub const OF_A_SERVER: [&str; 22] = [
+pub const SERVER_KEYS: [&str; 22] = [
     "graph",
     "image",
     "implementation",
@@ -62,7 +62,7 @@ pub const OF_A_SERVER: [&str; 22] = [
 ];
 
 /// The words that say something of one server, all of which a graph says of each of its nodes.
-pub const OF_A_NODE: [&str; 6] = ["image", "implementation", "model-uri", "parameters", "env", "resources"];
+pub const NODE_KEYS: [&str; 6] = ["image", "implementation", "model-uri", "parameters", "env", "resources"];
 
 /// Those of them that an option gives where nobody set it.
 pub const WITH_DEFAULT: [&str; 3] = ["engine-resources", "replicas", "image-pull-policy"];

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api_error::ApiError;
-use crate::config::secret::Answers;
+use crate::config::secret::SecretContents;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
 use crate::identity::Identity;
-use crate::juju::{self, Content, HookTools, Invocation, Occasion, Relation, ToolError, Unreadable};
+use crate::juju::{self, Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
 use crate::permissions::Needs;
-use crate::plan::{Language, RelatedGateway};
+use crate::plan::{GatewayKind, RelatedGateway};
 use crate::traces;
 
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.
@@ -26,19 +26,19 @@ pub const DASHBOARD: &str = "grafana-dashboard";
 /// (canonical/cos-lite-bundle, overlays/offers-overlay.yaml). And while one proxy of a remote application is left over it fails
 /// as a whole (juju/juju, issue 23212). `relation-ids` is answered by the unit's agent.
 const ENDPOINTS: [&str; 5] = [
-    Language::Istio.endpoint(),
-    Language::GatewayApi.endpoint(),
+    GatewayKind::Istio.endpoint(),
+    GatewayKind::GatewayApi.endpoint(),
     traces::ENDPOINT,
     METRICS,
     DASHBOARD,
 ];
 
 /// What Juju says of secrets, by their URIs.
-pub type Secrets = BTreeMap<String, Result<Content, Unreadable>>;
+pub type Secrets = BTreeMap<String, Result<SecretContent, SecretError>>;
 
 /// What the hook tools told, as it stands: all that a plan rests on, but for the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct JujuState {
     /// The options that have a value.
     pub options: Map<String, Value>,
     /// The endpoints that are related to something.
@@ -59,11 +59,11 @@ pub struct Told {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Inputs {
     /// Whose objects are ours.
     pub identity: Identity,
     /// What it was read from.
-    pub told: Told,
+    pub juju: JujuState,
     /// The options, understood.
     pub config: Config,
     /// What the gateway relations say.
@@ -72,28 +72,28 @@ pub struct Asked {
     pub tracing: Option<Tracing>,
 }
 
-impl Asked {
+impl Inputs {
     /// Asks Juju.
     ///
     /// # Errors
     /// When a hook tool fails.
-    pub fn read(tools: HookTools, invocation: &Invocation, identity: &Identity) -> Result<Self, ToolError> {
-        Self::read_with(tools, invocation, identity, tools.config()?)
+    pub fn read(tools: HookTools, context: &HookContext, identity: &Identity) -> Result<Self, ToolError> {
+        Self::with_options(tools, context, identity, tools.config_get()?)
     }
 
     /// Asks Juju for all but the options, which are these, and secrets, which are read only when they may have changed.
     ///
     /// # Errors
     /// When a hook tool fails.
-    pub fn read_with(
+    pub fn with_options(
         tools: HookTools,
-        invocation: &Invocation,
+        context: &HookContext,
         identity: &Identity,
         options: Map<String, Value>,
     ) -> Result<Self, ToolError> {
         let mut relation_ids = BTreeMap::new();
         for endpoint in ENDPOINTS {
-            let ids = juju::relation_ids(tools, invocation, endpoint)?;
+            let ids = juju::relation_ids(tools, context, endpoint)?;
             if !ids.is_empty() {
                 relation_ids.insert(endpoint.to_owned(), ids);
             }
@@ -102,11 +102,11 @@ impl Asked {
             Some(ids) => juju::relations(tools, ids),
             None => Ok(Vec::new()),
         };
-        let (gateway, tracing) = (relations(Language::Istio.endpoint())?, relations(traces::ENDPOINT)?);
-        let gateway_metadata = relations(Language::GatewayApi.endpoint())?;
+        let (gateway, tracing) = (relations(GatewayKind::Istio.endpoint())?, relations(traces::ENDPOINT)?);
+        let gateway_metadata = relations(GatewayKind::GatewayApi.endpoint())?;
         let config = config::parse(&identity.application, &options);
-        let told = Told {
-            secrets: without_secrets(invocation, &config),
+        let told = JujuState {
+            secrets: unsupported_secrets(context, &config),
             options,
             related: relation_ids.keys().cloned().collect(),
             relation_ids,
@@ -114,7 +114,7 @@ impl Asked {
             gateway_metadata,
             tracing,
         };
-        Ok(Self::understood(identity.clone(), told, config))
+        Ok(Self::parse(identity.clone(), told, config))
     }
 
     /// Reads secrets of Juju's: the newest content of each, or why there is none. Every unit may: they are granted to the application.
@@ -124,7 +124,7 @@ impl Asked {
     pub fn read_secrets(
         &mut self,
         tools: HookTools,
-        invocation: &Invocation,
+        context: &HookContext,
         uris: &BTreeSet<SecretUri>,
     ) -> Result<(), ToolError> {
         if uris.is_empty() {
@@ -132,25 +132,25 @@ impl Asked {
         }
         for uri in uris {
             let uri = uri.to_string();
-            let answer = match invocation.occasion {
-                Occasion::Action(_) => tools.peek_secret(&uri)?,
-                _ => tools.secret(&uri)?,
+            let answer = match context.event {
+                Event::Action(_) => tools.secret_peek(&uri)?,
+                _ => tools.secret_get(&uri)?,
             };
-            self.told.secrets.insert(uri, answer);
+            self.juju.secrets.insert(uri, answer);
         }
-        *self = Self::new(self.identity.clone(), self.told.clone());
+        *self = Self::new(self.identity.clone(), self.juju.clone());
         Ok(())
     }
 
     /// Understands what was told before.
     #[must_use]
-    pub fn new(identity: Identity, told: Told) -> Self {
+    pub fn new(identity: Identity, told: JujuState) -> Self {
         let config = config::parse(&identity.application, &told.options);
-        Self::understood(identity, told, config)
+        Self::parse(identity, told, config)
     }
 
-    fn understood(identity: Identity, told: Told, mut config: Config) -> Self {
-        let answers: Answers = config
+    fn parse(identity: Identity, told: JujuState, mut config: Config) -> Self {
+        let answers: SecretContents = config
             .juju_secrets()
             .into_iter()
             .filter_map(|uri| {
@@ -158,13 +158,13 @@ impl Asked {
                 Some((uri, answer))
             })
             .collect();
-        config.take_in(&identity.application, &identity.namespace, &answers);
+        config.resolve_secrets(&identity.application, &identity.namespace, &answers);
         Self {
             identity,
             gateway: RelatedGateway::read(&told.gateway, &told.gateway_metadata),
             tracing: traces::read(&told.tracing),
             config,
-            told,
+            juju: told,
         }
     }
 
@@ -174,23 +174,23 @@ impl Asked {
         let mut models = self.config.models.iter();
         Needs {
             secrets: models.any(|model| model.juju_secrets().next().is_some()),
-            http_routes: self.gateway.language() == Language::GatewayApi,
+            http_routes: self.gateway.kind() == GatewayKind::GatewayApi,
         }
     }
 
     /// Whether a watcher is wanted between hooks.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.told.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
+        self.juju.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
     }
 
     /// Reads whether Juju deploys a Seldon for us. That matters only to a report, and where the cluster knows none.
     ///
     /// # Errors
     /// When `relation-ids` fails.
-    pub fn read_seldon_relation(&mut self, tools: HookTools, invocation: &Invocation) -> Result<(), ToolError> {
-        if !juju::relation_ids(tools, invocation, SELDON_CORE)?.is_empty() {
-            self.told.related.insert(SELDON_CORE.to_owned());
+    pub fn read_seldon_relation(&mut self, tools: HookTools, context: &HookContext) -> Result<(), ToolError> {
+        if !juju::relation_ids(tools, context, SELDON_CORE)?.is_empty() {
+            self.juju.related.insert(SELDON_CORE.to_owned());
         }
         Ok(())
     }
@@ -202,11 +202,11 @@ impl Asked {
     pub fn read_cause_of(
         &mut self,
         tools: HookTools,
-        invocation: &Invocation,
-        refusal: &ApiError,
+        context: &HookContext,
+        error: &ApiError,
     ) -> Result<(), ToolError> {
-        match refusal {
-            ApiError::CrdMissing { kind } if kind == "SeldonDeployment" => self.read_seldon_relation(tools, invocation),
+        match error {
+            ApiError::CrdMissing { kind } if kind == "SeldonDeployment" => self.read_seldon_relation(tools, context),
             _ => Ok(()),
         }
     }
@@ -214,16 +214,16 @@ impl Asked {
     /// Whether Juju says that it deploys a Seldon for us, where that was read.
     #[must_use]
     pub fn seldon_is_related(&self) -> bool {
-        self.told.related.contains(SELDON_CORE)
+        self.juju.related.contains(SELDON_CORE)
     }
 }
 
 /// What is known of secrets without reading one: that this Juju has none for charms.
-fn without_secrets(invocation: &Invocation, config: &Config) -> Secrets {
-    let without = invocation.version.as_ref().filter(|version| !version.has_secrets());
-    let refused = without.map(|version| {
+fn unsupported_secrets(context: &HookContext, config: &Config) -> Secrets {
+    let without = context.version.as_ref().filter(|version| !version.has_secrets());
+    let rejected = without.map(|version| {
         let all = config.juju_secrets().into_iter();
-        all.map(|uri| (uri.to_string(), Err(Unreadable::NoSecrets(version.clone()))))
+        all.map(|uri| (uri.to_string(), Err(SecretError::Unsupported(version.clone()))))
     });
-    refused.into_iter().flatten().collect()
+    rejected.into_iter().flatten().collect()
 }

@@ -20,16 +20,16 @@ use nix::unistd::{Pid, geteuid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::Message;
-use super::health::Report;
-use crate::juju::Invocation;
+use super::HookMessage;
+use super::health::HealthReport;
+use crate::juju::HookContext;
 
 /// Longest name of such a socket, in bytes (`unix(7)`: 108 with the zero that marks it).
 const LONGEST_NAME: usize = 107;
 /// How long the other side may take. It is on this machine and has nothing else to do, but the machine may.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PEER_LIMIT: Duration = Duration::from_secs(5);
 /// How long a hook may hold the socket. No hook takes longer: 25 s for the API server, 130 s for hook tools, and seconds between.
-const LONGEST_HOOK: Duration = Duration::from_secs(300);
+const HOOK_LIMIT: Duration = Duration::from_secs(300);
 /// Between two checks whether a killed watcher is gone.
 const GONE_POLL: Duration = Duration::from_millis(5);
 /// Longest report of a watcher, in bytes.
@@ -39,41 +39,41 @@ const LONGEST_MESSAGE: u64 = 16 * 1024 * 1024;
 
 /// The line of a unit, from the side of a hook: the watcher keeps still while it is held.
 #[derive(Debug)]
-pub struct Line(UnixStream);
+pub struct Socket(UnixStream);
 
 /// What a hook finds at the other end.
 #[derive(Debug)]
-pub enum Found {
+pub enum Peer {
     /// No watcher, or one that is just ending.
-    Nobody,
+    Absent,
     /// A watcher that answers.
-    Watcher(Line, Report),
+    Watcher(Socket, HealthReport),
     /// Something that does not answer as a watcher of this version, with its process where that is known, and how it failed.
-    Deaf(Option<Pid>, String),
+    Unresponsive(Option<Pid>, String),
 }
 
-impl Line {
+impl Socket {
     /// Takes the line, and waits for the watcher's report.
     #[must_use]
-    pub fn take(invocation: &Invocation) -> Found {
-        let mut stream = match reach(invocation) {
+    pub fn connect(context: &HookContext) -> Peer {
+        let mut stream = match dial(context) {
             Ok(stream) => stream,
             // Its queue is full, as nothing is taken from it.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Found::Deaf(None, "takes no connection".to_owned());
+                return Peer::Unresponsive(None, "takes no connection".to_owned());
             }
-            Err(_) => return Found::Nobody,
+            Err(_) => return Peer::Absent,
         };
         let Some(pid) = our_peer(&stream) else {
-            return Found::Deaf(None, "is of another user".to_owned());
+            return Peer::Unresponsive(None, "is of another user".to_owned());
         };
         match read_report(&mut stream) {
-            Ok(Some(report)) => match report.fault() {
-                Some(fault) => Found::Deaf(Some(pid), fault),
-                None => Found::Watcher(Self(stream), report),
+            Ok(Some(report)) => match report.error() {
+                Some(error) => Peer::Unresponsive(Some(pid), error),
+                None => Peer::Watcher(Self(stream), report),
             },
-            Ok(None) => Found::Nobody,
-            Err(why) => Found::Deaf(Some(pid), why),
+            Ok(None) => Peer::Absent,
+            Err(why) => Peer::Unresponsive(Some(pid), why),
         }
     }
 
@@ -81,7 +81,7 @@ impl Line {
     ///
     /// # Errors
     /// When the watcher is gone.
-    pub fn say(mut self, message: &Message) -> io::Result<()> {
+    pub fn send(mut self, message: &HookMessage) -> io::Result<()> {
         self.0.write_all(&serde_json::to_vec(message)?)?;
         self.0.shutdown(Shutdown::Write)
     }
@@ -91,17 +91,17 @@ impl Line {
 ///
 /// # Errors
 /// When the unit has a watcher already.
-pub fn listen(invocation: &Invocation) -> io::Result<tokio::net::UnixListener> {
-    let listener = UnixListener::bind_addr(&address(invocation)?)?;
+pub fn listen(context: &HookContext) -> io::Result<tokio::net::UnixListener> {
+    let listener = UnixListener::bind_addr(&address(context)?)?;
     listener.set_nonblocking(true)?;
     tokio::net::UnixListener::from_std(listener)
 }
 
 /// Whether nobody listens any more, which is so soon after a watcher was killed.
 #[must_use]
-pub fn is_free(invocation: &Invocation) -> bool {
-    let deadline = Instant::now() + PATIENCE;
-    while !matches!(reach(invocation), Err(error) if error.kind() == ErrorKind::ConnectionRefused) {
+pub fn is_free(context: &HookContext) -> bool {
+    let deadline = Instant::now() + PEER_LIMIT;
+    while !matches!(dial(context), Err(error) if error.kind() == ErrorKind::ConnectionRefused) {
         if Instant::now() >= deadline {
             return false;
         }
@@ -111,15 +111,15 @@ pub fn is_free(invocation: &Invocation) -> bool {
 }
 
 /// Gives a hook the report, and waits for what it says before it lets the line go, which may be nothing.
-pub async fn answer(stream: tokio::net::UnixStream, report: &Report) -> Option<Message> {
-    answer_within(LONGEST_HOOK, stream, report).await
+pub async fn answer(stream: tokio::net::UnixStream, report: &HealthReport) -> Option<HookMessage> {
+    answer_within(HOOK_LIMIT, stream, report).await
 }
 
-async fn answer_within(limit: Duration, stream: tokio::net::UnixStream, report: &Report) -> Option<Message> {
+async fn answer_within(limit: Duration, stream: tokio::net::UnixStream, report: &HealthReport) -> Option<HookMessage> {
     timeout(limit, exchange(stream, report)).await.ok().flatten()
 }
 
-async fn exchange(mut stream: tokio::net::UnixStream, report: &Report) -> Option<Message> {
+async fn exchange(mut stream: tokio::net::UnixStream, report: &HealthReport) -> Option<HookMessage> {
     let mut line = serde_json::to_vec(report).ok()?;
     line.push(b'\n');
     stream.write_all(&line).await.ok()?;
@@ -137,8 +137,8 @@ pub fn our_peer(stream: &impl AsFd) -> Option<Pid> {
 }
 
 /// Reads a watcher's report: none where it ends instead.
-fn read_report(stream: &mut UnixStream) -> Result<Option<Report>, String> {
-    let deadline = Instant::now() + PATIENCE;
+fn read_report(stream: &mut UnixStream) -> Result<Option<HealthReport>, String> {
+    let deadline = Instant::now() + PEER_LIMIT;
     let mut line = Vec::new();
     let mut chunk = [0; 1024];
     while !line.contains(&b'\n') {
@@ -149,7 +149,7 @@ fn read_report(stream: &mut UnixStream) -> Result<Option<Report>, String> {
                 .set_read_timeout(Some(left))
                 .and_then(|()| stream.read(&mut chunk))
         }) {
-            None => return Err(format!("did not answer within {} s", PATIENCE.as_secs())),
+            None => return Err(format!("did not answer within {} s", PEER_LIMIT.as_secs())),
             Some(Ok(0)) => return Ok(None),
             Some(Ok(read)) => line.extend_from_slice(chunk.get(..read).unwrap_or_default()),
             Some(Err(error)) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
@@ -162,25 +162,25 @@ fn read_report(stream: &mut UnixStream) -> Result<Option<Report>, String> {
 }
 
 /// Connects without waiting: a process that takes no connections must not hang a hook.
-fn reach(invocation: &Invocation) -> io::Result<UnixStream> {
+fn dial(context: &HookContext) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let reached = connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(invocation))?);
+    let reached = connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(context))?);
     reached.map_err(|errno: Errno| io::Error::from(errno))?;
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PEER_LIMIT))?;
     Ok(stream)
 }
 
-fn name(invocation: &Invocation) -> Vec<u8> {
-    let mut name = format!("seldon-model/{}/{}", invocation.unit, invocation.model_uuid).into_bytes();
+fn name(context: &HookContext) -> Vec<u8> {
+    let mut name = format!("seldon-model/{}/{}", context.unit, context.model_uuid).into_bytes();
     name.truncate(LONGEST_NAME);
     name
 }
 
-fn address(invocation: &Invocation) -> io::Result<SocketAddr> {
-    SocketAddr::from_abstract_name(name(invocation))
+fn address(context: &HookContext) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name(context))
 }
 
 #[cfg(test)]
@@ -196,13 +196,13 @@ mod tests {
     fn answered(
         limit: Duration,
         hook: impl FnOnce(UnixStream) -> Option<UnixStream> + Send + 'static,
-    ) -> Option<Message> {
+    ) -> Option<HookMessage> {
         wait(async {
             let (ours, theirs) = UnixStream::pair().unwrap();
             ours.set_nonblocking(true).unwrap();
             let ours = tokio::net::UnixStream::from_std(ours).unwrap();
             let hook = thread::spawn(move || hook(theirs));
-            let message = answer_within(limit, ours, &Report::default()).await;
+            let message = answer_within(limit, ours, &HealthReport::default()).await;
             drop(hook.join().unwrap());
             message
         })
@@ -225,20 +225,20 @@ mod tests {
     #[test]
     fn hook_gets_report_and_is_heard() {
         let hook = |mut stream: UnixStream| {
-            assert_eq!(read_report(&mut stream).unwrap(), Some(Report::default()));
-            Line(stream).say(&Message::End).unwrap();
+            assert_eq!(read_report(&mut stream).unwrap(), Some(HealthReport::default()));
+            Socket(stream).send(&HookMessage::End).unwrap();
             None
         };
-        assert!(matches!(answered(AMPLE, hook), Some(Message::End)));
+        assert!(matches!(answered(AMPLE, hook), Some(HookMessage::End)));
     }
 
     #[test]
     fn hook_that_reads_no_report_is_heard() {
         let hook = |stream| {
-            Line(stream).say(&Message::End).unwrap();
+            Socket(stream).send(&HookMessage::End).unwrap();
             None
         };
-        assert!(matches!(answered(AMPLE, hook), Some(Message::End)));
+        assert!(matches!(answered(AMPLE, hook), Some(HookMessage::End)));
     }
 
     #[test]
@@ -258,6 +258,6 @@ mod tests {
         assert!(nonsense.is_err_and(|why| why.starts_with("gave an answer that cannot be read")));
         let start = Instant::now();
         assert!(read(Some).is_err_and(|why| why == "did not answer within 5 s"));
-        assert!(start.elapsed() < PATIENCE * 2, "{:?}", start.elapsed());
+        assert!(start.elapsed() < PEER_LIMIT * 2, "{:?}", start.elapsed());
     }
 }

@@ -10,11 +10,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{Text, authority};
-use crate::config::value::{GatewayName, Prefix, hosts_meet, nearest_host};
+use crate::config::value::{GatewayName, Prefix, hosts_overlap, nearest_host};
 
 /// What somebody's VirtualService claims on a gateway.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct RouteClaim {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -75,7 +75,7 @@ struct UriMatch {
     regex: Option<String>,
 }
 
-impl Claim {
+impl RouteClaim {
     /// Reads the spec of a VirtualService. Matches that ask for more than a path, such as a header, are left out:
     /// they take only some requests, and on purpose. So are regular expressions, but for plain text before `.*`.
     #[must_use]
@@ -119,7 +119,7 @@ impl Claim {
     }
 
     fn competes(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
-        self.is_bound_to(gateway) && hosts_meet(hosts, &self.hosts)
+        self.is_bound_to(gateway) && hosts_overlap(hosts, &self.hosts)
     }
 
     /// Whether it wants requests of `prefix` on that gateway and those hosts: all, some, or more than those. One
@@ -128,9 +128,9 @@ impl Claim {
     pub fn overlaps(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
-                Path::Prefix(theirs, false) => prefix.meets(theirs),
+                Path::Prefix(theirs, false) => prefix.overlaps_path(theirs),
                 Path::Exact(theirs, false) => prefix.covers(theirs),
-                Path::Prefix(theirs, true) => prefix.in_lower_case().meets(&theirs.to_lowercase()),
+                Path::Prefix(theirs, true) => prefix.in_lower_case().overlaps_path(&theirs.to_lowercase()),
                 Path::Exact(theirs, true) => prefix.in_lower_case().covers(&theirs.to_lowercase()),
                 Path::Everything => false,
             })
@@ -148,20 +148,20 @@ impl Claim {
     /// Whether calls to `host` on that gateway never come to a model with those hosts, because it has a nearer one, whatever it does with
     /// them.
     #[must_use]
-    pub fn is_nearer(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
+    pub fn has_closer_host(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.is_bound_to(gateway) && nearest_host(&self.hosts, host) > nearest_host(hosts, host)
     }
 
     /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
     /// 1.15 on, and leaves it where it is before that.
     #[must_use]
-    pub fn takes_everything(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
+    pub fn is_catch_all(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
         self.competes(gateway, hosts) && self.paths.contains(&Path::Everything)
     }
 
     /// Whether Istio puts its routes before those of `other`.
     #[must_use]
-    pub fn goes_before(&self, other: &Self) -> bool {
+    pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.name.clone(), claim.namespace.clone());
         key(self) < key(other)
     }
@@ -206,12 +206,12 @@ mod tests {
     use crate::config::value::{gateway, prefix};
     use serde_json::json;
 
-    fn claim(http: Value) -> Claim {
+    fn claim(http: Value) -> RouteClaim {
         let spec = json!({"hosts": ["*"], "gateways": ["istio/gate"], "http": http});
-        Claim::read("other", "theirs", None, &spec)
+        RouteClaim::read("other", "theirs", None, &spec)
     }
 
-    fn overlaps(theirs: &Claim) -> bool {
+    fn overlaps(theirs: &RouteClaim) -> bool {
         let hosts = ["*".to_owned()];
         theirs.overlaps(
             &gateway("istio/gate").unwrap(),
@@ -275,7 +275,7 @@ mod tests {
         let every = ["*".to_owned()];
         for one in [calls, seldons_own, page, to_host.clone()] {
             let theirs = claim(json!([{"match": [one]}]));
-            assert!(!overlaps(&theirs) && !theirs.takes_everything(&gate, &every), "{one}");
+            assert!(!overlaps(&theirs) && !theirs.is_catch_all(&gate, &every), "{one}");
             assert_eq!(
                 theirs.takes_calls(&gate, &every, "iris.example"),
                 one == to_host,
@@ -297,7 +297,7 @@ mod tests {
         let nearer = |theirs: &str, ours: &str| {
             let spec = json!({"hosts": [theirs], "gateways": ["istio/gate"], "http": [{}]});
             let ours = [ours.to_owned()];
-            Claim::read("other", "theirs", None, &spec).is_nearer(&gate, &ours, "iris.plant.example")
+            RouteClaim::read("other", "theirs", None, &spec).has_closer_host(&gate, &ours, "iris.plant.example")
         };
         for (theirs, ours, expected) in [
             ("iris.plant.example", "*", true),
@@ -326,11 +326,11 @@ mod tests {
             ("other", json!([]), json!(["*"]), false),
         ] {
             let spec = json!({"hosts": hosts, "gateways": gateways, "http": http});
-            let theirs = Claim::read(namespace, "theirs", None, &spec);
+            let theirs = RouteClaim::read(namespace, "theirs", None, &spec);
             assert_eq!(overlaps(&theirs), expected, "{namespace} {gateways} {hosts}");
         }
         let spec = json!({"hosts": ["a.example"], "gateways": ["istio/gate"], "http": http});
-        let theirs = Claim::read("other", "theirs", None, &spec);
+        let theirs = RouteClaim::read("other", "theirs", None, &spec);
         let ours = ["b.example".to_owned()];
         assert!(!theirs.overlaps(&gateway("istio/gate").unwrap(), &ours, &prefix("/model/iris/").unwrap()));
     }
@@ -347,7 +347,7 @@ mod tests {
             let theirs = claim(http.clone());
             assert!(!overlaps(&theirs), "{http}");
             assert!(
-                theirs.takes_everything(&gateway("istio/gate").unwrap(), &["*".to_owned()]),
+                theirs.is_catch_all(&gateway("istio/gate").unwrap(), &["*".to_owned()]),
                 "{http}"
             );
         }
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn a_spec_that_nobody_foresaw_claims_nothing() {
         for spec in [json!(null), json!([]), json!({"http": 1}), json!({"hosts": {}})] {
-            assert!(!overlaps(&Claim::read("other", "theirs", None, &spec)), "{spec}");
+            assert!(!overlaps(&RouteClaim::read("other", "theirs", None, &spec)), "{spec}");
         }
     }
 }

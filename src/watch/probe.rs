@@ -6,46 +6,46 @@ use std::process::{Command, ExitCode};
 
 use serde::{Deserialize, Serialize};
 
-use super::health::{ChildError, LOOK_LIMIT};
-use super::{Brief, LOOK};
-use crate::asked::Asked;
+use super::health::{ChildError, PROBE_LIMIT};
+use super::{Baseline, PROBE};
 use crate::identity::Identity;
-use crate::juju::Invocation;
-use crate::look::{self, Look, Outlook};
+use crate::inputs::Inputs;
+use crate::juju::HookContext;
 use crate::process;
+use crate::snapshot::{self, Expected, Snapshot};
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
+pub struct Probe {
     /// What a hook would come to.
-    pub outlook: Outlook,
+    pub expected: Expected,
     /// Whether that is only because the cluster could not be looked at.
     pub blind: bool,
 }
 
 /// Is such a process: the brief comes on standard input, and what was seen goes to standard output.
-pub async fn run(invocation: &Invocation) -> ExitCode {
+pub async fn run(context: &HookContext) -> ExitCode {
     let mut text = Vec::new();
     let read = io::stdin().read_to_end(&mut text);
-    let brief: Option<Brief> = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
-    let Some(brief) = brief else {
+    let baseline: Option<Baseline> = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
+    let Some(baseline) = baseline else {
         return ExitCode::FAILURE;
     };
-    let asked = Asked::new(Identity::read(invocation), brief.told);
-    let sight = match Look::first(&asked).await {
-        Ok(mut look) => {
-            look.deeper().await;
-            Sight {
-                outlook: look.outlook(&asked),
+    let inputs = Inputs::new(Identity::read(context), baseline.juju);
+    let probe = match Snapshot::take(&inputs).await {
+        Ok(mut snapshot) => {
+            snapshot.list_pods_if_unready().await;
+            Probe {
+                expected: snapshot.expected(&inputs),
                 blind: false,
             }
         }
-        Err(refusal) => Sight {
-            outlook: Outlook::blind(&look::unseen(&asked, &refusal)),
+        Err(error) => Probe {
+            expected: Expected::unreachable(&snapshot::unobserved(&inputs, &error)),
             blind: true,
         },
     };
-    match serde_json::to_vec(&sight).map(|text| io::stdout().write_all(&text)) {
+    match serde_json::to_vec(&probe).map(|text| io::stdout().write_all(&text)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
@@ -55,8 +55,8 @@ pub async fn run(invocation: &Invocation) -> ExitCode {
 ///
 /// # Errors
 /// When the process cannot be started, does not end in time, or says nothing.
-pub fn look(brief: &[u8], program: &super::Program) -> Result<Sight, ChildError> {
-    match process::run(Command::new(&program.path).arg(LOOK), brief, LOOK_LIMIT) {
+pub fn probe(baseline: &[u8], program: &super::Program) -> Result<Probe, ChildError> {
+    match process::run(Command::new(&program.path).arg(PROBE), baseline, PROBE_LIMIT) {
         Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| ChildError::Failed),
         Err(process::Error::TimedOut(_)) => Err(ChildError::TimedOut),
         Err(_) => Err(ChildError::Failed),

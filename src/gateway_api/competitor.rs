@@ -11,7 +11,7 @@ use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::value::{GatewayName, Prefix, hosts_meet};
+use crate::config::value::{GatewayName, Prefix, hosts_overlap};
 use crate::istio::{Text, authority};
 
 /// The header by which a route of ours knows the host of a call, as a path can have none.
@@ -19,7 +19,7 @@ pub const HOST: &str = "host";
 
 /// What somebody's HTTPRoute claims.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct HttpRouteClaim {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -45,7 +45,7 @@ enum Path {
 struct Spec {
     parent_refs: Vec<Parent>,
     hostnames: Vec<String>,
-    rules: Vec<Rule>,
+    rules: Vec<ClaimRule>,
 }
 
 #[derive(Deserialize, Default)]
@@ -58,7 +58,7 @@ struct Parent {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Rule {
+struct ClaimRule {
     matches: Vec<Match>,
 }
 
@@ -86,7 +86,7 @@ struct HeaderMatch {
     value: String,
 }
 
-impl Claim {
+impl HttpRouteClaim {
     /// Reads an HTTPRoute. Matches that ask for more than a path are left out: they take only some requests, and on purpose. So are
     /// regular expressions, which go behind all other paths.
     #[must_use]
@@ -118,19 +118,19 @@ impl Claim {
     }
 
     fn competes(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
-        self.gateways.contains(gateway) && hosts_meet(hosts, &self.hosts)
+        self.gateways.contains(gateway) && hosts_overlap(hosts, &self.hosts)
     }
 
     /// Whether it has that very prefix on that gateway and those hosts.
     #[must_use]
-    pub fn has(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
+    pub fn claims_prefix(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         let same = Path::Prefix(prefix.bare().to_owned());
         self.competes(gateway, hosts) && self.paths.contains(&same)
     }
 
     /// Whether it takes requests below that prefix there, whoever is older.
     #[must_use]
-    pub fn is_below(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
+    pub fn claims_below(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
                 Path::Prefix(theirs) => theirs != prefix.bare() && prefix.covers(theirs),
@@ -149,7 +149,7 @@ impl Claim {
 
     /// Whether it goes before `other` where both have the same path.
     #[must_use]
-    pub fn goes_before(&self, other: &Self) -> bool {
+    pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.namespace.clone(), claim.name.clone());
         key(self) < key(other)
     }
@@ -180,12 +180,12 @@ mod tests {
     use crate::config::value::{gateway, prefix};
     use serde_json::json;
 
-    fn claim(parent: Value, hosts: Value, matches: Value) -> Claim {
+    fn claim(parent: Value, hosts: Value, matches: Value) -> HttpRouteClaim {
         let object = json!({
             "metadata": {"name": "theirs", "namespace": "other"},
             "spec": {"parentRefs": [parent], "hostnames": hosts, "rules": [{"matches": [matches]}]},
         });
-        Claim::read(&serde_json::from_value(object).unwrap())
+        HttpRouteClaim::read(&serde_json::from_value(object).unwrap())
     }
 
     fn ours() -> (GatewayName, Vec<String>, Prefix) {
@@ -212,8 +212,8 @@ mod tests {
             ("RegularExpression", "/model/iris/.*", false, false),
         ] {
             let theirs = claim(gate(), json!([]), json!({"path": {"type": kind, "value": value}}));
-            assert_eq!(theirs.has(&gateway, &hosts, &prefix), same, "{kind} {value}");
-            assert_eq!(theirs.is_below(&gateway, &hosts, &prefix), below, "{kind} {value}");
+            assert_eq!(theirs.claims_prefix(&gateway, &hosts, &prefix), same, "{kind} {value}");
+            assert_eq!(theirs.claims_below(&gateway, &hosts, &prefix), below, "{kind} {value}");
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let (gateway, _, prefix) = ours();
         let path = json!({"type": "PathPrefix", "value": "/model/iris"});
         let here = json!({"path": path});
-        let has = |claim: Claim, host: &str| claim.has(&gateway, &[host.to_owned()], &prefix);
+        let has = |claim: HttpRouteClaim, host: &str| claim.claims_prefix(&gateway, &[host.to_owned()], &prefix);
         assert!(has(claim(gate(), json!(["a.example"]), here.clone()), "*"));
         assert!(!has(claim(gate(), json!(["a.example"]), here.clone()), "b.example"));
         assert!(!has(claim(json!({"name": "gate"}), json!([]), here.clone()), "*"));
@@ -254,8 +254,10 @@ mod tests {
         let (gateway, hosts, prefix) = ours();
         for spec in [json!(null), json!([]), json!({"rules": 1})] {
             let object = json!({"metadata": {"name": "theirs"}, "spec": spec});
-            let theirs = Claim::read(&serde_json::from_value(object).unwrap());
-            assert!(!theirs.has(&gateway, &hosts, &prefix) && !theirs.is_below(&gateway, &hosts, &prefix));
+            let theirs = HttpRouteClaim::read(&serde_json::from_value(object).unwrap());
+            assert!(
+                !theirs.claims_prefix(&gateway, &hosts, &prefix) && !theirs.claims_below(&gateway, &hosts, &prefix)
+            );
         }
     }
 }
