@@ -13,12 +13,12 @@ mod request;
 use crate::config::Model;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::judge;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookContext, HookTools, ToolError};
 use crate::secrets;
 use crate::shell::command;
 use crate::snapshot::Snapshot;
+use crate::status;
 use parameters::Parameters;
 
 /// What an action found, by key.
@@ -168,7 +168,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 
 /// A refusal in the words of the status.
 fn api_error(call: &ActionContext, error: &crate::api_error::ApiError) -> String {
-    judge::api_error(&call.identity.application, &call.identity.namespace, error).1
+    status::api_error(&call.identity.application, &call.identity.namespace, error).1
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const MAX_REJECTED: usize = 5;
 /// pkg/server/filters, `Retry-After`).
 const LATER: Duration = Duration::from_secs(1);
 
-/// Why a request got nowhere. [`crate::judge`] has the words for each.
+/// Why a request got nowhere. [`crate::status`] has the words for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// No connection, or none that can be trusted.

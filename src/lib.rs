@@ -1,27 +1,25 @@
 //! The charm that puts a machine-learning model on an edge site: what `dispatch` does, as a library.
 //!
 //! Every hook goes the same way: environment and hook tools ([`juju`], [`config`]) to a plan ([`plan`]), the plan to
-//! the cluster ([`cluster`]), what the cluster makes of it to a status ([`judge`]). [`reconcile`] is that sequence.
+//! the cluster ([`cluster`]), what the cluster makes of it to a status ([`status`]). [`reconcile`] is that sequence.
 
 pub mod actions;
 pub mod api_error;
 pub mod changes;
 pub mod cluster;
 pub mod config;
-pub mod dispatch;
 pub mod entrance;
 pub mod gateway_api;
+pub mod hook;
 pub mod identity;
 pub mod inputs;
 pub mod istio;
-pub mod judge;
 pub mod juju;
 pub mod labels;
 pub mod observability;
 pub mod observed;
 pub mod permissions;
 pub mod plan;
-pub mod process;
 pub mod reconcile;
 pub mod remove;
 pub mod secrets;
@@ -29,6 +27,8 @@ pub mod security;
 pub mod seldon;
 pub mod shell;
 pub mod snapshot;
+pub mod status;
+pub mod subprocess;
 pub mod traces;
-pub mod watch;
+pub mod watcher;
 pub mod write;

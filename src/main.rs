@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use seldon_model::dispatch;
+use seldon_model::hook;
 use seldon_model::juju::{HookContext, HookTools, log};
 use seldon_model::security::SecurityEvent;
-use seldon_model::watch;
+use seldon_model::watcher;
 
 fn main() -> ExitCode {
     let context = match HookContext::read(|name| std::env::var_os(name)) {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         // Without a log, as no hook of Juju's runs there.
         if let Some(argument) = std::env::args_os().nth(1)
-            && let Some(code) = watch::run(&context, &argument).await
+            && let Some(code) = watcher::run(&context, &argument).await
         {
             return code;
         }
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             SecurityEvent::Crashed { why }.log(HookTools, &of);
             usual(panic);
         }));
-        dispatch::run(&context).await
+        hook::run(&context).await
     });
     // A watcher that ends does not wait for a wake that is on its way.
     runtime.shutdown_background();

@@ -9,15 +9,15 @@ use crate::api_error::ApiError;
 use crate::changes;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::judge::{self, ModelStatus, Report};
 use crate::juju::{HookContext, HookTools, State, Status, ToolError};
 use crate::observability;
 use crate::plan::readiness;
 use crate::secrets::{self, DueReads};
 use crate::security::SecurityEvent;
 use crate::snapshot::{self, Expected};
+use crate::status::{self, ModelStatus, Report};
 use crate::traces;
-use crate::watch;
+use crate::watcher;
 use crate::write;
 
 /// Reconciles and tells the outcome to Juju and to the watcher.
@@ -26,7 +26,7 @@ use crate::write;
 /// When the status cannot be told.
 pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -> Result<(), ToolError> {
     // While it is held, the watcher keeps still.
-    let socket = watch::connect(context);
+    let socket = watcher::connect(context);
     let inputs = Inputs::read(tools, context, identity);
     // Where it cannot be read, it is set once more rather than not at all.
     let before = tools.status_get().unwrap_or_default();
@@ -36,7 +36,7 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -
     };
     let report = match &outcome {
         Ok((_, outcome)) => &outcome.report,
-        Err(error) => &snapshot::report_of(judge::tool_failure(error)),
+        Err(error) => &snapshot::report_of(status::tool_failure(error)),
     };
     let is_news = set_status(tools, report, before.as_ref()).await?;
     if let Ok((inputs, outcome)) = outcome {
@@ -47,7 +47,7 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -
                 event.log(tools, context);
             }
         }
-        watch::notify(tools, context, socket, inputs, outcome.expected, outcome.leads);
+        watcher::notify(tools, context, socket, inputs, outcome.expected, outcome.leads);
     }
     Ok(())
 }

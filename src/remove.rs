@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::juju::{HookTools, State};
 use crate::permissions::Needs;
 use crate::plan::Plan;
-use crate::{changes, judge};
+use crate::{changes, status};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
 pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
@@ -29,11 +29,11 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
     match delete_all(identity).await {
         Ok(left) if left.is_empty() => ExitCode::SUCCESS,
         Ok(left) => {
-            warn!("{}", judge::removal_incomplete(&left));
+            warn!("{}", status::removal_incomplete(&left));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let (state, text) = judge::api_error(&identity.application, &identity.namespace, &error);
+            let (state, text) = status::api_error(&identity.application, &identity.namespace, &error);
             error!("the models are not removed: {text}");
             match state {
                 // It heals by itself, so Juju should run this hook again.
@@ -49,7 +49,7 @@ async fn delete_all(identity: &Identity) -> Result<Vec<String>, ApiError> {
     let cluster = Cluster::connect(identity.clone()).await?;
     let observed = cluster.observe_ours(Needs::default()).await?;
     for copy in changes::unmanaged(&Plan::default(), &observed, identity) {
-        warn!("{}", judge::unmanaged(&identity.namespace, &copy));
+        warn!("{}", status::unmanaged(&identity.namespace, &copy));
     }
     let deletes = changes::removal(&observed, identity);
     for delete in &deletes {

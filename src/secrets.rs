@@ -14,11 +14,11 @@ use std::collections::BTreeSet;
 use crate::api_error::ApiError;
 use crate::config::value::SecretUri;
 use crate::inputs::Inputs;
-use crate::judge::{self, Report};
 use crate::juju::{Event, HookContext, HookTools, Status, ToolError};
 use crate::labels;
 use crate::plan::secrets::juju_id;
 use crate::snapshot::Snapshot;
+use crate::status::{self, Report};
 
 /// The hooks in which every secret is read.
 const READ_ON: [&str; 4] = ["install", "leader-elected", "secret-changed", "upgrade-charm"];
@@ -69,7 +69,7 @@ impl DueReads {
         };
         let by_status = match status {
             // The hook that ended on it may have been a secret-changed.
-            Some(status) if judge::is_tool_failure(status) => SecretSet::All,
+            Some(status) if status::is_tool_failure(status) => SecretSet::All,
             Some(status) if status.message.contains(&format!("{NOT_APPLIED}{ALL}")) => SecretSet::All,
             Some(status) => SecretSet::These(ids(&status.message)),
             None => SecretSet::All,
@@ -143,12 +143,12 @@ fn append_unsettled(message: &str, unsettled: &BTreeSet<String>) -> String {
     if others.is_empty() {
         return message.to_owned();
     }
-    let longer = judge::with_tail(message, &tail(others));
+    let longer = status::with_tail(message, &tail(others));
     if unsettled.is_subset(&ids(&longer)) || longer.ends_with(ALL) {
         return longer;
     }
     // One that the message named had no room beside the others.
-    judge::with_tail(message, &tail(unsettled.iter().collect()))
+    status::with_tail(message, &tail(unsettled.iter().collect()))
 }
 
 /// Our Secrets that were made of Juju's, as their model and the id of what they were made of.
@@ -253,7 +253,7 @@ mod tests {
             &format!("secret:{} is not granted", id(0)),
             &long,
         ];
-        for message in messages.map(judge::cut) {
+        for message in messages.map(status::cut) {
             for count in 0..6 {
                 let said = append_unsettled(&message, &set(count));
                 assert!(said.chars().count() <= 240, "{said}");

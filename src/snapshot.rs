@@ -11,12 +11,12 @@ use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::judge::{self, Report, StatusInput};
 use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
+use crate::status::{self, Report, StatusInput};
 
 /// One look at the cluster and what follows from it.
 pub struct Snapshot {
@@ -105,7 +105,7 @@ impl Snapshot {
 
     /// Finds the pods if a model does not serve: they know why. Without them a verdict is one without their reason.
     pub async fn list_pods_if_unready(&mut self) {
-        if judge::needs_pods(&self.plan, &self.observed)
+        if status::needs_pods(&self.plan, &self.observed)
             && let Err(error) = self.cluster.observe_pods(&mut self.observed).await
         {
             debug!("pods cannot be read: {error}");
@@ -128,7 +128,7 @@ impl Snapshot {
     /// The verdict on what was seen, with what was refused of what this unit tried to write, by model.
     #[must_use]
     pub fn report(&self, inputs: &Inputs, rejected: &BTreeMap<String, ApiError>, wrote: bool) -> Report {
-        judge::evaluate(&StatusInput {
+        status::evaluate(&StatusInput {
             application: &self.identity.application,
             namespace: &self.identity.namespace,
             manager: &self.identity.manager(),
@@ -186,13 +186,13 @@ impl Expected {
 /// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
 #[must_use]
 pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
-    let (mut state, mut text) = judge::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
+    let (mut state, mut text) = status::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
     if matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && inputs.seldon_is_related() {
-        (state, text) = judge::seldon_is_deploying();
+        (state, text) = status::seldon_is_deploying();
     }
     let mut report = report_of((state, text));
     if let Some(error) = inputs.config.errors.first() {
-        report.status = Status::new(State::Blocked, judge::cut(&error.to_string()));
+        report.status = Status::new(State::Blocked, status::cut(&error.to_string()));
         let errors = inputs.config.errors.iter().map(ToString::to_string);
         report.problems.splice(0..0, errors);
     }
@@ -203,7 +203,7 @@ pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
 #[must_use]
 pub fn report_of((state, text): (State, String)) -> Report {
     Report {
-        status: Status::new(state, judge::cut(&text)),
+        status: Status::new(state, status::cut(&text)),
         models: Vec::new(),
         problems: vec![text],
         notes: Vec::new(),

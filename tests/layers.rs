@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each behind all that it may take from.
 const ORDER: [&str; 28] = [
-    "process",
+    "subprocess",
     "shell",
     "labels",
     "seldon",
@@ -31,7 +31,7 @@ const ORDER: [&str; 28] = [
     "observed",
     "plan",
     "changes",
-    "judge",
+    "status",
     "cluster",
     "inputs",
     "security",
@@ -40,19 +40,19 @@ const ORDER: [&str; 28] = [
     "write",
     "remove",
     "observability",
-    "watch",
+    "watcher",
     "reconcile",
     "actions",
 ];
 /// What goes before all: the choice between these.
-const TOP: &str = "dispatch";
+const TOP: &str = "hook";
 
 /// The modules that know no clock, no environment, no input or output, and nothing asynchronous.
 const PURE: [&str; 8] = [
     "config",
     "plan",
     "changes",
-    "judge",
+    "status",
     "istio",
     "gateway_api",
     "seldon",

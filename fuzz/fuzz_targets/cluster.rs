@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use seldon_model::api_error::ApiError;
 use seldon_model::config::value::GatewayName;
 use seldon_model::istio::listeners::Listeners;
-use seldon_model::judge;
+use seldon_model::status;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{APPLICATION, gateway, options, reconciled, told, within_bounds};
 
@@ -33,8 +33,8 @@ fuzz_target!(|answers: &str| {
         reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
             let error = ApiError::from(kube::Error::Api(Box::new(status)));
-            let (state, text) = judge::api_error(APPLICATION, "edge", &error);
-            told(state, &judge::cut(&text));
+            let (state, text) = status::api_error(APPLICATION, "edge", &error);
+            told(state, &status::cut(&text));
         }
     });
 });

@@ -8,7 +8,7 @@ use peak_alloc::PeakAlloc;
 use seldon_model::changes;
 use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
-use seldon_model::judge::{self, StatusInput, Report};
+use seldon_model::status::{self, StatusInput, Report};
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, RelatedGateway, Site};
@@ -77,7 +77,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     let plan = plan::plan(&config, &site, observed);
     accounted(&config, &plan);
     let changes = changes::change_set(&plan, observed, &identity);
-    let report = judge::evaluate(&StatusInput {
+    let report = status::evaluate(&StatusInput {
         application: APPLICATION,
         namespace: &identity.namespace,
         manager: &identity.manager(),

@@ -10,13 +10,13 @@ use crate::changes::is_planned;
 use crate::config::value::GatewayName;
 use crate::entrance::{GatewayEndpoints, Service};
 use crate::inputs::Inputs;
-use crate::judge::chain::{Check, ClusterContext, checks, first_failed};
-use crate::judge::{self, StatusInput};
 use crate::observed::route_claim;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
 use crate::secrets;
 use crate::snapshot::{Snapshot, unobserved};
+use crate::status::chain::{Check, ClusterContext, checks, first_failed};
+use crate::status::{self, StatusInput};
 
 /// What a model is said to be broken at, where nothing is.
 const NOTHING: &str = "nothing";
@@ -157,7 +157,7 @@ fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<F
     let broken = match error {
         ApiError::CrdMissing { kind } if kind.starts_with("Seldon") => {
             if inputs.seldon_is_related() {
-                why = judge::seldon_is_deploying().1;
+                why = status::seldon_is_deploying().1;
             }
             "seldon-core"
         }

@@ -8,10 +8,10 @@ use super::{ActionContext, Failure, Results, select_model};
 use crate::config::value::GatewayName;
 use crate::entrance::{Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use crate::inputs::Inputs;
-use crate::judge::ModelStatus;
 use crate::plan::PlannedModel;
 use crate::shell::juju_trust;
 use crate::snapshot::Snapshot;
+use crate::status::ModelStatus;
 
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;

@@ -4,8 +4,8 @@ use super::{ActionContext, Failure, Results, select_model};
 use crate::config::Model;
 use crate::config::command::{OptionChanges, command, promotion, restore};
 use crate::inputs::Inputs;
-use crate::judge::ModelStatus;
 use crate::reconcile::model_statuses_of;
+use crate::status::ModelStatus;
 
 /// What it takes to let the canary be the model.
 pub async fn promote(call: &ActionContext<'_>) -> Result<Results, Failure> {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{self, GoalState, ParseError};
 use super::{SecretContent, SecretError, Status};
-use crate::process;
+use crate::subprocess;
 
 /// How long one call may take. A tool answers in 5 to 11 ms (Juju 4.0.15), and waits for the controller where the agent has to
 /// ask it; an agent that lost its controller notices that after 90 s (juju/juju, api/apiclient.go: `PingPeriod` 1 min,
@@ -89,7 +89,7 @@ enum Problem {
     #[error("was not called, as this hook has waited {} s for Juju's tools", TOTAL.as_secs())]
     OutOfTime,
     #[error("{0}")]
-    TooLong(process::Error),
+    TooLong(subprocess::Error),
 }
 
 /// The tools of the hook that runs. Each method is one call.
@@ -336,11 +336,11 @@ fn limit(tool: &str, spent: Duration) -> Option<Duration> {
 }
 
 fn call(tool: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Vec<u8>, Problem> {
-    let output = match process::run(Command::new(tool).args(arguments), input, limit) {
+    let output = match subprocess::run(Command::new(tool).args(arguments), input, limit) {
         Ok(output) => output,
-        Err(process::Error::Io(error)) => return Err(Problem::Start(error)),
-        Err(process::Error::TimedOut(limit)) => return Err(Problem::TimedOut(limit)),
-        Err(error @ process::Error::TooLong) => return Err(Problem::TooLong(error)),
+        Err(subprocess::Error::Io(error)) => return Err(Problem::Start(error)),
+        Err(subprocess::Error::TimedOut(limit)) => return Err(Problem::TimedOut(limit)),
+        Err(error @ subprocess::Error::TooLong) => return Err(Problem::TooLong(error)),
     };
     if output.status.success() {
         return Ok(output.stdout);
@@ -401,7 +401,7 @@ mod tests {
             "Juju's config-get was not called, as this hook has waited 120 s for Juju's tools"
         );
         assert_eq!(
-            message(Problem::TooLong(process::Error::TooLong)),
+            message(Problem::TooLong(subprocess::Error::TooLong)),
             "Juju's config-get printed more than 16 MiB"
         );
     }

@@ -4,11 +4,11 @@ use super::{Finding, Missing, NOTHING};
 use crate::actions::{ActionContext, api_error};
 use crate::api_error::ApiError;
 use crate::inputs::Inputs;
-use crate::judge::chain::CheckState;
-use crate::judge::{self, Report};
 use crate::permissions::Permission;
 use crate::plan::RelatedGateway;
 use crate::shell::juju_trust;
+use crate::status::chain::CheckState;
+use crate::status::{self, Report};
 
 pub fn report(
     call: &ActionContext,
@@ -107,7 +107,7 @@ fn rights(application: &str, missing: &Missing) -> Vec<String> {
         if missing.is_empty() {
             format!("{what}: all there")
         } else {
-            format!("{what}: may not {}; {grant}", judge::rights(missing))
+            format!("{what}: may not {}; {grant}", status::rights(missing))
         }
     };
     match missing {

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{StatusInput, no_route, not_ready, not_scaled, reason, stalled, words};
+use super::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
 use crate::entrance::{GatewayEndpoints, Service};
 use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
@@ -77,11 +77,11 @@ fn check(name: &'static str, found: Result<String, String>) -> Check {
 fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
     if let Some(conflict) = input.changes.conflicts.get(&model.name) {
-        return Err(words::conflict(input, model, conflict));
+        return Err(messages::conflict(input, model, conflict));
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),
-        None => Err(words::unknown_gateway(input, model).1),
+        None => Err(messages::unknown_gateway(input, model).1),
     }
 }
 
@@ -259,7 +259,7 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
             }
             return Err(format!(
                 "Seldon Core has not made what is asked for now of {} yet; if this stays, look at juju status seldon-core",
-                words::predictor_prefix(planned, &predictor.name)
+                messages::predictor_prefix(planned, &predictor.name)
             ));
         }
         names.extend(all.iter().map(|deployment| deployment.name_any()));
@@ -269,7 +269,7 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
 
 fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
     if !readiness::is_rolled_out(planned, input.observed) {
-        let known = reason::find(input, planned, deployments);
+        let known = pod_failures::find(input, planned, deployments);
         let why = known.or_else(|| not_ready(input, planned).map(|(_, text)| text));
         return Err(why.unwrap_or_else(|| format!("{} is starting", planned.model.name)));
     }

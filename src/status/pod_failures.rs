@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{StatusInput, stalled, words};
+use super::{StatusInput, messages, stalled};
 use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::plan::PlannedModel;
 use crate::plan::readiness::has_spec_hash;
@@ -47,7 +47,7 @@ impl<'a> PredictorContext<'a> {
             input,
             planned,
             predictor,
-            name: words::predictor_prefix(planned, predictor),
+            name: messages::predictor_prefix(planned, predictor),
         }
     }
 

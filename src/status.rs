@@ -4,9 +4,9 @@
 //! what to type. Waiting heals by itself.
 
 pub mod chain;
-mod reason;
+mod messages;
+mod pod_failures;
 mod stalled;
-mod words;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,9 @@ use crate::plan::readiness;
 use crate::plan::types::OptionMap;
 use crate::plan::{Plan, PlannedModel, RelatedGateway, Route};
 
-pub use words::{api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged};
+pub use messages::{
+    api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,
+};
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;
@@ -116,7 +118,7 @@ pub fn evaluate(input: &StatusInput) -> Report {
             .filter(|model| !input.plan.frozen.contains(&model.model))
             .map(|model| (model.state, model.message.clone())),
     );
-    problems.extend(words::retired(input));
+    problems.extend(messages::retired(input));
     // Blocked before waiting; among equals the order stays.
     problems.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     // One trouble of several models, such as a missing gateway, is told once.
@@ -124,7 +126,9 @@ pub fn evaluate(input: &StatusInput) -> Report {
     let unmanaged = input.changes.unmanaged.iter();
     Report {
         status: status(input, &models, &problems),
-        notes: unmanaged.map(|copy| words::unmanaged(input.namespace, copy)).collect(),
+        notes: unmanaged
+            .map(|copy| messages::unmanaged(input.namespace, copy))
+            .collect(),
         version: version(input, &models, &problems),
         problems: problems.into_iter().map(|(_, text)| text).collect(),
         models,
@@ -162,7 +166,7 @@ fn status(input: &StatusInput, models: &[ModelStatus], problems: &[(State, Strin
             }
         }
     };
-    match words::unmanaged_summary(input).filter(|_| state == State::Active) {
+    match messages::unmanaged_summary(input).filter(|_| state == State::Active) {
         Some(unmanaged) => Status::new(state, join("", &message, &unmanaged)),
         None => Status::new(state, cut(&message)),
     }
@@ -280,10 +284,10 @@ fn serves(input: &StatusInput, planned: &PlannedModel) -> String {
 fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let name = &planned.model.name;
     if let Some(conflict) = input.changes.conflicts.get(name) {
-        return Some((State::Blocked, words::conflict(input, &planned.model, conflict)));
+        return Some((State::Blocked, messages::conflict(input, &planned.model, conflict)));
     }
     if let Some(error) = input.rejected.get(name) {
-        let (state, text) = words::api_error(input.application, input.namespace, error);
+        let (state, text) = messages::api_error(input.application, input.namespace, error);
         return Some((state, format!("{name}: {text}")));
     }
     let pods = not_ready(input, planned);
@@ -296,7 +300,7 @@ fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String
         )
     });
     let unsupported = planned.unsupported.first();
-    let unsupported = unsupported.map(|unsupported| words::unsupported(input, &planned.model, *unsupported));
+    let unsupported = unsupported.map(|unsupported| messages::unsupported(input, &planned.model, *unsupported));
     // Among equals what lies nearer to the operator comes first.
     [
         due,
@@ -318,18 +322,18 @@ fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(State, Strin
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
         && !listeners.take(&planned.model.hosts)
     {
-        return Some(words::other_hosts(input, &planned.model, gateway, listeners));
+        return Some(messages::other_hosts(input, &planned.model, gateway, listeners));
     }
     let Some(gateway) = gateway else {
-        return Some(words::unknown_gateway(input, &planned.model));
+        return Some(messages::unknown_gateway(input, &planned.model));
     };
     let Some(listeners) = listeners else {
-        return Some(words::no_gateway(input, &planned.model, gateway));
+        return Some(messages::no_gateway(input, &planned.model, gateway));
     };
     if let (None, RelatedGateway::Known { up, by, .. }) = (&planned.model.gateway, input.gateway)
         && (!up || listeners.down)
     {
-        return Some(words::gateway_down(gateway, &by.application));
+        return Some(messages::gateway_down(gateway, &by.application));
     }
     gateway_problem(input, planned)
         .filter(|(unresolved_refs, _)| !unresolved_refs)
@@ -347,7 +351,7 @@ fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool,
     // One that is not there yet is due, which is told by itself.
     let live = input.observed.http_route_in(input.namespace, &route_name(name))?;
     let condition = route_condition(live, gateway);
-    let problem = words::not_accepted(input, name, gateway, &condition)?;
+    let problem = messages::not_accepted(input, name, gateway, &condition)?;
     Some((matches!(condition, RouteCondition::UnresolvedRefs(_)), problem))
 }
 
@@ -375,7 +379,7 @@ fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, Stri
     }
     let deployments: Vec<&Deployment> = input.observed.deployments_of(name).collect();
     let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
-    if let Some(cause) = reason::find(input, planned, &deployments) {
+    if let Some(cause) = pod_failures::find(input, planned, &deployments) {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
         return Some((State::Blocked, format!("{cause}{meanwhile}")));
     }
@@ -386,7 +390,7 @@ fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, Stri
         // The model's own is told of as the model.
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
-        let who = words::predictor_prefix(planned, &late.name);
+        let who = messages::predictor_prefix(planned, &late.name);
         let what = if readiness::answers(planned, late, input.observed) {
             "is changing over"
         } else {
@@ -416,7 +420,7 @@ fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<(State, Str
         .iter()
         .any(|condition| condition.kind == "KedaReady" && condition.status == "True");
     let is_known = state.state == "Available" && !planned.is_stopped();
-    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| words::no_keda(input, model))
+    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| messages::no_keda(input, model))
 }
 
 /// Whether a model does not serve for a reason that its pods may know.

@@ -10,10 +10,10 @@
 
 mod health;
 mod probe;
+mod process;
 mod scheduler;
 mod session;
 mod socket;
-mod watcher;
 
 use std::ffi::OsStr;
 use std::io;
@@ -28,9 +28,9 @@ use tracing::{debug, warn};
 
 use crate::inputs::{Inputs, JujuState};
 use crate::juju::{HookContext, HookTools};
-use crate::process;
 use crate::security::SecurityEvent;
 use crate::snapshot::Expected;
+use crate::subprocess;
 
 use socket::Peer;
 pub use socket::Socket;
@@ -93,7 +93,7 @@ impl Program {
 /// Does the part of a watcher that the argument names; nothing, if it names none.
 pub async fn run(context: &HookContext, argument: &OsStr) -> Option<ExitCode> {
     match argument.to_str() {
-        Some(WATCH) => Some(watcher::run(context).await),
+        Some(WATCH) => Some(process::run(context).await),
         Some(PROBE) => Some(probe::run(context).await),
         _ => None,
     }
@@ -160,7 +160,7 @@ fn start(baseline: &Baseline) -> io::Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    process::start(&mut child, &serde_json::to_vec(baseline)?, START_LIMIT).map_err(io::Error::other)
+    subprocess::start(&mut child, &serde_json::to_vec(baseline)?, START_LIMIT).map_err(io::Error::other)
 }
 
 /// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{Scene, gateway_name, has, identity};
 use crate::api_error::ApiError;
 use crate::istio::listeners::Listeners;
-use crate::judge::{needs_pods, removal_incomplete};
 use crate::labels;
 use crate::observed::Observed;
 use crate::permissions::REQUIRED;
 use crate::plan::RelatedGateway;
+use crate::status::{needs_pods, removal_incomplete};
 
 /// Somebody's VirtualService that is older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {

@@ -8,12 +8,12 @@ use crate::changes::{Conflict, Unmanaged};
 use crate::config::Model;
 use crate::gateway_api::status::RouteCondition;
 use crate::istio::listeners::Listeners;
-use crate::judge::tests::gateway_name;
-use crate::judge::{removal_incomplete, seldon_is_deploying, tool_failure, unmanaged, words};
 use crate::juju::HookTools;
 use crate::labels::ObjectKind;
 use crate::permissions::REQUIRED;
 use crate::plan::{GatewayKind, Provider, RelatedGateway, Unsupported};
+use crate::status::tests::gateway_name;
+use crate::status::{messages, removal_incomplete, seldon_is_deploying, tool_failure, unmanaged};
 
 fn why(text: &str) -> String {
     text.to_owned()
@@ -107,8 +107,9 @@ fn of_gateway_api() -> Vec<Entry> {
     let mut entries: Vec<Entry> = answers
         .iter()
         .filter_map(|(answer, behind)| {
-            let say =
-                |input: &StatusInput, model: &Model| words::not_accepted(input, &model.name, &gateway_name(), answer);
+            let say = |input: &StatusInput, model: &Model| {
+                messages::not_accepted(input, &model.name, &gateway_name(), answer)
+            };
             Entry::said(&scene, say, behind)
         })
         .collect();
@@ -122,7 +123,7 @@ fn of_gateway_api() -> Vec<Entry> {
         for (unsupported, behind) in &omitted {
             entries.extend(Entry::said(
                 scene,
-                |input, model| Some(words::unsupported(input, model, *unsupported)),
+                |input, model| Some(messages::unsupported(input, model, *unsupported)),
                 behind,
             ));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{StatusInput, words};
+use super::{StatusInput, messages};
 use crate::config::Model;
 use crate::identity::applied_at;
 use crate::observed::Deployment;
@@ -81,7 +81,7 @@ fn waited(input: &StatusInput, since: Timestamp) -> Option<Duration> {
 /// Seldon Core up to 1.16 applies no change to a Deployment whose `replicas` it leaves to an autoscaler: its patch sets them to null, which the
 /// API server takes for 1, and so it patches again, for ever. Of such a model nothing else is known to keep it from being changed.
 fn not_created(input: &StatusInput, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> String {
-    let who = words::predictor_prefix(planned, &late.name);
+    let who = messages::predictor_prefix(planned, &late.name);
     let minutes = minutes(deadline);
     if late.replicas.is_none() {
         let (fix, without) = without_autoscaler(&planned.model, input.application);

@@ -11,8 +11,8 @@ use super::{Baseline, PROBE};
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::juju::HookContext;
-use crate::process;
 use crate::snapshot::{self, Expected, Snapshot};
+use crate::subprocess;
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,9 @@ pub async fn run(context: &HookContext) -> ExitCode {
 /// # Errors
 /// When the process cannot be started, does not end in time, or says nothing.
 pub fn probe(baseline: &[u8], program: &super::Program) -> Result<Probe, ChildError> {
-    match process::run(Command::new(&program.path).arg(PROBE), baseline, PROBE_LIMIT) {
+    match subprocess::run(Command::new(&program.path).arg(PROBE), baseline, PROBE_LIMIT) {
         Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| ChildError::Failed),
-        Err(process::Error::TimedOut(_)) => Err(ChildError::TimedOut),
+        Err(subprocess::Error::TimedOut(_)) => Err(ChildError::TimedOut),
         Err(_) => Err(ChildError::Failed),
     }
 }

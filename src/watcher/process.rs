@@ -18,8 +18,8 @@ use super::{Baseline, HookMessage, runner, session, socket, start};
 use crate::cluster::{WatchNotice, Watched, Watches};
 use crate::identity::Identity;
 use crate::juju::HookContext;
-use crate::process;
 use crate::snapshot::Expected;
+use crate::subprocess;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
@@ -240,9 +240,9 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildEr
         .args(["-u", unit, COMMAND])
         // With it, it takes itself for a part of the hook that this process was started by, and refuses.
         .env_remove("JUJU_CONTEXT_ID");
-    match process::run_silent(&mut command, limit) {
+    match subprocess::run_silent(&mut command, limit) {
         Ok(status) if status.success() => Ok(()),
-        Err(process::Error::TimedOut(_)) => Err(ChildError::TimedOut),
+        Err(subprocess::Error::TimedOut(_)) => Err(ChildError::TimedOut),
         _ => Err(ChildError::Failed),
     }
 }

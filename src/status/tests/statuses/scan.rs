@@ -2,9 +2,9 @@
 
 /// Where messages are written.
 const SOURCES: [&str; 4] = [
-    include_str!("../../../judge.rs"),
-    include_str!("../../words.rs"),
-    include_str!("../../reason.rs"),
+    include_str!("../../../status.rs"),
+    include_str!("../../messages.rs"),
+    include_str!("../../pod_failures.rs"),
     include_str!("../../stalled.rs"),
 ];
 

@@ -105,7 +105,7 @@ impl Entry {
 
     /// What is told of all models at once.
     fn of_api_error(error: &ApiError, behind: &str) -> Self {
-        Self::new(crate::judge::api_error("iris", "edge", error), behind)
+        Self::new(crate::status::api_error("iris", "edge", error), behind)
     }
 }
 

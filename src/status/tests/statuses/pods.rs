@@ -6,10 +6,10 @@ use super::{ChangeSet, Entry, Scene};
 use crate::api_error::ApiError;
 use crate::config;
 use crate::istio::listeners::Listeners;
-use crate::judge::tests::gateway_name;
-use crate::judge::tests::stalls::{not_made, wait};
 use crate::labels;
 use crate::plan::PlannedModel;
+use crate::status::tests::gateway_name;
+use crate::status::tests::stalls::{not_made, wait};
 
 fn options(options: Value) -> config::Config {
     config::parse("iris", options.as_object().unwrap())

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::identity::Identity;
 use crate::juju::{Event, HookContext, HookTools, ToolError};
 use crate::security::SecurityEvent;
-use crate::{actions, reconcile, remove, watch};
+use crate::{actions, reconcile, remove, watcher};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be told, or a removal not be asked for.
@@ -15,11 +15,11 @@ pub async fn run(context: &HookContext) -> ExitCode {
     let outcome: Result<(), ToolError> = match &context.event {
         // It fires at every restart of the pod. What serves, serves on.
         Event::Stop => {
-            watch::end(context);
+            watcher::end(context);
             Ok(())
         }
         Event::Remove => {
-            watch::end(context);
+            watcher::end(context);
             return remove::run(tools, &identity).await;
         }
         Event::Action(name) => {
