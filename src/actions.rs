@@ -15,9 +15,9 @@ use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::juju::tool::LONGEST_RESULT;
 use crate::juju::{HookContext, HookTools, ToolError};
-use crate::secrets;
+use crate::reconcile::secrets;
+use crate::reconcile::snapshot::Snapshot;
 use crate::shell::command;
-use crate::snapshot::Snapshot;
 use crate::status;
 use parameters::Parameters;
 
@@ -105,7 +105,7 @@ impl ActionContext<'_> {
             Ok(snapshot) => Ok(snapshot),
             Err(error) => {
                 inputs.read_cause_of(self.tools, self.context, &error)?;
-                let report = crate::snapshot::unobserved(inputs, &error);
+                let report = crate::reconcile::snapshot::unobserved(inputs, &error);
                 Err(Failure::from(report.problems.join("; ")))
             }
         }

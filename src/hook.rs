@@ -1,33 +1,41 @@
-//! Which way a hook goes: all go through [`reconcile`](crate::reconcile), but for removal and actions.
+//! Which path an event takes: all go through [`reconcile`](crate::reconcile), but for removal and actions.
 
 use std::process::ExitCode;
 
+use k8s_openapi::jiff::Timestamp;
+use tracing::warn;
+
 use crate::identity::Identity;
-use crate::juju::{Event, HookContext, HookTools, ToolError};
-use crate::security::SecurityEvent;
-use crate::{actions, reconcile, remove, watcher};
+use crate::inputs::Inputs;
+use crate::integrations::security_log::SecurityEvent;
+use crate::juju::{Event, HookContext, HookTools, State, Status, ToolError};
+use crate::plan::readiness;
+use crate::reconcile::snapshot::report_of;
+use crate::reconcile::{self, Outcome};
+use crate::status::{self, Report};
+use crate::{actions, integrations, traces, watcher};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
-/// when a status could not be told, or a removal not be asked for.
+/// when a status could not be set, or a removal not be requested.
 pub async fn run(context: &HookContext) -> ExitCode {
     let tools = HookTools;
     let identity = Identity::read(context);
     let outcome: Result<(), ToolError> = match &context.event {
-        // It fires at every restart of the pod. What serves, serves on.
+        // It also fires at every restart of the pod; the models are left running.
         Event::Stop => {
             watcher::end(context);
             Ok(())
         }
         Event::Remove => {
             watcher::end(context);
-            return remove::run(tools, &identity).await;
+            return reconcile::remove::run(tools, &identity).await;
         }
         Event::Action(name) => {
             SecurityEvent::Ran { action: name.clone() }.log(tools, context);
             actions::run(tools, context, &identity, name).await
         }
         Event::Hook(_) | Event::RelationBroken(_) | Event::SecretChanged(_) => {
-            reconcile::run(tools, context, &identity).await
+            run_reconcile(tools, context, &identity).await
         }
     };
     match outcome {
@@ -39,4 +47,90 @@ pub async fn run(context: &HookContext) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reconciles, and reports the outcome to Juju, to related charms and to the watcher.
+async fn run_reconcile(tools: HookTools, context: &HookContext, identity: &Identity) -> Result<(), ToolError> {
+    // The watcher does nothing while a hook is connected to it.
+    let socket = watcher::connect(context);
+    let inputs = Inputs::read(tools, context, identity);
+    // A status that cannot be read is set once more rather than not at all.
+    let before = tools.status_get().unwrap_or_default();
+    let outcome = match inputs {
+        Ok(inputs) => reconcile_and_publish(tools, context, inputs, before.as_ref()).await,
+        Err(error) => Err(error),
+    };
+    let report = match &outcome {
+        Ok((_, outcome)) => &outcome.report,
+        Err(error) => &report_of(status::tool_failure(error)),
+    };
+    let is_new = set_status(tools, report, before.as_ref()).await?;
+    if let Ok((inputs, outcome)) = outcome {
+        if is_new {
+            for event in security_events(&inputs, &outcome) {
+                event.log(tools, context);
+            }
+        }
+        watcher::notify(tools, context, socket, inputs, outcome.expected, outcome.leads);
+    }
+    Ok(())
+}
+
+async fn reconcile_and_publish(
+    tools: HookTools,
+    context: &HookContext,
+    mut inputs: Inputs,
+    before: Option<&Status>,
+) -> Result<(Inputs, Outcome), ToolError> {
+    traces::request_receivers(tools, context, &inputs.juju.tracing)?;
+    let mut outcome = reconcile::run(tools, context, &mut inputs, before).await?;
+    if outcome.leads == Some(true)
+        && let Some(snapshot) = &mut outcome.snapshot
+    {
+        integrations::publish(tools, context, &inputs, snapshot).await?;
+    }
+    Ok((inputs, outcome))
+}
+
+/// Sets the status if it changed, and logs what led to it. Returns whether it did.
+async fn set_status(tools: HookTools, report: &Report, before: Option<&Status>) -> Result<bool, ToolError> {
+    if before == Some(&report.status) {
+        return Ok(false);
+    }
+    if report.status.state == State::Active {
+        // Whoever reads that a model serves may send it a request at once.
+        tokio::time::sleep(readiness::propagation_remaining(
+            report.wrote,
+            report.changed,
+            Timestamp::now(),
+        ))
+        .await;
+    }
+    let lines: Vec<&str> = report
+        .problems
+        .iter()
+        .chain(&report.notes)
+        .map(String::as_str)
+        .collect();
+    if !lines.is_empty() {
+        warn!("{}", lines.join("\n"));
+    }
+    tools.status_set(&report.status)?;
+    if let Some(version) = &report.version
+        && let Err(error) = tools.application_version_set(version)
+    {
+        warn!("the version of what serves could not be told: {error}");
+    }
+    Ok(true)
+}
+
+fn security_events(inputs: &Inputs, outcome: &Outcome) -> Vec<SecurityEvent> {
+    let rejected = outcome.rejected.iter().filter_map(SecurityEvent::from_api_error);
+    let snapshot = outcome.snapshot.iter();
+    let conflicts =
+        snapshot.flat_map(|snapshot| SecurityEvent::from_conflicts(&snapshot.changes, &snapshot.identity.namespace));
+    rejected
+        .chain(conflicts)
+        .chain(SecurityEvent::from_secrets(&inputs.juju))
+        .collect()
 }

@@ -178,6 +178,14 @@ impl Inputs {
         }
     }
 
+    /// Whether something related takes metrics or dashboards.
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        [METRICS, DASHBOARD]
+            .iter()
+            .any(|endpoint| self.juju.related.contains(*endpoint))
+    }
+
     /// Whether a watcher is wanted between hooks.
     #[must_use]
     pub fn is_watched(&self) -> bool {

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use seldon_model::hook;
+use seldon_model::integrations::security_log::SecurityEvent;
 use seldon_model::juju::{HookContext, HookTools, log};
-use seldon_model::security::SecurityEvent;
 use seldon_model::watcher;
 
 fn main() -> ExitCode {

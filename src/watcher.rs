@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use crate::inputs::{Inputs, JujuState};
+use crate::integrations::security_log::SecurityEvent;
 use crate::juju::{HookContext, HookTools};
-use crate::security::SecurityEvent;
-use crate::snapshot::Expected;
+use crate::reconcile::snapshot::Expected;
 use crate::subprocess;
 
 use socket::Peer;

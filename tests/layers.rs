@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each behind all that it may take from.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 23] = [
     "subprocess",
     "shell",
     "labels",
@@ -34,14 +34,9 @@ const ORDER: [&str; 28] = [
     "status",
     "cluster",
     "inputs",
-    "security",
-    "snapshot",
-    "secrets",
-    "write",
-    "remove",
-    "observability",
-    "watcher",
     "reconcile",
+    "integrations",
+    "watcher",
     "actions",
 ];
 /// What goes before all: the choice between these.

@@ -16,8 +16,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use seldon_model::identity::Identity;
+use seldon_model::integrations::{alerts, dashboard, metrics, metrics_bag};
 use seldon_model::juju::{Event, HookContext};
-use seldon_model::observability::{alerts, dashboard, metrics, metrics_bag};
 use seldon_model::observed::Observed;
 use seldon_model::plan::plan;
 use serde_json::{Value, json};

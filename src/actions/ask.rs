@@ -13,8 +13,8 @@ use crate::config::Model;
 use crate::entrance::{Endpoint, Exposure, Service, common_hosts};
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
+use crate::reconcile::snapshot::Snapshot;
 use crate::shell::{command, juju_trust};
-use crate::snapshot::Snapshot;
 
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 1024 * 1024;

@@ -13,8 +13,8 @@ use crate::inputs::Inputs;
 use crate::observed::route_claim;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
-use crate::secrets;
-use crate::snapshot::{Snapshot, unobserved};
+use crate::reconcile::secrets;
+use crate::reconcile::snapshot::{Snapshot, unobserved};
 use crate::status::chain::{Check, ClusterContext, checks, first_failed};
 use crate::status::{self, StatusInput};
 

@@ -9,8 +9,8 @@ use crate::config::value::GatewayName;
 use crate::entrance::{Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
+use crate::reconcile::snapshot::Snapshot;
 use crate::shell::juju_trust;
-use crate::snapshot::Snapshot;
 use crate::status::ModelStatus;
 
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {

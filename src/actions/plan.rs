@@ -15,7 +15,7 @@ use crate::config::proposal::propose;
 use crate::inputs::Inputs;
 use crate::juju::State;
 use crate::labels::ObjectKind;
-use crate::snapshot::Snapshot;
+use crate::reconcile::snapshot::Snapshot;
 
 /// One write that is due.
 struct PlannedChange {

@@ -11,7 +11,7 @@ use super::{Baseline, PROBE};
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::juju::HookContext;
-use crate::snapshot::{self, Expected, Snapshot};
+use crate::reconcile::snapshot::{self, Expected, Snapshot};
 use crate::subprocess;
 
 /// What was seen.

@@ -18,7 +18,7 @@ use super::{Baseline, HookMessage, runner, session, socket, start};
 use crate::cluster::{WatchNotice, Watched, Watches};
 use crate::identity::Identity;
 use crate::juju::HookContext;
-use crate::snapshot::Expected;
+use crate::reconcile::snapshot::Expected;
 use crate::subprocess;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.

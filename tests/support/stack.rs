@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use seldon_model::observability::dashboard;
+use seldon_model::integrations::dashboard;
 use serde_json::{Value, json};
 
 /// What a job may say; the rest is taken out.

@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod dashboard;
 pub mod metrics;
+pub mod security_log;
 
 use std::collections::BTreeMap;
 
@@ -15,19 +16,13 @@ use tracing::{debug, info};
 
 use crate::inputs::{DASHBOARD, Inputs, METRICS};
 use crate::juju::{HookContext, HookTools, ToolError};
-use crate::snapshot::Snapshot;
+use crate::reconcile::snapshot::Snapshot;
 
 /// What the charm is called, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";
 
 /// What a relation's bag is to say.
 pub type Bag = BTreeMap<&'static str, String>;
-
-/// Whether anybody wants to be told.
-#[must_use]
-pub fn is_related(inputs: &Inputs) -> bool {
-    has_relation(inputs, METRICS) || has_relation(inputs, DASHBOARD)
-}
 
 fn has_relation(inputs: &Inputs, endpoint: &str) -> bool {
     inputs.juju.related.contains(endpoint)

@@ -17,7 +17,7 @@ use crate::inputs::Inputs;
 use crate::juju::{Event, HookContext, HookTools, Status, ToolError};
 use crate::labels;
 use crate::plan::secrets::juju_id;
-use crate::snapshot::Snapshot;
+use crate::reconcile::snapshot::Snapshot;
 use crate::status::{self, Report};
 
 /// The hooks in which every secret is read.

@@ -12,7 +12,7 @@ use crate::cluster;
 use crate::juju::HookContext;
 use crate::labels::ObjectKind;
 use crate::permissions::{Permission, required};
-use crate::snapshot::Snapshot;
+use crate::reconcile::snapshot::Snapshot;
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.
