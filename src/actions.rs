@@ -1,11 +1,13 @@
 //! Actions: what an operator asks with `juju run`. They change nothing in the cluster.
 
-mod ask;
+pub mod checks;
 mod diagnose;
 mod endpoints;
+pub mod gateway_endpoints;
 mod list_models;
 mod parameters;
 mod plan;
+mod predict;
 mod protocol;
 mod release;
 mod request;
@@ -57,10 +59,10 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity, n
     let outcome = match name {
         "diagnose" => diagnose::run(&call).await,
         "endpoints" => endpoints::run(&call).await,
-        "feedback" => ask::feedback(&call).await,
+        "feedback" => predict::feedback(&call).await,
         "list-models" => list_models::run(&call).await,
         "plan" => plan::run(&call).await,
-        "predict" => ask::predict(&call).await,
+        "predict" => predict::predict(&call).await,
         "promote" => release::promote(&call).await,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(

@@ -2,7 +2,6 @@
 //!
 //! Nothing is decided here but how long to try. What the API server refuses comes back as a [`ApiError`].
 
-mod entrance;
 mod events;
 mod gateways;
 mod observe;
@@ -135,7 +134,7 @@ impl Cluster {
         self.list(&resource, Some(&self.identity.namespace), &parameters).await
     }
 
-    async fn list<T: Readable>(
+    pub async fn list<T: Readable>(
         &self,
         resource: &ApiResource,
         namespace: Option<&str>,
@@ -200,7 +199,7 @@ async fn configuration() -> Result<Config, ApiError> {
 }
 
 /// What a list can be read as.
-trait Readable:
+pub trait Readable:
     kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
     + Clone
     + serde::de::DeserializeOwned

@@ -8,7 +8,6 @@ pub mod api_error;
 pub mod changes;
 pub mod cluster;
 pub mod config;
-pub mod entrance;
 pub mod gateway_api;
 pub mod hook;
 pub mod identity;

@@ -3,10 +3,9 @@
 //! Active means that every model serves what was asked for. Blocked means that a person must act, and the message says
 //! what to type. Waiting heals by itself.
 
-pub mod chain;
-mod messages;
-mod pod_failures;
-mod stalled;
+pub(crate) mod messages;
+pub(crate) mod pod_failures;
+pub(crate) mod stalled;
 
 use std::collections::BTreeMap;
 
@@ -316,7 +315,7 @@ fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String
 }
 
 /// Why no request gets to the model, its pods aside.
-fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
@@ -363,7 +362,7 @@ fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<(State
 }
 
 /// Why the pods do not serve what was asked.
-fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let model = &planned.model;
     let name = &model.name;
     match input.observed.seldon_deployment(name) {
@@ -411,7 +410,7 @@ fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, Stri
 }
 
 /// That nobody scales a model which KEDA is to scale: where Seldon runs without KEDA it says nothing of it, and makes one pod.
-fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
     let model = &planned.model;
     let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
     let state = input.observed.state(&model.name);

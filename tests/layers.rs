@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each behind all that it may take from.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 22] = [
     "subprocess",
     "shell",
     "labels",
@@ -27,7 +27,6 @@ const ORDER: [&str; 23] = [
     "traces",
     "permissions",
     "api_error",
-    "entrance",
     "observed",
     "plan",
     "changes",

@@ -4,18 +4,18 @@ mod report;
 
 use std::collections::BTreeMap;
 
+use super::checks::{Check, ClusterContext, checks, first_failed};
+use super::gateway_endpoints::{self, GatewayEndpoints, Service};
 use super::{ActionContext, Failure, Results, api_error, lines_that_fit};
 use crate::api_error::ApiError;
 use crate::changes::is_planned;
 use crate::config::value::GatewayName;
-use crate::entrance::{GatewayEndpoints, Service};
 use crate::inputs::Inputs;
 use crate::observed::route_claim;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::{Snapshot, unobserved};
-use crate::status::chain::{Check, ClusterContext, checks, first_failed};
 use crate::status::{self, StatusInput};
 
 /// What a model is said to be broken at, where nothing is.
@@ -89,22 +89,24 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
 
 /// What was looked for beside what a hook looks at.
 struct ClusterState {
-    entrances: BTreeMap<GatewayName, GatewayEndpoints>,
+    endpoints_by_gateway: BTreeMap<GatewayName, GatewayEndpoints>,
     services: Option<Vec<Service>>,
 }
 
 impl ClusterState {
     async fn find(snapshot: &Snapshot) -> Self {
-        let mut entrances = BTreeMap::new();
+        let mut endpoints_by_gateway = BTreeMap::new();
         for (gateway, listeners) in &snapshot.observed.gateways {
-            entrances.insert(
+            endpoints_by_gateway.insert(
                 gateway.clone(),
-                snapshot.cluster.gateway_endpoints(gateway, listeners).await,
+                gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await,
             );
         }
         Self {
-            entrances,
-            services: snapshot.cluster.services().await.ok(),
+            endpoints_by_gateway,
+            services: gateway_endpoints::services(&snapshot.cluster, &snapshot.identity.namespace)
+                .await
+                .ok(),
         }
     }
 }
@@ -126,7 +128,7 @@ fn findings(snapshot: &Snapshot, inputs: &Inputs, seen: &ClusterState) -> Vec<Fi
     let of_model = |planned: &PlannedModel| {
         let gateway = planned.gateway.as_ref();
         let around = ClusterContext {
-            entrance: gateway.and_then(|gateway| seen.entrances.get(gateway)),
+            endpoints: gateway.and_then(|gateway| seen.endpoints_by_gateway.get(gateway)),
             services: seen.services.as_deref(),
         };
         let links = checks(&input, planned, around);

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gateway_endpoints::{self, Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use super::protocol::InferenceProtocol;
 use super::request::bracketed;
 use super::{ActionContext, Failure, Results, select_model};
 use crate::config::value::GatewayName;
-use crate::entrance::{Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::reconcile::snapshot::Snapshot;
@@ -33,11 +33,14 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         let nothing = || "there are no models: juju config says what to serve".to_owned();
         return Err(error.unwrap_or_else(nothing).into());
     }
-    let mut entrances: BTreeMap<&GatewayName, GatewayEndpoints> = BTreeMap::new();
+    let mut endpoints_by_gateway: BTreeMap<&GatewayName, GatewayEndpoints> = BTreeMap::new();
     for gateway in models.iter().filter_map(|planned| planned.gateway.as_ref()) {
-        let seen = entrances.contains_key(gateway);
+        let seen = endpoints_by_gateway.contains_key(gateway);
         if let (Some(listeners), false) = (snapshot.observed.gateways.get(gateway), seen) {
-            entrances.insert(gateway, snapshot.cluster.gateway_endpoints(gateway, listeners).await);
+            endpoints_by_gateway.insert(
+                gateway,
+                gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await,
+            );
         }
     }
     let report = snapshot.report(&inputs, &BTreeMap::new(), false);
@@ -45,9 +48,9 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     for planned in models {
         let name = &planned.model.name;
         let gateway = planned.gateway.as_ref();
-        let entrance = gateway.and_then(|gateway| entrances.get(gateway));
+        let endpoints = gateway.and_then(|gateway| endpoints_by_gateway.get(gateway));
         let model_status = report.models.iter().find(|model_status| model_status.model == *name);
-        let found = model_endpoints(call, &snapshot, planned, entrance, model_status);
+        let found = model_endpoints(call, &snapshot, planned, endpoints, model_status);
         results.extend(found.into_iter().map(|(key, text)| (format!("{name}.{key}"), text)));
     }
     // Of one whose options are faulty no more is known.
@@ -64,15 +67,15 @@ fn model_endpoints(
     call: &ActionContext,
     snapshot: &Snapshot,
     planned: &PlannedModel,
-    entrance: Option<&GatewayEndpoints>,
+    endpoints: Option<&GatewayEndpoints>,
     model_status: Option<&ModelStatus>,
 ) -> Results {
     let model = &planned.model;
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| snapshot.observed.gateways.get(gateway));
     let mut lines = Lines::default();
-    if let (Some(entrance), Some(listeners)) = (entrance, listeners) {
-        for endpoint in entrance.endpoints(listeners) {
+    if let (Some(endpoints), Some(listeners)) = (endpoints, listeners) {
+        for endpoint in endpoints.endpoints(listeners) {
             lines.add(&endpoint, &model.hosts, &model.prefix.to_string());
         }
     }
@@ -105,7 +108,7 @@ fn model_endpoints(
         text("grpc-host", model.grpc_host.clone().unwrap_or_default()),
         text("addresses", joined(&lines.addresses)),
         text("cluster", joined(&lines.inside)),
-        text("unknown", unknown(call, entrance)),
+        text("unknown", unknown(call, endpoints)),
     ];
     for predictor in &planned.predictors {
         let ports = snapshot.observed.ports(&model.name, &predictor.service);
@@ -126,12 +129,12 @@ fn model_endpoints(
 }
 
 /// What could not be found out of a model's ways in, and what to type.
-fn unknown(call: &ActionContext, entrance: Option<&GatewayEndpoints>) -> String {
-    let Some(entrance) = entrance else {
+fn unknown(call: &ActionContext, endpoints: Option<&GatewayEndpoints>) -> String {
+    let Some(endpoints) = endpoints else {
         return "there is no gateway that leads to it".to_owned();
     };
-    let mut unknown = entrance.unknown.clone();
-    if entrance.services.is_none() || entrance.pods.is_none() || entrance.nodes.is_none() {
+    let mut unknown = endpoints.unknown.clone();
+    if endpoints.services.is_none() || endpoints.pods.is_none() || endpoints.nodes.is_none() {
         let application = &call.context.application;
         unknown.push(juju_trust(application));
     }
@@ -159,13 +162,13 @@ impl Lines {
         let address = bracketed(&endpoint.address);
         let (scheme, usual) = if endpoint.tls { ("https", 443) } else { ("http", 80) };
         for name in common_hosts(hosts, &endpoint.hosts) {
-            if endpoint.reach == Exposure::Cluster {
+            if endpoint.exposure == Exposure::Cluster {
                 // By its address, whatever it is called outside.
                 let url = format!("{scheme}://{address}:{}{prefix}", endpoint.port);
-                self.inside.insert((endpoint.reach, url));
+                self.inside.insert((endpoint.exposure, url));
                 continue;
             }
-            let with_port = |host: &str| (endpoint.reach, format!("{host}:{}", endpoint.port));
+            let with_port = |host: &str| (endpoint.exposure, format!("{host}:{}", endpoint.port));
             if name.is_some() {
                 self.addresses.insert(with_port(&address));
             }
@@ -180,7 +183,7 @@ impl Lines {
             } else {
                 (&mut self.http, &mut self.grpc)
             };
-            urls.insert((endpoint.reach, format!("{scheme}://{location}{prefix}")));
+            urls.insert((endpoint.exposure, format!("{scheme}://{location}{prefix}")));
             calls.insert(with_port(&host));
         }
     }
@@ -195,9 +198,9 @@ fn joined(lines: &BTreeSet<(Exposure, String)>) -> String {
 mod tests {
     use super::*;
 
-    fn endpoint(reach: Exposure, tls: bool, address: &str, port: u16, hosts: &[&str]) -> Endpoint {
+    fn endpoint(exposure: Exposure, tls: bool, address: &str, port: u16, hosts: &[&str]) -> Endpoint {
         Endpoint {
-            reach,
+            exposure,
             tls,
             address: address.to_owned(),
             port,

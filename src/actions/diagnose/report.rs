@@ -1,13 +1,13 @@
 //! The report of `diagnose`, for people.
 
 use super::{Finding, Missing, NOTHING};
+use crate::actions::checks::CheckState;
 use crate::actions::{ActionContext, api_error};
 use crate::api_error::ApiError;
 use crate::inputs::Inputs;
 use crate::permissions::Permission;
 use crate::plan::RelatedGateway;
 use crate::shell::juju_trust;
-use crate::status::chain::CheckState;
 use crate::status::{self, Report};
 
 pub fn report(

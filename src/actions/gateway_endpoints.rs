@@ -1,7 +1,8 @@
-//! The ways into a gateway: at which addresses and ports its pods take requests. Pure; [`crate::cluster`] finds what it rests on.
+//! At which addresses and ports the pods of a gateway take requests.
 //!
 //! A Gateway names pods by their labels, and one or several Services lead to those.
 
+mod observe;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::slice;
 use crate::config::value::hosts_overlap;
 use crate::istio::listeners::{Listener, Listeners};
 
+pub use observe::{find, services};
 pub use read::{node, pod, service};
 
 /// A Service, as far as it leads to pods.
@@ -106,7 +108,7 @@ pub enum Exposure {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     /// From where it is open.
-    pub reach: Exposure,
+    pub exposure: Exposure,
     /// Whether clients speak TLS.
     pub tls: bool,
     /// The address: `<node>` where no node's is known.
@@ -167,8 +169,8 @@ impl GatewayEndpoints {
         let Some(port) = port_of(listener, service) else {
             return Vec::new();
         };
-        let endpoint = |reach, address: &String, port| Endpoint {
-            reach,
+        let endpoint = |exposure, address: &String, port| Endpoint {
+            exposure,
             tls: listener.tls,
             address: address.clone(),
             port,
@@ -209,7 +211,7 @@ impl GatewayEndpoints {
             let address = self.address_of(pod);
             let ports: Vec<u16> = targets.iter().filter_map(on_host).collect();
             ports.into_iter().map(move |port| Endpoint {
-                reach: Exposure::HostPort,
+                exposure: Exposure::HostPort,
                 tls: listener.tls,
                 address: address.clone(),
                 port,

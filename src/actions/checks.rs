@@ -2,8 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
-use crate::entrance::{GatewayEndpoints, Service};
+use super::gateway_endpoints::{GatewayEndpoints, Service};
 use crate::identity::route_name;
 use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
@@ -11,6 +10,7 @@ use crate::observed::Deployment;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, Route};
 use crate::shell::command;
+use crate::status::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
 
 /// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum CheckState {
 #[derive(Debug, Clone, Copy)]
 pub struct ClusterContext<'a> {
     /// The ways into the model's gateway, if there is one.
-    pub entrance: Option<&'a GatewayEndpoints>,
+    pub endpoints: Option<&'a GatewayEndpoints>,
     /// The Services of our namespace, if they could be listed.
     pub services: Option<&'a [Service]>,
 }
@@ -49,7 +49,7 @@ pub fn checks(input: &StatusInput, planned: &PlannedModel, around: ClusterContex
     let deployments: Vec<&Deployment> = input.observed.deployments_of(&planned.model.name).collect();
     vec![
         check("route", route(input, planned)),
-        gateway(input, planned, around.entrance),
+        gateway(input, planned, around.endpoints),
         route_object(input, planned),
         check("seldon-deployment", seldon_deployment(input, planned)),
         service(input, planned, around.services),
@@ -85,7 +85,7 @@ fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> 
     }
 }
 
-fn gateway(input: &StatusInput, planned: &PlannedModel, entrance: Option<&GatewayEndpoints>) -> Check {
+fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&GatewayEndpoints>) -> Check {
     const NAME: &str = "gateway";
     let fail = |text| check(NAME, Err(text));
     if let Some((_, text)) = no_route(input, planned) {
@@ -95,10 +95,10 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, entrance: Option<&Gatewa
     let (Some(name), Some(listeners)) = (&planned.gateway, listeners) else {
         return fail("it is not there".to_owned());
     };
-    let Some(entrance) = entrance else {
+    let Some(endpoints) = endpoints else {
         return check(NAME, Ok(accepted_hosts(listeners)));
     };
-    if let Some(pods) = &entrance.pods
+    if let Some(pods) = &endpoints.pods
         && !pods.iter().any(|pod| pod.ready)
     {
         let selector = listeners.selector.iter();
@@ -115,13 +115,13 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, entrance: Option<&Gatewa
             ),
         });
     }
-    if entrance.services.as_ref().is_some_and(Vec::is_empty) {
+    if endpoints.services.as_ref().is_some_and(Vec::is_empty) {
         return fail(format!(
             "no Service leads to the pods of the gateway {name}, so nobody reaches them; look at juju status of its application"
         ));
     }
     let mut seen = vec![accepted_hosts(listeners)];
-    for service in entrance.services.iter().flatten() {
+    for service in endpoints.services.iter().flatten() {
         let kind = if service.kind.is_empty() {
             "Service"
         } else {
@@ -129,13 +129,13 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, entrance: Option<&Gatewa
         };
         seen.push(format!("{kind} {}/{}", service.namespace, service.name));
     }
-    if let Some(pods) = &entrance.pods {
+    if let Some(pods) = &endpoints.pods {
         let ready = pods.iter().filter(|pod| pod.ready).count();
         seen.push(format!("{ready} of {} pods ready", pods.len()));
     }
-    let is_seen = entrance.pods.is_some() && entrance.services.is_some();
+    let is_seen = endpoints.pods.is_some() && endpoints.services.is_some();
     if !is_seen {
-        seen.extend(entrance.unknown.iter().cloned());
+        seen.extend(endpoints.unknown.iter().cloned());
     }
     Check {
         name: NAME,

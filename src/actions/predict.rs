@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::gateway_endpoints::{self, Endpoint, Exposure, Service, common_hosts};
 use super::parameters::{Parameters, example_of_map};
 use super::protocol::InferenceProtocol;
 use super::request::{Target, post};
 use super::{ActionContext, Failure, Results, api_error, select_model};
 use crate::config::Model;
-use crate::entrance::{Endpoint, Exposure, Service, common_hosts};
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::reconcile::snapshot::Snapshot;
@@ -90,7 +90,7 @@ async fn send(
     let target = if is_direct {
         direct(call, &snapshot, planned, predictor, &path).await?
     } else {
-        through_the_gateway(call, &snapshot, planned, &path).await?
+        through_gateway(call, &snapshot, planned, &path).await?
     };
 
     let mut results = vec![("url".to_owned(), target.url())];
@@ -140,7 +140,7 @@ async fn direct(
         let all: Vec<&str> = planned.predictors.iter().map(|one| one.name.as_str()).collect();
         return Err(format!("{name} has no such predictor: predictor=<one of {}>", all.join(", ")).into());
     };
-    let services = snapshot.cluster.services().await;
+    let services = gateway_endpoints::services(&snapshot.cluster, &snapshot.identity.namespace).await;
     let services = services.map_err(|error| api_error(call, &error))?;
     let service = services.into_iter().find(|service| service.name == meant.service);
     let address = service.and_then(|service: Service| service.cluster_address);
@@ -160,7 +160,7 @@ async fn direct(
     })
 }
 
-async fn through_the_gateway(
+async fn through_gateway(
     call: &ActionContext<'_>,
     snapshot: &Snapshot,
     planned: &PlannedModel,
@@ -180,17 +180,17 @@ async fn through_the_gateway(
         )
         .into());
     };
-    let entrance = snapshot.cluster.gateway_endpoints(gateway, listeners).await;
-    let endpoints = entrance.endpoints(listeners);
+    let found = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
+    let endpoints = found.endpoints(listeners);
     let mut inside: Vec<&Endpoint> = endpoints
         .iter()
-        .filter(|endpoint| endpoint.reach == Exposure::Cluster)
+        .filter(|endpoint| endpoint.exposure == Exposure::Cluster)
         .collect();
     inside.sort_by_key(|endpoint| endpoint.tls);
     if inside.is_empty() {
-        let why = if entrance.services.is_none() {
+        let why = if found.services.is_none() {
             let application = &call.context.application;
-            format!("{}: {}", entrance.unknown.join("; "), juju_trust(application))
+            format!("{}: {}", found.unknown.join("; "), juju_trust(application))
         } else {
             format!("no Service of the Gateway {gateway} has an address for its ports in the cluster")
         };

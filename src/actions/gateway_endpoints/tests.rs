@@ -54,12 +54,12 @@ fn http() -> Value {
     json!([{"port": {"number": 8080, "protocol": "HTTP"}, "hosts": ["*"]}])
 }
 
-fn shown(entrance: &GatewayEndpoints, listeners: &Listeners) -> Vec<String> {
-    let endpoints = entrance.endpoints(listeners).into_iter();
+fn shown(endpoints: &GatewayEndpoints, listeners: &Listeners) -> Vec<String> {
+    let endpoints = endpoints.endpoints(listeners).into_iter();
     endpoints
         .map(|endpoint| {
             let how = if endpoint.tls { "tls" } else { "plain" };
-            format!("{:?} {how} {}:{}", endpoint.reach, endpoint.address, endpoint.port)
+            format!("{:?} {how} {}:{}", endpoint.exposure, endpoint.address, endpoint.port)
         })
         .collect()
 }
@@ -68,14 +68,14 @@ fn shown(entrance: &GatewayEndpoints, listeners: &Listeners) -> Vec<String> {
 fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
     let mut pod = gateway_pod();
     pod.host_ports.clear();
-    let mut entrance = GatewayEndpoints {
+    let mut endpoints = GatewayEndpoints {
         services: Some(vec![gateway_service("LoadBalancer")]),
         pods: Some(vec![pod]),
         nodes: Some(vec![edge()]),
         unknown: Vec::new(),
     };
     assert_eq!(
-        shown(&entrance, &takes(http())),
+        shown(&endpoints, &takes(http())),
         [
             "LoadBalancer plain 198.51.100.7:80",
             "NodePort plain 192.0.2.1:31380",
@@ -84,45 +84,45 @@ fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
     );
     // With the port of the Service in place of the pods' one, and with TLS.
     let tls = takes(json!([{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["*"]}]));
-    assert_eq!(shown(&entrance, &tls)[1], "NodePort tls 192.0.2.1:31390");
-    entrance.pods = Some(vec![gateway_pod()]);
-    assert!(shown(&entrance, &takes(http())).contains(&"HostPort plain 192.0.2.1:80".to_owned()));
+    assert_eq!(shown(&endpoints, &tls)[1], "NodePort tls 192.0.2.1:31390");
+    endpoints.pods = Some(vec![gateway_pod()]);
+    assert!(shown(&endpoints, &takes(http())).contains(&"HostPort plain 192.0.2.1:80".to_owned()));
 }
 
 #[test]
 fn a_port_that_no_service_has_and_a_redirect_lead_nowhere() {
-    let entrance = GatewayEndpoints {
+    let endpoints = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
         ..GatewayEndpoints::default()
     };
     let other = takes(json!([{"port": {"number": 9999, "protocol": "HTTP"}, "hosts": ["*"]}]));
-    assert!(entrance.endpoints(&other).is_empty());
+    assert!(endpoints.endpoints(&other).is_empty());
     let redirect = takes(json!([
         {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"], "tls": {"httpsRedirect": true}},
     ]));
-    assert!(entrance.endpoints(&redirect).is_empty());
+    assert!(endpoints.endpoints(&redirect).is_empty());
 }
 
 #[test]
 fn a_node_is_a_placeholder_only_where_none_is_known() {
-    let mut entrance = GatewayEndpoints {
+    let mut endpoints = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
         ..GatewayEndpoints::default()
     };
-    let port = |entrance: &GatewayEndpoints| {
-        let endpoints = shown(entrance, &takes(http()));
+    let port = |endpoints: &GatewayEndpoints| {
+        let endpoints = shown(endpoints, &takes(http()));
         endpoints
             .into_iter()
             .find(|endpoint| endpoint.starts_with("NodePort"))
             .unwrap()
     };
-    assert_eq!(port(&entrance), "NodePort plain <node>:31380");
+    assert_eq!(port(&endpoints), "NodePort plain <node>:31380");
     // The pods know the address of their node.
-    entrance.pods = Some(vec![gateway_pod()]);
-    assert_eq!(port(&entrance), "NodePort plain 192.0.2.1:31380");
-    entrance.pods = None;
-    entrance.nodes = Some(vec![edge()]);
-    assert_eq!(port(&entrance), "NodePort plain 192.0.2.1:31380");
+    endpoints.pods = Some(vec![gateway_pod()]);
+    assert_eq!(port(&endpoints), "NodePort plain 192.0.2.1:31380");
+    endpoints.pods = None;
+    endpoints.nodes = Some(vec![edge()]);
+    assert_eq!(port(&endpoints), "NodePort plain 192.0.2.1:31380");
 }
 
 #[test]
@@ -134,13 +134,13 @@ fn only_nodes_with_a_pod_count_where_a_service_wants_it_so() {
         address: Some("192.0.2.9".into()),
         ready: true,
     };
-    let entrance = GatewayEndpoints {
+    let endpoints = GatewayEndpoints {
         services: Some(vec![local]),
         pods: Some(vec![gateway_pod()]),
         nodes: Some(vec![far, edge()]),
         unknown: Vec::new(),
     };
-    let endpoints = shown(&entrance, &takes(http()));
+    let endpoints = shown(&endpoints, &takes(http()));
     assert!(endpoints.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
     assert!(
         !endpoints.iter().any(|endpoint| endpoint.contains("192.0.2.9")),
