@@ -1,5 +1,6 @@
 //! From what should be and what is to what has to be done: the writes of this hook, and what stands in their way.
 
+mod claims;
 mod conflicts;
 mod drift;
 mod routes;
@@ -21,8 +22,9 @@ use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::history;
 use crate::plan::{Plan, PlannedModel, Route};
+pub use claims::{RouteClaim, is_planned};
 pub use conflicts::Conflict;
-pub use routes::{awaits_propagation, has_catch_all, is_planned};
+pub use routes::{awaits_propagation, has_catch_all};
 pub use secrets::unobserved;
 pub use unmanaged::{Unmanaged, unmanaged};
 
@@ -143,7 +145,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
         unmanaged: unmanaged(plan, observed, identity),
         ..ChangeSet::default()
     };
-    let claims = routes::Claims::of_foreign_routes(plan, observed, identity);
+    let claims = claims::Claims::of_foreign_routes(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
         match conflicts::find(planned, observed, identity, &claims) {

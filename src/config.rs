@@ -25,7 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
-use crate::seldon;
+use crate::api::seldon;
+use crate::gateway::GatewayName;
+use crate::gateway::prefix::Prefix;
 use crate::shell::juju_config;
 pub use error::ConfigError;
 use error::Location;
@@ -37,8 +39,8 @@ pub use release::{Canary, Shadow};
 use resolver::OptionResolver;
 use secret::{NamedSecret, SecretDataByUse};
 use value::{
-    Autoscale, DisruptionBudget, GatewayName, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
-    PodFields, Prefix, Protocol, PullPolicy, Resources, Tracing, Violation,
+    Autoscale, DisruptionBudget, Headers, Image, Implementation, Logger, Milliseconds, Parameter, PodFields, Protocol,
+    PullPolicy, Resources, Tracing, Violation,
 };
 pub(crate) use yaml::yaml;
 

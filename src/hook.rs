@@ -13,7 +13,7 @@ use crate::plan::readiness;
 use crate::reconcile::snapshot::report_of;
 use crate::reconcile::{self, Outcome};
 use crate::status::{self, Report};
-use crate::{actions, integrations, traces, watcher};
+use crate::{actions, inputs, integrations, watcher};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be set, or a removal not be requested.
@@ -82,7 +82,7 @@ async fn reconcile_and_publish(
     mut inputs: Inputs,
     before: Option<&Status>,
 ) -> Result<(Inputs, Outcome), ToolError> {
-    traces::request_receivers(tools, context, &inputs.juju.tracing)?;
+    inputs::tracing::request_receivers(tools, context, &inputs.juju.tracing)?;
     let mut outcome = reconcile::run(tools, context, &mut inputs, before).await?;
     if outcome.leads == Some(true)
         && let Some(snapshot) = &mut outcome.snapshot

@@ -1,5 +1,8 @@
 //! What Juju asks for: options, relations and secrets, as the hook tools tell them and as they are understood.
 
+pub mod gateway;
+pub mod tracing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +12,11 @@ use crate::api_error::ApiError;
 use crate::config::secret::SecretContents;
 use crate::config::value::{SecretUri, Tracing};
 use crate::config::{self, Config};
+use crate::gateway::GatewayKind;
 use crate::identity::Identity;
+use crate::inputs::gateway::RelatedGateway;
 use crate::juju::{self, Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
 use crate::permissions::Needs;
-use crate::plan::{GatewayKind, RelatedGateway};
-use crate::traces;
 
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
@@ -28,7 +31,7 @@ pub const DASHBOARD: &str = "grafana-dashboard";
 const ENDPOINTS: [&str; 5] = [
     GatewayKind::Istio.endpoint(),
     GatewayKind::GatewayApi.endpoint(),
-    traces::ENDPOINT,
+    tracing::ENDPOINT,
     METRICS,
     DASHBOARD,
 ];
@@ -102,7 +105,7 @@ impl Inputs {
             Some(ids) => juju::relations(tools, ids),
             None => Ok(Vec::new()),
         };
-        let (gateway, tracing) = (relations(GatewayKind::Istio.endpoint())?, relations(traces::ENDPOINT)?);
+        let (gateway, tracing) = (relations(GatewayKind::Istio.endpoint())?, relations(tracing::ENDPOINT)?);
         let gateway_metadata = relations(GatewayKind::GatewayApi.endpoint())?;
         let config = config::parse(&identity.application, &options);
         let told = JujuState {
@@ -162,7 +165,7 @@ impl Inputs {
         Self {
             identity,
             gateway: RelatedGateway::read(&told.gateway, &told.gateway_metadata),
-            tracing: traces::read(&told.tracing),
+            tracing: tracing::read(&told.tracing),
             config,
             juju: told,
         }

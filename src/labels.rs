@@ -73,9 +73,9 @@ mod tests {
     use k8s_openapi::api::core::v1::Secret;
 
     use super::*;
-    use crate::gateway_api::HTTPRoute;
-    use crate::istio::VirtualService;
-    use crate::seldon::SeldonDeployment;
+    use crate::api::gateway_api::HTTPRoute;
+    use crate::api::istio::VirtualService;
+    use crate::api::seldon::SeldonDeployment;
 
     #[test]
     fn resources_are_those_of_the_types() {

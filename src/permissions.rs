@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::gateway_api;
+use crate::api::gateway_api;
 
 /// A right: a verb on a kind of object, in our namespace or everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,5 @@
 //! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
 
-mod gateway;
 pub mod history;
 mod http_route;
 mod metadata;
@@ -14,10 +13,11 @@ pub mod types;
 
 use std::collections::BTreeSet;
 
-use crate::config::value::{GatewayName, Scaler};
+use crate::config::value::Scaler;
 use crate::config::{Config, Model};
+use crate::gateway::{GatewayKind, GatewayName};
+use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
-pub use gateway::{GatewayKind, Provider, RelatedGateway};
 use secrets::SecretNames;
 pub use types::{Plan, PlannedModel, PlannedPredictor, Route, Site, Unsupported};
 

@@ -11,18 +11,20 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::api::pods::Deployment;
 use crate::api_error::ApiError;
 use crate::changes::ChangeSet;
 use crate::config::ConfigError;
 use crate::config::value::Scaler;
-use crate::gateway_api::status::{RouteCondition, route_condition};
+use crate::gateway::listeners::Listeners;
+use crate::gateway::route_condition::{RouteCondition, route_condition};
 use crate::identity::route_name;
-use crate::istio::listeners::Listeners;
+use crate::inputs::gateway::RelatedGateway;
 use crate::juju::{State, Status};
-use crate::observed::{Deployment, Observed};
+use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::types::OptionMap;
-use crate::plan::{Plan, PlannedModel, RelatedGateway, Route};
+use crate::plan::{Plan, PlannedModel, Route};
 
 pub use messages::{
     api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,

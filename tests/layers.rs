@@ -14,25 +14,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each behind all that it may take from.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 20] = [
     "subprocess",
     "shell",
     "labels",
-    "seldon",
     "juju",
     "identity",
+    "api",
+    "gateway",
     "config",
-    "istio",
-    "gateway_api",
-    "traces",
     "permissions",
     "api_error",
+    "inputs",
     "observed",
     "plan",
     "changes",
     "status",
     "cluster",
-    "inputs",
     "reconcile",
     "integrations",
     "watcher",
@@ -43,14 +41,7 @@ const TOP: &str = "hook";
 
 /// The modules that know no clock, no environment, no input or output, and nothing asynchronous.
 const PURE: [&str; 8] = [
-    "config",
-    "plan",
-    "changes",
-    "status",
-    "istio",
-    "gateway_api",
-    "seldon",
-    "observed",
+    "labels", "api", "gateway", "config", "observed", "plan", "changes", "status",
 ];
 const IMPURE: [&str; 8] = [
     "tokio::",

@@ -5,10 +5,10 @@
 use kube::core::{ObjectList, Status};
 use libfuzzer_sys::fuzz_target;
 use seldon_model::api_error::ApiError;
-use seldon_model::config::value::GatewayName;
-use seldon_model::istio::listeners::Listeners;
-use seldon_model::status;
+use seldon_model::gateway::GatewayName;
+use seldon_model::gateway::listeners::Listeners;
 use seldon_model::observed::Observed;
+use seldon_model::status;
 use seldon_model_fuzz::{APPLICATION, gateway, options, reconciled, told, within_bounds};
 
 const MODELS: &str = "{iris: {image: 'iris:1', prefix: /model/iris/}, wine: {image: 'wine:1', replicas: 0}}";

@@ -8,10 +8,11 @@ use peak_alloc::PeakAlloc;
 use seldon_model::changes;
 use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
-use seldon_model::status::{self, StatusInput, Report};
+use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::juju::State;
 use seldon_model::observed::Observed;
-use seldon_model::plan::{self, Plan, RelatedGateway, Site};
+use seldon_model::plan::{self, Plan, Site};
+use seldon_model::status::{self, Report, StatusInput};
 use serde_json::{Map, Value};
 
 #[global_allocator]
@@ -92,7 +93,10 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     told(report.status.state, &report.status.message);
     if report.status.state == State::Active {
         assert_eq!(config.errors, [], "active with faulty options");
-        let due = plan.models.iter().any(|planned| changes.has_pending(&planned.model.name));
+        let due = plan
+            .models
+            .iter()
+            .any(|planned| changes.has_pending(&planned.model.name));
         assert!(!due && changes.deletes.is_empty(), "active with {changes:?} to be done");
     }
     report

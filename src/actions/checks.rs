@@ -3,10 +3,10 @@
 use kube::ResourceExt as _;
 
 use super::gateway_endpoints::{GatewayEndpoints, Service};
+use crate::api::pods::Deployment;
+use crate::gateway::listeners::Listeners;
 use crate::identity::route_name;
-use crate::istio::listeners::Listeners;
 use crate::labels::ObjectKind;
-use crate::observed::Deployment;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, Route};
 use crate::shell::command;

@@ -8,10 +8,9 @@ use super::checks::{Check, ClusterContext, checks, first_failed};
 use super::gateway_endpoints::{self, GatewayEndpoints, Service};
 use super::{ActionContext, Failure, Results, api_error, lines_that_fit};
 use crate::api_error::ApiError;
-use crate::changes::is_planned;
-use crate::config::value::GatewayName;
+use crate::changes::{RouteClaim, is_planned};
+use crate::gateway::GatewayName;
 use crate::inputs::Inputs;
-use crate::observed::route_claim;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
 use crate::reconcile::secrets;
@@ -181,7 +180,7 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     let others = snapshot.observed.virtual_services.iter();
     let others = others.filter(|object| !is_planned(object, &snapshot.plan, &snapshot.identity));
-    let others = others.map(route_claim);
+    let others = others.map(RouteClaim::of);
     others
         .filter_map(|claim| {
             let what = if claim.overlaps(gateway, hosts, prefix) {

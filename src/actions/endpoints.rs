@@ -6,7 +6,7 @@ use super::gateway_endpoints::{self, Endpoint, Exposure, GatewayEndpoints, commo
 use super::protocol::InferenceProtocol;
 use super::request::bracketed;
 use super::{ActionContext, Failure, Results, select_model};
-use crate::config::value::GatewayName;
+use crate::gateway::GatewayName;
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::reconcile::snapshot::Snapshot;

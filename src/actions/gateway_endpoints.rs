@@ -8,8 +8,8 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
-use crate::config::value::hosts_overlap;
-use crate::istio::listeners::{Listener, Listeners};
+use crate::gateway::hosts::hosts_overlap;
+use crate::gateway::listeners::{Listener, Listeners};
 
 pub use observe::{find, services};
 pub use read::{node, pod, service};

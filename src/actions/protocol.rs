@@ -4,8 +4,8 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::api::seldon::read::{Predictor, Spec};
 use crate::config::manifest;
-use crate::seldon::read::{Predictor, Spec};
 
 /// The protocol of a SeldonDeployment, and the graph that a request goes through.
 pub struct InferenceProtocol {

@@ -6,13 +6,11 @@ use kube::api::DynamicObject;
 use serde::Deserialize as _;
 use serde_json::json;
 
-use super::routes::Claims;
-use crate::config::value::GatewayName;
-use crate::gateway_api;
+use super::claims::{Claims, HttpRouteClaim, RouteClaim};
+use crate::gateway::GatewayName;
 use crate::identity::{Identity, applied_fields, route_name};
-use crate::istio::competitor::RouteClaim;
 use crate::labels::{self, ObjectKind};
-use crate::observed::{Observed, route_claim};
+use crate::observed::Observed;
 use crate::plan::{PlannedModel, Route};
 
 /// Why nothing of a model is written.
@@ -98,13 +96,13 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
             if by_gateway_api {
-                let ours = route.map(gateway_api::competitor::HttpRouteClaim::read);
+                let ours = route.map(HttpRouteClaim::read);
                 http_prefix_taken(planned, gateway, ours.as_ref(), &claims.gateway)
             } else {
                 prefix_taken(
                     planned,
                     gateway,
-                    route.map(route_claim).as_ref(),
+                    route.map(RouteClaim::of).as_ref(),
                     observed,
                     &claims.istio,
                 )
@@ -162,18 +160,17 @@ fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
 fn http_prefix_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,
-    ours: Option<&gateway_api::competitor::HttpRouteClaim>,
-    claims: &[gateway_api::competitor::HttpRouteClaim],
+    ours: Option<&HttpRouteClaim>,
+    claims: &[HttpRouteClaim],
 ) -> Option<Conflict> {
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     // Ours counts as the older one only for what it has already.
     let with_prefix = ours.filter(|ours| ours.claims_prefix(gateway, hosts, prefix));
-    let older = |claim: &gateway_api::competitor::HttpRouteClaim,
-                 ours: Option<&gateway_api::competitor::HttpRouteClaim>| {
+    let older = |claim: &HttpRouteClaim, ours: Option<&HttpRouteClaim>| {
         ours.is_none_or(|ours| claim.takes_precedence_over(ours))
     };
-    let place = |claim: &gateway_api::competitor::HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
-    let takes = |claim: &&gateway_api::competitor::HttpRouteClaim| {
+    let place = |claim: &HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
+    let takes = |claim: &&HttpRouteClaim| {
         claim.claims_below(gateway, hosts, prefix)
             || (claim.claims_prefix(gateway, hosts, prefix) && older(claim, with_prefix))
     };
@@ -185,9 +182,7 @@ fn http_prefix_taken(
     competitor.or_else(|| {
         let host = planned.model.grpc_host.as_ref()?;
         let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
-        let takes = |claim: &&gateway_api::competitor::HttpRouteClaim| {
-            claim.takes_calls(gateway, hosts, host) && older(claim, with_host)
-        };
+        let takes = |claim: &&HttpRouteClaim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
         claims.iter().find(takes).map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::HttpRoute,

@@ -2,63 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
+use super::claims::{Claims, HttpRouteClaim, RouteClaim};
 use super::model_of;
 use crate::config::Model;
-use crate::config::value::GatewayName;
-use crate::gateway_api;
-use crate::gateway_api::status::{self, RouteCondition};
+use crate::gateway::GatewayName;
+use crate::gateway::route_condition::{self, RouteCondition};
 use crate::identity::{Identity, route_name};
-use crate::istio::competitor::RouteClaim;
 use crate::labels::ObjectKind;
-use crate::observed::{Observed, route_claim};
+use crate::observed::Observed;
 use crate::plan::readiness::is_ready;
 use crate::plan::{Plan, PlannedModel, Route};
-
-/// What routes claim that stay beside the planned ones.
-pub struct Claims {
-    /// VirtualServices.
-    pub istio: Vec<RouteClaim>,
-    /// HTTPRoutes.
-    pub gateway: Vec<gateway_api::competitor::HttpRouteClaim>,
-}
-
-impl Claims {
-    /// Those of all routes but the planned ones, each known by its namespace and name, and those of ours that are to be deleted.
-    pub fn of_foreign_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
-        let beside = |object: &&DynamicObject| {
-            let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
-            !is_planned(object, plan, identity) && !is_deleted
-        };
-        Self {
-            istio: observed
-                .virtual_services
-                .iter()
-                .filter(beside)
-                .map(route_claim)
-                .collect(),
-            gateway: observed
-                .http_routes
-                .iter()
-                .filter(beside)
-                .map(gateway_api::competitor::HttpRouteClaim::read)
-                .collect(),
-        }
-    }
-}
-
-/// Whether a route is that of a planned model. Which of the two kinds it is of matters not: the other one is taken away.
-#[must_use]
-pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
-    let name = object.name_any();
-    identity.labelled(object)
-        && plan
-            .models
-            .iter()
-            .any(|planned| name == route_name(&planned.model.name))
-}
 
 /// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on
 /// until it is.
@@ -73,14 +28,14 @@ pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTree
     };
     let retired = |object: &&DynamicObject| identity.owns(object) && plan.model(&model_of(object)).is_none();
     let of_istio = observed.virtual_services.iter().filter(retired).filter(|object| {
-        let claim = route_claim(object);
+        let claim = RouteClaim::of(object);
         wants(
             &|gateway, model| claim.overlaps(gateway, &model.hosts, &model.prefix),
             true,
         )
     });
     let of_gateway = observed.http_routes.iter().filter(retired).filter(|object| {
-        let claim = gateway_api::competitor::HttpRouteClaim::read(object);
+        let claim = HttpRouteClaim::read(object);
         let overlaps = |gateway: &GatewayName, model: &Model| {
             let (hosts, prefix) = (&model.hosts, &model.prefix);
             claim.claims_prefix(gateway, hosts, prefix) || claim.claims_below(gateway, hosts, prefix)
@@ -141,5 +96,5 @@ pub fn awaits_propagation(plan: &Plan, observed: &Observed, identity: &Identity)
 
 fn route_condition(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Option<RouteCondition> {
     let route = observed.http_route_in(&identity.namespace, &route_name(&planned.model.name))?;
-    Some(status::route_condition(route, planned.gateway.as_ref()?))
+    Some(route_condition::route_condition(route, planned.gateway.as_ref()?))
 }

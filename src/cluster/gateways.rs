@@ -4,13 +4,14 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use serde_json::Value;
 
 use super::Cluster;
+use crate::api::{gateway_api, istio};
 use crate::api_error::ApiError;
-use crate::config::value::GatewayName;
-use crate::istio::listeners::Listeners;
+use crate::gateway::GatewayKind;
+use crate::gateway::GatewayName;
+use crate::gateway::listeners::{self, Listeners};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::plan::{GatewayKind, route};
-use crate::{gateway_api, istio};
+use crate::plan::route;
 
 impl Cluster {
     /// What a gateway takes, if it is there.
@@ -36,7 +37,7 @@ impl Cluster {
             }
             GatewayKind::GatewayApi => Listeners {
                 selector: gateway_api::pods_of(&gateway.name),
-                ..gateway_api::listeners(&found.data)
+                ..listeners::of_gateway_api(&found.data)
             },
         }))
     }

@@ -11,17 +11,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Cluster;
+use crate::api::gateway_api;
+use crate::api::istio::ports;
+use crate::api::seldon::DEFAULT_GRPC_PORT;
 use crate::api_error::ApiError;
 use crate::config::manifest;
-use crate::config::value::GatewayName;
-use crate::gateway_api;
+use crate::gateway::GatewayKind;
+use crate::gateway::GatewayName;
 use crate::identity::route_name;
-use crate::istio::ports;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
 use crate::permissions::Needs;
-use crate::plan::GatewayKind;
-use crate::seldon::DEFAULT_GRPC_PORT;
 
 impl Cluster {
     /// Looks at all that a plan and its verdict need. Five requests when nothing has to be found out: lists, so that

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::error::{ConfigError, Location};
 use super::manifest::Manifest;
 use super::resolver::OptionResolver;
-use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, hosts_overlap, nearest_host};
+use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation};
 use super::{Config, ServerOptions, Source};
+use crate::api::seldon::PREDICTOR;
+use crate::gateway::hosts::{hosts_overlap, nearest_host};
 use crate::identity::route_name;
-use crate::seldon::PREDICTOR;
 
 /// Longest name of a model, in characters. Seldon makes the label key `seldon-app-svc-<model>` of it (operator
 /// v1.17.1, `controllers/seldondeployment_controller.go`) and Kubernetes ends a key at 63.

@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use super::value::kubernetes::{apply_defaults, json, schema_violation};
 use super::value::{self, Violation};
 use super::yaml::documents;
-use crate::seldon::read::Spec;
+use crate::api::seldon::read::Spec;
 
 /// What a message shows for a manifest that would do.
 const EXAMPLE: &str = "@manifest.yaml";
@@ -91,7 +91,7 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Violation> {
 }
 
 /// A predictor of a SeldonDeployment that is in the cluster.
-pub(crate) fn predictor(written: &Json) -> Option<crate::seldon::read::Predictor> {
+pub(crate) fn predictor(written: &Json) -> Option<crate::api::seldon::read::Predictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
@@ -161,7 +161,7 @@ fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, 
 impl std::fmt::Display for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let spec = read(&self.spec).unwrap_or_default();
-        let one = |predictor: &crate::seldon::read::Predictor| {
+        let one = |predictor: &crate::api::seldon::read::Predictor| {
             let unit = &predictor.graph;
             let image = predictor
                 .container(&unit.name)
@@ -184,8 +184,9 @@ impl std::fmt::Display for Manifest {
         match spec.predictors.as_slice() {
             [only] => f.write_str(&one(only)),
             several => {
-                let named =
-                    |predictor: &crate::seldon::read::Predictor| format!("{} ({})", predictor.name, one(predictor));
+                let named = |predictor: &crate::api::seldon::read::Predictor| {
+                    format!("{} ({})", predictor.name, one(predictor))
+                };
                 f.write_str(&several.iter().map(named).collect::<Vec<_>>().join(" and "))
             }
         }

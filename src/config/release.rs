@@ -7,7 +7,7 @@ use super::resolver::OptionResolver;
 use super::value::{Protocol, Violation};
 use super::yaml::scalars;
 use super::{ServerOptions, value};
-use crate::seldon::grpc;
+use crate::api::seldon::grpc;
 use serde_yaml::Value;
 
 /// The words of either that say what serves it; what one does not say is as the model's own.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::CHARM;
 use super::metrics::target;
+use crate::api::seldon::{CANARY, PREDICTOR};
 use crate::juju::HookContext;
-use crate::seldon::{CANARY, PREDICTOR};
 use crate::shell::{command, juju_config};
 
 /// The executor's histogram of the requests that it answers, in seconds.

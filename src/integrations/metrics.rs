@@ -15,10 +15,11 @@ use kube::ResourceExt as _;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use crate::api::pods::Pod;
+use crate::api::seldon::read::Spec;
 use crate::identity::Identity;
 use crate::labels;
-use crate::observed::{Observed, Pod};
-use crate::seldon::read::Spec;
+use crate::observed::Observed;
 
 /// Where metrics are on an executor and on a container of a graph, unless Seldon's operator is told otherwise
 /// (`operator/controllers/seldondeployment_engine.go`, `getPrometheusPath`).

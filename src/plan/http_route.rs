@@ -7,14 +7,14 @@
 use kube::Resource as _;
 
 use super::types::Unsupported;
-use crate::config::Model;
-use crate::config::value::GatewayName;
-use crate::gateway_api::competitor::HOST;
-use crate::gateway_api::{
+use crate::api::gateway_api::HOST_HEADER;
+use crate::api::gateway_api::{
     Backend, Filter, GROUP, Gateway, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
     HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Timeouts, UrlRewrite,
 };
-use crate::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
+use crate::api::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
+use crate::config::Model;
+use crate::gateway::GatewayName;
 
 /// What of a model's route the standard channel of the Gateway API 1.2 cannot say.
 pub fn unsupported(model: &Model) -> Vec<Unsupported> {
@@ -71,7 +71,7 @@ fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
 fn matches(all: &[HttpMatch]) -> Vec<HttpRouteMatch> {
     let mut matches: Vec<HttpRouteMatch> = Vec::new();
     for one in all {
-        let of_host = one.authority.as_ref().map(|text| condition(HOST, text));
+        let of_host = one.authority.as_ref().map(|text| condition(HOST_HEADER, text));
         let headers = one.headers.iter().map(|(name, text)| condition(name, text));
         let found = HttpRouteMatch {
             path: PathMatch {

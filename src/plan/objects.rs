@@ -11,15 +11,15 @@ use super::metadata::{labels_of, metadata};
 use super::pod;
 use super::secrets::SecretNames;
 use super::types::{PlannedPredictor, Site};
+use crate::api::seldon::read::{NO_ENGINE, Spec};
+use crate::api::seldon::{
+    CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
+    SeldonDeployment, SeldonDeploymentSpec,
+};
 use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
 use crate::config::{Model, ServerOptions};
 use crate::labels;
-use crate::seldon::read::{NO_ENGINE, Spec};
-use crate::seldon::{
-    CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
-    SeldonDeployment, SeldonDeploymentSpec,
-};
 
 /// The SeldonDeployment of a model, and its predictors.
 pub fn seldon_deployment(

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::seldon::{
+    ComponentSpec, Container, EnvVar, ResourceRequirements, SecretName, SeldonPodSpec, SvcOrchSpec,
+};
 use crate::config::ServerOptions;
 use crate::config::graph::Node;
 use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Resources, Scaler, Tracing};
-use crate::seldon::{ComponentSpec, Container, EnvVar, ResourceRequirements, SecretName, SeldonPodSpec, SvcOrchSpec};
 
 /// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own. Whether metrics in
 /// the words of autoscaling/v2 can be said depends on Seldon's definition. `secret` is what the node pulls images with.

@@ -6,8 +6,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::types::{PlannedModel, PlannedPredictor};
+use crate::api::pods::Deployment;
 use crate::labels;
-use crate::observed::{Deployment, Observed};
+use crate::observed::Observed;
 
 /// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
 pub const GATEWAY_PROPAGATION: Duration = Duration::from_secs(2);

@@ -9,16 +9,18 @@ use serde_json::{Value, json};
 use super::metadata::metadata;
 use super::traffic::{Share, Traffic};
 use super::types::{PlannedModel, Route, Site};
-use crate::config::Model;
-use crate::config::value::{GatewayName, HeaderChanges, Prefix, prefix};
-use crate::identity::route_name;
-use crate::istio::{
+use crate::api::istio::{
     Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
     VirtualService, VirtualServiceSpec, authority,
 };
+use crate::api::seldon::grpc;
+use crate::config::Model;
+use crate::config::value::{HeaderChanges, prefix};
+use crate::gateway::GatewayName;
+use crate::gateway::prefix::Prefix;
+use crate::identity::route_name;
 use crate::labels;
 use crate::observed::Observed;
-use crate::seldon::grpc;
 
 /// Where an explainer answers, below its model's prefix.
 const EXPLAINER: &str = "explainer/";

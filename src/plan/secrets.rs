@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use super::types::{PlannedModel, PlannedSecret, Site};
+use crate::api::seldon::SeldonDeployment;
 use crate::config::secret::{NamedSecret, Purpose, SecretData, SecretDataByUse};
 use crate::config::value::{SecretRef, SecretUri};
 use crate::config::{Model, ServerOptions};
 use crate::labels;
 use crate::observed::Observed;
-use crate::seldon::SeldonDeployment;
 
 impl PlannedSecret {
     /// What it goes with.

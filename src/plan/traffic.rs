@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::gateway::GatewayKind;
 use super::types::{PlannedModel, PlannedPredictor, Site};
+use crate::api::gateway_api;
+use crate::api::seldon::CANARY;
 use crate::config::Model;
-use crate::gateway_api;
+use crate::gateway::GatewayKind;
 use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
 use crate::plan::readiness;
-use crate::seldon::CANARY;
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::{Map, Value};
 
-use super::gateway::RelatedGateway;
+use crate::api::gateway_api::HTTPRoute;
+use crate::api::istio::VirtualService;
 use crate::config::Model;
 use crate::config::secret::{Purpose, SecretData};
-use crate::config::value::{GatewayName, SecretUri, Tracing};
-use crate::gateway_api::HTTPRoute;
+use crate::config::value::{SecretUri, Tracing};
+use crate::gateway::GatewayName;
 use crate::identity::Identity;
-use crate::istio::VirtualService;
+use crate::inputs::gateway::RelatedGateway;
 
 /// Words by name, as they were set.
 pub type OptionMap = Map<String, Value>;

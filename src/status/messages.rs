@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StatusInput;
+use crate::api::seldon;
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Delete, Unmanaged};
 use crate::config::Model;
-use crate::config::value::GatewayName;
-use crate::gateway_api::status::RouteCondition;
-use crate::istio::listeners::Listeners;
+use crate::gateway::GatewayKind;
+use crate::gateway::GatewayName;
+use crate::gateway::listeners::Listeners;
+use crate::gateway::route_condition::RouteCondition;
+use crate::inputs::gateway::{Provider, RelatedGateway};
 use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
-use crate::plan::{GatewayKind, PlannedModel, Provider, RelatedGateway, Unsupported};
-use crate::seldon;
+use crate::plan::{PlannedModel, Unsupported};
 use crate::shell::{command, juju_config, juju_trust};
 
 /// A refusal by the API server.
@@ -400,7 +402,7 @@ pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported)
         }
         Unsupported::PartialMirroring => format!(
             "{name}: shadow gets no copies, as the Gateway API has no word for a part of them: {}",
-            model.predictor_config_command(application, crate::seldon::SHADOW, "weight", "100")
+            model.predictor_config_command(application, crate::api::seldon::SHADOW, "weight", "100")
         ),
     })
 }

@@ -3,10 +3,10 @@
 use kube::ResourceExt as _;
 
 use super::{StatusInput, messages, stalled};
-use crate::observed::{ContainerStatus, Deployment, Pod, Terminated};
+use crate::api::pods::{ContainerStatus, Deployment, Pod, Terminated};
+use crate::api::seldon;
 use crate::plan::PlannedModel;
 use crate::plan::readiness::has_spec_hash;
-use crate::seldon;
 use crate::shell::command;
 
 /// Seldon's container beside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).

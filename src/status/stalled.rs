@@ -6,9 +6,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{StatusInput, messages};
+use crate::api::pods::Deployment;
 use crate::config::Model;
 use crate::identity::applied_at;
-use crate::observed::Deployment;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, PlannedPredictor};
 use crate::shell::{command, juju_config};

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::changes;
-use crate::config::value::GatewayName;
 use crate::config::{self, Config};
+use crate::gateway::GatewayKind;
+use crate::gateway::GatewayName;
 use crate::identity::Identity;
+use crate::inputs::gateway::Provider;
 use crate::labels;
-use crate::plan::{GatewayKind, Provider, Route, Site, plan};
+use crate::plan::{Route, Site, plan};
 
 mod fleet;
 mod fuzzed;

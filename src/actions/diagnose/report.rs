@@ -5,8 +5,8 @@ use crate::actions::checks::CheckState;
 use crate::actions::{ActionContext, api_error};
 use crate::api_error::ApiError;
 use crate::inputs::Inputs;
+use crate::inputs::gateway::RelatedGateway;
 use crate::permissions::Permission;
-use crate::plan::RelatedGateway;
 use crate::shell::juju_trust;
 use crate::status::{self, Report};
 

@@ -6,8 +6,8 @@ use kube::core::GroupVersionKind;
 use super::{GatewayEndpoints, Service, node, pod, service, services_of};
 use crate::api_error::ApiError;
 use crate::cluster::Cluster;
-use crate::config::value::GatewayName;
-use crate::istio::listeners::Listeners;
+use crate::gateway::GatewayName;
+use crate::gateway::listeners::Listeners;
 
 /// Finds the ways into a gateway, as far as it may: what could not be found out is said in the answer.
 pub async fn find(cluster: &Cluster, gateway: &GatewayName, listeners: &Listeners) -> GatewayEndpoints {

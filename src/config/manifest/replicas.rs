@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::seldon::read::{ComponentSpec, Predictor, Spec};
+use crate::api::seldon::read::{ComponentSpec, Predictor, Spec};
 
 /// Writes 1 where nobody says a count and no autoscaler decides.
 pub fn apply_defaults(written: &mut Json, spec: &Spec) {

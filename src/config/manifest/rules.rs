@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::seldon::read::{NO_ENGINE, Predictor, SVC_NAME, Spec, Unit};
 use crate::config::value::{PROTOCOLS, Protocol, server_protocols};
-use crate::seldon::read::{NO_ENGINE, Predictor, SVC_NAME, Spec, Unit};
 
 /// A rule that the spec breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,74 +5,13 @@ use std::fmt;
 use serde_yaml::Value;
 
 use super::{Violation, scalar, type_name};
-
-/// A path prefix such as `/model/iris/`: it begins and ends with a slash and is not the root.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Prefix(String);
-
-impl Prefix {
-    /// The prefix without its last slash.
-    #[must_use]
-    pub fn bare(&self) -> &str {
-        self.0.strip_suffix('/').unwrap_or(&self.0)
-    }
-
-    /// Whether one of the two is equal to, above or below the other.
-    #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.overlaps_path(&other.0)
-    }
-
-    /// Whether a path is the prefix, with or without its last slash, or below it.
-    #[must_use]
-    pub fn covers(&self, path: &str) -> bool {
-        path == self.bare() || path.starts_with(&self.0)
-    }
-
-    /// For a comparison with one whose case does not count.
-    #[must_use]
-    pub fn in_lower_case(&self) -> Self {
-        Self(self.0.to_lowercase())
-    }
-
-    /// The same for a prefix that somebody else wrote, perhaps without a slash at its end.
-    #[must_use]
-    pub fn overlaps_path(&self, other: &str) -> bool {
-        self.0.starts_with(other) || other.starts_with(self.0.as_str())
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::gateway::GatewayName;
+use crate::gateway::hosts::{hosts_overlap, is_host};
+use crate::gateway::prefix::Prefix;
 
 /// A prefix that takes no request of another, however a gateway normalises paths.
 pub(crate) fn prefix(text: &str) -> Result<Prefix, Violation> {
-    const LONGEST: usize = 256;
-    let example = "/model/iris/";
-    let refuse = |rule: &str| Err(Violation::with_value(text, rule, example));
-    if text == "/" {
-        return refuse("is every path of the gateway; a model needs one of its own");
-    }
-    if !text.starts_with('/') || !text.ends_with('/') {
-        return refuse("must begin and end with /");
-    }
-    if text.contains("//") {
-        return refuse("must not have // in it");
-    }
-    if text.split('/').any(|part| part == "." || part == "..") {
-        return refuse("must not have . or .. as a part: the gateway resolves them first");
-    }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
-    if !text.bytes().all(plain) {
-        return refuse("must be letters, digits and - . _ ~ between its slashes");
-    }
-    if text.len() > LONGEST {
-        return refuse("has over 256 characters");
-    }
-    Ok(Prefix(text.to_owned()))
+    Prefix::new(text).map_err(|rule| Violation::with_value(text, rule, "/model/iris/"))
 }
 
 /// Most host names of one model.
@@ -141,79 +80,15 @@ pub(crate) fn host(text: &str) -> Result<String, Violation> {
     Ok(text.to_owned())
 }
 
-pub(crate) fn is_host(host: &str) -> bool {
-    if host == "*" {
-        return true;
-    }
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    name.len() <= 253 && name.split('.').all(is_dns_label)
-}
-
-/// A label of DNS-1123, of at most 63 characters.
-fn is_dns_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-}
-
-/// Whether one request could be meant for both lists of hosts.
-#[must_use]
-pub(crate) fn hosts_overlap(ours: &[String], theirs: &[String]) -> bool {
-    ours.iter()
-        .any(|one| theirs.iter().any(|other| host_overlaps(one, other)))
-}
-
-fn host_overlaps(one: &str, other: &str) -> bool {
-    match (one.strip_prefix('*'), other.strip_prefix('*')) {
-        (None, None) => one.eq_ignore_ascii_case(other),
-        (Some(end), None) => other.ends_with(end),
-        (None, Some(end)) => one.ends_with(end),
-        (Some(one), Some(other)) => one.ends_with(other) || other.ends_with(one),
-    }
-}
-
-/// How near the nearest of these hosts is to a name that it covers: a request goes to the routes of the nearest, and to no others
-/// (Envoy, `config.route.v3.VirtualHost`, `domains`).
-#[must_use]
-pub(crate) fn nearest_host(hosts: &[String], name: &str) -> Option<usize> {
-    let near = |host: &String| match host.strip_prefix('*') {
-        Some(end) => name.ends_with(end).then_some(end.len()),
-        None => (host == name).then_some(usize::MAX),
-    };
-    hosts.iter().filter_map(near).max()
-}
-
-/// An Istio Gateway.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GatewayName {
-    /// The namespace it is in.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for GatewayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
 /// A gateway as `namespace/name`.
 pub(crate) fn gateway(text: &str) -> Result<GatewayName, Violation> {
-    match text.split_once('/') {
-        Some((namespace, name)) if is_dns_label(namespace) && is_dns_label(name) => Ok(GatewayName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }),
-        _ => Err(Violation::with_value(
+    GatewayName::parse(text).ok_or_else(|| {
+        Violation::with_value(
             text,
             "must be namespace/name of an Istio Gateway",
             "kubeflow/kubeflow-gateway",
-        )),
-    }
+        )
+    })
 }
 
 /// A time in milliseconds, at least one.

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{Scene, has};
 use crate::api_error::ApiError;
-use crate::plan::{GatewayKind, Provider, RelatedGateway};
+use crate::gateway::GatewayKind;
+use crate::inputs::gateway::{Provider, RelatedGateway};
 
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
 

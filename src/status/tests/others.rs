@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{Scene, gateway_name, has, identity};
 use crate::api_error::ApiError;
-use crate::istio::listeners::Listeners;
+use crate::gateway::listeners::Listeners;
+use crate::inputs::gateway::RelatedGateway;
 use crate::labels;
 use crate::observed::Observed;
 use crate::permissions::REQUIRED;
-use crate::plan::RelatedGateway;
 use crate::status::{needs_pods, removal_incomplete};
 
 /// Somebody's VirtualService that is older than all others.

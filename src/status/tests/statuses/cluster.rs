@@ -6,12 +6,14 @@ use super::{Entry, Scene, StatusInput, examples};
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Unmanaged};
 use crate::config::Model;
-use crate::gateway_api::status::RouteCondition;
-use crate::istio::listeners::Listeners;
+use crate::gateway::GatewayKind;
+use crate::gateway::listeners::Listeners;
+use crate::gateway::route_condition::RouteCondition;
+use crate::inputs::gateway::{Provider, RelatedGateway};
 use crate::juju::HookTools;
 use crate::labels::ObjectKind;
 use crate::permissions::REQUIRED;
-use crate::plan::{GatewayKind, Provider, RelatedGateway, Unsupported};
+use crate::plan::Unsupported;
 use crate::status::tests::gateway_name;
 use crate::status::{messages, removal_incomplete, seldon_is_deploying, tool_failure, unmanaged};
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ChangeSet, Entry, Scene};
 use crate::api_error::ApiError;
 use crate::config;
-use crate::istio::listeners::Listeners;
+use crate::gateway::listeners::Listeners;
 use crate::labels;
 use crate::plan::PlannedModel;
 use crate::status::tests::gateway_name;

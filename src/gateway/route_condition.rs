@@ -4,8 +4,8 @@ use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::GROUP;
-use crate::config::value::GatewayName;
+use super::GatewayName;
+use crate::api::gateway_api::GROUP;
 
 /// What has become of a route at a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum RouteCondition {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Condition {
+pub struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
@@ -31,13 +31,13 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         self.status == "True"
     }
 }
 
 /// The condition of that kind.
-pub(super) fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
+pub fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
     let all = conditions.into_iter().flatten();
     all.filter_map(|condition| Condition::deserialize(condition).ok())
         .find(|condition| condition.kind == kind)

@@ -3,9 +3,6 @@
 //! `networking.istio.io/v1beta1` is the one version that Istio 1.11 to 1.28 all serve (`istio/istio`,
 //! `manifests/charts/base`).
 
-pub mod competitor;
-pub mod listeners;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::CustomResource;
@@ -43,7 +40,7 @@ pub fn ports(object: &Value) -> BTreeSet<u64> {
         .collect()
 }
 
-/// A gateway; [`listeners`] reads what it takes.
+/// A gateway.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "networking.istio.io",

@@ -3,28 +3,8 @@
 use serde::Deserialize;
 
 use crate::config::Model;
-use crate::config::value::{self, GatewayName};
+use crate::gateway::{GatewayKind, GatewayName};
 use crate::juju::Relation;
-
-/// The language in which a gateway is told of routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GatewayKind {
-    /// Istio's own: `VirtualService`.
-    Istio,
-    /// Kubernetes' Gateway API: `HTTPRoute`.
-    GatewayApi,
-}
-
-impl GatewayKind {
-    /// The endpoint that names a gateway which speaks it.
-    #[must_use]
-    pub const fn endpoint(self) -> &'static str {
-        match self {
-            Self::Istio => "gateway-info",
-            Self::GatewayApi => "gateway-metadata",
-        }
-    }
-}
 
 /// Who names a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +110,7 @@ impl RelatedGateway {
 fn read_gateway_info(relation: &Relation) -> Option<(GatewayName, bool)> {
     let get = |key: &str| relation.bag.get(key).map(String::as_str).unwrap_or_default();
     let text = format!("{}/{}", get("gateway_namespace"), get("gateway_name"));
-    let gateway = value::gateway(&text).ok()?;
+    let gateway = GatewayName::parse(&text)?;
     Some((gateway, get("gateway_up") != "false"))
 }
 
@@ -143,7 +123,7 @@ fn read_gateway_metadata(relation: &Relation) -> Option<(GatewayName, bool)> {
         gateway_name: String,
     }
     let said: Metadata = serde_json::from_str(relation.bag.get("metadata")?).ok()?;
-    let gateway = value::gateway(&format!("{}/{}", said.namespace, said.gateway_name)).ok()?;
+    let gateway = GatewayName::parse(&format!("{}/{}", said.namespace, said.gateway_name))?;
     Some((gateway, true))
 }
 

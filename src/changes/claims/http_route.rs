@@ -11,11 +11,11 @@ use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::value::{GatewayName, Prefix, hosts_overlap};
-use crate::istio::{Text, authority};
-
-/// The header by which a route of ours knows the host of a call, as a path can have none.
-pub const HOST: &str = "host";
+use crate::api::gateway_api::HOST_HEADER;
+use crate::api::istio::{Text, authority};
+use crate::gateway::GatewayName;
+use crate::gateway::hosts::hosts_overlap;
+use crate::gateway::prefix::Prefix;
 
 /// What somebody's HTTPRoute claims.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,7 +169,7 @@ fn path(one: &Match) -> Option<Path> {
 fn of_host(one: &Match) -> Option<String> {
     let everything = one.path.kind != "Exact" && ["", "/"].contains(&one.path.value.as_str());
     let mut headers = one.headers.iter().filter(|_| everything);
-    let found = headers.find(|header| header.name.eq_ignore_ascii_case(HOST))?;
+    let found = headers.find(|header| header.name.eq_ignore_ascii_case(HOST_HEADER))?;
     Some(found.value.clone())
 }
 

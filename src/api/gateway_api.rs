@@ -4,20 +4,17 @@
 //! `src/manifests/gateway-apis-crds.yaml`). What that channel has no word for is not written. Fields that the API server would fill in
 //! are written all the same, so that an object is what it was applied as.
 
-pub mod competitor;
-pub mod status;
-
 use std::collections::BTreeMap;
 
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::value::is_host;
-use crate::istio::listeners::{Listener, Listeners};
-
 /// The API group.
 pub const GROUP: &str = "gateway.networking.k8s.io";
+
+/// The header by which a route of ours knows the host of a call, as a path can have none.
+pub const HOST_HEADER: &str = "host";
 
 /// Routes for the requests that come in at a gateway.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -245,69 +242,8 @@ pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
     backends.filter_map(|backend| backend.get("port")?.as_u64()).collect()
 }
 
-/// What a Gateway takes for routes of other namespaces, and whether its controller says that it does not run.
-#[must_use]
-pub fn listeners(gateway: &Value) -> Listeners {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Server {
-        port: u16,
-        protocol: String,
-        hostname: Option<String>,
-    }
-    let of_spec = gateway.pointer("/spec/listeners").cloned().unwrap_or_default();
-    let mut listeners = Listeners::default();
-    for server in Vec::<Server>::deserialize(of_spec).unwrap_or_default() {
-        let tls = match server.protocol.as_str() {
-            "HTTP" => false,
-            "HTTPS" => true,
-            _ => continue,
-        };
-        listeners.http |= !tls;
-        listeners.https |= tls;
-        let host = server.hostname.filter(|host| !host.is_empty());
-        let host = host.map_or("*".to_owned(), |host| host.to_ascii_lowercase());
-        // What is no host matches no request, and would stand in messages.
-        if !is_host(&host) {
-            continue;
-        }
-        let hosts = vec![host];
-        listeners.hosts.extend(hosts.iter().cloned());
-        listeners.servers.push(Listener {
-            port: server.port,
-            tls,
-            hosts,
-        });
-    }
-    let conditions = gateway.pointer("/status/conditions").and_then(Value::as_array);
-    listeners.down = status::find(conditions, "Programmed").is_some_and(|condition| !condition.holds());
-    listeners
-}
-
 /// The labels of the pods that Istio runs for a gateway (`istio/api`, `label/labels.gen.go`, `IoK8sNetworkingGatewayGatewayName`).
 #[must_use]
 pub fn pods_of(gateway: &str) -> BTreeMap<String, String> {
     [(format!("{GROUP}/gateway-name"), gateway.to_owned())].into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_gateway_says_what_it_takes_and_whether_it_runs() {
-        let read = |listeners: Value, programmed: &str| {
-            let condition = json!({"type": "Programmed", "status": programmed, "reason": "AddressNotAssigned"});
-            super::listeners(&json!({"spec": {"listeners": listeners}, "status": {"conditions": [condition]}}))
-        };
-        let http = json!({"name": "http-80", "port": 80, "protocol": "HTTP"});
-        let https = json!({"name": "https-443", "port": 443, "protocol": "HTTPS", "hostname": "a.example"});
-        let both = read(json!([http, https]), "True");
-        assert!(!both.down && !both.https_only() && both.take(&["b.example".to_owned()]));
-        let one = read(json!([https]), "False");
-        assert!(one.down && one.https_only() && !one.take(&["b.example".to_owned()]));
-        assert!(!super::listeners(&json!({})).down, "nobody has said so yet");
-        assert!(!read(json!([{"protocol": "TLS"}]), "True").https_only());
-    }
 }

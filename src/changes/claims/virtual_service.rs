@@ -5,12 +5,16 @@
 //! older one takes a younger one's requests for ever and in silence.
 
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::{Text, authority};
-use crate::config::value::{GatewayName, Prefix, hosts_overlap, nearest_host};
+use crate::api::istio::{Text, authority};
+use crate::gateway::GatewayName;
+use crate::gateway::hosts::{hosts_overlap, nearest_host};
+use crate::gateway::prefix::Prefix;
 
 /// What somebody's VirtualService claims on a gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +105,16 @@ impl RouteClaim {
             paths,
             authorities,
         }
+    }
+
+    /// What a VirtualService claims.
+    pub fn of(object: &DynamicObject) -> Self {
+        Self::read(
+            &object.namespace().unwrap_or_default(),
+            &object.name_any(),
+            object.creation_timestamp().map(|time| time.0),
+            object.data.get("spec").unwrap_or(&Value::Null),
+        )
     }
 
     fn is_bound_to(&self, gateway: &GatewayName) -> bool {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::value::{hosts_overlap, is_host};
+use super::hosts::{hosts_overlap, is_host};
+use super::route_condition;
 
 /// What the servers of a Gateway take, as far as a model's route can be reached through them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,6 +117,45 @@ impl Listeners {
     }
 }
 
+/// What a Gateway takes for routes of other namespaces, and whether its controller says that it does not run.
+#[must_use]
+pub fn of_gateway_api(gateway: &Value) -> Listeners {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Server {
+        port: u16,
+        protocol: String,
+        hostname: Option<String>,
+    }
+    let of_spec = gateway.pointer("/spec/listeners").cloned().unwrap_or_default();
+    let mut listeners = Listeners::default();
+    for server in Vec::<Server>::deserialize(of_spec).unwrap_or_default() {
+        let tls = match server.protocol.as_str() {
+            "HTTP" => false,
+            "HTTPS" => true,
+            _ => continue,
+        };
+        listeners.http |= !tls;
+        listeners.https |= tls;
+        let host = server.hostname.filter(|host| !host.is_empty());
+        let host = host.map_or("*".to_owned(), |host| host.to_ascii_lowercase());
+        // What is no host matches no request, and would stand in messages.
+        if !is_host(&host) {
+            continue;
+        }
+        let hosts = vec![host];
+        listeners.hosts.extend(hosts.iter().cloned());
+        listeners.servers.push(Listener {
+            port: server.port,
+            tls,
+            hosts,
+        });
+    }
+    let conditions = gateway.pointer("/status/conditions").and_then(Value::as_array);
+    listeners.down = route_condition::find(conditions, "Programmed").is_some_and(|condition| !condition.holds());
+    listeners
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +191,21 @@ mod tests {
             assert!(!takes(host), "{host}");
         }
         assert!(read(&json!([])).take(&["iris.example".to_owned()]));
+    }
+
+    #[test]
+    fn a_gateway_says_what_it_takes_and_whether_it_runs() {
+        let read = |listeners: Value, programmed: &str| {
+            let condition = json!({"type": "Programmed", "status": programmed, "reason": "AddressNotAssigned"});
+            of_gateway_api(&json!({"spec": {"listeners": listeners}, "status": {"conditions": [condition]}}))
+        };
+        let http = json!({"name": "http-80", "port": 80, "protocol": "HTTP"});
+        let https = json!({"name": "https-443", "port": 443, "protocol": "HTTPS", "hostname": "a.example"});
+        let both = read(json!([http, https]), "True");
+        assert!(!both.down && !both.https_only() && both.take(&["b.example".to_owned()]));
+        let one = read(json!([https]), "False");
+        assert!(one.down && one.https_only() && !one.take(&["b.example".to_owned()]));
+        assert!(!of_gateway_api(&json!({})).down, "nobody has said so yet");
+        assert!(!read(json!([{"protocol": "TLS"}]), "True").https_only());
     }
 }

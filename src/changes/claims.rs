@@ -1,0 +1,57 @@
+//! What routes claim that stay alongside the planned ones.
+
+mod http_route;
+mod virtual_service;
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+
+use super::model_of;
+use crate::identity::{Identity, route_name};
+use crate::observed::Observed;
+use crate::plan::Plan;
+
+pub use http_route::HttpRouteClaim;
+pub use virtual_service::RouteClaim;
+
+pub struct Claims {
+    /// VirtualServices.
+    pub istio: Vec<RouteClaim>,
+    /// HTTPRoutes.
+    pub gateway: Vec<HttpRouteClaim>,
+}
+
+impl Claims {
+    /// Those of all routes but the planned ones, each known by its namespace and name, and those of ours that are to be deleted.
+    pub fn of_foreign_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
+        let beside = |object: &&DynamicObject| {
+            let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
+            !is_planned(object, plan, identity) && !is_deleted
+        };
+        Self {
+            istio: observed
+                .virtual_services
+                .iter()
+                .filter(beside)
+                .map(RouteClaim::of)
+                .collect(),
+            gateway: observed
+                .http_routes
+                .iter()
+                .filter(beside)
+                .map(HttpRouteClaim::read)
+                .collect(),
+        }
+    }
+}
+
+/// Whether a route is that of a planned model. Which of the two kinds it is of matters not: the other one is taken away.
+#[must_use]
+pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
+    let name = object.name_any();
+    identity.labelled(object)
+        && plan
+            .models
+            .iter()
+            .any(|planned| name == route_name(&planned.model.name))
+}
