@@ -20,7 +20,7 @@ nightly cases="10000":
 e2e *filter:
     cargo test --test e2e -- {{filter}}
 
-# The tables of docs/site.md: what a site and its models cost.
+# The tables of docs/reference/test-site.md: what a site and its models cost.
 measure:
     cargo test --test e2e -- --ignored measure
 
@@ -36,7 +36,7 @@ fuzz seconds="60":
 mutants:
     cargo mutants
 
-# Write docs/reference.md and docs/statuses.md anew, and look whether the rest of the documentation is true.
+# Write docs/reference/options.md and docs/reference/statuses.md anew, and look whether the rest of the documentation is true.
 docs:
     UPDATE_DOCS=1 cargo test --test the_reference_is_generated
     UPDATE_DOCS=1 cargo test --lib statuses

@@ -1,4 +1,5 @@
-//! docs/reference.md is made from config.yaml, actions.yaml and metadata.yaml, so that it cannot say anything else than the charm.
+//! docs/reference/options.md is made from config.yaml, actions.yaml and metadata.yaml, so that it cannot say anything
+//! else than the charm.
 //!
 //! `UPDATE_DOCS=1 cargo test --test the_reference_is_generated`, or `just docs`, writes it.
 
@@ -48,9 +49,10 @@ fn markdown(description: &str) -> String {
 }
 
 fn reference() -> String {
-    let mut text = "# Reference\n\nGenerated from [config.yaml](../config.yaml), [actions.yaml](../actions.yaml) and \
-        [metadata.yaml](../metadata.yaml) by `just docs`.\n\n## Options\n"
-        .to_owned();
+    let mut text =
+        "# Reference\n\nGenerated from [config.yaml](../../config.yaml), [actions.yaml](../../actions.yaml) and \
+        [metadata.yaml](../../metadata.yaml) by `just docs`.\n\n## Options\n"
+            .to_owned();
     let config = read("config.yaml");
     for (name, option) in config["options"].as_mapping().unwrap() {
         let kind = option["type"].as_str().unwrap();
@@ -119,7 +121,7 @@ fn relation(name: &str, role: &str, endpoint: &Value) -> String {
 
 #[test]
 fn the_reference_says_what_config_yaml_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/options.md");
     let reference = reference();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &reference).unwrap();
@@ -127,7 +129,7 @@ fn the_reference_says_what_config_yaml_says() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == reference,
-        "docs/reference.md is not as config.yaml, actions.yaml and metadata.yaml: just docs"
+        "docs/reference/options.md is not as config.yaml, actions.yaml and metadata.yaml: just docs"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What a site and its models cost: `just measure` prints the tables of docs/site.md.
+//! What a site and its models cost: `just measure` prints the tables of docs/reference/test-site.md.
 
 use std::process::Command;
 use std::thread;

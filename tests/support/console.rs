@@ -40,13 +40,15 @@ pub fn page(path: &str) -> String {
 
 /// The pages of the documentation, below the root.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = fs::read_dir(Path::new(ROOT).join("docs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "md"))
-        .map(|name| format!("docs/{name}"))
-        .collect();
-    pages.push("CONTRIBUTING.md".to_owned());
+    let mut pages = vec!["CONTRIBUTING.md".to_owned()];
+    for folder in ["docs", "docs/how-to", "docs/reference", "docs/explanation"] {
+        for entry in fs::read_dir(Path::new(ROOT).join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if Path::new(&name).extension().is_some_and(|ending| ending == "md") {
+                pages.push(format!("{folder}/{name}"));
+            }
+        }
+    }
     pages.sort();
     pages
 }

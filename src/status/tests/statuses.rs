@@ -1,5 +1,5 @@
-//! docs/statuses.md is made here: each message is drawn by the charm itself from an example of what it is about, and none in the
-//! sources may be missing.
+//! docs/reference/statuses.md is made here: each message is drawn by the charm itself from an example of what it is about, and
+//! none in the sources may be missing.
 //!
 //! `UPDATE_DOCS=1 cargo test --lib statuses`, or `just docs`, writes it.
 
@@ -216,12 +216,15 @@ fn page(sections: &[Section]) -> String {
 #[test]
 fn the_page_of_statuses_says_what_the_charm_says() {
     let page = page(&sections());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/statuses.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/statuses.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/statuses.md is not what the charm says: just docs");
+    assert!(
+        found == page,
+        "docs/reference/statuses.md is not what the charm says: just docs"
+    );
 }
 
 #[test]

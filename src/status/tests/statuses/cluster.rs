@@ -52,7 +52,7 @@ pub fn addresses() -> Vec<Entry> {
         RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), provider("other-pilot", GatewayKind::Istio)]),
             "A model has one address.";
         RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), ingress()]),
-            "See [how to change over](istio-ingress-k8s.md#change-over-and-back).";
+            "See [how to change over](../how-to/istio-ingress-k8s.md#change-over-and-back).";
         RelatedGateway::Known { up: false, .. } => named(false, pilot()),
             "Where its Service is of type LoadBalancer and nothing gives it an address: \
              `juju config istio-gateway gateway_service_type=NodePort`.";
@@ -115,7 +115,7 @@ fn of_gateway_api() -> Vec<Entry> {
             Entry::said(&scene, say, behind)
         })
         .collect();
-    let lacks = "See [what is different there](istio-ingress-k8s.md#what-is-different).";
+    let lacks = "See [what is different there](../how-to/istio-ingress-k8s.md#what-is-different).";
     let omitted = examples!(Unsupported {
         Unsupported::Retries => Unsupported::Retries, lacks;
         Unsupported::PartialMirroring => Unsupported::PartialMirroring, lacks;
@@ -156,7 +156,7 @@ pub fn conflicts() -> Vec<Entry> {
         }, "";
         Conflict::PrefixTaken { .. } => Conflict::PrefixTaken {
             prefix: "/model/iris/".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
-        }, "The older route would win, see [how routes win](routes.md).";
+        }, "The older route would win, see [how routes win](../explanation/routing.md).";
         Conflict::PrefixTaken { .. } => Conflict::PrefixTaken {
             prefix: "/model/iris/".into(), kind: ObjectKind::HttpRoute, route: "other/theirs".into(),
         }, "Behind istio-ingress-k8s it is the longer path that wins.";

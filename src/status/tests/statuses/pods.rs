@@ -244,7 +244,7 @@ fn containers() -> Vec<Entry> {
         ),
         Entry::of(
             &waiting("r.example/iris:1", "ErrImagePull", not_allowed),
-            "See [a private registry](private-registry.md).",
+            "See [a private registry](../how-to/private-registry.md).",
         ),
         Entry::of(
             &waiting(
