@@ -36,7 +36,7 @@ fuzz seconds="60":
 mutants:
     cargo mutants
 
-# Write docs/reference/options.md and docs/reference/statuses.md anew, and look whether the rest of the documentation is true.
+# Regenerate docs/reference/options.md and docs/reference/statuses.md, and test the rest of the documentation.
 docs:
     UPDATE_DOCS=1 cargo test --test the_reference_is_generated
     UPDATE_DOCS=1 cargo test --lib statuses

@@ -1,13 +1,13 @@
-"""Asks a model of protocol tensorflow over gRPC.
+"""Sends a prediction request to a model with the protocol tensorflow, over gRPC.
 
     pip install grpcio tensorflow-protobuf        (or tensorflow-serving-api, which brings all of TensorFlow)
     python3 predict_tensorflow.py 192.0.2.10:80 --model iris --namespace edge
     python3 predict_tensorflow.py 192.0.2.10:80 --model iris --host iris.plant.example
 
-What a client must send: calls to tensorflow.serving.PredictionService, without a path before it, with the name of the model in the
-request; and either the headers (in gRPC's words, the metadata) `seldon`, the name of the model, and `namespace`, that of the Juju
-model; or, where the model has a grpc-host, that host as the authority, which a client sends by itself if it connects to a name that
-leads to the gateway.
+The client calls tensorflow.serving.PredictionService, without a path in front, with the name of the model in the request.
+The call must have either the headers (gRPC metadata) `seldon`, the name of the model, and `namespace`, the name of the Juju model; or,
+if the model has a `grpc-host`, that host as the authority, which a client sends automatically when it connects to a name that resolves
+to the gateway.
 """
 
 import argparse
@@ -16,20 +16,20 @@ import grpc
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-arguments = argparse.ArgumentParser()
-arguments.add_argument("gateway", help="its address and port")
-arguments.add_argument("--model")
-arguments.add_argument("--namespace")
-arguments.add_argument("--host")
-asked = arguments.parse_args()
+parser = argparse.ArgumentParser()
+parser.add_argument("gateway", help="its address and port")
+parser.add_argument("--model")
+parser.add_argument("--namespace")
+parser.add_argument("--host")
+args = parser.parse_args()
 
-options = [("grpc.default_authority", asked.host)] if asked.host else []
-headers = [] if asked.host else [("seldon", asked.model), ("namespace", asked.namespace)]
-# For a gateway with a certificate: grpc.secure_channel(asked.gateway, grpc.ssl_channel_credentials(), options).
-channel = grpc.insecure_channel(asked.gateway, options)
+options = [("grpc.default_authority", args.host)] if args.host else []
+headers = [] if args.host else [("seldon", args.model), ("namespace", args.namespace)]
+# For a gateway with a certificate: grpc.secure_channel(args.gateway, grpc.ssl_channel_credentials(), options).
+channel = grpc.insecure_channel(args.gateway, options)
 
 request = predict_pb2.PredictRequest()
-request.model_spec.name = asked.model
+request.model_spec.name = args.model
 flowers = request.inputs["flowers"]
 flowers.dtype = types_pb2.DT_FLOAT
 for size in [1, 4]:
