@@ -15,12 +15,12 @@ mod request;
 use crate::config::Model;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::juju::tool::LONGEST_RESULT;
-use crate::juju::{HookContext, HookTools, ToolError};
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::Snapshot;
 use crate::shell::command;
 use crate::status;
+use juju_hooks::tool::LONGEST_RESULT;
+use juju_hooks::{HookContext, HookTools, ToolError};
 use parameters::Parameters;
 
 /// What an action found, by key.

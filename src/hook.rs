@@ -8,12 +8,12 @@ use tracing::warn;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::integrations::security_log::SecurityEvent;
-use crate::juju::{Event, HookContext, HookTools, State, Status, ToolError};
 use crate::plan::readiness;
 use crate::reconcile::snapshot::report_of;
 use crate::reconcile::{self, Outcome};
 use crate::status::{self, Report};
 use crate::{actions, inputs, integrations, watcher};
+use juju_hooks::{Event, HookContext, HookTools, State, Status, ToolError};
 
 /// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
 /// when a status could not be set, or a removal not be requested.

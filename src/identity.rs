@@ -6,8 +6,8 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::juju::HookContext;
 use crate::labels;
+use juju_hooks::HookContext;
 
 /// The application whose objects are ours.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::config::{self, Config};
 use crate::gateway::GatewayKind;
 use crate::identity::Identity;
 use crate::inputs::gateway::RelatedGateway;
-use crate::juju::{self, Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
 use crate::permissions::Needs;
+use juju_hooks::{Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
 
 /// The endpoint that says that Juju deployed Seldon. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
@@ -96,13 +96,13 @@ impl Inputs {
     ) -> Result<Self, ToolError> {
         let mut relation_ids = BTreeMap::new();
         for endpoint in ENDPOINTS {
-            let ids = juju::relation_ids(tools, context, endpoint)?;
+            let ids = juju_hooks::relation_ids(tools, context, endpoint)?;
             if !ids.is_empty() {
                 relation_ids.insert(endpoint.to_owned(), ids);
             }
         }
         let relations = |endpoint: &str| match relation_ids.get(endpoint) {
-            Some(ids) => juju::relations(tools, ids),
+            Some(ids) => juju_hooks::relations(tools, ids),
             None => Ok(Vec::new()),
         };
         let (gateway, tracing) = (relations(GatewayKind::Istio.endpoint())?, relations(tracing::ENDPOINT)?);
@@ -200,7 +200,7 @@ impl Inputs {
     /// # Errors
     /// When `relation-ids` fails.
     pub fn read_seldon_relation(&mut self, tools: HookTools, context: &HookContext) -> Result<(), ToolError> {
-        if !juju::relation_ids(tools, context, SELDON_CORE)?.is_empty() {
+        if !juju_hooks::relation_ids(tools, context, SELDON_CORE)?.is_empty() {
             self.juju.related.insert(SELDON_CORE.to_owned());
         }
         Ok(())

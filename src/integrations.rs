@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use crate::inputs::{DASHBOARD, Inputs, METRICS};
-use crate::juju::{HookContext, HookTools, ToolError};
 use crate::reconcile::snapshot::Snapshot;
+use juju_hooks::{HookContext, HookTools, ToolError};
 
 /// What the charm is called, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";

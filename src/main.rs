@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use juju_hooks::{HookContext, HookTools, log};
 use seldon_model::hook;
 use seldon_model::integrations::security_log::SecurityEvent;
-use seldon_model::juju::{HookContext, HookTools, log};
 use seldon_model::watcher;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         {
             return code;
         }
-        log::install();
+        log::install("seldon_model");
         let of = context.clone();
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -11,9 +11,9 @@ use crate::api_error::ApiError;
 use crate::changes;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::juju::{HookContext, HookTools, Status, ToolError};
 use crate::plan::readiness;
 use crate::status::{ModelStatus, Report};
+use juju_hooks::{HookContext, HookTools, Status, ToolError};
 
 use secrets::DueReads;
 use snapshot::{Expected, Snapshot};

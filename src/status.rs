@@ -20,11 +20,11 @@ use crate::gateway::listeners::Listeners;
 use crate::gateway::route_condition::{RouteCondition, route_condition};
 use crate::identity::route_name;
 use crate::inputs::gateway::RelatedGateway;
-use crate::juju::{State, Status};
 use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::types::OptionMap;
 use crate::plan::{Plan, PlannedModel, Route};
+use juju_hooks::{State, Status};
 
 pub use messages::{
     api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,

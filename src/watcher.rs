@@ -28,9 +28,9 @@ use tracing::{debug, warn};
 
 use crate::inputs::{Inputs, JujuState};
 use crate::integrations::security_log::SecurityEvent;
-use crate::juju::{HookContext, HookTools};
 use crate::reconcile::snapshot::Expected;
-use crate::subprocess;
+use juju_hooks::subprocess;
+use juju_hooks::{HookContext, HookTools};
 
 use socket::Peer;
 pub use socket::Socket;

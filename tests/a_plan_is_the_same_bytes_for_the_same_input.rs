@@ -14,13 +14,13 @@ mod plans;
 
 use std::path::Path;
 
+use juju_hooks::SecretContent;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use plans::{answering, configured, relation, rendered, rendered_beside, site, site_of_ingress};
 use proptest::prelude::*;
 use seldon_model::config;
 use seldon_model::gateway::GatewayKind;
 use seldon_model::inputs::gateway::{Provider, RelatedGateway};
-use seldon_model::juju::SecretContent;
 use seldon_model::observed::{Observed, Ports, Secret};
 use seldon_model::plan::{PlannedModel, Route, Site, gateways, plan};
 use serde_json::{Value, json};

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use juju_hooks::{Event, HookContext};
 use seldon_model::identity::Identity;
 use seldon_model::integrations::{alerts, dashboard, metrics, metrics_bag};
-use seldon_model::juju::{Event, HookContext};
 use seldon_model::observed::Observed;
 use seldon_model::plan::plan;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use seldon_model::inputs::gateway::RelatedGateway;
-use seldon_model::juju::Relation;
+use juju_hooks::Relation;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{options, reconciled, within_bounds};
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use seldon_model::juju::answer;
+use juju_hooks::answer;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{SECRET, gateway, reconciled, within_bounds};
 

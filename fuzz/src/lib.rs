@@ -9,7 +9,7 @@ use seldon_model::changes;
 use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
 use seldon_model::inputs::gateway::RelatedGateway;
-use seldon_model::juju::State;
+use juju_hooks::State;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, Site};
 use seldon_model::status::{self, Report, StatusInput};
@@ -54,7 +54,7 @@ pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<S
 /// A gateway that is up.
 pub fn gateway() -> RelatedGateway {
     let bag = [("gateway_name", "gate"), ("gateway_namespace", "edge")];
-    let relation = seldon_model::juju::Relation {
+    let relation = juju_hooks::Relation {
         id: "gateway-info:1".to_owned(),
         application: "istio-pilot".to_owned(),
         bag: bag.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

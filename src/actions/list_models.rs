@@ -1,8 +1,8 @@
 //! `list-models`: how every model stands, uncut, where `juju status` has one line for all.
 
 use super::{ActionContext, Failure, Results};
-use crate::juju::State;
 use crate::reconcile::model_statuses;
+use juju_hooks::State;
 
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let (models, status) = model_statuses(call.tools, call.context, call.identity).await?;

@@ -13,9 +13,9 @@ use crate::api_error::ApiError;
 use crate::changes::{Apply, Delete};
 use crate::config::proposal::propose;
 use crate::inputs::Inputs;
-use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::reconcile::snapshot::Snapshot;
+use juju_hooks::State;
 
 /// One write that is due.
 struct PlannedChange {

@@ -9,7 +9,7 @@ use kube::client::Body;
 use kube::{Client, Config};
 use tokio::time::timeout;
 
-use crate::juju::tool::LONGEST_RESULT;
+use juju_hooks::tool::LONGEST_RESULT;
 
 /// Time for a connection inside a cluster: it comes about in milliseconds or not at all.
 const CONNECT: Duration = Duration::from_secs(3);

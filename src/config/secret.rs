@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 use super::error::{ConfigError, Location};
 use super::value::{SecretRef, SecretUri, Violation};
 use super::{Config, Model, ServerOptions};
-use crate::juju::{SecretContent, SecretError};
 use crate::shell::command;
+use juju_hooks::{SecretContent, SecretError};
 
 /// What a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::config::Model;
 use crate::gateway::{GatewayKind, GatewayName};
-use crate::juju::Relation;
+use juju_hooks::Relation;
 
 /// Who names a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]

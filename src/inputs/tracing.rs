@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::config::value::{Collector, Tracing};
-use crate::juju::{HookContext, HookTools, Relation, ToolError};
+use juju_hooks::{HookContext, HookTools, Relation, ToolError};
 
 /// The endpoint.
 pub const ENDPOINT: &str = "tracing";

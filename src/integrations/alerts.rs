@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::CHARM;
 use super::metrics::target;
 use crate::api::seldon::{CANARY, PREDICTOR};
-use crate::juju::HookContext;
 use crate::shell::{command, juju_config};
+use juju_hooks::HookContext;
 
 /// The executor's histogram of the requests that it answers, in seconds.
 const REQUESTS: &str = "seldon_api_executor_server_requests_seconds";

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::api_error::ApiError;
 use crate::changes::{ChangeSet, Conflict};
 use crate::inputs::JujuState;
-use crate::juju::{HookContext, HookTools, SecretError};
 use crate::labels::ObjectKind;
+use juju_hooks::{HookContext, HookTools, SecretError};
 
 /// Something of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use tracing::{debug, info, warn};
 use crate::api_error::ApiError;
 use crate::changes::{Apply, Delete};
 use crate::cluster;
-use crate::juju::HookContext;
 use crate::labels::ObjectKind;
 use crate::permissions::{Permission, required};
 use crate::reconcile::snapshot::Snapshot;
+use juju_hooks::HookContext;
 
 /// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
 /// unless all went well. Gives the refusals by model.

@@ -7,10 +7,10 @@ use tracing::{error, info, warn};
 use crate::api_error::ApiError;
 use crate::cluster::Cluster;
 use crate::identity::Identity;
-use crate::juju::{HookTools, State};
 use crate::permissions::Needs;
 use crate::plan::Plan;
 use crate::{changes, status};
+use juju_hooks::{HookTools, State};
 
 /// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
 pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {

@@ -14,11 +14,11 @@ use std::collections::BTreeSet;
 use crate::api_error::ApiError;
 use crate::config::value::SecretUri;
 use crate::inputs::Inputs;
-use crate::juju::{Event, HookContext, HookTools, Status, ToolError};
 use crate::labels;
 use crate::plan::secrets::juju_id;
 use crate::reconcile::snapshot::Snapshot;
 use crate::status::{self, Report};
+use juju_hooks::{Event, HookContext, HookTools, Status, ToolError};
 
 /// The hooks in which every secret is read.
 const READ_ON: [&str; 4] = ["install", "leader-elected", "secret-changed", "upgrade-charm"];

@@ -11,12 +11,12 @@ use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::juju::{State, Status};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
 use crate::status::{self, Report, StatusInput};
+use juju_hooks::{State, Status};
 
 /// One look at the cluster and what follows from it.
 pub struct Snapshot {

@@ -12,11 +12,11 @@ use crate::gateway::GatewayName;
 use crate::gateway::listeners::Listeners;
 use crate::gateway::route_condition::RouteCondition;
 use crate::inputs::gateway::{Provider, RelatedGateway};
-use crate::juju::State;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
 use crate::plan::{PlannedModel, Unsupported};
 use crate::shell::{command, juju_config, juju_trust};
+use juju_hooks::State;
 
 /// A refusal by the API server.
 #[must_use]
@@ -409,13 +409,13 @@ pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported)
 
 /// A hook tool failed, so what is asked for is not known.
 #[must_use]
-pub fn tool_failure(error: &crate::juju::ToolError) -> (State, String) {
+pub fn tool_failure(error: &juju_hooks::ToolError) -> (State, String) {
     waiting(format!("{error}; tried again at the next hook"))
 }
 
 /// Whether a status is that of a hook that ended on a failed tool of Juju's.
 #[must_use]
-pub fn is_tool_failure(status: &crate::juju::Status) -> bool {
+pub fn is_tool_failure(status: &juju_hooks::Status) -> bool {
     // What every such error begins with.
     status.state == State::Waiting && status.message.starts_with("Juju's ")
 }

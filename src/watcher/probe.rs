@@ -10,9 +10,9 @@ use super::health::{ChildError, PROBE_LIMIT};
 use super::{Baseline, PROBE};
 use crate::identity::Identity;
 use crate::inputs::Inputs;
-use crate::juju::HookContext;
 use crate::reconcile::snapshot::{self, Expected, Snapshot};
-use crate::subprocess;
+use juju_hooks::HookContext;
+use juju_hooks::subprocess;
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,9 +17,9 @@ use super::scheduler::{Due, ProbeResult, Scheduler};
 use super::{Baseline, HookMessage, runner, session, socket, start};
 use crate::cluster::{WatchNotice, Watched, Watches};
 use crate::identity::Identity;
-use crate::juju::HookContext;
 use crate::reconcile::snapshot::Expected;
-use crate::subprocess;
+use juju_hooks::HookContext;
+use juju_hooks::subprocess;
 
 /// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";

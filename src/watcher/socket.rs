@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::HookMessage;
 use super::health::HealthReport;
-use crate::juju::HookContext;
+use juju_hooks::HookContext;
 
 /// Longest name of such a socket, in bytes (`unix(7)`: 108 with the zero that marks it).
 const LONGEST_NAME: usize = 107;

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use juju_hooks::Relation;
 use seldon_model::config::{self, Config};
 use seldon_model::inputs::gateway::RelatedGateway;
-use seldon_model::juju::Relation;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{PlannedModel, Route, Site, plan};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::secret::{Purpose, SecretContents};
-use crate::juju::{SecretContent, SecretError, Version};
+use juju_hooks::{SecretContent, SecretError, Version};
 
 const ONE: &str = "secret:9m4e2mr0ui3e8a215n4g";
 const OTHER: &str = "secret:9m4e2mr0ui3e8a215n50";

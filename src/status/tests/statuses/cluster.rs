@@ -10,12 +10,12 @@ use crate::gateway::GatewayKind;
 use crate::gateway::listeners::Listeners;
 use crate::gateway::route_condition::RouteCondition;
 use crate::inputs::gateway::{Provider, RelatedGateway};
-use crate::juju::HookTools;
 use crate::labels::ObjectKind;
 use crate::permissions::REQUIRED;
 use crate::plan::Unsupported;
 use crate::status::tests::gateway_name;
 use crate::status::{messages, removal_incomplete, seldon_is_deploying, tool_failure, unmanaged};
+use juju_hooks::HookTools;
 
 fn why(text: &str) -> String {
     text.to_owned()
@@ -194,7 +194,7 @@ pub fn errors() -> Vec<Entry> {
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "HTTPRoute".into() },
             "The Gateway API's definitions are missing, and `gateway-metadata` is related.";
         ApiError::Forbidden { .. } => ApiError::Forbidden { why: String::new(), missing: REQUIRED.to_vec() },
-            "The message lists what is missing. [rbac.yaml](../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
+            "The message lists what is missing. [rbac.yaml](../../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
         ApiError::Forbidden { .. } => ApiError::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
             "It has the rights, and something else says no: a policy of the cluster.";
         ApiError::Conflict { .. } => ApiError::Conflict {

@@ -8,7 +8,7 @@ use super::{Entry, Scene, State, examples};
 use crate::config;
 use crate::config::secret::SecretContents;
 use crate::config::value::SecretUri;
-use crate::juju::{SecretContent, SecretError, Version};
+use juju_hooks::{SecretContent, SecretError, Version};
 
 /// A value of each option that breaks a rule, and what stands beside it.
 const WRONG: [(&str, &str, &str); 35] = [

@@ -11,19 +11,21 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::HookTools;
 
-/// Sends this program's events to Juju from here on. Those of libraries are left out: they speak of connections
-/// and headers, and tokens are among those.
-pub fn install() {
-    let subscriber = tracing_subscriber::registry().with(JujuLog);
+/// Sends this program's events to Juju from here on: those whose target begins with `target`, the name of the charm's crate. Those of
+/// libraries are left out: they speak of connections and headers, and tokens are among those.
+pub fn install(target: &'static str) {
+    let subscriber = tracing_subscriber::registry().with(JujuLog { target });
     // Only a second call could fail, and the first one's way of logging then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-struct JujuLog;
+struct JujuLog {
+    target: &'static str,
+}
 
 impl<S: Subscriber> Layer<S> for JujuLog {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target().starts_with("seldon_model") && *metadata.level() <= Level::DEBUG
+        metadata.target().starts_with(self.target) && *metadata.level() <= Level::DEBUG
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

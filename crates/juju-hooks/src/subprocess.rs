@@ -1,5 +1,4 @@
-//! Runs another program with limits: on its time, and on how much it may print. No wait of this charm for another process is
-//! without one.
+//! Runs another program with limits: on its time, and on how much it may print.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -14,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// The most a program may print on either of its outputs, in bytes. All secrets and options of a large fleet are far below.
+/// The most a program may print on either of its outputs, in bytes. All options and secrets of an application are far below.
 const LONGEST_OUTPUT: usize = 16 * 1024 * 1024;
 /// What a pipe takes without waiting once `poll` says that it takes anything: `PIPE_BUF` of `pipe(7)`.
 const PIPE_BUF: usize = 4096;

@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The states a charm may set, the calmest first: the larger one wins where several apply.
+/// The states a charm sets, the calmest first, so that the largest one wins where several apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum State {
-    /// All is as it was asked for.
+    /// The application works as configured.
     Active,
-    /// Not yet, but it comes right without anybody doing anything.
+    /// It does not yet, and recovers on its own.
     Waiting,
-    /// A person must act; the message says how.
+    /// Action required; the message says which.
     Blocked,
 }
 
 impl State {
-    /// The word that `status-set` takes.
+    /// As `status-set` takes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,17 +27,17 @@ impl State {
     }
 }
 
-/// A state and its message.
+/// A unit's status: a state and its message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// How the unit is.
+    /// The state.
     pub state: State,
-    /// The same for a person, in one line.
+    /// One line for operators. `juju status` shows its first 117 bytes.
     pub message: String,
 }
 
 impl Status {
-    /// A status of that state.
+    /// A status of this state.
     #[must_use]
     pub fn new(state: State, message: impl Into<String>) -> Self {
         Self {

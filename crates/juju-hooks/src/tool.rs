@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::answer::{self, GoalState, ParseError};
+use super::subprocess;
 use super::{SecretContent, SecretError, Status};
-use crate::subprocess;
 
 /// How long one call may take. A tool answers in 5 to 11 ms (Juju 4.0.15), and waits for the controller where the agent has to
 /// ask it; an agent that lost its controller notices that after 90 s (juju/juju, api/apiclient.go: `PingPeriod` 1 min,
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long one call of `juju-log` may take. The agent answers it alone (juju/juju, internal/worker/uniter/runner/jujuc/juju-log.go),
 /// and lines are logged between writes, whose 25 s run on meanwhile.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
-/// How long all calls of a hook may take together. A fleet of a hundred models makes 200 of them, in 3 s.
+/// How long all calls of a hook may take together. Two hundred calls take 3 s.
 const TOTAL: Duration = Duration::from_secs(120);
 /// How long `status-set` may take even where others have used up that time: without it nobody sees what is wrong.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);

@@ -1,12 +1,58 @@
-//! What Juju tells the charm and is told by it: the environment of a hook, and the hook tools.
+//! What a Juju charm in Rust needs: the context of a hook, the hook tools by their own names, statuses, and a layer that takes
+//! the events of `tracing` to `juju-log`.
 //!
-//! Nothing here knows of Kubernetes or of models. Facts about Juju name the file of `juju/juju` they were
-//! read from.
+//! A charm is a program called `dispatch`, which Juju starts for every hook and action. It learns from its environment why it runs
+//! ([`HookContext`]), and talks to Juju through the hook tools, which are programs as well ([`HookTools`]). No call of one can hang for
+//! ever, and all of them together cannot hang a hook for more than two minutes.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::ffi::OsString;
+//!
+//! use juju_hooks::{Event, HookContext, HookTools, State, Status, ToolError};
+//!
+//! fn run(context: &HookContext) -> Result<(), ToolError> {
+//!     let tools = HookTools;
+//!     match &context.event {
+//!         Event::Action(name) => tools.action_set(&[("called".to_owned(), name.clone())]),
+//!         Event::Stop | Event::Remove => Ok(()),
+//!         _ => {
+//!             let options = tools.config_get()?;
+//!             let status = match options.get("image") {
+//!                 Some(image) => Status::new(State::Active, format!("serves {image}")),
+//!                 None => Status::new(State::Blocked, format!("no image. Run: juju config {} image=…", context.application)),
+//!             };
+//!             tools.status_set(&status)
+//!         }
+//!     }
+//! }
+//!
+//! // In a charm: HookContext::read(|name| std::env::var_os(name))
+//! let environment = BTreeMap::from([
+//!     ("JUJU_DISPATCH_PATH", "hooks/config-changed"),
+//!     ("JUJU_UNIT_NAME", "iris/0"),
+//!     ("JUJU_MODEL_NAME", "edge"),
+//!     ("JUJU_MODEL_UUID", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"),
+//!     ("JUJU_CONTEXT_ID", "iris/0-config-changed-1"),
+//! ]);
+//! let context = HookContext::read(|name| environment.get(name).map(OsString::from)).unwrap();
+//! assert_eq!(context.event, Event::Hook("config-changed".to_owned()));
+//! assert_eq!(context.application, "iris");
+//!
+//! // Outside a hook there are no hook tools.
+//! let error = run(&context).unwrap_err();
+//! assert!(error.to_string().starts_with("Juju's config-get could not be started"), "{error}");
+//! ```
+//!
+//! Facts about Juju name the file of `juju/juju` they were read from.
+
+#![warn(missing_docs)]
 
 pub mod answer;
 pub mod log;
 pub mod secret;
 pub mod status;
+pub mod subprocess;
 pub mod tool;
 pub mod version;
 
@@ -23,8 +69,7 @@ pub use version::Version;
 /// Why Juju started this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A hook that changes nothing about how the charm works: it looks at everything and reconciles. Hooks
-    /// this charm never heard of are among them.
+    /// Any other hook, by its name. Hooks that this library does not know are among them.
     Hook(String),
     /// The pod is going away, perhaps to come back: it fires at every restart.
     Stop,
@@ -39,7 +84,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What a person calls it.
+    /// Its name; that of a broken relation's hook and of a changed secret's without the endpoint.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
