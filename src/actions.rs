@@ -170,7 +170,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 
 /// A refusal in the words of the status.
 fn api_error(call: &ActionContext, error: &crate::api_error::ApiError) -> String {
-    status::api_error(&call.identity.application, &call.identity.namespace, error).1
+    status::api_error(&call.identity.application, &call.identity.namespace, error).to_string()
 }
 
 #[cfg(test)]

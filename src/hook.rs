@@ -62,7 +62,7 @@ async fn run_reconcile(tools: HookTools, context: &HookContext, identity: &Ident
     };
     let report = match &outcome {
         Ok((_, outcome)) => &outcome.report,
-        Err(error) => &report_of(status::tool_failure(error)),
+        Err(error) => &report_of(&status::tool_failure(error)),
     };
     let is_new = set_status(tools, report, before.as_ref()).await?;
     if let Ok((inputs, outcome)) = outcome {

@@ -5,6 +5,7 @@
 
 pub(crate) mod messages;
 pub(crate) mod pod_failures;
+pub mod problem;
 pub(crate) mod stalled;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use juju_hooks::{State, Status};
 pub use messages::{
     api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,
 };
+pub use problem::Problem;
 
 /// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
 const LONGEST_MESSAGE: usize = 240;
@@ -69,6 +71,8 @@ pub struct ModelStatus {
     pub serves: bool,
     /// The same in words, the model's name among them.
     pub message: String,
+    /// What keeps it from serving; of a frozen one that is among the errors of its options.
+    pub problem: Option<Problem>,
     /// The path that leads to it, once its options are sound.
     pub path: Option<String>,
     /// What it serves, likewise.
@@ -107,21 +111,21 @@ pub fn evaluate(input: &StatusInput) -> Report {
         .chain(input.plan.frozen.iter().map(|name| frozen(input, name)))
         .collect();
     models.sort_by(|a, b| a.model.cmp(&b.model));
-    let mut problems: Vec<(State, String)> = input
+    let mut problems: Vec<Problem> = input
         .errors
         .iter()
-        .map(|error| (State::Blocked, error.to_string()))
+        .map(|error| Problem::blocked(error.to_string()))
         .collect();
     problems.extend(
         models
             .iter()
             .filter(|model| model.state != State::Active)
             .filter(|model| !input.plan.frozen.contains(&model.model))
-            .map(|model| (model.state, model.message.clone())),
+            .filter_map(|model| model.problem.clone()),
     );
     problems.extend(messages::retired(input));
     // Blocked before waiting; among equals the order stays.
-    problems.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.state));
     // One trouble of several models, such as a missing gateway, is told once.
     problems.dedup();
     let unmanaged = input.changes.unmanaged.iter();
@@ -131,21 +135,19 @@ pub fn evaluate(input: &StatusInput) -> Report {
             .map(|copy| messages::unmanaged(input.namespace, copy))
             .collect(),
         version: version(input, &models, &problems),
-        problems: problems.into_iter().map(|(_, text)| text).collect(),
+        problems: problems.iter().map(ToString::to_string).collect(),
         models,
         wrote: input.wrote,
         changed: readiness::last_change(input.observed),
     }
 }
 
-fn status(input: &StatusInput, models: &[ModelStatus], problems: &[(State, String)]) -> Status {
+fn status(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Status {
     let serving = models.iter().filter(|model| model.serves).count();
-    let (state, worst) = match problems.first() {
-        Some((state, worst)) => (*state, Some(worst)),
-        None => (State::Active, None),
-    };
+    let worst = problems.first();
+    let state = worst.map_or(State::Active, |worst| worst.state);
     let message = match (models, worst) {
-        ([] | [_], Some(worst)) => worst.clone(),
+        ([] | [_], Some(worst)) => worst.to_string(),
         ([one], None) => one.message.clone(),
         ([], None) => "no models: juju config says what to serve".to_owned(),
         (many, worst) => {
@@ -157,7 +159,10 @@ fn status(input: &StatusInput, models: &[ModelStatus], problems: &[(State, Strin
                         0 => String::new(),
                         more => format!(" (+{more} more in juju debug-log)"),
                     };
-                    return Status::new(state, join(&format!("{serving} of {count} serve; "), worst, &more));
+                    return Status::new(
+                        state,
+                        join(&format!("{serving} of {count} serve; "), &worst.to_string(), &more),
+                    );
                 }
                 (None, Some(idle)) => format!("{serving} of {count} serve; {}", idle.message),
                 (None, None) => {
@@ -174,7 +179,7 @@ fn status(input: &StatusInput, models: &[ModelStatus], problems: &[(State, Strin
 }
 
 /// What `juju status` shows as the application's version: of one model its own, of several how many they are.
-fn version(input: &StatusInput, models: &[ModelStatus], problems: &[(State, String)]) -> Option<String> {
+fn version(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Option<String> {
     let of_all = |serving: &[&PlannedModel]| match serving {
         [] => None,
         [one] => Some(one.model.version()),
@@ -235,6 +240,7 @@ fn frozen(input: &StatusInput, name: &str) -> ModelStatus {
         state: State::Blocked,
         serves: false,
         message: format!("{name} is faulty; {before}"),
+        problem: None,
         path: None,
         source: None,
         last: None,
@@ -243,20 +249,18 @@ fn frozen(input: &StatusInput, name: &str) -> ModelStatus {
 
 fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
     let model = &planned.model;
-    let (state, serves, message) = match problem(input, planned) {
-        Some((state, text)) => (state, false, text),
-        None if planned.is_stopped() => (
-            State::Active,
-            false,
-            format!("{} is stopped on purpose (replicas=0)", model.name),
-        ),
-        None => (State::Active, true, serves(input, planned)),
+    let problem = problem(input, planned);
+    let message = match &problem {
+        Some(problem) => problem.to_string(),
+        None if planned.is_stopped() => format!("{} is stopped on purpose (replicas=0)", model.name),
+        None => serves(input, planned),
     };
     ModelStatus {
         model: model.name.clone(),
-        state,
-        serves,
+        state: problem.as_ref().map_or(State::Active, |problem| problem.state),
+        serves: problem.is_none() && !planned.is_stopped(),
         message,
+        problem,
         path: Some(model.prefix.to_string()),
         source: Some(model.serves()),
         last: planned.last.clone(),
@@ -282,23 +286,19 @@ fn serves(input: &StatusInput, planned: &PlannedModel) -> String {
 }
 
 /// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
-fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let name = &planned.model.name;
     if let Some(conflict) = input.changes.conflicts.get(name) {
-        return Some((State::Blocked, messages::conflict(input, &planned.model, conflict)));
+        return Some(Problem::blocked(messages::conflict(input, &planned.model, conflict)));
     }
     if let Some(error) = input.rejected.get(name) {
-        let (state, text) = messages::api_error(input.application, input.namespace, error);
-        return Some((state, format!("{name}: {text}")));
+        return Some(messages::api_error(input.application, input.namespace, error).of_model(name));
     }
     let pods = not_ready(input, planned);
     let route = no_route(input, planned);
     let due = input.changes.has_pending(name).then(|| {
         let who = if input.wrote { "this unit" } else { "the leader" };
-        (
-            State::Waiting,
-            format!("{name} is not yet as asked: {who} has still to apply it"),
-        )
+        Problem::waiting(format!("{name} is not yet as asked: {who} has still to apply it"))
     });
     let unsupported = planned.unsupported.first();
     let unsupported = unsupported.map(|unsupported| messages::unsupported(input, &planned.model, *unsupported));
@@ -313,11 +313,11 @@ fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String
     ]
     .into_iter()
     .flatten()
-    .reduce(|one, other| if other.0 > one.0 { other } else { one })
+    .reduce(|one, other| if other.state > one.state { other } else { one })
 }
 
 /// Why no request gets to the model, its pods aside.
-pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
@@ -343,7 +343,7 @@ pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<(S
 
 /// What a gateway says of a model's HTTPRoute: whether it only leads to what is not there, as it does before Seldon has made the Service,
 /// and what that is to an operator.
-fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, (State, String))> {
+fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, Problem)> {
     let gateway = planned.gateway.as_ref()?;
     let Route::HttpRoute(_) = &planned.route else {
         return None;
@@ -357,21 +357,21 @@ fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool,
 }
 
 /// That a route leads to what is not there. While pods start they say more.
-fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     gateway_problem(input, planned)
         .filter(|(unresolved_refs, _)| *unresolved_refs)
         .map(|(_, problem)| problem)
 }
 
 /// Why the pods do not serve what was asked.
-pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let model = &planned.model;
     let name = &model.name;
     match input.observed.seldon_deployment(name) {
-        None => return Some((State::Waiting, format!("{name} is not there yet"))),
+        None => return Some(Problem::waiting(format!("{name} is not there yet"))),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
             let text = format!("somebody is deleting {name}; it is made anew once it is gone");
-            return Some((State::Waiting, text));
+            return Some(Problem::waiting(text));
         }
         Some(_) => {}
     }
@@ -382,7 +382,7 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(
     let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
     if let Some(cause) = pod_failures::find(input, planned, &deployments) {
         let meanwhile = if old_serves { "; what served before goes on" } else { "" };
-        return Some((State::Blocked, format!("{cause}{meanwhile}")));
+        return Some(Problem::blocked(format!("{cause}{meanwhile}")));
     }
     let late = planned
         .predictors
@@ -397,7 +397,7 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(
         } else {
             "is starting, and gets no requests until it answers"
         };
-        return Some((State::Waiting, format!("{who} {what}")));
+        return Some(Problem::waiting(format!("{who} {what}")));
     }
     let text = if deployments.is_empty() && input.observed.state(name).state.is_empty() {
         format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
@@ -408,11 +408,11 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<(
     } else {
         format!("{name} is starting {}", model.serves())
     };
-    Some((State::Waiting, text))
+    Some(Problem::waiting(text))
 }
 
 /// That nobody scales a model which KEDA is to scale: where Seldon runs without KEDA it says nothing of it, and makes one pod.
-pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<(State, String)> {
+pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let model = &planned.model;
     let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
     let state = input.observed.state(&model.name);

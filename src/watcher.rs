@@ -127,7 +127,7 @@ pub fn notify(
     };
     let mut baseline = Baseline {
         juju: inputs.juju,
-        expected: expected,
+        expected,
         leads: leads.or_else(|| context.has_become_leader()),
         program,
     };

@@ -81,15 +81,15 @@ fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> 
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),
-        None => Err(messages::unknown_gateway(input, model).1),
+        None => Err(messages::unknown_gateway(input, model).to_string()),
     }
 }
 
 fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&GatewayEndpoints>) -> Check {
     const NAME: &str = "gateway";
     let fail = |text| check(NAME, Err(text));
-    if let Some((_, text)) = no_route(input, planned) {
-        return fail(text);
+    if let Some(problem) = no_route(input, planned) {
+        return fail(problem.to_string());
     }
     let listeners = planned.gateway.as_ref().and_then(|of| input.observed.gateways.get(of));
     let (Some(name), Some(listeners)) = (&planned.gateway, listeners) else {
@@ -270,7 +270,7 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
 fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
     if !readiness::is_rolled_out(planned, input.observed) {
         let known = pod_failures::find(input, planned, deployments);
-        let why = known.or_else(|| not_ready(input, planned).map(|(_, text)| text));
+        let why = known.or_else(|| not_ready(input, planned).map(|problem| problem.to_string()));
         return Err(why.unwrap_or_else(|| format!("{} is starting", planned.model.name)));
     }
     let available = |deployment: &&Deployment| {
@@ -281,8 +281,8 @@ fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]
 }
 
 fn seldon(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
-    if let Some((_, text)) = not_scaled(input, planned) {
-        return Err(text);
+    if let Some(problem) = not_scaled(input, planned) {
+        return Err(problem.to_string());
     }
     let state = input.observed.state(&planned.model.name);
     if readiness::is_ready(planned, input.observed) {

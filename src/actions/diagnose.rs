@@ -158,7 +158,7 @@ fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<F
     let broken = match error {
         ApiError::CrdMissing { kind } if kind.starts_with("Seldon") => {
             if inputs.seldon_is_related() {
-                why = status::seldon_is_deploying().1;
+                why = status::seldon_is_deploying().to_string();
             }
             "seldon-core"
         }

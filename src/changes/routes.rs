@@ -22,7 +22,7 @@ pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTree
     let wants = |desired: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
         heirs.iter().any(|heir| {
             let gateway = heir.gateway.as_ref();
-            of_istio == !matches!(heir.route, Route::HttpRoute(_))
+            of_istio != matches!(heir.route, Route::HttpRoute(_))
                 && gateway.is_some_and(|gateway| desired(gateway, &heir.model))
         })
     };

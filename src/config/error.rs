@@ -93,7 +93,7 @@ impl ConfigError {
 impl ConfigError {
     /// The same fault, mended otherwise than by another value.
     pub(super) fn fixed_by(self, fix: String) -> Self {
-        Self { fix: fix, ..self }
+        Self { fix, ..self }
     }
 
     /// The same fault, mended by something else before its mend.

@@ -33,9 +33,9 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let (state, text) = status::api_error(&identity.application, &identity.namespace, &error);
-            error!("the models are not removed: {text}");
-            match state {
+            let problem = status::api_error(&identity.application, &identity.namespace, &error);
+            error!("the models are not removed: {problem}");
+            match problem.state {
                 // It heals by itself, so Juju should run this hook again.
                 State::Waiting => ExitCode::FAILURE,
                 // It does not, and a hook that fails for ever keeps the application from going at all.

@@ -15,7 +15,7 @@ use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
-use crate::status::{self, Report, StatusInput};
+use crate::status::{self, Problem, Report, StatusInput};
 use juju_hooks::{State, Status};
 
 /// One look at the cluster and what follows from it.
@@ -186,11 +186,11 @@ impl Expected {
 /// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
 #[must_use]
 pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
-    let (mut state, mut text) = status::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
+    let mut problem = status::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
     if matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && inputs.seldon_is_related() {
-        (state, text) = status::seldon_is_deploying();
+        problem = status::seldon_is_deploying();
     }
-    let mut report = report_of((state, text));
+    let mut report = report_of(&problem);
     if let Some(error) = inputs.config.errors.first() {
         report.status = Status::new(State::Blocked, status::cut(&error.to_string()));
         let errors = inputs.config.errors.iter().map(ToString::to_string);
@@ -201,9 +201,10 @@ pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
 
 /// A verdict on all of the application at once.
 #[must_use]
-pub fn report_of((state, text): (State, String)) -> Report {
+pub fn report_of(problem: &Problem) -> Report {
+    let text = problem.to_string();
     Report {
-        status: Status::new(state, status::cut(&text)),
+        status: Status::new(problem.state, status::cut(&text)),
         models: Vec::new(),
         problems: vec![text],
         notes: Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StatusInput;
+use super::problem::Problem;
 use crate::api::seldon;
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Delete, Unmanaged};
@@ -20,34 +21,34 @@ use juju_hooks::State;
 
 /// A refusal by the API server.
 #[must_use]
-pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State, String) {
+pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> Problem {
     match error {
-        ApiError::Unreachable { why } => waiting(format!(
+        ApiError::Unreachable { why } => Problem::waiting(format!(
             "the Kubernetes API cannot be reached ({why}); tried again at the next hook"
         )),
-        ApiError::Untrusted { why, time: true } => blocked(format!(
+        ApiError::Untrusted { why, time: true } => Problem::blocked(format!(
             "the Kubernetes API's certificate is of another time ({why} by this machine's clock): set the clock, or sudo microk8s refresh-certs -e server.crt"
         )),
-        ApiError::Untrusted { why, time: false } => waiting(format!(
+        ApiError::Untrusted { why, time: false } => Problem::waiting(format!(
             "the Kubernetes API's certificate is not of the cluster's authority ({why}); tried again at the next hook"
         )),
-        ApiError::Throttled { .. } => {
-            waiting("the Kubernetes API is overloaded and turns requests away; tried again at the next hook".to_owned())
-        }
+        ApiError::Throttled { .. } => Problem::waiting(
+            "the Kubernetes API is overloaded and turns requests away; tried again at the next hook".to_owned(),
+        ),
         ApiError::DeadlineExceeded => {
-            waiting("the Kubernetes API takes too long to answer; tried again at the next hook".to_owned())
+            Problem::waiting("the Kubernetes API takes too long to answer; tried again at the next hook".to_owned())
         }
-        ApiError::ServerError { why } => waiting(format!(
+        ApiError::ServerError { why } => Problem::waiting(format!(
             "the Kubernetes API is not well ({why}); tried again at the next hook"
         )),
-        ApiError::Unauthorized => {
-            waiting("the Kubernetes API does not accept this unit's token; tried again at the next hook".to_owned())
-        }
-        ApiError::Terminating => waiting(format!("the namespace {namespace} is being deleted")),
+        ApiError::Unauthorized => Problem::waiting(
+            "the Kubernetes API does not accept this unit's token; tried again at the next hook".to_owned(),
+        ),
+        ApiError::Terminating => Problem::waiting(format!("the namespace {namespace} is being deleted")),
         ApiError::NotFound | ApiError::ConcurrentChange => {
-            waiting("somebody else changed it at that moment; tried again at the next hook".to_owned())
+            Problem::waiting("somebody else changed it at that moment; tried again at the next hook".to_owned())
         }
-        ApiError::Forbidden { why, missing } => blocked(format!(
+        ApiError::Forbidden { why, missing } => Problem::blocked(format!(
             "{}: {application} may not {}",
             juju_trust(application),
             if missing.is_empty() {
@@ -56,7 +57,7 @@ pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State
                 rights(missing)
             }
         )),
-        ApiError::CrdMissing { kind } => blocked(if kind.starts_with("Seldon") {
+        ApiError::CrdMissing { kind } => Problem::blocked(if kind.starts_with("Seldon") {
             "Seldon Core is not installed (the cluster knows no SeldonDeployment): juju deploy seldon-core --trust"
                 .to_owned()
         } else if kind == ObjectKind::HttpRoute.as_str() {
@@ -68,7 +69,7 @@ pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State
             object,
             manager,
             fields,
-        } => blocked(format!(
+        } => Problem::blocked(format!(
             "{manager} has set {} of {object}; to have it made anew as asked: {}",
             fields.join(", "),
             {
@@ -76,7 +77,7 @@ pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State
                 kubectl(namespace, "delete", kind, name)
             }
         )),
-        ApiError::WebhookDown { name, why } => waiting(format!(
+        ApiError::WebhookDown { name, why } => Problem::waiting(format!(
             "the webhook {name} does not answer ({why}); {}",
             if name.contains("seldon") {
                 "it does once juju status seldon-core is active"
@@ -84,8 +85,8 @@ pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> (State
                 "tried again at the next hook"
             }
         )),
-        ApiError::Invalid { object, why } => blocked(format!("{object} is refused: {why}")),
-        ApiError::Quota { why } => blocked(format!(
+        ApiError::Invalid { object, why } => Problem::blocked(format!("{object} is refused: {why}")),
+        ApiError::Quota { why } => Problem::blocked(format!(
             "{why}: {} for less, or raise the quota",
             command(&["juju", "config", application])
         )),
@@ -206,7 +207,7 @@ pub fn unmanaged_summary(input: &StatusInput) -> Option<String> {
 }
 
 /// Models that are no longer asked for and still there.
-pub fn retired(input: &StatusInput) -> Vec<(State, String)> {
+pub fn retired(input: &StatusInput) -> Vec<Problem> {
     let named = |deletes: &[Delete], why: &str| {
         let models: BTreeSet<String> = deletes
             .iter()
@@ -214,7 +215,7 @@ pub fn retired(input: &StatusInput) -> Vec<(State, String)> {
             .filter(|delete| input.plan.model(&delete.model).is_none())
             .map(|delete| format!("{} is no longer asked for and {why}", delete.model))
             .collect();
-        models.into_iter().map(waiting).collect::<Vec<_>>()
+        models.into_iter().map(Problem::waiting).collect::<Vec<_>>()
     };
     let mut all = named(&input.changes.deletes, "not removed yet");
     all.extend(named(
@@ -225,13 +226,13 @@ pub fn retired(input: &StatusInput) -> Vec<(State, String)> {
 }
 
 /// There is a name for the gateway, but no gateway.
-pub fn no_gateway(input: &StatusInput, model: &Model, gateway: &GatewayName) -> (State, String) {
+pub fn no_gateway(input: &StatusInput, model: &Model, gateway: &GatewayName) -> Problem {
     match input.gateway {
-        RelatedGateway::Known { by, .. } if model.gateway.is_none() => waiting(format!(
+        RelatedGateway::Known { by, .. } if model.gateway.is_none() => Problem::waiting(format!(
             "the gateway {gateway} does not exist yet; {} makes it",
             by.application
         )),
-        _ => blocked(format!(
+        _ => Problem::blocked(format!(
             "there is no Istio Gateway {gateway}: {}",
             model.config_command(input.application, "gateway", "namespace/name")
         )),
@@ -239,17 +240,12 @@ pub fn no_gateway(input: &StatusInput, model: &Model, gateway: &GatewayName) -> 
 }
 
 /// The gateway is there, but takes no request with a host name of the model's.
-pub fn other_hosts(
-    input: &StatusInput,
-    model: &Model,
-    gateway: &GatewayName,
-    listeners: &Listeners,
-) -> (State, String) {
+pub fn other_hosts(input: &StatusInput, model: &Model, gateway: &GatewayName, listeners: &Listeners) -> Problem {
     let fix = match listeners.hosts.first() {
         Some(host) => model.config_command(input.application, "hosts", host),
         None => model.config_command(input.application, "gateway", "namespace/name"),
     };
-    blocked(format!(
+    Problem::blocked(format!(
         "the gateway {gateway} takes requests for {} only, and none for {}: {fix}",
         if listeners.hosts.is_empty() {
             "other namespaces".to_owned()
@@ -261,8 +257,8 @@ pub fn other_hosts(
 }
 
 /// KEDA is to scale a model, and Seldon has nothing to do with KEDA.
-pub fn no_keda(input: &StatusInput, model: &Model) -> (State, String) {
-    blocked(format!(
+pub fn no_keda(input: &StatusInput, model: &Model) -> Problem {
+    Problem::blocked(format!(
         "{} serves, but nobody scales it: Seldon Core runs without KEDA; {}, or {}",
         model.name,
         command(&["juju", "integrate", "seldon-core:keda", "keda"]),
@@ -270,21 +266,21 @@ pub fn no_keda(input: &StatusInput, model: &Model) -> (State, String) {
     ))
 }
 
-pub fn gateway_down(gateway: &GatewayName, application: &str) -> (State, String) {
-    waiting(format!(
+pub fn gateway_down(gateway: &GatewayName, application: &str) -> Problem {
+    Problem::waiting(format!(
         "the gateway {gateway} is not up, says {application}; look at {}",
         juju_status(application)
     ))
 }
 
 /// There is no name for the gateway.
-pub fn unknown_gateway(input: &StatusInput, model: &Model) -> (State, String) {
+pub fn unknown_gateway(input: &StatusInput, model: &Model) -> Problem {
     let application = input.application;
     if let (Some(named), Some(by)) = (&model.gateway, input.gateway.by_metadata()) {
-        return blocked(two_gateways(input, model, named, by));
+        return Problem::blocked(two_gateways(input, model, named, by));
     }
     match input.gateway {
-        RelatedGateway::Pending(by) => waiting(match by.kind {
+        RelatedGateway::Pending(by) => Problem::waiting(match by.kind {
             GatewayKind::Istio => format!(
                 "{} has not said which gateway to use; it does within its update-status",
                 by.application
@@ -295,8 +291,8 @@ pub fn unknown_gateway(input: &StatusInput, model: &Model) -> (State, String) {
                 juju_status(&by.application)
             ),
         }),
-        RelatedGateway::Ambiguous(all) => blocked(several_gateways(input, all)),
-        RelatedGateway::None | RelatedGateway::Known { .. } => blocked(format!(
+        RelatedGateway::Ambiguous(all) => Problem::blocked(several_gateways(input, all)),
+        RelatedGateway::None | RelatedGateway::Known { .. } => Problem::blocked(format!(
             "{} has no gateway, so nobody reaches it: {}, or {application}:gateway-metadata istio-ingress-k8s, or {}",
             model.name,
             command(&["juju", "relate", &format!("{application}:gateway-info"), "istio-pilot"]),
@@ -361,7 +357,7 @@ pub fn not_accepted(
     model: &str,
     gateway: &GatewayName,
     acceptance: &RouteCondition,
-) -> Option<(State, String)> {
+) -> Option<Problem> {
     let by = input
         .gateway
         .by_metadata()
@@ -369,24 +365,24 @@ pub fn not_accepted(
         .unwrap_or_default();
     match acceptance {
         RouteCondition::Accepted => None,
-        RouteCondition::Pending => Some(waiting(format!(
+        RouteCondition::Pending => Some(Problem::waiting(format!(
             "{model}: the gateway {gateway} has not taken up its HTTPRoute yet; if this stays, look at {}",
             juju_status(by)
         ))),
-        RouteCondition::Rejected(why) => Some(blocked(format!(
+        RouteCondition::Rejected(why) => Some(Problem::blocked(format!(
             "{model}: the gateway {gateway} does not take its HTTPRoute ({why}): look at {}",
             juju_status(by)
         ))),
-        RouteCondition::UnresolvedRefs(why) => Some(waiting(format!(
+        RouteCondition::UnresolvedRefs(why) => Some(Problem::waiting(format!(
             "{model}: the gateway {gateway} finds no way to it ({why})"
         ))),
     }
 }
 
 /// Something was asked for that an HTTPRoute cannot say.
-pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported) -> (State, String) {
+pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported) -> Problem {
     let (name, application) = (&model.name, input.application);
-    blocked(match unsupported {
+    Problem::blocked(match unsupported {
         Unsupported::Retries => {
             let without = if model.is_entry {
                 format!(
@@ -409,8 +405,8 @@ pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported)
 
 /// A hook tool failed, so what is asked for is not known.
 #[must_use]
-pub fn tool_failure(error: &juju_hooks::ToolError) -> (State, String) {
-    waiting(format!("{error}; tried again at the next hook"))
+pub fn tool_failure(error: &juju_hooks::ToolError) -> Problem {
+    Problem::waiting(format!("{error}; tried again at the next hook"))
 }
 
 /// Whether a status is that of a hook that ended on a failed tool of Juju's.
@@ -422,8 +418,8 @@ pub fn is_tool_failure(status: &juju_hooks::Status) -> bool {
 
 /// Seldon was deployed by Juju and is not there yet.
 #[must_use]
-pub fn seldon_is_deploying() -> (State, String) {
-    waiting(
+pub fn seldon_is_deploying() -> Problem {
+    Problem::waiting(
         "Seldon Core is related but not installed yet (the cluster knows no SeldonDeployment); look at juju status seldon-core"
             .to_owned(),
     )
@@ -445,12 +441,4 @@ fn juju_status(application: &str) -> String {
 /// What kubectl does with an object.
 fn kubectl(namespace: &str, verb: &str, kind: &str, name: &str) -> String {
     command(&["kubectl", "-n", namespace, verb, &kind.to_lowercase(), name])
-}
-
-fn waiting(text: String) -> (State, String) {
-    (State::Waiting, text)
-}
-
-fn blocked(text: String) -> (State, String) {
-    (State::Blocked, text)
 }

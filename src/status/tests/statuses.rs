@@ -10,6 +10,7 @@ use super::{ChangeSet, Scene, State, StatusInput, evaluate, identity};
 use crate::api_error::ApiError;
 use crate::changes::Conflict;
 use crate::config::Model;
+use crate::status::Problem;
 
 mod cluster;
 mod options;
@@ -40,12 +41,20 @@ struct Entry {
 }
 
 impl Entry {
-    fn new((state, message): (State, String), behind: &str) -> Self {
+    fn new(problem: &Problem, behind: &str) -> Self {
+        Self::of_state(problem.state, problem.to_string(), behind)
+    }
+
+    fn of_state(state: State, message: String, behind: &str) -> Self {
         Self {
             state: Some(state),
             message,
             behind: behind.to_owned(),
         }
+    }
+
+    fn of_model((state, message): (State, String), behind: &str) -> Self {
+        Self::of_state(state, message, behind)
     }
 
     /// What is told in the log only.
@@ -61,7 +70,7 @@ impl Entry {
     fn of(scene: &Scene, behind: &str) -> Self {
         let report = scene.report();
         let message = report.problems.first().unwrap_or(&report.status.message);
-        Self::new((report.status.state, message.clone()), behind)
+        Self::of_state(report.status.state, message.clone(), behind)
     }
 
     /// That one of its troubles in which these words are.
@@ -70,13 +79,13 @@ impl Entry {
         let mut problems = report.problems.iter();
         let problem = problems.find(|problem| problem.contains(words));
         let problem = problem.unwrap_or_else(|| panic!("{words} is in none of {:#?}", report.problems));
-        Self::new((report.status.state, problem.clone()), behind)
+        Self::of_state(report.status.state, problem.clone(), behind)
     }
 
     /// The same with the words of `juju status`, where those of the log are others.
     fn in_status(scene: &Scene, behind: &str) -> Self {
         let status = scene.report().status;
-        Self::new((status.state, status.message), behind)
+        Self::of_state(status.state, status.message, behind)
     }
 
     /// What is told of a model that something stands in the way of.
@@ -89,23 +98,19 @@ impl Entry {
     /// What a scene comes to with these steps before it, and not those that follow from it.
     fn with_steps(scene: &Scene, changes: &ChangeSet, behind: &str) -> Self {
         let report = with_input(scene, changes, evaluate);
-        Self::new((report.status.state, report.problems[0].clone()), behind)
+        Self::of_state(report.status.state, report.problems[0].clone(), behind)
     }
 
     /// What is said of a scene's one model.
-    fn said(
-        scene: &Scene,
-        say: impl FnOnce(&StatusInput, &Model) -> Option<(State, String)>,
-        behind: &str,
-    ) -> Option<Self> {
+    fn said(scene: &Scene, say: impl FnOnce(&StatusInput, &Model) -> Option<Problem>, behind: &str) -> Option<Self> {
         let model = scene.plan().models.remove(0).model;
         let said = with_input(scene, &ChangeSet::default(), |input| say(input, &model))?;
-        Some(Self::new(said, behind))
+        Some(Self::new(&said, behind))
     }
 
     /// What is told of all models at once.
     fn of_api_error(error: &ApiError, behind: &str) -> Self {
-        Self::new(crate::status::api_error("iris", "edge", error), behind)
+        Self::new(&crate::status::api_error("iris", "edge", error), behind)
     }
 }
 

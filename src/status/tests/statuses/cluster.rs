@@ -227,10 +227,10 @@ pub fn errors() -> Vec<Entry> {
     .map(|(error, behind)| Entry::of_api_error(&error, behind))
     .collect();
     entries.dedup_by(|one, other| one.message == other.message);
-    entries.insert(1, Entry::new(seldon_is_deploying(), ""));
+    entries.insert(1, Entry::new(&seldon_is_deploying(), ""));
     // Outside a hook there is no such tool.
     let error = HookTools.config_get().unwrap_err();
-    entries.push(Entry::new(tool_failure(&error), "Juju's own tools did not answer."));
+    entries.push(Entry::new(&tool_failure(&error), "Juju's own tools did not answer."));
     entries
 }
 

@@ -85,7 +85,7 @@ pub fn errors() -> Vec<Entry> {
         };
         let errors: Vec<String> = scene.config.errors.iter().map(ToString::to_string).collect();
         match errors.iter().find(|error| error.starts_with(&about)) {
-            Some(error) => entries.push(Entry::new((State::Blocked, error.clone()), "")),
+            Some(error) => entries.push(Entry::of_state(State::Blocked, error.clone(), "")),
             None => valid.push((option, value, errors)),
         }
     }
@@ -130,5 +130,5 @@ fn told(word: &str, answer: Result<SecretContent, SecretError>, behind: &str) ->
     let uri: SecretUri = scene.config.juju_secrets().into_iter().next().unwrap();
     let answers: SecretContents = BTreeMap::from([(uri, answer)]);
     scene.config.resolve_secrets("iris", "edge", &answers);
-    Entry::new((State::Blocked, scene.config.errors[0].to_string()), behind)
+    Entry::of_state(State::Blocked, scene.config.errors[0].to_string(), behind)
 }

@@ -356,11 +356,11 @@ pub fn fleets() -> Vec<Entry> {
         Entry::in_status(&fleet("{a: {}, b: {}, c: {}}"), ""),
         Entry::in_status(&fleet("{a: {}, b: {replicas: 0}}"), ""),
         Entry::in_status(&two, "The others are in `juju debug-log`."),
-        Entry::new(
+        Entry::of_model(
             model_status(&frozen),
             "In `juju run iris/0 list-models`; what is wrong is in `juju status iris`.",
         ),
-        Entry::new(
+        Entry::of_model(
             model_status(&new),
             "As above, of a model that was never there: see `juju status iris`.",
         ),
