@@ -14,7 +14,7 @@ test:
 
 # Ten thousand random states of a cluster, and as many sequences of configurations: some hours.
 nightly cases="10000":
-    CASES={{cases}} cargo test --test cluster converges
+    CASES={{cases}} cargo test --test it cluster::converges
 
 # The charm on a full site, where models answer: as root. `just e2e serving` runs those with that word in their name.
 e2e *filter:
@@ -38,7 +38,7 @@ mutants:
 
 # Regenerate docs/reference/options.md and docs/reference/statuses.md, and test the rest of the documentation.
 docs:
-    UPDATE_DOCS=1 cargo test --test the_reference_is_generated
+    UPDATE_DOCS=1 cargo test --test it reference
     UPDATE_DOCS=1 cargo test --lib statuses
     cargo test --test docs
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! [`reconcile`] is that sequence, [`hook`] chooses between it, [`actions`] and removal. Below, a module takes only from those
-//! before it (`tests/layers.rs`); from [`juju_hooks`] takes whoever talks to Juju.
+//! before it (`tests/it/pure/layers.rs`); from [`juju_hooks`] takes whoever talks to Juju.
 
 // What everything else may name.
 pub mod labels;

@@ -1,4 +1,6 @@
 //! The charm as Juju is given it: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys what came out.
+//!
+//! A binary of its own, because packing takes minutes and so it runs by name only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -12,7 +12,7 @@
     reason = "whatever goes wrong ends it"
 )]
 
-#[path = "../cluster/fixture.rs"]
+#[path = "../it/cluster/fixture.rs"]
 #[allow(dead_code, reason = "the tests of the cluster use the rest")]
 mod fixture;
 #[path = "../support/packed.rs"]

@@ -24,6 +24,8 @@ impl Edge {
     /// A Juju model of that name, without a cluster.
     pub fn new(model: &str) -> Self {
         let mut world = World::new(model);
+        // Tests of one process may use a name twice, and a watcher's socket is found by the UUID.
+        world.make_unique();
         let charm = Charm::read(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         world.add_application("iris", charm, 1).unwrap();
         world

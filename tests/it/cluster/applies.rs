@@ -1,0 +1,317 @@
+//! Config in, objects out, and a status that is true.
+
+use serde_json::{Value, json};
+
+use super::fixture::Live;
+use crate::support::kinds::{deployment, sdep, service, stateful_set};
+use crate::support::{has, status};
+
+#[test]
+fn a_deployed_model_waits_for_seldon_and_is_active_once_it_serves() {
+    let mut live = Live::new("deployed");
+    let run = live.hook("config-changed");
+    has(&status(&run), &["waiting: iris", "Seldon Core has not taken it up yet"]);
+    let applied: Vec<&str> = run.logged("INFO").collect();
+    assert_eq!(
+        applied,
+        [
+            "applied SeldonDeployment iris: it is not there",
+            "applied VirtualService iris-route: it is not there"
+        ]
+    );
+    live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));
+    assert_eq!(live.says(), "waiting: iris is starting seldonio/sklearn-iris:0.3");
+    live.seldon_serves("iris");
+    assert_eq!(
+        live.says(),
+        "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"
+    );
+}
+
+#[test]
+fn the_executor_asks_for_less_than_seldons_own_default() {
+    let mut live = Live::new("frugal");
+    live.hook("config-changed");
+    let resources = live.sdep("iris").unwrap()["spec"]["predictors"][0]["svcOrchSpec"]["resources"].clone();
+    assert_eq!(
+        resources,
+        json!({"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}})
+    );
+}
+
+#[test]
+fn objects_say_whose_they_are() {
+    let mut live = Live::new("whose");
+    live.hook("config-changed");
+    let set = live.get(&stateful_set(), "iris").unwrap();
+    for object in [live.sdep("iris").unwrap(), live.route("iris").unwrap()] {
+        let metadata = &object["metadata"];
+        assert_eq!(metadata["labels"]["seldon-model/application"], "iris");
+        assert_eq!(
+            metadata["labels"]["seldon-model/model-uuid"],
+            live.world.model.uuid.as_str()
+        );
+        assert_eq!(metadata["ownerReferences"][0]["uid"], set["metadata"]["uid"]);
+        assert_eq!(metadata["ownerReferences"][0]["kind"], "StatefulSet");
+        let manager = metadata["managedFields"][0]["manager"].as_str().unwrap();
+        assert!(manager.starts_with("seldon-model-iris-"), "{manager}");
+    }
+}
+
+#[test]
+fn quiet_hook_is_nine_tool_calls_and_five_requests() {
+    let mut live = Live::new("quiet");
+    assert!(live.serves().starts_with("active"));
+    let before = live.versions();
+    let (run, requests) = live.audited("update-status");
+    assert_eq!(
+        requests,
+        [
+            "list seldondeployments",
+            "list virtualservices",
+            "get statefulsets",
+            "get gateways",
+            "list deployments"
+        ]
+    );
+    let tools: Vec<&str> = run.calls.iter().map(site::agent::Call::tool).collect();
+    assert_eq!(
+        tools,
+        [
+            "config-get",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-list",
+            "relation-get",
+            "status-get"
+        ]
+    );
+    assert_eq!(live.versions(), before);
+}
+
+#[test]
+fn many_models_cost_no_more_requests_than_one() {
+    let mut live = Live::new("fleet");
+    let entries: Vec<String> = (0..30).map(|n| format!("m{n}: {{}}")).collect();
+    live.config(&[("models", &entries.join("\n"))]);
+    has(&live.serves(), &["active: 30 models serve: m0, m1, m10"]);
+    let (run, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 5, "{requests:?}");
+    assert_eq!(run.calls.len(), 9);
+}
+
+#[test]
+fn a_new_image_is_active_only_once_it_serves_and_the_route_never_goes() {
+    let mut live = Live::new("changed");
+    assert!(live.serves().starts_with("active"));
+    let route = live.route("iris").unwrap();
+    live.config(&[("image", "seldonio/sklearn-iris:0.4")]);
+    let run = live.hook("config-changed");
+    assert_eq!(
+        status(&run),
+        "waiting: iris is changing over to seldonio/sklearn-iris:0.4"
+    );
+    assert_eq!(
+        live.sdep("iris").unwrap()["status"]["state"],
+        "Available",
+        "which Seldon said of the old one"
+    );
+    assert_eq!(live.route("iris").unwrap(), route, "the same object, not written to");
+    live.seldon_serves("iris");
+    assert_eq!(
+        live.says(),
+        "active: iris serves seldonio/sklearn-iris:0.4 at /model/iris/"
+    );
+}
+
+#[test]
+fn every_option_is_taken_by_the_real_definitions_and_then_left_alone() {
+    let mut live = Live::new("options");
+    live.config(&[(
+        "models",
+        "
+plain: {image: 'iris:1'}
+full:
+  image: localhost:32000/iris:1
+  implementation: SKLEARN_SERVER
+  model-uri: gs://bucket/model
+  protocol: v2
+  parameters: {method: predict, n: 3, r: 0.5, b: true, v: {type: DOUBLE, value: 1}}
+  env: {A: 1, B: two, C: ''}
+  resources: {requests: {cpu: 0.25, memory: 100Mi}, limits: {memory: 1Gi, nvidia.com/gpu: 1}}
+  replicas: 2
+  image-pull-policy: Always
+  prefix: /ml/full/
+  hosts: [a.example, '*.b.example']
+  timeout: 1500ms
+  retries: 3
+  labels: {team: vision}
+  annotations: {seldon.io/rest-timeout: '5000', seldon.io/no-engine: 'true'}
+",
+    )]);
+    has(&live.serves(), &["active: 2 models serve: full, plain"]);
+    let (_, requests) = live.audited("update-status");
+    let writes: Vec<_> = requests
+        .iter()
+        .filter(|r| r.starts_with("patch") || r.starts_with("delete"))
+        .collect();
+    assert_eq!(writes, Vec::<&String>::new(), "what was applied is what is asked for");
+}
+
+#[test]
+fn what_is_no_longer_asked_for_goes_from_the_object_too() {
+    let mut live = Live::new("fewer");
+    live.config(&[("labels", "{team: vision}"), ("timeout", "3s"), ("protocol", "v2")]);
+    live.hook("config-changed");
+    assert_eq!(live.sdep("iris").unwrap()["metadata"]["labels"]["team"], "vision");
+    live.config(&[("labels", ""), ("timeout", ""), ("protocol", "")]);
+    live.hook("config-changed");
+    let sdep = live.sdep("iris").unwrap();
+    assert!(sdep["metadata"]["labels"].get("team").is_none());
+    assert!(sdep["spec"].get("protocol").is_none());
+    assert!(live.requests("iris").get("timeout").is_none());
+}
+
+#[test]
+fn an_entry_that_goes_takes_its_objects_along_and_no_others() {
+    let mut live = Live::new("entries");
+    live.config(&[("models", "{a: {}, b: {}}")]);
+    live.hook("config-changed");
+    live.config(&[("models", "{b: {}, c: {}}")]);
+    let run = live.hook("config-changed");
+    assert!(live.sdep("a").is_none() && live.route("a").is_none());
+    for model in ["b", "c"] {
+        assert!(live.sdep(model).is_some() && live.route(model).is_some(), "{model}");
+    }
+    let log: Vec<&str> = run.logged("INFO").collect();
+    let deleted = log.iter().position(|line| line.starts_with("deleted")).unwrap();
+    let applied = log.iter().rposition(|line| line.starts_with("applied")).unwrap();
+    assert!(applied < deleted, "what is new comes before what is old goes: {log:#?}");
+}
+
+#[test]
+fn a_model_that_takes_over_a_prefix_does_so_once_it_is_ready() {
+    let mut live = Live::new("heir");
+    live.config(&[("models", "{old: {prefix: /x/}}")]);
+    assert!(live.serves().starts_with("active"));
+    live.config(&[("models", "{new: {prefix: /x/, image: 'iris:2'}}")]);
+    live.hook("config-changed");
+    let says = live.says();
+    has(&says, &["waiting: "]);
+    assert!(
+        live.sdep("old").is_some() && live.route("old").is_some(),
+        "it serves on"
+    );
+    live.seldon_serves("new");
+    assert_eq!(live.says(), "active: new serves iris:2 at /x/");
+    assert!(live.sdep("old").is_none() && live.route("old").is_none());
+}
+
+#[test]
+fn the_route_of_a_model_that_is_held_counts() {
+    let mut live = Live::new("held");
+    live.config(&[("models", "{a: {prefix: /x/}, b: {prefix: /y/}}")]);
+    assert!(live.serves().starts_with("active"));
+    live.config(&[("models", "{a: {prefix: /y/, image: 'BAD'}, b: {prefix: /x/}}")]);
+    let says = live.says();
+    has(&says, &["blocked: 0 of 2 serve", "a: image=BAD"]);
+    assert_eq!(
+        live.requests("b")["match"][0]["uri"]["prefix"],
+        "/y/",
+        "it serves where it served"
+    );
+}
+
+#[test]
+fn while_an_option_is_faulty_what_served_serves_on() {
+    let mut live = Live::new("faulty");
+    live.config(&[("models", "{a: {}, b: {}, gone: {}}")]);
+    assert!(live.serves().starts_with("active"));
+    let before = live.sdep("a").unwrap();
+    // One entry faulty, one new, one taken out.
+    live.config(&[("models", "{a: {replicas: -1, image: 'iris:9'}, b: {}, c: {}}")]);
+    let says = live.says();
+    has(&says, &["blocked: 1 of 3 serve; models: a: replicas=-1"]);
+    assert_eq!(live.sdep("a").unwrap(), before, "the faulty one is as it was");
+    assert!(live.route("a").is_some());
+    assert!(live.sdep("c").is_some(), "the sound one is there");
+    assert!(live.sdep("gone").is_some(), "nothing is removed while a fault stands");
+    live.config(&[("models", "{a: {}, b: {}, c: {}}")]);
+    live.hook("config-changed");
+    assert!(live.sdep("gone").is_none());
+}
+
+#[test]
+fn the_route_follows_the_port_of_the_live_service() {
+    let mut live = Live::new("ports");
+    assert!(live.serves().starts_with("active"));
+    let ports = json!({"spec": {"ports": [{"name": "http", "port": 9000}, {"name": "grpc", "port": 9500}]},
+        "metadata": {"labels": {"seldon-deployment-id": "iris"}}});
+    live.create(&service(), "iris-default", &ports);
+    // Seldon says another port than the route has: the Service is asked.
+    live.merge_status(
+        &sdep(),
+        "iris",
+        &json!({"address": {"url": "http://iris-default.ports.svc.cluster.local:9000/"}}),
+    );
+    live.hook("update-status");
+    let port = |route: &Value| route["route"][0]["destination"]["port"]["number"].clone();
+    assert_eq!(port(&live.requests("iris")), 9000);
+    assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
+    // What it says of gRPC it does not renew, so the Service is asked again.
+    let (_, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 6, "{requests:?}");
+    live.merge_status(
+        &sdep(),
+        "iris",
+        &json!({"serviceStatus": {"iris-default": {"grpcEndpoint": "iris-default.ports:9500"}}}),
+    );
+    let (_, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 5, "{requests:?}");
+}
+
+#[test]
+fn a_model_stopped_on_purpose_says_so_and_keeps_its_route() {
+    let mut live = Live::new("stopped");
+    live.serves();
+    live.config(&[("replicas", "0")]);
+    has(&live.says(), &["waiting: iris is being stopped"]);
+    live.seldon_serves("iris");
+    live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));
+    assert_eq!(live.says(), "active: iris is stopped on purpose (replicas=0)");
+    assert!(live.route("iris").is_some());
+    let replicas = live.get(&deployment(), "iris-default-0-iris").unwrap()["spec"]["replicas"].clone();
+    assert_eq!(replicas, 0);
+}
+
+#[test]
+fn a_unit_that_does_not_lead_writes_nothing_and_reports() {
+    let mut live = Live::new("follower");
+    live.world.application_mut("iris").unwrap().add_unit();
+    let run = live.run_on("iris/1", "config-changed");
+    has(&status(&run), &["waiting", "the leader has still to apply it"]);
+    assert!(live.sdep("iris").is_none());
+    assert!(live.serves().starts_with("active"));
+    let run = live.run_on("iris/1", "update-status");
+    assert!(status(&run).starts_with("active: iris serves"), "{}", status(&run));
+}
+
+#[test]
+fn list_models_tells_each_model_whole() {
+    let mut live = Live::new("listed");
+    live.config(&[("models", "{a: {}, b: {image: 'iris:2'}, c: {replicas: -1}}")]);
+    live.serves();
+    let run = live.hook(site::agent::Hook::action(
+        "list-models",
+        std::collections::BTreeMap::new(),
+    ));
+    let results = run.action.unwrap().results;
+    assert_eq!(results["a"]["state"], "active");
+    assert_eq!(results["a"]["url"], "/model/a/");
+    assert_eq!(results["b"]["serves"], "iris:2");
+    assert_eq!(results["c"]["state"], "blocked");
+    assert!(results["c"].get("url").is_none());
+}

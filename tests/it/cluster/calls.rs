@@ -1,0 +1,92 @@
+//! Routes for calls over gRPC and for the page of a model: what the API server takes, and what a second application is told.
+
+use serde_json::{Value, json};
+
+use super::fixture::Live;
+use crate::support::has;
+use crate::support::kinds::{sdep, vs};
+
+fn port(http: &Value) -> &Value {
+    &http["route"][0]["destination"]["port"]["number"]
+}
+
+#[test]
+fn calls_go_to_the_port_that_seldon_reports_and_a_quiet_hook_writes_nothing() {
+    let mut live = Live::new("calls");
+    live.config(&[
+        ("protocol", "v2"),
+        ("hosts", "*.example"),
+        ("grpc-host", "iris.example"),
+        ("canary", "{image: 'iris:2', weight: 30, match: {x-canary: 'yes'}}"),
+    ]);
+    live.hook("config-changed");
+    let route = live.route("iris").unwrap();
+    assert_eq!(port(&route["spec"]["http"][0]), 5001, "Seldon's default");
+    live.seldon_serves("iris");
+    let ends = |port: u16| json!({"svcName": "x", "grpcEndpoint": format!("iris-default.calls:{port}")});
+    let says = json!({"serviceStatus": {"iris-default": ends(5002), "iris-canary": ends(5003)}});
+    live.merge_status(&sdep(), "iris", &says);
+    has(&live.says(), &["active: iris serves"]);
+    let route = live.route("iris").unwrap();
+    let http = route["spec"]["http"].as_array().unwrap();
+    let hosts: Vec<String> = http
+        .iter()
+        .map(|http| {
+            format!(
+                "{} {}",
+                http["route"][0]["destination"]["host"].as_str().unwrap(),
+                port(http)
+            )
+        })
+        .collect();
+    assert_eq!(
+        hosts,
+        [
+            "iris-canary.calls.svc.cluster.local 5003",
+            "iris-canary.calls.svc.cluster.local 8000",
+            "iris-default.calls.svc.cluster.local 5002",
+            "iris-default.calls.svc.cluster.local 8000",
+            "iris-default.calls.svc.cluster.local 8000",
+        ]
+    );
+    assert_eq!(live.shares("iris"), ["default 70", "canary 30"]);
+    let before = live.versions();
+    live.hook("update-status");
+    assert_eq!(live.versions(), before, "a quiet hook wrote");
+    live.config(&[("canary", ""), ("grpc-host", ""), ("protocol", "")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    live.hook("update-status");
+    let route = live.route("iris").unwrap();
+    let http = route["spec"]["http"].as_array().unwrap();
+    assert_eq!(http.len(), 2, "{route}");
+    let of_seldon = json!({"prefix": "/seldon/calls/iris/"});
+    assert!(
+        http[1]["match"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"uri": of_seldon})),
+        "{route}"
+    );
+}
+
+#[test]
+fn a_host_for_calls_that_is_taken_blocks_and_names_the_route() {
+    let mut live = Live::new("taken");
+    let theirs = json!({"spec": {"hosts": ["*"], "gateways": ["taken/gate"], "http": [{
+        "match": [{"authority": {"exact": "iris.example"}}],
+        "route": [{"destination": {"host": "theirs"}}],
+    }]}});
+    live.create(&vs(), "theirs", &theirs);
+    assert!(live.serves().starts_with("active"), "it has no such host");
+    live.config(&[("grpc-host", "iris.example")]);
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: grpc-host iris.example is taken by VirtualService taken/theirs on the same gateway",
+            "juju config iris grpc-host=…",
+        ],
+    );
+    live.config(&[("grpc-host", "other.example")]);
+    has(&live.says(), &["active: iris serves"]);
+}

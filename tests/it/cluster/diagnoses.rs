@@ -1,0 +1,251 @@
+//! The action `diagnose`: the first link that is broken, for each that can be, and what to type.
+
+use serde_json::{Value, json};
+
+use super::endpoints::{gateway, gateway_pod, http};
+use super::fixture::{Live, start, takes};
+use super::plans::act;
+use crate::support::has;
+use crate::support::kinds::{deployment, kind, pod, sdep, service, vs};
+
+/// A model that serves, with all that Seldon and Istio would make.
+fn whole(model: &str) -> Live {
+    let mut live = Live::new(model);
+    gateway(&live, &http(), "NodePort");
+    assert!(live.serves().starts_with("active"));
+    seldons_service(&live, "iris-default");
+    live.says();
+    live
+}
+
+fn seldons_service(live: &Live, name: &str) {
+    let ports = json!([{"name": "http", "port": 8000}, {"name": "grpc", "port": 5001}]);
+    let labels = json!({"seldon-deployment-id": "iris"});
+    let spec = json!({"selector": {"seldon-app": name}, "ports": ports});
+    let object = json!({"metadata": {"labels": labels}, "spec": spec});
+    live.apply_as("seldon", &service(), name, &object);
+}
+
+/// Where it is broken, why, and the report.
+#[track_caller]
+fn diagnosis(live: &mut Live) -> (String, String, String) {
+    let told = act(live, "diagnose", &json!({})).unwrap();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let model = told.get("iris");
+    (
+        text(model.and_then(|model| model.get("broken"))),
+        text(model.and_then(|model| model.get("why"))),
+        text(told.get("report")),
+    )
+}
+
+#[track_caller]
+fn broken_at(live: &mut Live, link: &str, why: &[&str]) -> String {
+    let (broken, said, report) = diagnosis(live);
+    assert_eq!(broken, link, "{said}\n{report}");
+    has(&said, why);
+    let heading = match link {
+        "nothing" => "Model iris: whole".to_owned(),
+        link => format!("Model iris: broken at {link}"),
+    };
+    has(&report, &[&heading]);
+    report
+}
+
+#[test]
+fn a_model_that_serves_is_whole_link_by_link() {
+    let mut live = whole("sound");
+    let before = live.versions();
+    let report = broken_at(&mut live, "nothing", &[]);
+    has(
+        &report,
+        &[
+            "iris in model sound: active: iris serves",
+            "gateway-info: istio-pilot names sound/gate",
+            "needed: all there",
+            "ok       route: /model/iris/ of * at sound/gate",
+            "ok       gateway: takes * by http; NodePort sound/gate; 1 of 1 pods ready",
+            "ok       service: iris-default:8000",
+            "ok       pods: 1 ready",
+            "ok       seldon: says Available",
+        ],
+    );
+    // A younger route that wants the same harms nobody, and is told.
+    live.create(&vs(), "younger", &takes("sound/gate", "/model/"));
+    let report = broken_at(&mut live, "nothing", &[]);
+    has(
+        &report,
+        &["beside it on the gateway: VirtualService sound/younger wants requests of /model/iris/"],
+    );
+    live.delete(&vs(), "younger");
+    assert_eq!(live.versions(), before);
+}
+
+#[test]
+fn the_first_broken_link_on_the_way_in_is_named() {
+    let mut live = whole("wayin");
+    live.create(&vs(), "theirs", &takes("wayin/gate", "/theirs/"));
+    live.config(&[("prefix", "/theirs/iris/")]);
+    broken_at(
+        &mut live,
+        "route",
+        &["taken by VirtualService wayin/theirs", "juju config iris prefix=/…/"],
+    );
+    live.config(&[("prefix", "")]);
+    gateway_pod(&live, false);
+    broken_at(
+        &mut live,
+        "gateway",
+        &[
+            "none of the 1 pods of the gateway wayin/gate is ready",
+            "kubectl -n wayin get pods -l gateway-of=wayin",
+        ],
+    );
+    gateway_pod(&live, true);
+    live.delete(&service(), "gate");
+    broken_at(
+        &mut live,
+        "gateway",
+        &["no Service leads to the pods of the gateway wayin/gate"],
+    );
+    let mut servers = http();
+    servers[0]["hosts"] = json!(["x.example"]);
+    gateway(&live, &servers, "NodePort");
+    live.config(&[("hosts", "y.example")]);
+    live.says();
+    broken_at(&mut live, "gateway", &["takes requests for x.example only"]);
+    live.config(&[("hosts", "")]);
+    live.delete(&kind("networking.istio.io", "v1beta1", "Gateway"), "gate");
+    broken_at(
+        &mut live,
+        "gateway",
+        &["the gateway wayin/gate does not exist yet; istio-pilot makes it"],
+    );
+    live.world
+        .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+    let report = broken_at(
+        &mut live,
+        "route",
+        &["iris has no gateway", "juju relate iris:gateway-info istio-pilot"],
+    );
+    has(&report, &["gateway-info: not related"]);
+}
+
+#[test]
+fn the_first_broken_link_behind_the_gateway_is_named() {
+    let mut live = whole("behind");
+    live.delete(&vs(), "iris-route");
+    broken_at(
+        &mut live,
+        "virtual-service",
+        &["the leader applies it in its next hook"],
+    );
+    live.says();
+    live.config(&[("image", "iris:2")]);
+    broken_at(
+        &mut live,
+        "seldon-deployment",
+        &["SeldonDeployment iris is not as asked"],
+    );
+    live.says();
+    broken_at(
+        &mut live,
+        "deployment",
+        &["Seldon Core has not made what is asked for now of iris yet"],
+    );
+    live.delete(&service(), "iris-default");
+    broken_at(
+        &mut live,
+        "service",
+        &["Seldon Core has made no Service iris-default of iris yet"],
+    );
+    seldons_service(&live, "iris-default");
+    live.delete(&deployment(), "iris-default-0-iris");
+    broken_at(
+        &mut live,
+        "deployment",
+        &[
+            "Seldon Core has made no Deployment of iris yet",
+            "juju status seldon-core",
+        ],
+    );
+    live.seldon_serves("iris");
+    let failed = json!({"state": "Failed", "description": "too bad"});
+    live.merge_status(&sdep(), "iris", &failed);
+    broken_at(&mut live, "seldon", &["Seldon Core calls iris Failed (too bad)"]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_the_pods_fault() {
+    let mut live = whole("pulled");
+    let away = json!({"availableReplicas": 0, "readyReplicas": 0});
+    live.merge_status(&deployment(), "iris-default-0-iris", &away);
+    broken_at(&mut live, "pods", &["iris is starting seldonio/sklearn-iris:0.3"]);
+    let of = live.get(&deployment(), "iris-default-0-iris").unwrap();
+    let metadata = json!({"labels": of["metadata"]["labels"], "annotations": of["metadata"]["annotations"]});
+    let image = "seldonio/sklearn-iris:0.3";
+    let spec = json!({"containers": [{"name": "iris", "image": image}]});
+    live.apply_as(
+        "kubelet",
+        &pod(),
+        "iris-0",
+        &json!({"metadata": metadata, "spec": spec}),
+    );
+    let container = json!({
+        "name": "iris", "image": image, "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}},
+    });
+    live.merge_status(&pod(), "iris-0", &json!({"containerStatuses": [container]}));
+    broken_at(
+        &mut live,
+        "pods",
+        &[
+            "image seldonio/sklearn-iris:0.3 cannot be pulled (ImagePullBackOff)",
+            "juju config iris image=…",
+        ],
+    );
+}
+
+#[test]
+fn missing_rights_and_faulty_options_are_named_before_all_else() {
+    let mut live = Live::untrusted("rightless");
+    let report = broken_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
+    has(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
+    live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
+    broken_at(&mut live, "options", &["models: iris: replicas=-1"]);
+    live.config(&[("models", "")]);
+    super::rights::grant(&live, |rule| !rule.to_string().contains("nodes"));
+    gateway(&live, &http(), "NodePort");
+    live.serves();
+    let report = broken_at(&mut live, "service", &["Seldon Core has made no Service"]);
+    has(
+        &report,
+        &[
+            "needed: all there",
+            "for this report and for endpoints and predict: may not list nodes of all namespaces, list pods of all namespaces",
+        ],
+    );
+}
+
+#[test]
+fn a_cluster_without_seldon_or_without_an_answer_says_so() {
+    let server = start("bare-of-seldon", false);
+    let mut live = Live::on(&server, "bare");
+    live.trust(true);
+    broken_at(
+        &mut live,
+        "seldon-core",
+        &["Seldon Core is not installed", "juju deploy seldon-core --trust"],
+    );
+    live.world
+        .integrate("iris:seldon-core", "seldon-core:juju-info")
+        .unwrap();
+    broken_at(
+        &mut live,
+        "seldon-core",
+        &["Seldon Core is related but not installed yet"],
+    );
+    live.agent.kubeconfig = None;
+    broken_at(&mut live, "kubernetes", &["the Kubernetes API cannot be reached"]);
+}

@@ -1,0 +1,225 @@
+//! The action `endpoints`: where models are reached, and what is said where that cannot be found out.
+
+use std::collections::BTreeMap;
+
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::fixture::Live;
+use super::plans::act;
+use crate::support::has;
+use crate::support::kinds::{kind, pod, service};
+
+/// The address of the one node of the shared API server.
+const NODE: &str = "192.0.2.1";
+
+/// A Gateway with pods of its own, `servers` being what it takes, and a Service for them of that type.
+pub fn gateway(live: &Live, servers: &Value, service_type: &str) {
+    let labels = json!({"gateway-of": live.model()});
+    let gateway = kind("networking.istio.io", "v1beta1", "Gateway");
+    let spec = json!({"selector": labels, "servers": servers});
+    live.apply_as("juju", &gateway, "gate", &json!({"spec": spec}));
+    let ports = json!([
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "https", "port": 443, "targetPort": 8443},
+    ]);
+    let spec = json!({"type": service_type, "selector": labels, "ports": ports});
+    live.apply_as("juju", &service(), "gate", &json!({"spec": spec}));
+    gateway_pod(live, true);
+}
+
+/// The pod of that gateway.
+pub fn gateway_pod(live: &Live, ready: bool) {
+    let labels = json!({"gateway-of": live.model()});
+    let spec = json!({"nodeName": "edge", "containers": [{"name": "istio-proxy", "image": "proxy"}]});
+    let object = json!({"metadata": {"labels": labels}, "spec": spec});
+    live.apply_as("juju", &pod(), "gate", &object);
+    let word = if ready { "True" } else { "False" };
+    let status = json!({"hostIP": NODE, "conditions": [{"type": "Ready", "status": word}]});
+    live.merge_status(&pod(), "gate", &status);
+}
+
+/// The node that is there for all tests.
+fn node(live: &Live) {
+    let nodes: Api<kube::api::DynamicObject> = Api::all_with(live.client.clone(), &kind("", "v1", "Node"));
+    let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "edge"}});
+    let parameters = PatchParams::apply("kubelet").force();
+    live.wait(nodes.patch("edge", &parameters, &Patch::Apply(&object)))
+        .unwrap();
+    let time = "2026-01-01T00:00:00Z";
+    let ready = json!({
+        "type": "Ready", "status": "True", "reason": "x", "message": "x",
+        "lastHeartbeatTime": time, "lastTransitionTime": time,
+    });
+    let address = json!({"type": "InternalIP", "address": NODE});
+    let status = json!({"status": {"addresses": [address], "conditions": [ready]}});
+    live.wait(nodes.patch_status("edge", &PatchParams::default(), &Patch::Merge(&status)))
+        .unwrap();
+}
+
+/// The servers of a Gateway that takes plain HTTP for every host.
+pub fn http() -> Value {
+    json!([{"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}])
+}
+
+fn node_port(live: &Live, name: &str) -> u64 {
+    let service = live.get(&service(), "gate").unwrap();
+    let ports = service["spec"]["ports"].as_array().unwrap().clone();
+    let port = ports.iter().find(|port| port["name"] == name).unwrap();
+    port["nodePort"].as_u64().unwrap()
+}
+
+fn endpoints(live: &mut Live) -> BTreeMap<String, Value> {
+    act(live, "endpoints", &json!({})).unwrap()
+}
+
+#[test]
+fn every_url_that_reaches_a_model_is_told() {
+    let mut live = Live::new("reached");
+    node(&live);
+    gateway(&live, &http(), "LoadBalancer");
+    live.config(&[(
+        "models",
+        "{iris: {}, v: {protocol: v2, image: 'v:1', canary: {image: 'v:2'}}}",
+    )]);
+    live.serves();
+    let told = endpoints(&mut live);
+    let port = node_port(&live, "http");
+    let address = live.get(&service(), "gate").unwrap()["spec"]["clusterIP"].clone();
+    let address = address.as_str().unwrap();
+    assert_eq!(told["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
+    assert_eq!(
+        told["iris"]["predictions"],
+        format!("http://{NODE}:{port}/model/iris/api/v1.0/predictions")
+    );
+    assert_eq!(told["iris"]["grpc"], format!("{NODE}:{port}"));
+    assert_eq!(told["iris"]["grpc-metadata"], "seldon=iris namespace=reached");
+    assert_eq!(told["iris"]["cluster"], format!("http://{address}:80/model/iris/"));
+    assert_eq!(told["iris"]["gateway"], "reached/gate");
+    assert_eq!(told["iris"]["state"], "active");
+    assert_eq!(
+        told["iris"]["services"]["default"],
+        "http://iris-default.reached.svc.cluster.local:8000/"
+    );
+    assert_eq!(
+        told["v"]["services-grpc"]["canary"],
+        "v-canary.reached.svc.cluster.local:5001"
+    );
+    assert_eq!(
+        told["v"]["predictions"],
+        format!("http://{NODE}:{port}/model/v/v2/models/v/infer")
+    );
+    for absent in ["https", "addresses", "unknown", "grpc-host"] {
+        assert_eq!(told["iris"].get(absent), None, "{told:#?}");
+    }
+    // A load balancer goes before the port of a node.
+    let balancer = json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}});
+    live.merge_status(&service(), "gate", &balancer);
+    let told = endpoints(&mut live);
+    assert_eq!(
+        told["iris"]["http"],
+        format!("http://198.51.100.7/model/iris/\nhttp://{NODE}:{port}/model/iris/")
+    );
+    let only = act(&mut live, "endpoints", &json!({"model": "v"})).unwrap();
+    assert!(only.contains_key("v") && !only.contains_key("iris"));
+}
+
+#[test]
+fn names_and_tls_are_as_model_and_gateway_say() {
+    let mut live = Live::new("by-name");
+    node(&live);
+    let servers = json!([
+        {"port": {"number": 8443, "name": "https", "protocol": "HTTPS"}, "hosts": ["*.plant.example"],
+            "tls": {"mode": "SIMPLE", "credentialName": "c"}},
+        {"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*.plant.example"],
+            "tls": {"httpsRedirect": true}},
+    ]);
+    gateway(&live, &servers, "NodePort");
+    live.config(&[("hosts", "iris.plant.example"), ("grpc-host", "iris.plant.example")]);
+    live.serves();
+    let told = endpoints(&mut live);
+    let port = node_port(&live, "https");
+    assert_eq!(
+        told["iris"]["https"],
+        format!("https://iris.plant.example:{port}/model/iris/"),
+        "{told:#?}"
+    );
+    assert_eq!(told["iris"]["grpcs"], format!("iris.plant.example:{port}"));
+    assert_eq!(told["iris"]["addresses"], format!("{NODE}:{port}"));
+    assert_eq!(told["iris"]["grpc-host"], "iris.plant.example");
+    assert_eq!(told["iris"].get("http"), None, "it only sends clients on");
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
+    let mut live = Live::untrusted("blinkered");
+    gateway(&live, &http(), "NodePort");
+    super::rights::grant(&live, |rule| !rule.to_string().contains("nodes"));
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    let (_, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 5, "{requests:?}");
+    let told = endpoints(&mut live);
+    // In its own namespace the charm may: the gateway is there, and its pod knows the node's address.
+    let port = node_port(&live, "http");
+    assert_eq!(told["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
+    has(
+        told["iris"]["unknown"].as_str().unwrap(),
+        &[
+            "there is no right to list nodes",
+            "juju trust iris --scope=cluster, or apply rbac.yaml",
+        ],
+    );
+
+    let other = Live::new("blinkered-gate");
+    gateway(&other, &http(), "NodePort");
+    live.config(&[("gateway", "blinkered-gate/gate")]);
+    live.hook("config-changed");
+    let told = endpoints(&mut live);
+    has(
+        told["iris"]["unknown"].as_str().unwrap(),
+        &[
+            "no right to list pods of all namespaces",
+            "no right to list services of all namespaces",
+        ],
+    );
+    assert_eq!(told["iris"].get("http"), None);
+    assert_eq!(told["iris"]["prefix"], "/model/iris/");
+    assert_eq!(
+        told["iris"]["services"]["default"],
+        "http://iris-default.blinkered.svc.cluster.local:8000/"
+    );
+    // A model cannot be asked through a gateway whose address is not known either.
+    let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
+    has(
+        &why,
+        &[
+            "the gateway's address is not known",
+            "no right to list services",
+            "juju trust iris",
+            "direct=true",
+        ],
+    );
+}
+
+#[test]
+fn without_a_gateway_or_with_a_faulty_option_it_says_so() {
+    let mut live = Live::new("gateless");
+    live.world
+        .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+    let told = endpoints(&mut live);
+    assert_eq!(told["iris"]["unknown"], "there is no gateway that leads to it");
+    has(told["iris"]["message"].as_str().unwrap(), &["iris has no gateway"]);
+    let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
+    has(&why, &["iris has no gateway that is there"]);
+    live.config(&[("models", "{iris: {}, b: {replicas: -1}}")]);
+    let told = endpoints(&mut live);
+    assert_eq!(told["b"]["state"], "blocked");
+    let why = act(&mut live, "endpoints", &json!({"model": "b"})).unwrap_err();
+    has(&why, &["models: b: replicas=-1"]);
+    live.config(&[("models", "[]")]);
+    has(
+        &act(&mut live, "endpoints", &json!({})).unwrap_err(),
+        &["option models"],
+    );
+}

@@ -1,0 +1,347 @@
+//! The gateway of istio-ingress-k8s: routes of the Gateway API, and one gateway at a time.
+
+use kube::api::ListParams;
+use serde_json::{Value, json};
+use site::agent::{Hook, RelationEvent};
+use site::juju::{Charm, Life};
+
+use super::fixture::Live;
+use crate::support::kinds::{gateway_of_gateway_api, http_route, sdep};
+use crate::support::{has, status};
+
+pub const INGRESS: &str = "istio-ingress-k8s";
+
+/// Deploys istio-ingress-k8s and relates it, its gateway being there but not named yet. Gives the relation's id.
+pub fn integrate(live: &mut Live) -> u32 {
+    let model = live.model();
+    live.world
+        .add_application(INGRESS, Charm::stand_in(INGRESS, "2/stable"), 1)
+        .unwrap();
+    live.wait(live.cluster.apply_ingress(&model, INGRESS)).unwrap();
+    runs(live, "True");
+    live.world
+        .integrate("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
+        .unwrap()
+}
+
+/// What istiod writes of the gateway: whether it takes requests.
+fn runs(live: &Live, is: &str) {
+    let programmed = json!({
+        "type": "Programmed", "status": is, "reason": "AsItIs", "message": "so says istiod",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    live.merge_status(&gateway_of_gateway_api(), INGRESS, &json!({"conditions": [programmed]}));
+}
+
+/// What the charm writes once its gateway takes requests.
+pub fn says_gateway(live: &mut Live, id: u32) {
+    let metadata = json!({
+        "namespace": live.model(), "gateway_name": INGRESS,
+        "deployment_name": "istio-ingress-k8s-istio", "service_account": "istio-ingress-k8s-istio",
+    });
+    let pairs = [("metadata", metadata.to_string())];
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    live.world.write_bag(id, INGRESS, &pairs).unwrap();
+}
+
+pub fn leave_pilot(live: &mut Live) {
+    live.world
+        .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+}
+
+/// The charm behind istio-ingress-k8s alone.
+pub fn behind_ingress(model: &str) -> Live {
+    let mut live = Live::new(model);
+    leave_pilot(&mut live);
+    let id = integrate(&mut live);
+    says_gateway(&mut live, id);
+    live
+}
+
+pub fn route_of(live: &Live, model: &str) -> Option<Value> {
+    live.get(&http_route(), &format!("{model}-route"))
+}
+
+/// What istiod writes of every route: these conditions, each true or not.
+pub fn gateway_says(live: &Live, accepted: bool, resolved: bool) {
+    let routes = live.wait(live.api(&http_route()).list(&ListParams::default())).unwrap();
+    for route in routes {
+        let condition = |kind: &str, is: bool| {
+            json!({
+                "type": kind, "status": if is { "True" } else { "False" }, "reason": "AsItIs", "message": "so says istiod",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": route.metadata.generation,
+            })
+        };
+        let parent = json!({
+            "parentRef": route.data["spec"]["parentRefs"][0], "controllerName": "istio.io/gateway-controller",
+            "conditions": [condition("Accepted", accepted), condition("ResolvedRefs", resolved)],
+        });
+        let name = route.metadata.name.unwrap();
+        live.merge_status(&http_route(), &name, &json!({"parents": [parent]}));
+    }
+}
+
+/// Hooks, Seldon's and the gateway's part: what the status is in the end.
+#[track_caller]
+pub fn serves(live: &mut Live) -> String {
+    live.serves();
+    gateway_says(live, true, true);
+    status(&live.hook("update-status"))
+}
+
+/// A rule's Services, as `name weight`.
+pub fn shares(rule: &Value) -> Vec<String> {
+    let all = rule["backendRefs"].as_array().unwrap();
+    all.iter()
+        .map(|backend| format!("{} {}", backend["name"].as_str().unwrap(), backend["weight"]))
+        .collect()
+}
+
+#[test]
+fn a_model_is_active_once_the_gateway_has_taken_its_route() {
+    let mut live = behind_ingress("taken-up");
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    has(
+        &live.says(),
+        &[
+            "waiting: iris: the gateway taken-up/istio-ingress-k8s has not taken up its HTTPRoute yet",
+            "juju status istio-ingress-k8s",
+        ],
+    );
+    gateway_says(&live, false, true);
+    has(
+        &live.says(),
+        &["blocked: iris: the gateway taken-up/istio-ingress-k8s does not take its HTTPRoute (so says istiod)"],
+    );
+    gateway_says(&live, true, false);
+    has(
+        &live.says(),
+        &["waiting: iris: the gateway", "finds no way to it (so says istiod)"],
+    );
+    gateway_says(&live, true, true);
+    assert_eq!(
+        live.says(),
+        "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"
+    );
+    // It is for that gateway, and the path is cut off.
+    let route = route_of(&live, "iris").unwrap();
+    assert_eq!(route["spec"]["parentRefs"][0]["namespace"], "taken-up");
+    let last = route["spec"]["rules"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        last["matches"],
+        json!([{"path": {"type": "PathPrefix", "value": "/model/iris"}}])
+    );
+    assert_eq!(last["filters"][0]["urlRewrite"]["path"]["replacePrefixMatch"], "/");
+    assert_eq!(shares(last), ["iris-default 100"]);
+    assert!(live.route("iris").is_none(), "no VirtualService beside it");
+}
+
+#[test]
+fn a_quiet_hook_asks_for_one_thing_more_than_with_istio_pilot() {
+    let mut live = behind_ingress("quiet-ingress");
+    has(&serves(&mut live), &["active"]);
+    let (run, requests) = live.audited("update-status");
+    assert_eq!(
+        requests,
+        [
+            "list seldondeployments",
+            "list virtualservices",
+            "get statefulsets",
+            "get gateways",
+            "list httproutes",
+            "list deployments",
+        ]
+    );
+    let tools: Vec<&str> = run.calls.iter().map(site::agent::Call::tool).collect();
+    assert_eq!(
+        tools,
+        [
+            "config-get",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-ids",
+            "relation-list",
+            "relation-get",
+            "status-get"
+        ]
+    );
+}
+
+#[test]
+fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
+    let mut live = Live::new("over");
+    has(&live.serves(), &["active"]);
+    let id = integrate(&mut live);
+    // Both: what served goes on, whatever else is asked.
+    live.config(&[("timeout", "5s")]);
+    says_gateway(&mut live, id);
+    let says = live.says();
+    has(
+        &says,
+        &[
+            "blocked: there is to be one gateway, but related are gateway-info to istio-pilot and gateway-metadata to istio-ingress-k8s",
+            "juju remove-relation iris:gateway-info istio-pilot",
+            "juju remove-relation iris:gateway-metadata istio-ingress-k8s",
+        ],
+    );
+    assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
+    assert!(live.requests("iris")["timeout"].is_null(), "its route stays as it was");
+
+    leave_pilot(&mut live);
+    has(
+        &live.says(),
+        &["waiting: iris: the gateway over/istio-ingress-k8s has not taken up"],
+    );
+    assert!(route_of(&live, "iris").is_some(), "the new way is made");
+    assert!(
+        live.route("iris").is_some(),
+        "the old one stays until the new one is taken"
+    );
+    gateway_says(&live, true, true);
+    live.config(&[("timeout", "6s")]);
+    live.hook("config-changed");
+    assert!(
+        live.route("iris").is_some(),
+        "what is changed may not be taken any more"
+    );
+    gateway_says(&live, true, true);
+    let run = live.hook("update-status");
+    has(&status(&run), &["active: iris serves"]);
+    has(
+        &run.logged("INFO").collect::<Vec<_>>().join("\n"),
+        &["deleted VirtualService iris-route"],
+    );
+    assert!(live.route("iris").is_none());
+
+    // Back, with both for a while again.
+    live.gateway_info = live
+        .world
+        .integrate("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+    live.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "over")]);
+    has(&live.says(), &["blocked: there is to be one gateway"]);
+    assert!(route_of(&live, "iris").is_some());
+    live.world
+        .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
+        .unwrap();
+    has(&live.says(), &["active: iris serves"]);
+    assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
+    // Nothing is left that says there was another way, and nobody looks for it any more.
+    live.hook("update-status");
+    let metadata = live.sdep("iris").unwrap()["metadata"].clone();
+    assert!(!metadata.to_string().contains("http-route"), "{metadata:#}");
+    let (_, requests) = live.audited("update-status");
+    assert_eq!(requests.len(), 5, "{requests:?}");
+}
+
+#[test]
+fn while_the_gateway_of_istio_pilot_is_not_there_the_http_route_stays() {
+    let mut live = behind_ingress("back-early");
+    has(&serves(&mut live), &["active"]);
+    live.world
+        .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
+        .unwrap();
+    live.gateway_info = live
+        .world
+        .integrate("iris:gateway-info", "istio-pilot:gateway-info")
+        .unwrap();
+    live.says_gateway(&[("gateway_name", "late"), ("gateway_namespace", "back-early")]);
+    has(
+        &live.says(),
+        &["waiting: the gateway back-early/late does not exist yet"],
+    );
+    assert!(route_of(&live, "iris").is_some());
+    live.wait(live.cluster.apply_gateway("back-early", "late")).unwrap();
+    has(&live.says(), &["active: iris serves"]);
+    assert!(route_of(&live, "iris").is_none());
+}
+
+#[test]
+fn when_the_relation_breaks_the_route_goes_and_the_model_stays() {
+    let mut live = Live::new("ingress-broken");
+    leave_pilot(&mut live);
+    let id = integrate(&mut live);
+    has(
+        &live.says(),
+        &["waiting: istio-ingress-k8s has not said which gateway to use"],
+    );
+    assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
+    says_gateway(&mut live, id);
+    has(&serves(&mut live), &["active"]);
+    let run = live.hook(Hook::relation(RelationEvent::Broken, id));
+    has(&status(&run), &["blocked: iris has no gateway"]);
+    assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
+}
+
+#[test]
+fn an_option_that_names_another_gateway_blocks_and_what_served_goes_on() {
+    let mut live = behind_ingress("option-too");
+    has(&serves(&mut live), &["active"]);
+    let before = live.versions();
+    live.config(&[("gateway", "option-too/gate")]);
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: gateway=option-too/gate is an Istio Gateway",
+            "juju config iris --reset gateway",
+            "juju remove-relation iris:gateway-metadata istio-ingress-k8s",
+        ],
+    );
+    assert_eq!(live.versions(), before);
+    live.config(&[("gateway", "")]);
+    has(&live.says(), &["active: iris serves"]);
+}
+
+#[test]
+fn a_gateway_that_does_not_run_is_waited_for_and_its_hosts_are_minded() {
+    let mut live = behind_ingress("unprogrammed");
+    has(&serves(&mut live), &["active"]);
+    runs(&live, "False");
+    has(
+        &live.says(),
+        &["waiting: the gateway unprogrammed/istio-ingress-k8s is not up, says istio-ingress-k8s"],
+    );
+    runs(&live, "True");
+    has(&live.says(), &["active"]);
+    let listener = json!({"name": "http-80", "port": 80, "protocol": "HTTP", "hostname": "plant.example"});
+    live.merge(
+        &gateway_of_gateway_api(),
+        INGRESS,
+        &json!({"spec": {"listeners": [listener]}}),
+    );
+    live.config(&[("hosts", "other.example")]);
+    has(
+        &live.says(),
+        &["blocked: the gateway", "takes requests for plant.example only"],
+    );
+}
+
+#[test]
+fn models_that_are_no_longer_asked_for_and_the_last_unit_leave_nothing() {
+    let mut live = behind_ingress("ingress-removed");
+    live.config(&[("models", "{a: {}, b: {}}")]);
+    has(&serves(&mut live), &["active: 2 models serve"]);
+    live.config(&[("models", "{b: {}}")]);
+    has(&live.says(), &["active: b serves"]);
+    let names = |live: &Live| -> Vec<String> { live.versions().into_iter().map(|(name, _)| name).collect() };
+    assert_eq!(names(&live), ["b", "b-route"]);
+    live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
+    let run = live.hook("remove");
+    has(run.logged("INFO").last().unwrap(), &["deleted 2 objects"]);
+    assert_eq!(live.versions(), []);
+}
+
+#[test]
+fn only_the_leader_writes_a_route() {
+    let mut live = behind_ingress("ingress-led");
+    live.world.application_mut("iris").unwrap().add_unit();
+    let run = live.run_on("iris/1", "config-changed");
+    assert_eq!(run.exit, 0);
+    assert!(route_of(&live, "iris").is_none() && live.get(&sdep(), "iris").is_none());
+    live.hook("config-changed");
+    assert!(route_of(&live, "iris").is_some());
+}

@@ -1,0 +1,184 @@
+//! The HTTPRoute of a model: what is in it, whose it is, and who else wants its requests.
+
+use serde_json::{Value, json};
+
+use super::fixture::Live;
+use super::gateway_api::{INGRESS, behind_ingress, gateway_says, route_of, serves, shares};
+use crate::support::has;
+use crate::support::kinds::http_route;
+
+#[test]
+fn all_that_can_be_said_of_a_route_is_taken_by_the_api_server_and_written_once() {
+    let mut live = behind_ingress("whole");
+    live.config(&[
+        ("protocol", "v2"),
+        ("hosts", "*.example,models.plant"),
+        ("grpc-host", "iris.example"),
+        ("timeout", "1.5s"),
+        (
+            "headers",
+            "{request: {set: {X-Site: edge}, add: {X-A: b}, remove: [X-No]}, response: {set: {X-By: iris}}}",
+        ),
+        ("canary", "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}"),
+        ("shadow", "{image: 'iris:3'}"),
+        ("explainer", "{type: AnchorTabular, model-uri: 'gs://m/e'}"),
+    ]);
+    has(&serves(&mut live), &["active: iris serves"]);
+    let route = route_of(&live, "iris").unwrap();
+    assert_eq!(route["spec"]["hostnames"], json!(["*.example", "models.plant"]));
+    let rules = route["spec"]["rules"].as_array().unwrap().clone();
+    let last = rules.last().unwrap();
+    assert_eq!(shares(last), ["iris-default 90", "iris-canary 10"]);
+    assert_eq!(last["timeouts"]["request"], "1s500ms");
+    let filters: Vec<&str> = last["filters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|filter| filter["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        filters,
+        [
+            "URLRewrite",
+            "RequestHeaderModifier",
+            "ResponseHeaderModifier",
+            "RequestMirror"
+        ]
+    );
+    // Those with the header go to the canary alone.
+    assert_eq!(shares(&rules[0]), ["iris-canary 100"]);
+    let before = live.versions();
+    let (run, requests) = live.audited("update-status");
+    assert_eq!(live.versions(), before, "a quiet hook wrote");
+    assert!(
+        requests.iter().all(|request| !request.starts_with("patch")),
+        "{requests:?}"
+    );
+    assert_eq!(run.calls_of("status-set").count(), 0);
+}
+
+#[test]
+fn what_the_gateway_api_cannot_say_is_said_and_the_rest_is_served() {
+    let mut live = behind_ingress("unsaid");
+    live.config(&[("retries", "3")]);
+    has(
+        &serves(&mut live),
+        &["blocked: iris: retries is left out", "juju config iris --reset retries"],
+    );
+    assert!(route_of(&live, "iris").is_some());
+    live.world
+        .application_mut("iris")
+        .unwrap()
+        .reset_option("retries")
+        .unwrap();
+    live.config(&[("shadow", "{image: 'iris:3', weight: 25}")]);
+    serves(&mut live);
+    gateway_says(&live, true, true);
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: shadow gets no copies",
+            "set weight in it and juju config iris shadow=",
+        ],
+    );
+    assert!(
+        !route_of(&live, "iris").unwrap()["spec"]
+            .to_string()
+            .contains("RequestMirror")
+    );
+}
+
+#[test]
+fn a_route_that_takes_requests_of_the_model_is_named() {
+    let mut live = behind_ingress("contested");
+    let theirs = |path: &str| {
+        let parent = json!({"name": INGRESS, "namespace": "contested"});
+        let matches = json!([{"path": {"type": "PathPrefix", "value": path}}]);
+        let backend = json!({"name": "theirs", "port": 80});
+        json!({"spec": {"parentRefs": [parent], "rules": [{"matches": matches, "backendRefs": [backend]}]}})
+    };
+    live.create(&http_route(), "above", &theirs("/model"));
+    live.create(&http_route(), "theirs", &theirs("/model/iris"));
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: prefix /model/iris/ is taken by HTTPRoute contested/theirs",
+            "juju config iris prefix=/…/",
+        ],
+    );
+    assert!(live.sdep("iris").is_none());
+    live.delete(&http_route(), "theirs");
+    has(&serves(&mut live), &["active"]);
+    // A younger one of the same path gets nothing; one below takes its part whenever it was made.
+    live.create(&http_route(), "younger", &theirs("/model/iris"));
+    has(&live.says(), &["active"]);
+    live.create(&http_route(), "below", &theirs("/model/iris/api"));
+    has(&live.says(), &["blocked: iris: prefix", "HTTPRoute contested/below"]);
+}
+
+#[test]
+fn a_route_of_somebody_else_with_the_models_name_is_left_alone() {
+    let mut live = behind_ingress("foreign-route");
+    let parent = json!({"name": "another"});
+    live.create(&http_route(), "iris-route", &json!({"spec": {"parentRefs": [parent]}}));
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: there is a HTTPRoute iris-route of somebody else",
+            "kubectl -n foreign-route delete httproute iris-route",
+        ],
+    );
+}
+
+#[test]
+fn a_canary_gets_no_requests_before_it_answers_and_leaves_once_none_go_to_it() {
+    let mut live = behind_ingress("walk");
+    live.config(&[("canary", "{image: 'iris:2', weight: 10}")]);
+    live.hook("config-changed");
+    let first = live.sdep("iris").unwrap()["spec"]["predictors"][0].clone();
+    live.predictor_serves("iris", &first);
+    live.hook("update-status");
+    let general = |live: &Live| {
+        let route = route_of(live, "iris").unwrap();
+        shares(route["spec"]["rules"].as_array().unwrap().last().unwrap())
+    };
+    assert_eq!(general(&live), ["iris-default 100"]);
+    has(&serves(&mut live), &["active"]);
+    assert_eq!(general(&live), ["iris-default 90", "iris-canary 10"]);
+    live.config(&[("canary", ""), ("image", "iris:2")]);
+    live.hook("config-changed");
+    assert_eq!(general(&live), ["iris-default 90", "iris-canary 10"]);
+    assert_eq!(live.predictors("iris"), ["default", "canary"]);
+    live.seldon_serves("iris");
+    live.hook("update-status");
+    assert_eq!(general(&live), ["iris-default 100"]);
+    assert_eq!(live.predictors("iris"), ["default"]);
+}
+
+#[test]
+fn hosts_that_are_no_longer_asked_for_go_also_where_the_api_server_has_forgotten_whose_they_are() {
+    let mut live = behind_ingress("hostless");
+    live.config(&[("hosts", "other.example")]);
+    has(&serves(&mut live), &["active"]);
+    let hosts = |live: &Live| route_of(live, "iris").unwrap()["spec"]["hostnames"].clone();
+    live.config(&[("hosts", "*")]);
+    live.hook("config-changed");
+    assert_eq!(hosts(&live), Value::Null);
+
+    live.config(&[("hosts", "other.example")]);
+    has(&serves(&mut live), &["active"]);
+    // As it does when istiod writes a status in another version than ours.
+    let fields = route_of(&live, "iris").unwrap()["metadata"]["managedFields"].clone();
+    let mut fields: Vec<Value> = fields.as_array().unwrap().clone();
+    for entry in &mut fields {
+        entry["fieldsV1"].as_object_mut().unwrap().remove("f:spec");
+    }
+    live.merge(
+        &http_route(),
+        "iris-route",
+        &json!({"metadata": {"managedFields": fields}}),
+    );
+    live.config(&[("hosts", "*")]);
+    live.hook("config-changed");
+    assert_eq!(hosts(&live), Value::Null);
+}

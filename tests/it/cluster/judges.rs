@@ -1,0 +1,59 @@
+//! Reasons are found where the cluster has them. Their words are tested in `src/judge/tests.rs`; here, that they are
+//! looked for in the right place.
+
+use serde_json::json;
+
+use super::fixture::Live;
+use crate::support::has;
+use crate::support::kinds::{deployment, pod, sdep};
+
+#[test]
+fn a_pod_that_cannot_pull_its_image_says_why_and_what_serves_goes_on() {
+    let mut live = Live::new("pulling");
+    live.serves();
+    live.config(&[("image", "seldonio/none:1")]);
+    live.hook("config-changed");
+    let predictor = live.sdep("iris").unwrap()["spec"]["predictors"][0].clone();
+    let metadata = json!({"labels": predictor["labels"], "annotations": predictor["annotations"]});
+    live.create(
+        &pod(),
+        "iris-new",
+        &json!({"metadata": metadata, "spec": {"containers": [{"name": "iris", "image": "seldonio/none:1"}]}}),
+    );
+    live.merge_status(
+        &pod(),
+        "iris-new",
+        &json!({"containerStatuses": [{"name": "iris", "image": "seldonio/none:1", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"waiting": {"reason": "ErrImagePull", "message": "docker.io/seldonio/none:1: not found"}}}]}),
+    );
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: image seldonio/none:1 cannot be pulled (ErrImagePull: not found)",
+            "what served before goes on",
+        ],
+    );
+    live.config(&[("image", "seldonio/sklearn-iris:0.3")]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    assert!(live.says().starts_with("active"));
+}
+
+#[test]
+fn a_failed_rollout_is_told_from_deployment_and_seldon() {
+    let mut live = Live::new("failing");
+    live.serves();
+    live.merge_status(
+        &deployment(),
+        "iris-default-0-iris",
+        &json!({"availableReplicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods is forbidden: exceeded quota: small"}]}),
+    );
+    has(
+        &live.says(),
+        &["blocked: iris: Kubernetes makes no pod for it (exceeded quota: small)"],
+    );
+    live.merge_status(&deployment(), "iris-default-0-iris", &json!({"conditions": []}));
+    live.merge_status(&sdep(), "iris", &json!({"state": "Failed", "description": "no image"}));
+    has(&live.says(), &["blocked: iris: Seldon Core gives up on it: no image"]);
+}

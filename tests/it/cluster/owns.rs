@@ -1,0 +1,256 @@
+//! What is not ours is never touched, and what others claim is found before anything is written.
+
+use serde_json::json;
+
+use super::fixture::{Live, audit_addresses, takes};
+use crate::support::kinds::{sdep, vs};
+use crate::support::{has, log, status};
+
+fn foreign_model() -> serde_json::Value {
+    json!({"spec": {"predictors": [{"name": "theirs", "graph": {"name": "x", "type": "MODEL"},
+        "componentSpecs": [{"spec": {"containers": [{"name": "x", "image": "theirs:1"}]}}]}]}})
+}
+
+#[test]
+fn a_model_of_that_name_that_is_not_ours_is_left_alone() {
+    let mut live = Live::new("foreign");
+    live.create(&sdep(), "iris", &foreign_model());
+    let before = live.sdep("iris").unwrap();
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone",
+            "take another name",
+        ],
+    );
+    assert_eq!(live.sdep("iris").unwrap(), before);
+    assert!(live.route("iris").is_none(), "no half of a model");
+}
+
+#[test]
+fn a_route_of_that_name_that_is_not_ours_is_left_alone_and_its_owner_named() {
+    let mut live = Live::new("foreign-route");
+    let mut theirs = takes("foreign-route/gate", "/theirs/");
+    theirs["metadata"]["labels"]["seldon-model/application"] = json!("other");
+    live.create(&vs(), "iris-route", &theirs);
+    has(
+        &live.says(),
+        &["there is a VirtualService iris-route of application other"],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+}
+
+#[test]
+fn a_prefix_that_another_route_takes_is_blocked_naming_it() {
+    for (name, prefix) in [
+        ("equal", "/model/iris/"),
+        ("above", "/model/"),
+        ("below", "/model/iris/v1/"),
+    ] {
+        let mut live = Live::new(name);
+        let theirs = takes(&format!("{name}/gate"), prefix);
+        live.create(&vs(), "theirs", &theirs);
+        let before = live.get(&vs(), "theirs").unwrap();
+        let says = live.says();
+        has(
+            &says,
+            &[
+                &format!("blocked: iris: prefix /model/iris/ is taken by VirtualService {name}/theirs"),
+                "juju config iris prefix=",
+            ],
+        );
+        assert!(live.sdep("iris").is_none() && live.route("iris").is_none());
+        assert_eq!(live.get(&vs(), "theirs").unwrap(), before);
+        live.config(&[("prefix", "/ours/")]);
+        has(&live.serves(), &["active", "at /ours/"]);
+    }
+}
+
+#[test]
+fn a_rival_that_came_later_harms_nobody() {
+    let mut live = Live::new("later");
+    assert!(live.serves().starts_with("active"));
+    // Istio asks the older route first; creation times have whole seconds, and names decide among equals.
+    live.create(&vs(), "zz-later", &takes("later/gate", "/model/iris/"));
+    assert!(live.says().starts_with("active"), "{}", live.says());
+    // A model that now wants what the rival has would take its requests, being older.
+    live.create(&vs(), "zz-other", &takes("later/gate", "/other/"));
+    live.config(&[("prefix", "/other/")]);
+    has(
+        &live.says(),
+        &["blocked", "prefix /other/ is taken by VirtualService later/zz-other"],
+    );
+    assert_eq!(
+        live.requests("iris")["match"][0]["uri"]["prefix"],
+        "/model/iris/",
+        "it serves where it served"
+    );
+}
+
+#[test]
+fn routes_of_other_gateways_and_for_every_path_are_no_rivals() {
+    let mut live = Live::new("neighbours");
+    live.create(&vs(), "elsewhere", &takes("neighbours/other", "/model/iris/"));
+    live.create(&vs(), "dashboard", &takes("neighbours/gate", "/"));
+    assert!(live.serves().starts_with("active"));
+}
+
+#[test]
+fn a_field_that_another_program_took_is_named_and_not_taken_back() {
+    let mut live = Live::new("conflict");
+    live.serves();
+    live.apply_as(
+        "argocd-controller",
+        &vs(),
+        "iris-route",
+        &takes("conflict/gate", "/mine/"),
+    );
+    let says = live.says();
+    has(
+        &says,
+        &[
+            "blocked: iris: argocd-controller has set",
+            "spec.http",
+            "VirtualService iris-route",
+            "kubectl -n conflict delete virtualservice iris-route",
+        ],
+    );
+    assert_eq!(live.requests("iris")["match"][0]["uri"]["prefix"], "/mine/");
+    live.delete(&vs(), "iris-route");
+    assert!(live.says().starts_with("active"));
+}
+
+#[test]
+fn what_serves_for_a_deleted_model_does_not_count_for_its_successor() {
+    let mut live = Live::new("successor");
+    live.serves();
+    live.delete(&sdep(), "iris");
+    live.hook("update-status");
+    // Kubernetes has not deleted the old one's Deployment yet, and Seldon finds it as it should be.
+    live.merge_status(&sdep(), "iris", &json!({"state": "Available"}));
+    let says = live.says();
+    assert!(says.starts_with("waiting: "), "{says}");
+    live.seldon_serves("iris");
+    assert!(live.says().starts_with("active: "));
+}
+
+#[test]
+fn what_a_person_changed_by_hand_is_put_back_and_said() {
+    let mut live = Live::new("edited");
+    live.serves();
+    for (manager, kind, name, change) in [
+        ("kubectl-edit", vs(), "iris-route", takes("edited/gate", "/mine/")),
+        (
+            "kubectl-patch",
+            vs(),
+            "iris-route",
+            json!({"spec": {"hosts": ["mine.example"]}}),
+        ),
+        ("kubectl-patch", sdep(), "iris", json!({"spec": {"predictors": []}})),
+        // Nothing of ours is changed, and still it is not what was asked for.
+        ("kubectl-edit", sdep(), "iris", json!({"spec": {"protocol": "v2"}})),
+        (
+            "kubectl-label",
+            sdep(),
+            "iris",
+            json!({"metadata": {"labels": {"seldon-model/model": "mine"}}}),
+        ),
+    ] {
+        let before = live.get(&kind, name).unwrap()["spec"].clone();
+        live.merge_as(manager, &kind, name, &change);
+        let run = live.hook("update-status");
+        assert!(!run.status.status.contains("blocked"), "{}", status(&run));
+        has(
+            &log(&run),
+            &[
+                &format!("{} {name}", kind.kind),
+                &format!("changed by {manager}, and is put back"),
+            ],
+        );
+        assert_eq!(live.get(&kind, name).unwrap()["spec"], before);
+        let versions = live.versions();
+        live.hook("update-status");
+        assert_eq!(live.versions(), versions, "one hook was enough");
+    }
+}
+
+#[test]
+fn what_a_person_and_a_program_changed_is_left_to_them() {
+    let mut live = Live::new("both-changed");
+    live.serves();
+    live.merge_as(
+        "kubectl-patch",
+        &vs(),
+        "iris-route",
+        &json!({"spec": {"hosts": ["mine.example"]}}),
+    );
+    live.apply_as(
+        "argocd-controller",
+        &vs(),
+        "iris-route",
+        &takes("both-changed/gate", "/theirs/"),
+    );
+    has(&live.says(), &["blocked: ", "argocd-controller"]);
+}
+
+#[test]
+fn what_was_deleted_by_hand_is_made_again_and_said() {
+    let mut live = Live::new("deleted");
+    live.serves();
+    for (kind, name) in [(vs(), "iris-route"), (sdep(), "iris")] {
+        live.delete(&kind, name);
+        let run = live.hook("update-status");
+        has(&log(&run), &[&format!("applied {} {name}: it is not there", kind.kind)]);
+        assert!(live.get(&kind, name).is_some());
+    }
+}
+
+#[test]
+fn every_write_is_a_strict_apply_under_our_own_name_and_not_by_force() {
+    let mut live = Live::new("strict");
+    live.hook("config-changed");
+    let manager = format!("fieldManager=seldon-model-iris-{}", &live.world.model.uuid[..8]);
+    let writes: Vec<String> = audit_addresses(&live.user())
+        .into_iter()
+        .filter(|request| !["list", "get"].iter().any(|verb| request.starts_with(verb)))
+        .filter(|request| !request.contains("selfsubjectaccessreviews") && !request.contains("/events?"))
+        .collect();
+    assert_eq!(writes.len(), 2, "{writes:#?}");
+    for write in writes {
+        has(&write, &["patch /apis/", "fieldValidation=Strict", &manager]);
+        assert!(!write.contains("force=true"), "{write}");
+    }
+}
+
+#[test]
+fn what_others_add_is_left_where_it_is() {
+    let mut live = Live::new("added");
+    live.serves();
+    live.merge(
+        &sdep(),
+        "iris",
+        &json!({"metadata": {"labels": {"theirs": "1"}, "annotations": {"a": "b"}}}),
+    );
+    let before = live.versions();
+    assert!(live.says().starts_with("active"));
+    assert_eq!(live.versions(), before);
+    live.config(&[("image", "iris:2")]);
+    live.hook("config-changed");
+    assert_eq!(live.sdep("iris").unwrap()["metadata"]["labels"]["theirs"], "1");
+}
+
+#[test]
+fn two_applications_share_a_gateway_until_they_want_one_prefix() {
+    let mut one = Live::new("site-one");
+    assert!(one.serves().starts_with("active"));
+    let mut two = Live::new("site-two");
+    two.config(&[("gateway", "site-one/gate")]);
+    has(
+        &two.says(),
+        &["blocked: iris: prefix /model/iris/ is taken by VirtualService site-one/iris-route"],
+    );
+    assert!(one.says().starts_with("active"));
+    two.config(&[("prefix", "/model/second/")]);
+    assert!(two.serves().starts_with("active"));
+    assert!(one.says().starts_with("active"));
+}

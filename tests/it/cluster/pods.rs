@@ -1,0 +1,261 @@
+//! What is said of pods and routes beyond the image, taken by the real API server with the real definitions.
+
+use serde_json::{Value, json};
+use site::agent::Hook;
+use site::juju::Charm;
+
+use super::fixture::Live;
+use crate::support::has;
+use crate::support::kinds::{deployment, kind, sdep};
+
+/// Sets options, has the model served, and is sure that a quiet hook then writes nothing. Gives the status.
+#[track_caller]
+fn settles(live: &mut Live, pairs: &[(&str, &str)]) -> String {
+    live.config(pairs);
+    let mut says = live.serves();
+    if says.starts_with("waiting") {
+        says = live.says();
+    }
+    let before = live.versions();
+    live.hook("update-status");
+    assert_eq!(live.versions(), before, "{pairs:?}: a quiet hook wrote");
+    says
+}
+
+/// The model's own predictor as it is in the cluster.
+fn predictor(live: &Live) -> Value {
+    live.sdep("iris").unwrap()["spec"]["predictors"][0].clone()
+}
+
+#[test]
+fn every_word_of_pods_is_taken() {
+    let mut live = Live::new("words");
+    live.config(&[("resources", "{requests: {cpu: 100m, memory: 64Mi}}")]);
+    let metric = "{type: Pods, pods: {metric: {name: queue}, target: {type: AverageValue, averageValue: '10'}}}";
+    let metrics = format!("{{max: 3, cpu: 80, metrics: [{metric}]}}");
+    let keda = "{min: 0, max: 3, keda: {pollingInterval: 5, triggers: [{type: cron, metadata: {timezone: UTC}}]}}";
+    let pod = "{nodeSelector: {accelerator: gpu}, tolerations: [{key: gpu, operator: Exists}], runtimeClassName: nvidia,
+        securityContext: {runAsUser: 0}, volumes: [{name: data, persistentVolumeClaim: {claimName: data}}],
+        containers: [{name: iris, ports: [{name: debug, containerPort: 5678}], volumeMounts: [{name: data, mountPath: /data}]},
+            {name: beside, image: 'busybox:1'}]}";
+    for (word, value, place, wanted) in [
+        (
+            "autoscale",
+            "{max: 3, cpu: 80, memory: 90}",
+            "/componentSpecs/0/hpaSpec/maxReplicas",
+            json!(3),
+        ),
+        (
+            "autoscale",
+            &metrics,
+            "/componentSpecs/0/hpaSpec/metricsv2/1/type",
+            json!("Pods"),
+        ),
+        (
+            "autoscale",
+            keda,
+            "/componentSpecs/0/kedaSpec/triggers/0/type",
+            json!("cron"),
+        ),
+        (
+            "disruption-budget",
+            "{min-available: 50%}",
+            "/componentSpecs/0/pdbSpec/minAvailable",
+            json!("50%"),
+        ),
+        ("pod", pod, "/componentSpecs/0/spec/containers/1/name", json!("beside")),
+        (
+            "logger",
+            "http://broker.logging",
+            "/graph/logger/url",
+            json!("http://broker.logging"),
+        ),
+        (
+            "logger",
+            "{mode: response, kafka: {broker: 'kafka:9092', topic: iris}}",
+            "/svcOrchSpec/env/1/value",
+            json!("iris"),
+        ),
+        (
+            "tracing",
+            "jaeger:6831",
+            "/svcOrchSpec/env/0/name",
+            json!("JAEGER_AGENT_HOST"),
+        ),
+        (
+            "explainer",
+            "{type: ALE, model-uri: 'pvc://models/e', image: 'explainer:1', config: {a: b}, replicas: 2}",
+            "/explainer/type",
+            json!("ALE"),
+        ),
+    ] {
+        let says = settles(&mut live, &[(word, value)]);
+        has(
+            &says,
+            &["active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"],
+        );
+        assert_eq!(predictor(&live).pointer(place), Some(&wanted), "{word}={value}");
+        settles(&mut live, &[(word, "")]);
+        assert_eq!(predictor(&live).pointer(place), None, "{word} is taken back");
+    }
+}
+
+#[test]
+fn a_field_that_only_kubernetes_own_definition_refuses_is_told_and_what_served_goes_on() {
+    let mut live = Live::new("unknown");
+    settles(&mut live, &[]);
+    // Kubernetes has it, and Seldon's definition is older.
+    live.config(&[("pod", "{resourceClaims: [{name: gpu, resourceClaimName: gpu}]}")]);
+    has(&live.says(), &["blocked: iris", "resourceClaims"]);
+    assert_eq!(predictor(&live).pointer("/componentSpecs/0/spec/resourceClaims"), None);
+}
+
+#[test]
+fn the_number_of_pods_is_not_ours_while_it_is_scaled() {
+    let mut live = Live::new("scaled");
+    let says = settles(
+        &mut live,
+        &[
+            ("resources", "{requests: {cpu: 100m}}"),
+            ("autoscale", "{min: 1, max: 5, cpu: 80}"),
+            ("replicas", "2"),
+        ],
+    );
+    has(&says, &["active"]);
+    assert_eq!(predictor(&live).get("replicas"), None);
+    // What the autoscaler comes to is as asked.
+    let name = "iris-default-0-iris";
+    live.merge(&deployment(), name, &json!({"spec": {"replicas": 4}}));
+    let generation = live.get(&deployment(), name).unwrap()["metadata"]["generation"].clone();
+    let all = json!({
+        "observedGeneration": generation, "replicas": 4, "readyReplicas": 4, "updatedReplicas": 4, "availableReplicas": 4,
+    });
+    live.merge_status(&deployment(), name, &all);
+    has(&live.says(), &["active"]);
+    assert_eq!(live.get(&deployment(), name).unwrap()["spec"]["replicas"], 4);
+    let says = settles(&mut live, &[("replicas", "0")]);
+    has(&says, &["active: iris is stopped on purpose"]);
+    assert_eq!(predictor(&live)["replicas"], 0);
+    assert_eq!(predictor(&live).pointer("/componentSpecs/0/hpaSpec"), None);
+}
+
+#[test]
+fn a_seldon_without_keda_is_told_of() {
+    let mut live = Live::new("nokeda");
+    let keda = "{max: 3, keda: {triggers: [{type: cron, metadata: {timezone: UTC}}]}}";
+    settles(&mut live, &[("autoscale", keda)]);
+    live.merge_status(&sdep(), "iris", &json!({"conditions": []}));
+    has(
+        &live.says(),
+        &[
+            "blocked: iris serves, but nobody scales it: Seldon Core runs without KEDA",
+            "juju integrate seldon-core:keda keda, or juju config iris autoscale=",
+        ],
+    );
+}
+
+#[test]
+fn an_explainer_is_reached_below_the_models_prefix_once_it_answers() {
+    let mut live = Live::new("explained");
+    live.config(&[(
+        "explainer",
+        "{type: AnchorTabular, model-uri: 'pvc://models/explainer'}",
+    )]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    let name = "iris-default-explainer";
+    live.merge_status(&deployment(), name, &json!({"availableReplicas": 0}));
+    // The model serves meanwhile, but that is not all that was asked for.
+    has(&live.says(), &["waiting: iris"]);
+    let http = |live: &Live| live.route("iris").unwrap()["spec"]["http"].clone();
+    assert!(!http(&live).to_string().contains("explainer"));
+    assert_eq!(live.shares("iris"), ["default 100"]);
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    let first = http(&live)[0].clone();
+    assert_eq!(first["match"], json!([{"uri": {"prefix": "/model/iris/explainer/"}}]));
+    assert_eq!(first["rewrite"]["uri"], "/");
+    assert_eq!(
+        first["route"][0]["destination"],
+        json!({"host": "iris-default-explainer.explained.svc.cluster.local", "port": {"number": 9000}})
+    );
+}
+
+#[test]
+fn headers_are_changed_on_the_way() {
+    let mut live = Live::new("headed");
+    let headers = "{request: {set: {x-site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}";
+    has(&settles(&mut live, &[("headers", headers)]), &["active"]);
+    assert_eq!(
+        live.route("iris").unwrap()["spec"]["http"][0]["headers"],
+        json!({"request": {"set": {"x-site": "12"}, "remove": ["cookie"]}, "response": {"add": {"x-model": "iris"}}})
+    );
+    settles(&mut live, &[("headers", "")]);
+    assert_eq!(live.route("iris").unwrap()["spec"]["http"][0].get("headers"), None);
+}
+
+/// Has the gateway take other things.
+fn gateway_takes(live: &Live, servers: &Value) {
+    let gateway = kind("networking.istio.io", "v1beta1", "Gateway");
+    live.merge(&gateway, "gate", &json!({"spec": {"servers": servers}}));
+}
+
+#[test]
+fn a_gateway_that_takes_https_only_or_other_hosts_is_told_of() {
+    let mut live = Live::new("secured");
+    live.serves();
+    let port = json!({"number": 8443, "name": "https", "protocol": "HTTPS"});
+    let tls = json!({"mode": "SIMPLE", "credentialName": "site"});
+    gateway_takes(&live, &json!([{"port": port, "tls": tls, "hosts": ["*"]}]));
+    assert_eq!(
+        live.says(),
+        "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, by https only"
+    );
+    gateway_takes(
+        &live,
+        &json!([{"port": port, "tls": tls, "hosts": ["models.plant.example"]}]),
+    );
+    has(&live.says(), &["active"]);
+    live.config(&[("hosts", "iris.plant.example")]);
+    assert_eq!(
+        live.says(),
+        "blocked: the gateway secured/gate takes requests for models.plant.example only, and none for iris.plant.example: juju config iris hosts=models.plant.example"
+    );
+    live.config(&[("hosts", "models.plant.example")]);
+    has(&live.says(), &["active"]);
+}
+
+#[test]
+fn the_tracing_relation_is_asked_once_and_its_answer_taken() {
+    let mut live = Live::new("traced");
+    live.serves();
+    live.world
+        .add_application("tempo", Charm::stand_in("tempo", "1/stable"), 1)
+        .unwrap();
+    let id = live.world.integrate("iris:tracing", "tempo:tracing").unwrap();
+    live.hook("config-changed");
+    let inputs = live.world.relations[&id]
+        .data("iris")
+        .and_then(|bag| bag.get("receivers"))
+        .cloned();
+    assert_eq!(inputs.as_deref(), Some(r#"["jaeger_thrift_http"]"#));
+    assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
+    let run = live.hook("update-status");
+    assert!(
+        !run.calls.iter().any(|call| call.tool() == "relation-set"),
+        "{:#?}",
+        run.calls
+    );
+    let receivers =
+        r#"[{"protocol": {"name": "jaeger_thrift_http", "type": "http"}, "url": "http://tempo.cos:14268"}]"#;
+    live.world.write_bag(id, "tempo", &[("receivers", receivers)]).unwrap();
+    live.hook("tracing-relation-changed");
+    let env = predictor(&live)["svcOrchSpec"]["env"].clone();
+    assert_eq!(
+        env[0],
+        json!({"name": "JAEGER_ENDPOINT", "value": "http://tempo.cos:14268/api/traces"})
+    );
+    // And without it no traces.
+    live.hook(Hook::relation(site::agent::RelationEvent::Broken, id));
+    assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
+}

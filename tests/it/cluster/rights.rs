@@ -1,0 +1,271 @@
+//! What the service account may do, and what is said when it may not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Instant;
+
+use serde_json::Value;
+use site::agent::{Fault, Hook};
+
+use super::fixture::{Live, audit_answers};
+use super::gateway_api::{integrate, leave_pilot, says_gateway, serves};
+use crate::support::has;
+use crate::support::kinds::deployment;
+
+#[test]
+fn without_trust_it_says_what_is_missing_and_both_remedies() {
+    let mut live = Live::untrusted("untrusted");
+    live.wait(live.cluster.apply_gateway("untrusted", "gate")).unwrap();
+    let run = live.hook("config-changed");
+    has(
+        &run.status.message,
+        &[
+            "juju trust iris --scope=cluster",
+            "rbac.yaml",
+            "list/create/patch/delete seldondeployments",
+        ],
+    );
+    assert_eq!(run.status.status, "blocked");
+    let log = run.logged("WARNING").collect::<Vec<_>>().join("\n");
+    has(
+        &log,
+        &[
+            "list virtualservices of all namespaces",
+            "create/patch/delete virtualservices",
+            "get gateways of all namespaces",
+            "list deployments",
+            "get statefulsets",
+        ],
+    );
+    // Juju grants these even without trust.
+    assert!(!log.contains("pods") && !log.contains(" services"), "{log}");
+    live.trust(true);
+    assert!(live.serves().starts_with("active"));
+}
+
+/// Applies `rbac.yaml` for an application `iris` in this namespace, leaving out rules that `keep` refuses.
+pub fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
+    grant_rules(live, |rules| rules.retain(&keep));
+}
+
+/// The same with each rule changed.
+pub fn grant_with(live: &Live, change: impl Fn(&mut Value)) {
+    grant_rules(live, |rules| rules.iter_mut().for_each(&change));
+}
+
+fn grant_rules(live: &Live, change: impl Fn(&mut Vec<Value>)) {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
+    let text = text
+        .replace("namespace: edge", &format!("namespace: {}", live.model()))
+        .replace("edge-iris", &format!("{}-iris", live.model()));
+    for document in text.split("\n---") {
+        let Ok(Value::Object(mut object)) = serde_yaml::from_str::<Value>(document) else {
+            continue;
+        };
+        if let Some(Value::Array(rules)) = object.get_mut("rules") {
+            change(rules);
+        }
+        let kind = object["kind"].as_str().unwrap().to_owned();
+        let namespaced = object["metadata"].get("namespace").is_some();
+        let gvk = kube::core::GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", &kind);
+        let resource = kube::api::ApiResource::from_gvk(&gvk);
+        let api: kube::Api<kube::api::DynamicObject> = if namespaced {
+            live.api(&resource)
+        } else {
+            kube::Api::all_with(live.client.clone(), &resource)
+        };
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let parameters = kube::api::PatchParams::apply("admin").force();
+        live.wait(api.patch(&name, &parameters, &kube::api::Patch::Apply(&object)))
+            .unwrap();
+    }
+}
+
+#[test]
+fn the_rights_of_rbac_yaml_are_enough_from_first_hook_to_last() {
+    let mut live = Live::untrusted("granted");
+    live.wait(live.cluster.apply_gateway("granted", "gate")).unwrap();
+    grant(&live, |_| true);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    live.config(&[("models", "{iris: {image: 'iris:2'}, b: {}}")]);
+    live.serves();
+    live.config(&[("models", "{b: {}}")]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    assert!(live.sdep("iris").is_none());
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+    assert!(live.sdep("b").is_none());
+}
+
+/// What `rbac.yaml` grants, as `verb resource`.
+fn granted() -> BTreeSet<String> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
+    let documents = text
+        .split("\n---")
+        .filter_map(|part| serde_yaml::from_str::<Value>(part).ok());
+    let mut all = BTreeSet::new();
+    for rule in documents.flat_map(|document| document["rules"].as_array().cloned().unwrap_or_default()) {
+        for verb in rule["verbs"].as_array().unwrap() {
+            for resource in rule["resources"].as_array().unwrap() {
+                all.insert(format!("{} {}", verb.as_str().unwrap(), resource.as_str().unwrap()));
+            }
+        }
+    }
+    all
+}
+
+/// All that the charm does for which it needs a right, each once.
+fn does_everything(live: &mut Live) {
+    live.agent.listen().unwrap();
+    live.hook("leader-elected");
+    let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
+    // A scaler in words that not every Seldon knows.
+    live.config(&[
+        ("image-pull-secret", &uri),
+        ("resources", "{requests: {cpu: 100m}}"),
+        (
+            "autoscale",
+            "{max: 2, cpu: 80, metrics: [{type: Pods, pods: {metric: {name: n}, target: {type: AverageValue, averageValue: '1'}}}]}",
+        ),
+    ]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    live.config(&[("autoscale", "")]);
+    live.serves();
+    for action in ["plan", "endpoints", "diagnose", "list-models"] {
+        let run = live.run(Hook::action(action, BTreeMap::new()));
+        assert_eq!(run.action.unwrap().status, "completed", "{action}");
+    }
+    live.error("status-get", Fault::Exit(1, "ERROR".into()));
+    live.delete(&deployment(), "iris-default-0-iris");
+    live.hook("update-status");
+    live.agent.faults.clear();
+    // The other kind of gateway, and back to none.
+    leave_pilot(live);
+    let id = integrate(live);
+    says_gateway(live, id);
+    assert!(serves(live).starts_with("active"), "{}", live.says());
+    live.hook("update-status");
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+}
+
+#[test]
+fn the_charm_asks_for_all_that_rbac_yaml_grants_and_for_nothing_else() {
+    let mut live = Live::untrusted("exactly");
+    live.wait(live.cluster.apply_gateway("exactly", "gate")).unwrap();
+    grant(&live, |_| true);
+    let start = Instant::now();
+    does_everything(&mut live);
+    loop {
+        let answers = audit_answers(&live.user());
+        let rejected: Vec<_> = answers.iter().filter(|(_, code)| *code == 403).collect();
+        assert!(rejected.is_empty(), "asked for and not granted: {rejected:#?}");
+        let inputs: BTreeSet<String> = answers
+            .into_iter()
+            .map(|(request, _)| request)
+            .filter(|request| !request.contains("selfsubject") && !request.ends_with(' '))
+            .collect();
+        let granted = granted();
+        let beyond: Vec<_> = inputs.difference(&granted).collect();
+        assert!(beyond.is_empty(), "asked for and not granted: {beyond:?}");
+        // An apply that makes an object is booked as a patch, and needs both rights.
+        let makes = |right: &&String| {
+            let resource = right.strip_prefix("create ");
+            resource.is_some_and(|resource| inputs.contains(&format!("patch {resource}")))
+        };
+        let unused: Vec<_> = granted.difference(&inputs).filter(|right| !makes(right)).collect();
+        if unused.is_empty() {
+            return;
+        }
+        // The watches may take a moment to begin.
+        assert!(
+            start.elapsed().as_secs() < 60,
+            "granted and never asked for: {unused:?}"
+        );
+    }
+}
+
+#[test]
+fn rights_on_secrets_are_missed_only_where_a_model_has_one() {
+    let mut live = Live::untrusted("unsecret");
+    live.wait(live.cluster.apply_gateway("unsecret", "gate")).unwrap();
+    grant(&live, |rule| !rule.to_string().contains("secrets"));
+    let kubernetes = ("image-pull-secret", "kubernetes:mine");
+    live.config(&[kubernetes]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+    let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
+    live.config(&[("image-pull-secret", &uri)]);
+    let says = live.says();
+    has(
+        &says,
+        &[
+            "blocked: juju trust iris",
+            "rbac.yaml: iris may not list/create/patch/delete secrets",
+        ],
+    );
+    live.config(&[kubernetes]);
+    assert!(live.says().starts_with("active"), "{}", live.says());
+}
+
+#[test]
+fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written() {
+    let mut live = Live::untrusted("half");
+    live.wait(live.cluster.apply_gateway("half", "gate")).unwrap();
+    grant(&live, |rule| {
+        let text = rule.to_string();
+        !(text.contains("virtualservices") && text.contains("patch"))
+    });
+    let says = live.says();
+    has(
+        &says,
+        &["blocked: iris: juju trust iris", "create/patch/delete virtualservices"],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+}
+
+/// The charm behind istio-ingress-k8s, without any right yet.
+fn behind_ingress(model: &str) -> Live {
+    let mut live = Live::untrusted(model);
+    leave_pilot(&mut live);
+    let id = integrate(&mut live);
+    says_gateway(&mut live, id);
+    live
+}
+
+#[test]
+fn rights_on_http_routes_are_missed_only_at_a_gateway_of_the_gateway_api() {
+    let mut live = behind_ingress("unrouted");
+    grant(&live, |rule| !rule.to_string().contains("gateway.networking.k8s.io"));
+    let run = live.hook("config-changed");
+    has(
+        &run.status.message,
+        &["juju trust iris --scope=cluster", "create/patch/delete httproutes"],
+    );
+    has(
+        &run.logged("WARNING").collect::<Vec<_>>().join("\n"),
+        &[
+            "list httproutes of all namespaces",
+            "get gateways.gateway.networking.k8s.io of all namespaces",
+        ],
+    );
+    assert!(live.sdep("iris").is_none(), "no half of a model");
+    // With istio-pilot they are of no use.
+    live.world
+        .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
+        .unwrap();
+    live.wait(live.cluster.apply_gateway("unrouted", "gate")).unwrap();
+    live.config(&[("gateway", "unrouted/gate")]);
+    assert!(live.serves().starts_with("active"), "{}", live.says());
+}
+
+#[test]
+fn the_rights_of_rbac_yaml_are_enough_behind_istio_ingress_k8s() {
+    let mut live = behind_ingress("granted-ingress");
+    grant(&live, |_| true);
+    has(&serves(&mut live), &["active"]);
+    live.config(&[("models", "{b: {}}")]);
+    has(&serves(&mut live), &["active: b serves"]);
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+    assert_eq!(live.versions(), []);
+}

@@ -1,0 +1,344 @@
+//! When secrets of Juju's are read: each read leaves objects behind on Juju before 3.6.23, so none is read for nothing, and none is
+//! missed that may have changed.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use kube::api::ListParams;
+use serde_json::Value;
+use site::agent::{Fault, Hook, HookRun};
+
+use super::fixture::Live;
+use super::proxy::{Proxy, Rule, WRITES, Weather};
+use crate::support::kinds::secret;
+use crate::support::{has, status};
+
+const BEFORE: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter1")];
+const AFTER: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
+
+/// A model that serves an image from a private registry, with Juju's secret.
+fn served(model: &str) -> (Live, String) {
+    let mut live = Live::new(model);
+    let uri = live.secret("registry", &BEFORE);
+    live.config(&[("image-pull-secret", &uri)]);
+    has(&live.serves(), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter1");
+    (live, uri)
+}
+
+fn id(uri: &str) -> &str {
+    uri.strip_prefix("secret:").unwrap()
+}
+
+fn name(uri: &str) -> String {
+    format!("iris-image-pull-{}", id(uri))
+}
+
+/// The password that nodes have.
+fn password(live: &Live, uri: &str) -> String {
+    let made = live.get(&secret(), &name(uri)).unwrap();
+    let bytes: k8s_openapi::ByteString = serde_json::from_value(made["data"][".dockerconfigjson"].clone()).unwrap();
+    let config: Value = serde_json::from_slice(&bytes.0).unwrap();
+    config["auths"]["r.example"]["password"].as_str().unwrap().to_owned()
+}
+
+fn changed(uri: &str) -> Hook {
+    Hook::Secret {
+        event: "changed".into(),
+        id: uri.to_owned(),
+        label: String::new(),
+        revision: None,
+    }
+}
+
+/// The URIs that were read in a hook.
+fn read(run: &HookRun) -> Vec<String> {
+    run.calls_of("secret-get").map(|call| call.args()[0].clone()).collect()
+}
+
+#[test]
+fn quiet_hook_reads_no_secret() {
+    let (mut live, uri) = served("unread");
+    let before = live.get(&secret(), &name(&uri));
+    for hook in [
+        "update-status",
+        "config-changed",
+        "cluster-changed",
+        "start",
+        "leader-settings-changed",
+    ] {
+        let run = live.hook(hook);
+        assert_eq!(read(&run), [""; 0], "{hook}");
+        has(&status(&run), &["active: iris serves"]);
+    }
+    for action in ["list-models", "diagnose", "endpoints"] {
+        let run = live.run(Hook::action(action, std::collections::BTreeMap::new()));
+        assert_eq!(read(&run), [""; 0], "{action}");
+    }
+    assert_eq!(live.get(&secret(), &name(&uri)), before);
+}
+
+#[test]
+fn only_the_secret_that_changed_is_read() {
+    let (mut live, uri) = served("changed");
+    let store = live.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
+    live.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &store)]);
+    // Another URI in the options has no Secret yet, and the one that was there already is left.
+    assert_eq!(read(&live.hook("config-changed")), [store.as_str()]);
+    live.seldon_serves("iris");
+    has(&status(&live.hook("update-status")), &["active"]);
+    live.world.update_secret("registry", &AFTER).unwrap();
+    assert_eq!(read(&live.hook(changed(&uri))), [uri.as_str()]);
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn secret_of_another_uri_is_read_in_its_place() {
+    let (mut live, uri) = served("replaced");
+    let other = live.secret("other", &AFTER);
+    live.config(&[("image-pull-secret", &other)]);
+    assert_eq!(read(&live.hook("config-changed")), [other.as_str()]);
+    assert_eq!(password(&live, &other), "hunter2");
+    // Back to the first while its Secret is there still: it may have changed while nobody used it.
+    live.world.update_secret("registry", &AFTER).unwrap();
+    live.config(&[("image-pull-secret", &uri)]);
+    assert_eq!(read(&live.hook("config-changed")), [uri.as_str()]);
+    assert_eq!(password(&live, &uri), "hunter2");
+}
+
+#[test]
+fn deleted_kubernetes_secret_is_read_and_put_back() {
+    let (mut live, uri) = served("deleted");
+    live.delete(&secret(), &name(&uri));
+    assert_eq!(read(&live.hook("update-status")), [uri.as_str()]);
+    assert_eq!(password(&live, &uri), "hunter1");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn new_leader_reads_and_applies_what_changed() {
+    let (mut live, uri) = served("elected");
+    live.world.application_mut("iris").unwrap().add_unit();
+    // It was never told: it has read nothing so far.
+    live.world.update_secret("registry", &AFTER).unwrap();
+    live.world.application_mut("iris").unwrap().set_leader(Some("iris/1"));
+    let run = live.run_on("iris/1", "leader-elected");
+    assert_eq!(read(&run), [uri.as_str()], "{run:#?}");
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.run_on("iris/1", "update-status")), [""; 0]);
+}
+
+#[test]
+fn hook_after_a_failed_tool_reads_again() {
+    for tool in ["secret-get", "config-get", "relation-ids"] {
+        let (mut live, uri) = served(&format!("failed-{tool}"));
+        live.world.update_secret("registry", &AFTER).unwrap();
+        live.error(tool, Fault::Exit(1, "ERROR the controller is away\n".into()));
+        has(
+            &status(&live.hook(changed(&uri))),
+            &[&format!("waiting: Juju's {tool} failed")],
+        );
+        live.agent.faults.clear();
+        let run = live.hook("update-status");
+        assert_eq!(read(&run), [uri.as_str()], "{tool}");
+        has(&status(&run), &["active: iris serves"]);
+        assert_eq!(password(&live, &uri), "hunter2");
+        assert_eq!(read(&live.hook("update-status")), [""; 0], "{tool}");
+    }
+}
+
+#[test]
+fn unusable_content_stays_blocked_until_replaced() {
+    let (mut live, uri) = served("unusable");
+    live.world.update_secret("registry", &[("username", "edge")]).unwrap();
+    has(
+        &status(&live.hook(changed(&uri))),
+        &["blocked: ", "the secret has no key registry"],
+    );
+    for hook in ["update-status", "config-changed"] {
+        let run = live.hook(hook);
+        has(&status(&run), &["blocked: ", "the secret has no key registry"]);
+        assert_eq!(read(&run), [uri.as_str()], "{hook}");
+    }
+    assert_eq!(password(&live, &uri), "hunter1", "what served before goes on");
+    live.world.update_secret("registry", &AFTER).unwrap();
+    has(&status(&live.hook(changed(&uri))), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn grant_that_was_missing_is_found_by_the_next_hook() {
+    for version in ["3.6.1", "4.0.15"] {
+        let mut live = Live::new(&format!("grant-{}", version.replace('.', "-")));
+        live.world.version = version.parse().unwrap();
+        let uri = live.world.add_secret("registry", &BEFORE).unwrap();
+        live.config(&[("image-pull-secret", &uri)]);
+        live.world.application_mut("iris").unwrap().add_unit();
+        let grant = format!("is not granted to iris; juju grant-secret {uri} iris");
+        for unit in ["iris/0", "iris/1"] {
+            has(&status(&live.run_on(unit, "config-changed")), &["blocked: ", &grant]);
+            has(&status(&live.run_on(unit, "update-status")), &["blocked: ", &grant]);
+        }
+        live.world.grant_secret("registry", "iris").unwrap();
+        assert_eq!(read(&live.hook("update-status")), [uri.as_str()]);
+        assert_eq!(password(&live, &uri), "hunter1");
+    }
+}
+
+#[test]
+fn content_that_could_not_be_written_is_written_later() {
+    let (mut live, uri) = served("refused");
+    let proxy = Proxy::before(&mut live, 2000..2100);
+    let on_secrets = Rule {
+        of: |method, path| method != "GET" && path.contains("/secrets/"),
+        ..WRITES
+    };
+    proxy.turns(on_secrets, Weather::error(500, "InternalError", "etcd is away"));
+    live.world.update_secret("registry", &AFTER).unwrap();
+    let run = live.hook(changed(&uri));
+    has(&status(&run), &["waiting: ", &format!("; not applied yet: {uri}")]);
+    assert_eq!(password(&live, &uri), "hunter1");
+    proxy.clears();
+    let run = live.hook("update-status");
+    assert_eq!(read(&run), [uri.as_str()]);
+    has(&status(&run), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn secret_that_changes_while_the_api_is_away_is_applied_later() {
+    let (mut live, uri) = served("away");
+    let kubeconfig = live.agent.kubeconfig.take();
+    live.world.update_secret("registry", &AFTER).unwrap();
+    live.hook(changed(&uri));
+    let run = live.hook("update-status");
+    has(
+        &status(&run),
+        &[
+            "waiting: the Kubernetes API cannot be reached",
+            &format!("; not applied yet: {uri}"),
+        ],
+    );
+    assert_eq!(read(&run), [""; 0], "nothing would come of it");
+    live.agent.kubeconfig = kubeconfig;
+    has(&status(&live.hook("update-status")), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+}
+
+#[test]
+fn secret_that_changes_while_its_model_is_faulty_is_applied_later() {
+    let (mut live, uri) = served("faulty");
+    live.config(&[("resources", "many")]);
+    has(&live.says(), &["blocked: option resources: "]);
+    live.world.update_secret("registry", &AFTER).unwrap();
+    live.hook(changed(&uri));
+    let run = live.hook("update-status");
+    has(
+        &status(&run),
+        &["blocked: option resources: ", &format!("; not applied yet: {uri}")],
+    );
+    assert_eq!(read(&run), [""; 0]);
+    live.config(&[("resources", "")]);
+    has(&live.says(), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn plan_names_secrets_that_would_be_made_and_missing_grants() {
+    let (mut live, _) = served("planned");
+    let granted = live.secret("granted", &AFTER);
+    let answer = live
+        .act("plan", &serde_json::json!({"config": {"image-pull-secret": granted}}))
+        .unwrap();
+    has(
+        &answer.results["changes"].to_string(),
+        &[&format!("make Secret {}", name(&granted))],
+    );
+    let other = live.world.add_secret("other", &AFTER).unwrap();
+    let answer = live
+        .act("plan", &serde_json::json!({"config": {"image-pull-secret": other}}))
+        .unwrap();
+    has(
+        &answer.results["faults"].to_string(),
+        &[&format!("juju grant-secret {other} iris")],
+    );
+}
+
+#[test]
+fn action_that_reads_a_secret_leaves_the_change_to_a_hook() {
+    let (mut live, uri) = served("peeked");
+    let edge = &mut *live;
+    edge.agent.wake_all(&mut edge.world).unwrap();
+    live.world.update_secret("registry", &AFTER).unwrap();
+    let answer = live.act("plan", &serde_json::json!({})).unwrap();
+    has(
+        &answer.results["changes"].to_string(),
+        &[&format!("change Secret {}", name(&uri))],
+    );
+    let edge = &mut *live;
+    let runs = edge.agent.wake_all(&mut edge.world).unwrap();
+    let hooks: Vec<&str> = runs.iter().map(|run| run.hook.as_str()).collect();
+    assert_eq!(hooks, ["secret-changed"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+}
+
+#[test]
+fn secret_that_changes_beside_a_refused_one_is_applied_later() {
+    let (mut live, uri) = served("beside");
+    let store = live.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
+    live.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &store)]);
+    live.serves();
+    live.world.update_secret("registry", &AFTER).unwrap();
+    live.world.secrets.get_mut(id(&store)).unwrap().granted.clear();
+    has(
+        &status(&live.hook("upgrade-charm")),
+        &["blocked: ", "juju grant-secret"],
+    );
+    live.world.grant_secret("store", "iris").unwrap();
+    has(&status(&live.hook("update-status")), &["active: iris serves"]);
+    assert_eq!(password(&live, &uri), "hunter2");
+    assert_eq!(read(&live.hook("update-status")), [""; 0]);
+}
+
+#[test]
+fn watcher_with_a_secret_in_use_wakes_only_for_a_change() {
+    const SOON: Duration = Duration::from_secs(10);
+    let mut live = Live::new("secretly");
+    live.agent.listen().unwrap();
+    let uri = live.secret("registry", &BEFORE);
+    live.config(&[("image-pull-secret", &uri)]);
+    has(&live.serves(), &["active: iris serves"]);
+    live.hook("update-status");
+    // Whatever makes it look, the outcome is the hook's.
+    let wakes = |live: &mut Live, limit| {
+        let edge = &mut **live;
+        edge.agent
+            .answer(&mut edge.world, limit, |_, runs| !runs.is_empty())
+            .unwrap()
+    };
+    live.delete(&crate::support::kinds::vs(), "iris-route");
+    let runs = wakes(&mut live, SOON);
+    assert_eq!(runs.len(), 1);
+    assert_eq!(read(&runs[0]), [""; 0]);
+    assert!(wakes(&mut live, Duration::from_secs(2)).is_empty());
+    // It watches no Secrets, but sees one missing with whatever else changes.
+    live.delete(&secret(), &name(&uri));
+    live.merge(
+        &crate::support::kinds::sdep(),
+        "iris",
+        &serde_json::json!({"metadata": {"annotations": {"theirs": "1"}}}),
+    );
+    let runs = wakes(&mut live, SOON);
+    assert_eq!(read(&runs[0]), [uri.as_str()]);
+    assert_eq!(password(&live, &uri), "hunter1");
+    let made = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();
+    assert_eq!(
+        made.iter().map(kube::ResourceExt::name_any).collect::<Vec<_>>(),
+        [name(&uri)]
+    );
+    assert!(made.items[0].labels().contains_key("seldon-model/model"));
+}

@@ -1,0 +1,409 @@
+//! Secrets of Juju's become Secrets of the cluster: what rolls for them, what goes with them, and that nobody is told.
+
+use kube::ResourceExt as _;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use super::fixture::Live;
+use super::proxy::{Proxy, Rule, WRITES, Weather};
+use crate::support::kinds::secret;
+use crate::support::{has, log, status};
+
+const REGISTRY: [(&str, &str); 3] = [
+    ("registry", "registry.plant.example"),
+    ("username", "edge"),
+    ("password", "hunter1"),
+];
+const STORE: [(&str, &str); 2] = [("access-key-id", "edge"), ("secret-access-key", "hunter2")];
+
+/// A model whose image and files both want credentials, and which serves.
+fn served(model: &str) -> (Live, String, String) {
+    let mut live = Live::new(model);
+    let registry = live.secret("registry", &REGISTRY);
+    let store = live.secret("store", &STORE);
+    live.config(&[
+        ("model-uri", "s3://models/iris"),
+        ("image-pull-secret", &registry),
+        ("storage-secret", &store),
+    ]);
+    has(&live.serves(), &["active: iris serves"]);
+    (live, id(&registry), id(&store))
+}
+
+fn id(uri: &str) -> String {
+    uri.strip_prefix("secret:").unwrap().to_owned()
+}
+
+/// The names of our Secrets.
+fn names(live: &Live) -> Vec<String> {
+    let ours = ListParams::default().labels("seldon-model/application=iris");
+    let list = live.wait(live.api(&secret()).list(&ours)).unwrap();
+    list.iter().map(kube::ResourceExt::name_any).collect()
+}
+
+/// The resource versions of all that is ours.
+fn versions(live: &Live) -> Vec<(String, String)> {
+    let list = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();
+    let secrets = list.iter().map(|o| (o.name_any(), o.resource_version().unwrap()));
+    live.versions().into_iter().chain(secrets).collect()
+}
+
+fn decoded(object: &Value, key: &str) -> String {
+    let encoded = object["data"][key].clone();
+    let bytes: k8s_openapi::ByteString = serde_json::from_value(encoded).unwrap();
+    String::from_utf8(bytes.0).unwrap()
+}
+
+fn predictor(live: &Live, at: usize) -> Value {
+    live.sdep("iris").unwrap()["spec"]["predictors"][at].clone()
+}
+
+fn pull_secret(predictor: &Value) -> &Value {
+    &predictor["componentSpecs"][0]["spec"]["imagePullSecrets"]
+}
+
+/// What Juju's agent runs by itself, by name, and the status then.
+fn woken(live: &mut Live) -> (Vec<String>, String) {
+    let edge = &mut **live;
+    let runs = edge.agent.wake_all(&mut edge.world).unwrap();
+    assert!(runs.iter().all(|run| run.exit == 0), "{runs:#?}");
+    let says = runs.last().map(status).unwrap_or_default();
+    (runs.into_iter().map(|run| run.hook).collect(), says)
+}
+
+#[test]
+fn a_secret_of_jujus_becomes_one_of_the_cluster_that_is_ours_and_goes_with_its_model() {
+    let (mut live, registry, store) = served("kept");
+    let (pull, storage) = (format!("iris-image-pull-{registry}"), format!("iris-storage-{store}-1"));
+    assert_eq!(names(&live), [pull.clone(), storage.clone()]);
+    let predictor = predictor(&live, 0);
+    assert_eq!(pull_secret(&predictor), &json!([{"name": pull}]));
+    assert_eq!(predictor["graph"]["envSecretRefName"], json!(storage));
+    let made = live.get(&secret(), &pull).unwrap();
+    assert_eq!(made["type"], "kubernetes.io/dockerconfigjson");
+    let config: Value = serde_json::from_str(&decoded(&made, ".dockerconfigjson")).unwrap();
+    assert_eq!(config["auths"]["registry.plant.example"]["password"], "hunter1");
+    let made = live.get(&secret(), &storage).unwrap();
+    assert_eq!((&made["type"], &made["immutable"]), (&json!("Opaque"), &json!(true)));
+    assert_eq!(decoded(&made, "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"), "hunter2");
+    assert_eq!(decoded(&made, "RCLONE_CONFIG_S3_TYPE"), "s3");
+    let uid = live.sdep("iris").unwrap()["metadata"]["uid"].clone();
+    for name in names(&live) {
+        let metadata = live.get(&secret(), &name).unwrap()["metadata"].clone();
+        assert_eq!(metadata["labels"]["seldon-model/model"], "iris");
+        let owners = metadata["ownerReferences"].as_array().unwrap();
+        assert_eq!(owners.len(), 1);
+        assert_eq!(
+            (&owners[0]["kind"], &owners[0]["uid"]),
+            (&json!("SeldonDeployment"), &uid)
+        );
+    }
+    // A quiet hook finds them as they were left.
+    let before = versions(&live);
+    let (run, requests) = live.audited("update-status");
+    assert_eq!(
+        requests,
+        [
+            "list seldondeployments",
+            "list virtualservices",
+            "get statefulsets",
+            "get gateways",
+            "list deployments",
+            "list secrets"
+        ]
+    );
+    assert_eq!(run.calls.len(), 9, "and reads none of Juju's");
+    assert_eq!(versions(&live), before);
+}
+
+#[test]
+fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
+    let (mut live, registry, store) = served("rolled");
+    woken(&mut live);
+    let (pull, old, new) = (
+        format!("iris-image-pull-{registry}"),
+        format!("iris-storage-{store}-1"),
+        format!("iris-storage-{store}-2"),
+    );
+    let before = live.sdep("iris").unwrap()["metadata"]["generation"].clone();
+    live.world
+        .update_secret("registry", &[REGISTRY[0], REGISTRY[1], ("password", "hunter3")])
+        .unwrap();
+    let (hooks, says) = woken(&mut live);
+    assert_eq!(hooks, ["secret-changed"]);
+    has(&says, &["active: iris serves"]);
+    assert_eq!(live.sdep("iris").unwrap()["metadata"]["generation"], before, "it rolls");
+    assert_eq!(names(&live), [pull.clone(), old.clone()]);
+    has(
+        &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
+        &["hunter3"],
+    );
+
+    live.world
+        .update_secret("store", &[STORE[0], ("secret-access-key", "hunter4")])
+        .unwrap();
+    let (hooks, says) = woken(&mut live);
+    assert_eq!(hooks, ["secret-changed"]);
+    has(&says, &["waiting: iris is changing over"]);
+    assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(new));
+    assert_eq!(
+        names(&live),
+        [pull.clone(), old, new.clone()],
+        "pods of before may start again"
+    );
+    live.seldon_serves("iris");
+    has(&live.says(), &["active: iris serves"]);
+    assert_eq!(names(&live), [pull, new], "which they no longer do");
+    let before = versions(&live);
+    live.hook("update-status");
+    assert_eq!(versions(&live), before);
+}
+
+#[test]
+fn a_secret_that_is_not_granted_or_gone_holds_its_model_and_no_other() {
+    let mut live = Live::new("withheld");
+    let uri = live.secret("registry", &REGISTRY);
+    let models = format!("{{a: {{image-pull-secret: '{uri}'}}, b: {{}}}}");
+    live.config(&[("image", "iris:1"), ("models", &models)]);
+    has(&live.serves(), &["active: 2 models serve"]);
+    let of_a = (live.sdep("a"), live.route("a"), names(&live));
+    live.world.remove_secret("registry").unwrap();
+    let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
+    live.config(&[("models", &models)]);
+    // Nobody says so, but at the latest a new pod finds it out.
+    has(
+        &status(&live.hook("upgrade-charm")),
+        &[
+            "blocked: 0 of 2 serve; models: a: image-pull-secret=secret:",
+            "there is no such secret (any more)",
+        ],
+    );
+    assert_eq!(
+        (live.sdep("a"), live.route("a"), names(&live)),
+        of_a,
+        "what served goes on"
+    );
+    live.seldon_serves("b");
+    has(&live.says(), &["blocked: 1 of 2 serve; models: a: "]);
+    // Added anew and not granted yet.
+    let uri = live.world.add_secret("registry", &REGISTRY).unwrap();
+    let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
+    live.config(&[("models", &models)]);
+    has(
+        &live.says(),
+        &[&format!("is not granted to iris; juju grant-secret {uri} iris")],
+    );
+    live.world.grant_secret("registry", "iris").unwrap();
+    has(&live.serves(), &["active: 2 models serve"]);
+}
+
+#[test]
+fn secrets_that_are_no_longer_asked_for_go_and_leave_nothing_to_look_for() {
+    let (mut live, ..) = served("unset");
+    live.config(&[("image-pull-secret", ""), ("storage-secret", "kubernetes:mine")]);
+    has(&live.says(), &["waiting: iris is changing over"]);
+    assert_eq!(names(&live).len(), 2);
+    assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], "mine");
+    assert_eq!(pull_secret(&predictor(&live, 0)), &Value::Null);
+    live.seldon_serves("iris");
+    has(&live.says(), &["active: iris serves"]);
+    assert_eq!(names(&live), Vec::<String>::new());
+    live.hook("update-status");
+    let before = versions(&live);
+    let (run, requests) = live.audited("update-status");
+    assert_eq!((requests.len(), run.calls.len()), (5, 9), "{requests:?}");
+    assert_eq!(versions(&live), before);
+    has(&status(&run), &["active"]);
+}
+
+#[test]
+fn a_model_that_is_taken_off_the_list_takes_its_secrets_along() {
+    let mut live = Live::new("delisted");
+    let uri = live.secret("registry", &REGISTRY);
+    let with = format!("{{image-pull-secret: '{uri}'}}");
+    live.config(&[("image", "iris:1"), ("models", &format!("{{a: {with}, b: {{}}}}"))]);
+    live.serves();
+    assert_eq!(names(&live).len(), 1);
+    live.config(&[("models", "{b: {}}")]);
+    let run = live.hook("config-changed");
+    let deleted: Vec<&str> = run.logged("INFO").filter(|line| line.starts_with("deleted")).collect();
+    let kinds: Vec<&str> = deleted.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(kinds, ["VirtualService", "SeldonDeployment", "Secret"]);
+    assert_eq!(names(&live), Vec::<String>::new());
+}
+
+#[test]
+fn a_canary_has_credentials_of_its_own_until_they_are_the_models() {
+    let (mut live, _, first) = served("own");
+    let other = live.secret("other", &[("access-key-id", "edge"), ("secret-access-key", "hunter5")]);
+    let second = id(&other);
+    let canary = format!("{{model-uri: 's3://models/iris-2', storage-secret: '{other}', weight: 10}}");
+    live.config(&[("canary", &canary)]);
+    live.hook("config-changed");
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    let referred = |live: &Live, at| predictor(live, at)["graph"]["envSecretRefName"].clone();
+    assert_eq!(referred(&live, 0), json!(format!("iris-storage-{first}-1")));
+    assert_eq!(referred(&live, 1), json!(format!("iris-storage-{second}-1")));
+    assert_eq!(pull_secret(&predictor(&live, 0)), pull_secret(&predictor(&live, 1)));
+    // Promoted, and gone once it serves.
+    live.config(&[
+        ("canary", ""),
+        ("model-uri", "s3://models/iris-2"),
+        ("storage-secret", &other),
+    ]);
+    live.hook("config-changed");
+    assert_eq!(names(&live).len(), 3, "the one of before may start again");
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+    assert_eq!(referred(&live, 0), json!(format!("iris-storage-{second}-1")));
+    live.seldon_serves("iris");
+    live.hook("update-status");
+    assert_eq!(names(&live).len(), 2, "{:?}", names(&live));
+}
+
+#[test]
+fn killed_before_any_of_its_writes_it_comes_to_the_same() {
+    let mut kills = 0;
+    loop {
+        let (mut live, registry, store) = served(&format!("felled-{kills}"));
+        let proxy = Proxy::before(&mut live, 2000..2100);
+        let one = Rule {
+            after: kills,
+            times: 1,
+            ..WRITES
+        };
+        proxy.turns(one, Weather::Kill);
+        live.world
+            .update_secret("store", &[STORE[0], ("secret-access-key", "hunter3")])
+            .unwrap();
+        live.world
+            .update_secret("registry", &[REGISTRY[0], REGISTRY[1], ("password", "hunter4")])
+            .unwrap();
+        let mut whole = live.run("secret-changed").exit == 0;
+        if !whole {
+            // As Juju does.
+            live.hook("secret-changed");
+        }
+        live.hook("update-status");
+        live.seldon_serves("iris");
+        whole &= live.run("update-status").exit == 0;
+        proxy.clears();
+        live.hook("update-status");
+        has(&live.says(), &["active"]);
+        let (pull, storage) = (format!("iris-image-pull-{registry}"), format!("iris-storage-{store}-2"));
+        assert_eq!(
+            names(&live),
+            [pull.clone(), storage.clone()],
+            "killed before write {kills}"
+        );
+        assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(storage));
+        has(
+            &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
+            &["hunter4"],
+        );
+        if whole {
+            break;
+        }
+        kills += 1;
+    }
+    // Two Secrets and the model are written, and one Secret goes; and both hooks say so in Kubernetes.
+    assert_eq!(kills, 6);
+}
+
+#[test]
+fn a_secret_of_somebody_elses_is_left_alone() {
+    let mut live = Live::new("theirs");
+    let uri = live.secret("registry", &REGISTRY);
+    let name = format!("iris-image-pull-{}", id(&uri));
+    live.create(&secret(), &name, &json!({"stringData": {"theirs": "x"}}));
+    let before = live.get(&secret(), &name);
+    live.config(&[("image-pull-secret", &uri)]);
+    has(
+        &live.says(),
+        &[
+            &format!("blocked: iris: there is a Secret {name} of somebody else, which is left alone"),
+            &format!("kubectl -n theirs delete secret {name}"),
+        ],
+    );
+    assert_eq!(live.get(&secret(), &name), before);
+    assert!(live.sdep("iris").is_none());
+    live.delete(&secret(), &name);
+    has(&live.serves(), &["active"]);
+}
+
+#[test]
+fn what_was_changed_or_deleted_by_hand_is_put_back() {
+    let (mut live, registry, store) = served("meddled");
+    let pull = format!("iris-image-pull-{registry}");
+    let empty = json!({"data": {".dockerconfigjson": "e30="}});
+    live.merge_as("kubectl-edit", &secret(), &pull, &empty);
+    let run = live.hook("update-status");
+    has(&log(&run), &["it was changed by kubectl-edit, and is put back"]);
+    has(
+        &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
+        &["hunter1"],
+    );
+    // What a program sets is told and left.
+    live.merge_as("sync", &secret(), &pull, &empty);
+    has(
+        &live.says(),
+        &["blocked: iris: sync has set data", &format!("of Secret {pull}")],
+    );
+    live.delete(&secret(), &pull);
+    live.hook("config-changed");
+    // Whether pods were started with what it held is not known, so the next one has another name.
+    live.delete(&secret(), &format!("iris-storage-{store}-1"));
+    live.hook("update-status");
+    assert_eq!(names(&live), [pull, format!("iris-storage-{store}-2")]);
+    live.seldon_serves("iris");
+    has(&live.says(), &["active"]);
+}
+
+#[test]
+fn a_secret_is_in_no_output_and_in_no_object_but_its_own() {
+    let (mut live, ..) = served("discreet");
+    let mut told = Vec::new();
+    let mut hear = |run: &site::agent::HookRun| {
+        let arguments: Vec<String> = run.calls.iter().map(|call| format!("{call:?}")).collect();
+        let calls = arguments.iter().filter(|call| !call.contains("secret-get"));
+        let calls: Vec<&String> = calls.collect();
+        told.extend([
+            status(run),
+            run.stdout.clone(),
+            run.stderr.clone(),
+            log(run),
+            format!("{calls:?}"),
+        ]);
+    };
+    for content in [
+        vec![STORE[0], ("secret-access-key", "hunter6")],
+        vec![("secret-access-key", "hunter7")],
+        vec![("password", "hunter8")],
+    ] {
+        live.world.update_secret("store", &content).unwrap();
+        hear(&live.hook("secret-changed"));
+    }
+    live.world
+        .update_secret(
+            "registry",
+            &[
+                ("registry", "hunter 9"),
+                ("username", "hunter9"),
+                ("password", "hunter9"),
+            ],
+        )
+        .unwrap();
+    hear(&live.hook("secret-changed"));
+    hear(&live.hook(site::agent::Hook::action(
+        "list-models",
+        std::collections::BTreeMap::new(),
+    )));
+    for object in [live.sdep("iris"), live.route("iris")] {
+        told.push(object.unwrap().to_string());
+    }
+    let told = told.join("\n");
+    assert!(!told.contains("hunter"), "{told}");
+    // Encoded neither.
+    assert!(!told.contains("aHVudGVy"), "{told}");
+}

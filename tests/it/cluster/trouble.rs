@@ -1,0 +1,294 @@
+//! A cluster that lacks something, refuses, or goes away.
+
+use std::time::Duration;
+
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+use site::agent::Fault;
+
+use super::fixture::{Live, runtime, start, takes};
+use crate::support::kinds::vs;
+use crate::support::{has, status};
+
+#[test]
+fn without_seldon_it_says_what_to_deploy_or_to_wait_for() {
+    let server = start("bare", false);
+    let mut live = Live::on(&server, "bare");
+    live.trust(true);
+    has(
+        &live.says(),
+        &[
+            "blocked: Seldon Core is not installed",
+            "juju deploy seldon-core --trust",
+        ],
+    );
+    live.world
+        .integrate("iris:seldon-core", "seldon-core:juju-info")
+        .unwrap();
+    has(&live.says(), &["waiting: Seldon Core is related but not installed yet"]);
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+}
+
+#[test]
+fn a_cluster_that_goes_away_is_waited_for_and_found_again() {
+    let mut server = start("away", true);
+    let mut live = Live::trusted_on(&server, "away");
+    assert!(live.serves().starts_with("active"));
+    server.stop_apiserver().unwrap();
+    let run = live.hook("update-status");
+    has(
+        &status(&run),
+        &[
+            "waiting: the Kubernetes API cannot be reached",
+            "tried again at the next hook",
+        ],
+    );
+    assert!(run.wall < Duration::from_secs(25), "{:?}", run.wall);
+    live.config(&[("replicas", "-1")]);
+    has(&live.says(), &["blocked: option replicas=-1"]);
+    live.config(&[("replicas", "1")]);
+    runtime().block_on(server.restart_apiserver()).unwrap();
+    assert!(live.says().starts_with("active: iris serves"));
+}
+
+fn all(live: &Live, group: &str, version: &str, kind: &str, name: &str, object: &Value) {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
+    let mut object = object.clone();
+    object["apiVersion"] = json!(resource.api_version);
+    object["kind"] = json!(kind);
+    object["metadata"] = json!({"name": name});
+    let parameters = kube::api::PatchParams::apply("admin").force();
+    live.wait(api.patch(name, &parameters, &kube::api::Patch::Apply(&object)))
+        .unwrap();
+}
+
+#[test]
+fn a_webhook_that_is_down_is_waited_for_and_nothing_is_half_done() {
+    let mut live = Live::new("hooked");
+    all(
+        &live,
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        "hooked",
+        &json!({"webhooks": [{
+            "name": "v1.vseldondeployment.kb.io",
+            "clientConfig": {"url": "https://127.0.0.1:1/validate"},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "hooked"}},
+            "rules": [{"apiGroups": ["machinelearning.seldon.io"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["seldondeployments"]}],
+            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+        }]}),
+    );
+    has(
+        &live.says(),
+        &[
+            "waiting: iris: the webhook v1.vseldondeployment.kb.io does not answer (connection refused)",
+            "seldon-core",
+        ],
+    );
+    assert!(live.sdep("iris").is_none() && live.route("iris").is_none());
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+    ));
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
+    live.wait(api.delete("hooked", &kube::api::DeleteParams::default()))
+        .unwrap();
+    assert!(live.serves().starts_with("active"));
+}
+
+#[test]
+fn what_the_site_does_not_admit_is_told_with_its_reason() {
+    let mut live = Live::new("policed");
+    all(
+        &live,
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+        "policed",
+        &json!({"spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [{"apiGroups": ["machinelearning.seldon.io"], "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["seldondeployments"]}]},
+            "validations": [{"expression": "false", "message": "models come from the registry of the factory"}],
+        }}),
+    );
+    all(
+        &live,
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        "policed",
+        &json!({"spec": {"policyName": "policed", "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "policed"}}}}}),
+    );
+    // The API server takes a moment to learn of a policy: until then it admits what it should not.
+    let says = (0..100)
+        .map(|n| {
+            live.config(&[("image", &format!("iris:{n}"))]);
+            live.says()
+        })
+        .find(|says| says.starts_with("blocked"))
+        .unwrap();
+    has(
+        &says,
+        &[
+            "blocked: iris: SeldonDeployment iris is refused",
+            "models come from the registry of the factory",
+        ],
+    );
+}
+
+#[test]
+fn a_namespace_that_is_going_is_told_as_such() {
+    let mut live = Live::new("going");
+    // Somebody's finalizer keeps it from being gone at once; nothing is left that could be made in it.
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
+    live.wait(api.delete("going", &kube::api::DeleteParams::default()))
+        .unwrap();
+    has(&live.says(), &["waiting: iris: the namespace going is being deleted"]);
+}
+
+#[test]
+fn a_quota_of_the_namespace_is_told_with_its_numbers() {
+    let mut live = Live::new("small");
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ResourceQuota"));
+    let hard = json!({"count/seldondeployments.machinelearning.seldon.io": "0"});
+    live.create(&resource, "few", &json!({"spec": {"hard": hard}}));
+    // What the quota controller would write.
+    let used = json!({"count/seldondeployments.machinelearning.seldon.io": "0"});
+    live.merge_status(&resource, "few", &json!({"hard": hard, "used": used}));
+    // The API server may have looked at the namespace's quotas just before.
+    let says = (0..100)
+        .map(|n| {
+            live.config(&[("models", &format!("{{m{n}: {{}}}}"))]);
+            live.says()
+        })
+        .find(|says| says.starts_with("blocked"))
+        .unwrap();
+    has(
+        &says,
+        &[
+            "exceeded quota: few, requested: count/seldondeployments",
+            "or raise the quota",
+        ],
+    );
+}
+
+#[test]
+fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
+    let server = start("older", true);
+    let mut live = Live::trusted_on(&server, "older");
+    edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
+        let path = "/schema/openAPIV3Schema/properties/spec/properties";
+        let spec = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        spec.remove("protocol").unwrap();
+    });
+    // The API server takes a moment to serve the changed definition: until then it takes the field.
+    let (model, says) = (0..100)
+        .map(|n| {
+            let model = format!("m{n}");
+            live.config(&[("models", &format!("{{{model}: {{protocol: seldon}}}}"))]);
+            (model, live.says())
+        })
+        .find(|(_, says)| says.starts_with("blocked"))
+        .unwrap();
+    let rejected = format!("blocked: {model}: SeldonDeployment {model} is refused");
+    has(&says, &[&rejected, "protocol", "not declared in schema"]);
+    assert!(live.sdep(&model).is_none() && live.route(&model).is_none());
+    live.config(&[("models", "")]);
+    assert!(live.serves().starts_with("active"));
+}
+
+#[test]
+fn metrics_that_an_older_seldon_does_not_know_are_left_out_and_the_status_says_so() {
+    let server = start("older-metrics", true);
+    let mut live = Live::trusted_on(&server, "metrics");
+    edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
+        let path = "/schema/openAPIV3Schema/properties/spec/properties/predictors/items/properties/componentSpecs/items/properties/hpaSpec/properties";
+        let fields = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        fields.remove("metricsv2").unwrap();
+    });
+    let metric = "{type: Pods, pods: {metric: {name: queue}, target: {type: AverageValue, averageValue: '10'}}}";
+    live.config(&[
+        ("resources", "{requests: {cpu: 100m}}"),
+        ("autoscale", &format!("{{max: 3, cpu: 80, metrics: [{metric}]}}")),
+    ]);
+    has(
+        &live.serves(),
+        &[
+            "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, but autoscale.metrics is left out",
+            "juju refresh seldon-core, or say cpu and memory",
+        ],
+    );
+    let hpa = live.sdep("iris").unwrap()["spec"]["predictors"][0]["componentSpecs"][0]["hpaSpec"].clone();
+    assert_eq!(hpa["metrics"][0]["resource"]["targetAverageUtilization"], 80);
+    assert_eq!(hpa.get("metricsv2"), None);
+}
+
+/// Changes every version of a kind's definition.
+fn edit_definition(live: &Live, name: &str, edit: impl Fn(&mut Value)) {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+    ));
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
+    let mut definition = live.wait(api.get(name)).unwrap();
+    definition.data["spec"]["versions"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(edit);
+    definition.metadata.managed_fields = None;
+    live.wait(api.replace(name, &kube::api::PostParams::default(), &definition))
+        .unwrap();
+}
+
+#[test]
+fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
+    let server = start("old-istio", true);
+    let mut live = Live::trusted_on(&server, "old");
+    // The definition of such an Istio: it has no directResponse.
+    edit_definition(&live, "virtualservices.networking.istio.io", |version| {
+        let path = "/schema/openAPIV3Schema/properties/spec/properties/http/items/properties";
+        let route = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        route.remove("directResponse").unwrap();
+    });
+    live.create(&vs(), "dashboard", &takes("old/gate", "/"));
+    has(
+        &live.says(),
+        &[
+            "blocked: iris: VirtualService old/dashboard is older and takes every path",
+            "kubectl -n old delete virtualservice dashboard",
+        ],
+    );
+    assert!(live.sdep("iris").is_none());
+    live.delete(&vs(), "dashboard");
+    assert!(live.serves().starts_with("active"));
+    live.create(&vs(), "zz-dashboard", &takes("old/gate", "/"));
+    assert!(
+        live.says().starts_with("active"),
+        "made anew, it is asked last: {}",
+        live.says()
+    );
+}
+
+#[test]
+fn leadership_that_cannot_be_asked_for_is_none() {
+    let mut live = Live::new("headless");
+    live.error(
+        "is-leader",
+        Fault::Exit(1, "ERROR leadership status unknown: timeout\n".into()),
+    );
+    has(
+        &live.says(),
+        &["waiting: Juju's is-leader failed: leadership status unknown: timeout"],
+    );
+    assert!(live.sdep("iris").is_none());
+}

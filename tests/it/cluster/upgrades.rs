@@ -1,0 +1,63 @@
+//! `juju refresh` from the version before this one: what it made stays as it is.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::fixture::Live;
+use crate::support::kinds::{deployment, vs};
+use crate::support::{previous, status};
+
+impl Live {
+    /// What would roll pods or lead requests elsewhere, were it another: the specs of SeldonDeployments and routes.
+    fn specs(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        for resource in [crate::support::kinds::sdep(), vs()] {
+            let list = self
+                .wait(self.api(&resource).list(&kube::api::ListParams::default()))
+                .unwrap();
+            all.extend(list.into_iter().map(|object| object.data["spec"].clone()));
+        }
+        all
+    }
+
+    fn uids(&self) -> Vec<String> {
+        let list = self
+            .wait(self.api(&deployment()).list(&kube::api::ListParams::default()))
+            .unwrap();
+        list.into_iter().map(|object| object.metadata.uid.unwrap()).collect()
+    }
+}
+
+#[test]
+fn after_a_refresh_every_shape_of_model_serves_on_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
+    let mut live = Live::new("refreshed");
+    let new = live.agent.dispatch.clone();
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let text = fs::read_to_string(&file).unwrap();
+        live.agent.dispatch = previous::dispatch().to_owned();
+        live.config(&[("image", ""), ("models", &text)]);
+        let says = live.serves();
+        let says = if says.starts_with("waiting") { live.says() } else { says };
+        assert!(says.starts_with("active: "), "{}: {says}", file.display());
+        let (specs, uids) = (live.specs(), live.uids());
+        live.agent.dispatch.clone_from(&new);
+        for hook in ["upgrade-charm", "config-changed", "start"] {
+            let run = live.hook(hook);
+            assert!(
+                status(&run).starts_with("active: "),
+                "{}: {}",
+                file.display(),
+                status(&run)
+            );
+            assert_eq!(live.specs(), specs, "{} in {hook}", file.display());
+            assert_eq!(live.uids(), uids, "{} in {hook}", file.display());
+        }
+        let before = live.versions();
+        live.hook("update-status");
+        assert_eq!(live.versions(), before, "{}: and then it is quiet", file.display());
+    }
+}

@@ -1,0 +1,356 @@
+//! Between hooks: the watcher wakes the charm when it would say or do something else, and only then.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use site::agent::{Agent, HookRun};
+use site::juju::World;
+
+use super::fixture::{Live, audit, audit_answers};
+use super::gateway_api::{self, behind_ingress, route_of};
+use super::rights::{grant, grant_with};
+use crate::support::Edge;
+use crate::support::kinds::{deployment, http_route, pod, vs};
+
+/// The promise of the README.
+const SOON: Duration = Duration::from_secs(3);
+/// Long enough for whatever is not asserted to be quick.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing must happen, where that is what is asserted.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+impl Live {
+    /// On a Juju that can be asked to run the charm, with a model that serves.
+    pub fn watched(name: &str) -> Self {
+        let mut live = Self::new(name);
+        live.agent.listen().unwrap();
+        assert_eq!(live.serves().split(':').next(), Some("active"));
+        live
+    }
+
+    /// Runs what the watcher asks for, until the status begins so.
+    #[track_caller]
+    fn becomes(&mut self, limit: Duration, wanted: &str) -> Vec<HookRun> {
+        let is_so = |world: &World| {
+            let status = &world.unit("iris/0").unwrap().status;
+            format!("{}: {}", status.status, status.message).starts_with(wanted)
+        };
+        let (agent, world) = self.parts();
+        let runs = agent.answer(world, limit, |world, _| is_so(world)).unwrap();
+        assert!(is_so(&self.world), "{:?}", self.world.unit("iris/0").unwrap().status);
+        runs
+    }
+
+    fn parts(&mut self) -> (&Agent, &mut World) {
+        let edge: &mut Edge = self;
+        (&edge.agent, &mut edge.world)
+    }
+
+    /// Takes the route away by hand, and runs what the watcher asks for until it is back.
+    #[track_caller]
+    pub fn puts_its_route_back(&mut self) -> Vec<HookRun> {
+        self.delete(&vs(), "iris-route");
+        let start = Instant::now();
+        let (agent, world) = self.parts();
+        let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
+        assert!(self.route("iris").is_some(), "after {:?}: {runs:#?}", start.elapsed());
+        runs
+    }
+
+    /// Runs what the watcher asks for, for a while.
+    pub fn for_a_while(&mut self) -> Vec<HookRun> {
+        let (agent, world) = self.parts();
+        agent.answer(world, A_WHILE, |_, _| false).unwrap()
+    }
+
+    /// The one process that is left behind.
+    #[track_caller]
+    pub fn watcher(&self, unit: &str) -> u32 {
+        let start = Instant::now();
+        loop {
+            // What is to end may take a moment to.
+            match self.agent.left_behind(unit).as_slice() {
+                [one] => return *one,
+                other => assert!(start.elapsed() < PATIENCE, "{other:?}"),
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn no_watcher(&self, unit: &str) {
+        let start = Instant::now();
+        while !self.agent.left_behind(unit).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.agent.left_behind(unit));
+        }
+    }
+
+    /// How often the charm has looked so far.
+    fn looks(&self) -> usize {
+        audit(&self.user())
+            .iter()
+            .filter(|request| *request == "list seldondeployments")
+            .count()
+    }
+
+    /// Waits until it has looked once more.
+    #[track_caller]
+    fn looks_again(&self, before: usize) {
+        let start = Instant::now();
+        while self.looks() == before {
+            assert!(start.elapsed() < PATIENCE, "nobody looks");
+        }
+    }
+}
+
+#[test]
+fn a_model_that_becomes_ready_is_active_within_three_seconds_and_no_hook_of_jujus() {
+    let mut live = Live::new("soon-ready");
+    live.agent.listen().unwrap();
+    assert!(live.says().starts_with("waiting: "));
+    live.seldon_serves("iris");
+    let start = Instant::now();
+    let runs = live.becomes(SOON, "active: iris serves");
+    assert!(start.elapsed() < SOON);
+    assert_eq!(runs.len(), 1, "one wake is enough: {runs:#?}");
+    assert!(live.for_a_while().is_empty());
+}
+
+#[test]
+fn a_route_that_is_deleted_by_hand_is_back_within_three_seconds() {
+    let mut live = Live::watched("soon-back");
+    live.puts_its_route_back();
+    live.becomes(SOON, "active: ");
+}
+
+#[test]
+fn the_rights_of_rbac_yaml_are_enough_for_every_watch() {
+    let mut live = Live::untrusted("watch-rights");
+    live.wait(live.cluster.apply_gateway("watch-rights", "gate")).unwrap();
+    grant(&live, |_| true);
+    live.agent.listen().unwrap();
+    live.serves();
+    live.puts_its_route_back();
+    let wanted = [
+        "deployments",
+        "gateways",
+        "pods",
+        "seldondeployments",
+        "virtualservices",
+    ];
+    let start = Instant::now();
+    loop {
+        let watched: BTreeSet<String> = audit_answers(&live.user())
+            .into_iter()
+            .filter_map(|(request, code)| (code == 200).then(|| request.strip_prefix("watch ").map(str::to_owned))?)
+            .collect();
+        if watched.iter().eq(wanted) {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{watched:?}");
+    }
+}
+
+#[test]
+fn without_the_right_to_watch_hooks_go_on_as_they_would_without_a_watcher() {
+    let mut live = Live::untrusted("no-watch");
+    live.wait(live.cluster.apply_gateway("no-watch", "gate")).unwrap();
+    grant_with(&live, |rule| {
+        let verbs = rule["verbs"].as_array_mut().unwrap();
+        verbs.retain(|verb| verb != "watch");
+    });
+    live.agent.listen().unwrap();
+    assert_eq!(live.serves().split(':').next(), Some("active"));
+    live.watcher("iris/0");
+    assert!(live.for_a_while().is_empty());
+}
+
+#[test]
+fn a_model_that_breaks_is_told_of_with_its_reason() {
+    let mut live = Live::watched("soon-broken");
+    live.delete(&deployment(), "iris-default-0-iris");
+    live.becomes(SOON, "waiting: iris ");
+    live.seldon_serves("iris");
+    live.becomes(SOON, "active: ");
+}
+
+#[test]
+fn a_gateway_that_goes_and_comes_back_is_noticed() {
+    let mut live = Live::watched("gone-gateway");
+    live.wait(live.cluster.remove_gateway("gone-gateway", "gate")).unwrap();
+    live.becomes(SOON, "waiting: ");
+    live.wait(live.cluster.apply_gateway("gone-gateway", "gate")).unwrap();
+    live.becomes(SOON, "active: ");
+}
+
+#[test]
+fn an_http_route_that_is_deleted_by_hand_is_back_as_soon() {
+    let mut live = behind_ingress("soon-back-http");
+    live.agent.listen().unwrap();
+    assert!(gateway_api::serves(&mut live).starts_with("active"));
+    live.delete(&http_route(), "iris-route");
+    let (agent, world) = live.parts();
+    let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
+    assert!(route_of(&live, "iris").is_some(), "{runs:#?}");
+    gateway_api::gateway_says(&live, true, true);
+    live.becomes(PATIENCE, "active: ");
+}
+
+#[test]
+fn what_changes_no_verdict_wakes_nobody() {
+    let mut live = Live::watched("calm");
+    live.for_a_while();
+    let before = live.looks();
+    live.merge(
+        &vs(),
+        "iris-route",
+        &json!({"metadata": {"annotations": {"seen-by": "somebody"}}}),
+    );
+    live.looks_again(before);
+    assert!(live.for_a_while().is_empty());
+}
+
+#[test]
+fn a_thousand_changes_of_pods_cost_a_few_looks_and_no_wake() {
+    let mut live = Live::watched("storm");
+    live.for_a_while();
+    let labels =
+        json!({"labels": {"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid}});
+    let spec = json!({"metadata": labels, "spec": {"containers": [{"name": "x", "image": "x"}]}});
+    live.create(&pod(), "noise", &spec);
+    let (before, start) = (live.looks(), Instant::now());
+    for n in 0..1000 {
+        live.merge(
+            &pod(),
+            "noise",
+            &json!({"metadata": {"annotations": {"n": n.to_string()}}}),
+        );
+    }
+    assert!(live.for_a_while().is_empty());
+    let (looks, halves) = (live.looks() - before, start.elapsed().as_millis() / 500);
+    assert!(
+        (1..halves + 4).contains(&(looks as u128)),
+        "{looks} looks in {halves} half seconds"
+    );
+}
+
+#[test]
+fn a_unit_has_one_watcher_in_a_session_of_its_own_and_the_next_hook_replaces_one_that_died() {
+    let mut live = Live::watched("only-one");
+    let first = live.watcher("iris/0");
+    let stat = fs::read_to_string(format!("/proc/{first}/stat")).unwrap();
+    let session = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .nth(3)
+        .unwrap()
+        .to_owned();
+    assert_eq!(session, first.to_string(), "it leads its session: {stat}");
+    for descriptor in 0..3 {
+        let open = fs::read_link(format!("/proc/{first}/fd/{descriptor}")).unwrap();
+        let held = open.to_string_lossy().into_owned();
+        assert!(
+            held == "/dev/null" || descriptor == 0 && held.starts_with("pipe:"),
+            "{held} is a hook's"
+        );
+    }
+    live.hook("update-status");
+    assert_eq!(live.watcher("iris/0"), first);
+    live.agent.end_left_behind("iris/0");
+    live.no_watcher("iris/0");
+    live.hook("update-status");
+    let second = live.watcher("iris/0");
+    assert_ne!(second, first);
+    live.puts_its_route_back();
+}
+
+#[test]
+fn the_option_ends_it_and_so_do_stop_and_removal() {
+    let mut live = Live::watched("ends");
+    live.watcher("iris/0");
+    live.config(&[("watch", "false")]);
+    live.says();
+    live.no_watcher("iris/0");
+    live.config(&[("watch", "true")]);
+    live.says();
+    live.watcher("iris/0");
+    live.hook("stop");
+    live.no_watcher("iris/0");
+    live.hook("start");
+    live.watcher("iris/0");
+    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.hook("remove");
+    live.no_watcher("iris/0");
+}
+
+#[test]
+fn stop_ends_a_watcher_that_the_hook_before_has_just_started() {
+    let mut live = Live::watched("just-started");
+    for _ in 0..10 {
+        live.hook("stop");
+        live.no_watcher("iris/0");
+        live.hook("start");
+    }
+}
+
+#[test]
+fn a_new_version_of_the_charm_has_a_watcher_of_its_own_version() {
+    let mut live = Live::watched("new-version");
+    let old = live.watcher("iris/0");
+    let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dispatch-{}", std::process::id()));
+    fs::copy(&live.agent.dispatch, &new).unwrap();
+    live.agent.dispatch.clone_from(&new);
+    live.hook("upgrade-charm");
+    let start = Instant::now();
+    let watcher = loop {
+        let watcher = live.watcher("iris/0");
+        if watcher != old {
+            break watcher;
+        }
+        assert!(start.elapsed() < PATIENCE, "the old one stays");
+    };
+    assert_eq!(fs::read_link(format!("/proc/{watcher}/exe")).unwrap(), new);
+    live.puts_its_route_back();
+    fs::remove_file(new).unwrap();
+}
+
+#[test]
+fn the_leader_is_woken_for_what_is_to_be_done_and_every_unit_for_its_status() {
+    let mut live = Live::new("followers");
+    live.agent.listen().unwrap();
+    live.world.application_mut("iris").unwrap().add_unit();
+    live.serves();
+    live.run_on("iris/1", "config-changed");
+    live.watcher("iris/1");
+    live.delete(&vs(), "iris-route");
+    let (agent, world) = live.parts();
+    let by_leader = |runs: &[HookRun]| runs.iter().any(|run| run.unit == "iris/0");
+    let runs = agent.answer(world, PATIENCE, |_, runs| by_leader(runs)).unwrap();
+    assert!(live.route("iris").is_some(), "{runs:#?}");
+    live.delete(&deployment(), "iris-default-0-iris");
+    let (agent, world) = live.parts();
+    let all = |world: &World, word: &str| {
+        let mut units = world.application("iris").unwrap().units.values();
+        units.all(|unit| unit.status.status == word)
+    };
+    agent.answer(world, PATIENCE, |world, _| all(world, "waiting")).unwrap();
+    assert!(
+        all(&live.world, "waiting"),
+        "{:#?}",
+        live.world.application("iris").unwrap().units
+    );
+}
+
+#[test]
+fn the_old_juju_has_another_name_for_it() {
+    let mut live = Live::new("old-juju");
+    live.world.version = "2.9.42".parse().unwrap();
+    live.agent.listen().unwrap();
+    assert!(live.says().starts_with("waiting: "));
+    live.seldon_serves("iris");
+    live.becomes(SOON, "active: iris serves");
+}

@@ -1,0 +1,158 @@
+//! Rung 2: the real binary asks a stand-in for Juju for the secrets that options name, with no cluster to be reached.
+
+use site::agent::{Fault, HookRun};
+
+use crate::support::{Edge, has, status};
+
+const REGISTRY: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
+
+/// An application with a secret of Juju's that nobody may read yet.
+fn edge(model: &str) -> (Edge, String) {
+    let mut edge = Edge::new(model);
+    let uri = edge.world.add_secret("registry", &REGISTRY).unwrap();
+    edge.config(&[("image-pull-secret", &uri)]);
+    (edge, uri)
+}
+
+/// The status after a hook in which every secret is read.
+fn installed(edge: &mut Edge) -> String {
+    status(&edge.hook("install"))
+}
+
+fn reads(run: &HookRun) -> usize {
+    run.calls_of("secret-get").count()
+}
+
+#[test]
+fn what_is_not_granted_is_asked_for_by_the_line_to_type() {
+    for version in ["3.0.3", "3.6.1", "4.0.15"] {
+        let (mut edge, uri) = edge("ungranted");
+        edge.world.version = version.parse().unwrap();
+        assert_eq!(
+            installed(&mut edge),
+            format!("blocked: option image-pull-secret={uri}: is not granted to iris; juju grant-secret {uri} iris"),
+            "Juju {version}"
+        );
+        edge.world.grant_secret("registry", "iris").unwrap();
+        has(
+            &installed(&mut edge),
+            &["waiting: the Kubernetes API cannot be reached"],
+        );
+    }
+}
+
+#[test]
+fn what_is_gone_says_how_there_is_another() {
+    let (mut edge, uri) = edge("gone");
+    edge.world.remove_secret("registry").unwrap();
+    has(
+        &installed(&mut edge),
+        &[
+            &format!(
+                "blocked: option image-pull-secret={uri}: there is no such secret (any more); juju add-secret NAME"
+            ),
+            "juju grant-secret NAME iris, juju config iris image-pull-secret=",
+        ],
+    );
+}
+
+#[test]
+fn before_juju_3_0_3_it_is_refused_with_the_way_out_and_juju_is_not_asked() {
+    for version in ["2.9.42", "3.0.2"] {
+        let (mut edge, uri) = edge("old");
+        edge.world.version = version.parse().unwrap();
+        let run = edge.hook("install");
+        assert_eq!(
+            status(&run),
+            format!(
+                "blocked: option image-pull-secret={uri}: Juju {version} has no secrets for charms, as Juju has from 3.0.3 on; \
+                 kubectl -n old create secret docker-registry NAME …, juju config iris image-pull-secret=kubernetes:NAME"
+            )
+        );
+        assert_eq!(reads(&run), 0);
+        edge.config(&[("image-pull-secret", "kubernetes:mine")]);
+        has(&edge.says(), &["waiting: the Kubernetes API cannot be reached"]);
+    }
+}
+
+#[test]
+fn secret_is_read_on_events_that_may_have_changed_it() {
+    let (mut edge, uri) = edge("events");
+    edge.world.grant_secret("registry", "iris").unwrap();
+    edge.world.application_mut("iris").unwrap().add_unit();
+    for unit in ["iris/0", "iris/1"] {
+        for hook in ["install", "leader-elected", "upgrade-charm", "secret-changed"] {
+            assert_eq!(reads(&edge.run_on(unit, hook)), 1, "{hook} on {unit}");
+        }
+        for hook in [
+            "config-changed",
+            "start",
+            "update-status",
+            "leader-settings-changed",
+            "a-hook-to-come",
+        ] {
+            assert_eq!(reads(&edge.run_on(unit, hook)), 0, "{hook} on {unit}");
+        }
+    }
+    edge.world
+        .update_secret("registry", &[("registry", "r.example")])
+        .unwrap();
+    for unit in ["iris/0", "iris/1"] {
+        assert_eq!(
+            status(&edge.run_on(unit, "secret-changed")),
+            format!(
+                "blocked: option image-pull-secret={uri}: the secret has no key username; \
+                 juju update-secret {uri} registry=… username=… password=…"
+            )
+        );
+    }
+}
+
+#[test]
+fn secret_that_changed_while_the_api_was_away_stays_in_the_status() {
+    let (mut edge, uri) = edge("remembered");
+    edge.world.grant_secret("registry", "iris").unwrap();
+    let other = edge.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
+    edge.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &other)]);
+    edge.hook("update-status");
+    let changed = site::agent::Hook::Secret {
+        event: "changed".into(),
+        id: uri.clone(),
+        label: String::new(),
+        revision: None,
+    };
+    let run = edge.hook(changed);
+    assert_eq!(reads(&run), 1, "of two secrets the one that changed");
+    for says in [status(&run), status(&edge.hook("update-status")), edge.says()] {
+        has(
+            &says,
+            &[
+                "waiting: the Kubernetes API cannot be reached",
+                &format!("; not applied yet: {uri}"),
+            ],
+        );
+        assert!(!says.contains(&other), "{says}");
+    }
+}
+
+#[test]
+fn a_secret_get_that_fails_in_passing_is_named_and_the_hook_does_not() {
+    for error in [
+        Fault::Missing,
+        Fault::Exit(1, "ERROR the controller is away\n".into()),
+        Fault::Exit(1, "ERROR model not found\n".into()),
+        Fault::Raw(b"{\"password\": \"hunter2".to_vec()),
+        Fault::Raw(b"{\"password\": [\"hunter2\"]}".to_vec()),
+        Fault::Raw(Vec::new()),
+    ] {
+        let (mut edge, _) = edge("passing");
+        edge.error("secret-get", error.clone());
+        let run = edge.hook("install");
+        has(
+            &status(&run),
+            &["waiting: Juju's secret-get ", "tried again at the next hook"],
+        );
+        let all = format!("{} {} {} {:?}", status(&run), run.stdout, run.stderr, run.log);
+        assert!(!all.contains("hunter2"), "{error:?}: {all}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Rung 2: the real binary under a stand-in for Juju, with no cluster to be reached: (event, state) -> (calls, status).
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use site::agent::{Fault, Hook};
+
+use crate::support::{Edge, has, status};
+
+const UNREACHABLE: &str = "waiting: the Kubernetes API cannot be reached";
+
+#[test]
+fn run_by_hand_it_says_what_it_is() {
+    let output = Command::new(env!("CARGO_BIN_EXE_dispatch"))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    has(
+        &text,
+        &[
+            "seldon-model",
+            "Juju starts it for every hook",
+            "JUJU_DISPATCH_PATH is not set",
+            "juju deploy",
+        ],
+    );
+}
+
+#[test]
+fn without_an_api_to_reach_every_hook_waits_and_none_fails() {
+    let mut edge = Edge::new("away");
+    for hook in [
+        "install",
+        "leader-elected",
+        "config-changed",
+        "start",
+        "update-status",
+        "upgrade-charm",
+        "leader-settings-changed",
+        "a-hook-of-a-juju-to-come",
+    ] {
+        let run = edge.hook(hook);
+        assert!(status(&run).starts_with(UNREACHABLE), "{hook}: {}", status(&run));
+        assert!(run.wall < Duration::from_secs(25), "{hook} took {:?}", run.wall);
+        assert!(run.stderr.is_empty(), "{hook}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_status_is_set_last_and_only_when_it_is_a_new_one() {
+    let mut edge = Edge::new("once");
+    let first = edge.hook("config-changed");
+    assert_eq!(first.calls_of("status-set").count(), 1);
+    assert_eq!(first.calls.last().unwrap().tool(), "status-set");
+    assert_eq!(first.logged("WARNING").count(), 1, "{:#?}", first.log);
+    let second = edge.hook("update-status");
+    assert_eq!(second.calls_of("status-set").count(), 0);
+    assert_eq!(second.calls_of("juju-log").count(), 0, "a quiet hook logs nothing");
+}
+
+#[test]
+fn a_faulty_option_is_told_before_anything_that_heals() {
+    let mut edge = Edge::new("faulty");
+    edge.config(&[("image", "Seldonio/iris")]);
+    has(
+        &edge.says(),
+        &["blocked: option image=Seldonio/iris: an image name has no capital letters; juju config iris image="],
+    );
+    edge.config(&[("image", "")]);
+    has(&edge.says(), &["blocked: option image: is not set"]);
+    edge.config(&[("image", "iris:1"), ("models", "{a: {replicas: many}}")]);
+    has(&edge.says(), &["blocked: models: a: replicas: must be a whole number"]);
+}
+
+#[test]
+fn stop_does_nothing_at_all() {
+    let run = Edge::new("stop").hook("stop");
+    assert_eq!(run.calls.len(), 0, "{:#?}", run.calls);
+}
+
+#[test]
+fn a_unit_that_goes_while_others_stay_takes_nothing_along() {
+    let mut edge = Edge::new("scaled");
+    edge.world.application_mut("iris").unwrap().add_unit();
+    let run = edge.hook("remove");
+    has(run.logged("INFO").next().unwrap(), &["2 units stay"]);
+}
+
+#[test]
+fn the_last_unit_tries_again_while_the_api_is_away() {
+    let mut edge = Edge::new("last");
+    let unit = edge.world.unit_mut("iris/0").unwrap();
+    unit.life = site::juju::Life::Dying;
+    let run = edge.run("remove");
+    assert_eq!(run.exit, 1);
+    has(
+        run.logged("ERROR").next().unwrap(),
+        &["the models are not removed", "cannot be reached"],
+    );
+    edge.error("goal-state", Fault::Exit(1, "ERROR no goal".into()));
+    let run = edge.hook("remove");
+    has(
+        run.logged("ERROR").next().unwrap(),
+        &["Juju's goal-state failed: no goal"],
+    );
+}
+
+#[test]
+fn an_action_that_is_none_says_so() {
+    let mut edge = Edge::new("action");
+    let run = edge.hook(Hook::action("explode", BTreeMap::new()));
+    let action = run.action.unwrap();
+    assert_eq!(action.status, "failed");
+    has(&action.message, &["no action explode", "juju actions iris"]);
+}
+
+#[test]
+fn an_action_without_an_api_fails_with_the_reason() {
+    let mut edge = Edge::new("listing");
+    let run = edge.hook(Hook::action("list-models", BTreeMap::new()));
+    assert_eq!(run.calls_of("status-set").count(), 0, "an action changes no status");
+    let action = run.action.unwrap();
+    assert_eq!(action.status, "failed");
+    has(&action.message, &["cannot be reached"]);
+}
+
+#[test]
+fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
+    let errors = || {
+        [
+            Fault::Missing,
+            Fault::Exit(1, "usage\nERROR the controller is away\n".into()),
+            Fault::Exit(2, String::new()),
+            Fault::Raw(b"{\"image\": \"ir".to_vec()),
+            Fault::Raw(vec![0xff, 0xfe, 0x00]),
+            Fault::Raw(Vec::new()),
+        ]
+    };
+    for tool in ["config-get", "relation-ids", "relation-list", "relation-get"] {
+        for error in errors() {
+            let mut edge = Edge::new("tools");
+            edge.error(tool, error.clone());
+            let says = edge.says();
+            assert!(
+                says.starts_with(&format!("waiting: Juju's {tool} ")),
+                "{tool} {error:?}: {says}"
+            );
+            has(&says, &["tried again at the next hook"]);
+            assert!(!says.contains("usage"), "{says}");
+        }
+    }
+    // Without the old status the new one is set, without a log the hook goes on.
+    for tool in ["status-get", "juju-log"] {
+        for error in errors() {
+            let mut edge = Edge::new("tools");
+            edge.error(tool, error.clone());
+            let says = edge.says();
+            assert!(says.starts_with(UNREACHABLE), "{tool} {error:?}: {says}");
+        }
+    }
+}
+
+#[test]
+fn id_of_a_removed_relation_stops_no_hook() {
+    let gone = [
+        // Juju's own agent, its controllers of 4.0 and of before, and what a proxy of another model leaves behind.
+        Fault::Exit(
+            2,
+            "ERROR invalid value \"gateway-info:0\" for option -r: relation not found\n".into(),
+        ),
+        Fault::Exit(1, "ERROR relation not found\n".into()),
+        Fault::Exit(
+            1,
+            "ERROR relation \"iris:gateway-info istio-pilot:gateway-info\" not found\n".into(),
+        ),
+        Fault::Exit(
+            1,
+            "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n".into(),
+        ),
+    ];
+    for error in gone {
+        for tool in ["relation-list", "relation-get"] {
+            let mut edge = Edge::new("removed");
+            edge.error(tool, error.clone());
+            let says = edge.says();
+            assert!(says.starts_with(UNREACHABLE), "{tool} {error:?}: {says}");
+        }
+    }
+    // What is not found for another reason may be there in a moment, and the models must not lose their gateway for it.
+    let mut edge = Edge::new("migrated");
+    edge.error("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
+    has(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
+}
+
+#[test]
+fn left_over_proxy_that_breaks_goal_state_stops_no_hook() {
+    let mut edge = Edge::new("dangling");
+    let why = "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n";
+    edge.error("goal-state", Fault::Exit(1, why.into()));
+    let says = edge.says();
+    assert!(says.starts_with(UNREACHABLE), "{says}");
+}
+
+#[test]
+fn a_status_that_cannot_be_told_is_a_failure_for_juju_to_see() {
+    for error in [Fault::Missing, Fault::Exit(1, "ERROR no".into())] {
+        let mut edge = Edge::new("mute");
+        edge.error("status-set", error);
+        let run = edge.run("config-changed");
+        assert_eq!(run.exit, 1);
+        has(&run.stderr, &["Juju's status-set"]);
+    }
+}
+
+#[test]
+fn secrets_in_the_environment_of_a_model_are_in_no_output() {
+    let mut edge = Edge::new("secrets");
+    for env in [
+        "{TOKEN: hunter2, 1A: x}",
+        "{TOKEN: [hunter2]}",
+        "{TOKEN: hunter2",
+        "TOKEN: hunter2",
+    ] {
+        edge.config(&[("env", env)]);
+        let run = edge.hook("config-changed");
+        let all = format!("{} {} {} {:?}", status(&run), run.stdout, run.stderr, run.log);
+        assert!(!all.contains("hunter2"), "{env}: {all}");
+    }
+}

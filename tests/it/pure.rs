@@ -1,0 +1,11 @@
+//! Level 1: no process of the charm and no cluster. Snapshots of plans, properties over random input, and the layout of the
+//! repository.
+
+mod fixture;
+mod layers;
+mod observability;
+mod plan;
+mod plan_properties;
+mod pods;
+mod reference;
+mod traffic;

@@ -1,0 +1,220 @@
+//! The layers of the charm: a module takes only from those before it, so that each can be read without those behind it. And neither in it
+//! nor in the site do two need each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules below `src`, each behind all that it may take from.
+const ORDER: [&str; 18] = [
+    "labels",
+    "shell",
+    "identity",
+    "api",
+    "gateway",
+    "config",
+    "permissions",
+    "api_error",
+    "inputs",
+    "observed",
+    "plan",
+    "changes",
+    "status",
+    "cluster",
+    "reconcile",
+    "integrations",
+    "watcher",
+    "actions",
+];
+/// What goes before all: the choice between these.
+const TOP: &str = "hook";
+
+/// The modules that know no clock, no environment, no input or output, and nothing asynchronous.
+const PURE: [&str; 8] = [
+    "labels", "api", "gateway", "config", "observed", "plan", "changes", "status",
+];
+const IMPURE: [&str; 8] = [
+    "tokio::",
+    "tracing::",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::net::Tcp",
+    "Timestamp::now",
+    "SystemTime",
+];
+
+#[test]
+fn modules_take_from_earlier_ones_only() {
+    let order: Vec<&str> = ORDER.iter().copied().chain([TOP]).collect();
+    let rank = |module: &str| order.iter().position(|name| *name == module);
+    let mut upwards = Vec::new();
+    for (file, code) in sources("src") {
+        let module = module(&file);
+        if ["lib", "main"].contains(&module.as_str()) {
+            continue;
+        }
+        let own = rank(&module).unwrap_or_else(|| panic!("{module} has no place in the order"));
+        for taken in taken(&code) {
+            let of = rank(&taken).unwrap_or_else(|| panic!("{}: {taken} has no place in the order", file.display()));
+            if of > own {
+                upwards.push(format!("{} takes from {taken}", file.display()));
+            }
+        }
+    }
+    assert!(upwards.is_empty(), "{upwards:#?}");
+}
+
+/// `lib.rs` is the table of contents: its modules stand in the order in which they take from each other.
+#[test]
+fn library_lists_its_modules_in_order() {
+    let library = include_str!("../../../src/lib.rs");
+    let modules = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    assert_eq!(
+        modules.collect::<Vec<_>>(),
+        ORDER.iter().copied().chain([TOP]).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn cluster_does_not_know_juju() {
+    let knows = |(file, code): &(PathBuf, String)| module(file) == "cluster" && code.contains("juju_hooks");
+    assert!(!sources("src").iter().any(knows));
+}
+
+#[test]
+fn modules_of_the_site_need_each_other_in_no_circle() {
+    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, code) in sources("site/src") {
+        let module = module(&file);
+        // The command line is a program of its own.
+        if !["lib", "main", "cli"].contains(&module.as_str()) {
+            let taken = taken(&code).into_iter().filter(|taken| *taken != module);
+            needs.entry(module.clone()).or_default().extend(taken);
+        }
+    }
+    let circle = circle(needs);
+    assert!(circle.is_empty(), "{circle:#?}");
+}
+
+#[test]
+fn files_of_a_module_need_each_other_in_no_circle() {
+    for root in ["src", "site/src"] {
+        let files: BTreeMap<PathBuf, String> = sources(root).into_iter().collect();
+        let mut needs: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
+        for (file, code) in &files {
+            let siblings = names_behind(code, "super::");
+            let folder = file.parent().unwrap();
+            let found = siblings.iter().map(|name| folder.join(format!("{name}.rs")));
+            let found = found.filter_map(|path| files.get_key_value(&path));
+            let found = found.map(|(path, _)| path.as_path()).filter(|path| path != file);
+            needs.insert(file, found.collect());
+        }
+        let circle = circle(needs);
+        assert!(circle.is_empty(), "{root}: {circle:#?}");
+    }
+}
+
+/// What is left once all has gone that needs nothing that is left: it is in a circle, or needs one.
+fn circle<T: Ord + Clone>(mut needs: BTreeMap<T, BTreeSet<T>>) -> BTreeMap<T, BTreeSet<T>> {
+    loop {
+        let free: Vec<T> = needs
+            .iter()
+            .filter(|(_, of)| of.is_empty())
+            .map(|(one, _)| one.clone())
+            .collect();
+        if free.is_empty() {
+            return needs;
+        }
+        for one in free {
+            needs.remove(&one);
+            for of in needs.values_mut() {
+                of.remove(&one);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_pure_has_no_clock_and_no_world() {
+    let mut found = Vec::new();
+    for (file, code) in sources("src") {
+        if PURE.contains(&module(&file).as_str()) {
+            let impure = IMPURE.iter().filter(|name| code.contains(**name));
+            found.extend(impure.map(|name| format!("{} has {name}", file.display())));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The files below a folder, without their tests and comments.
+fn sources(root: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+    let (mut folders, mut files) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") && name != "tests.rs" {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let code = lines.collect::<Vec<_>>().join("\n");
+                files.push((path.strip_prefix(&root).unwrap().to_owned(), code));
+            }
+        }
+    }
+    assert!(files.len() > 50, "the sources are elsewhere");
+    files
+}
+
+/// The module at the top that a file is of.
+fn module(file: &Path) -> String {
+    let first = file.iter().next().unwrap().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules at the top that some code takes from, but for its own.
+fn taken(code: &str) -> BTreeSet<String> {
+    names_behind(code, "crate::")
+}
+
+/// The names right behind a prefix of paths, those of a list in braces among them.
+fn names_behind(code: &str, prefix: &str) -> BTreeSet<String> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = |text: &str| text.chars().take_while(|c| is_of_name(*c)).collect::<String>();
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        // `pub(super)` is no path, and `xcrate::` is another.
+        if code[..at].ends_with(is_of_name) {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => {
+                let (mut depth, mut part) = (0, String::new());
+                for c in list.chars() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => names.extend([name(part.drain(..).as_str().trim_start())]),
+                        _ => {}
+                    }
+                    if c != ',' || depth > 0 {
+                        part.push(c);
+                    }
+                }
+                names.extend([name(part.trim_start())]);
+            }
+            None => names.extend([name(rest)]),
+        }
+    }
+    // Types and functions of the parent are its own.
+    names.retain(|name| name.starts_with(|c: char| c.is_ascii_lowercase()) && name != "self");
+    names
+}
