@@ -1,4 +1,4 @@
-//! The Python charm of bench/peer, put together as charmcraft would.
+//! The Python charm of tests/bench/peer, put together as charmcraft would.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::packed::{PROJECT, folder, said};
 
 /// The peer, with the packages it needs from PyPI.
 pub fn made() -> Subject {
-    let source = Path::new(PROJECT).join("bench/peer");
+    let source = Path::new(PROJECT).join("tests/bench/peer");
     let charm = folder("peer");
     fs::create_dir(charm.join("src")).unwrap();
     for file in ["dispatch", "src/charm.py"] {

@@ -2,7 +2,7 @@
 
 It takes the same options and relations, makes the same two objects for a model, and judges by the same rule. It is written to
 be quick: it lists where it can, and applies an object only when the digest of what is wanted is not the one that it left there.
-What it leaves out makes it quicker still: most checks of options, most reasons of a status, and repairs of what was changed by hand.
+What it leaves out makes it quicker still: most checks of options, most reasons of a status, and repairs of manual changes.
 """
 
 import hashlib
