@@ -14,9 +14,9 @@ test:
 
 # Ten thousand random states of a cluster, and as many sequences of configurations: some hours.
 nightly cases="10000":
-    CASES={{cases}} cargo test --test it cluster::converges
+    CASES={{cases}} cargo test --test it cluster::convergence
 
-# The charm on a full site, where models answer: as root. `just e2e serving` runs those with that word in their name.
+# The charm on a full site, where models answer: as root. `just e2e predictions` runs those with that word in their name.
 e2e *filter:
     cargo test --test e2e -- {{filter}}
 

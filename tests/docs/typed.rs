@@ -40,7 +40,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("juju exec", "a site does not play it"),
     ("juju integrate prometheus", "a site has no observability stack"),
     ("juju model-config", "a site does not play it"),
-    ("juju run iris/0 plan", "tests/e2e/asking.rs asks, where models answer"),
+    ("juju run iris/0 plan", "tests/e2e/actions.rs asks, where models answer"),
     ("juju run iris/0 endpoints", "as above"),
     ("juju run iris/0 predict", "as above"),
     ("juju run iris/0 feedback", "as above"),

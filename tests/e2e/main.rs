@@ -12,27 +12,27 @@
     clippy::missing_panics_doc
 )]
 
-mod asking;
+mod actions;
 #[path = "../support/console.rs"]
 mod console;
 mod docs;
-mod failing;
 mod fixture;
 mod grpc;
 mod ingress;
 mod load;
-mod many;
+mod manifests;
 mod measure;
+mod multiple_models;
 mod observability;
 mod outages;
-mod owning;
-mod releasing;
-mod serving;
-mod shapes;
-mod site_itself;
+mod ownership;
+mod pod_failures;
+mod predictions;
+mod releases;
+mod site_cleanup;
 #[path = "../support/mod.rs"]
 mod support;
-mod watching;
+mod watcher;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -67,28 +67,28 @@ fn trials(claims: &[(&str, &'static str, fn())], ignored: bool) -> Vec<Trial> {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let together = claims! {
-        serving:
+        predictions:
             the_blogs_request_is_answered,
             it_is_active_only_once_a_request_would_succeed,
             a_new_version_costs_no_request,
             the_executor_counts_the_requests,
             protocol_v2_is_answered_by_mlserver;
-        releasing:
+        releases:
             a_canary_is_walked_to_its_promotion_without_a_lost_request,
             promoted_in_one_step_no_request_goes_back_to_the_old_version,
             requests_with_a_header_go_to_the_canary_and_no_others,
             a_shadow_sees_the_requests_and_nobody_its_answers;
-        shapes:
+        manifests:
             graphs_combine_split_route_and_learn,
             a_manifest_splits_logs_and_explains,
             a_manifest_without_replicas_changes_its_image;
-        failing:
+        pod_failures:
             a_bad_image_is_named_and_the_version_before_goes_on,
             a_crash_at_start_is_named,
             a_model_that_outgrows_its_memory_is_named,
             a_model_that_no_node_has_room_for_is_named,
             a_model_uri_that_does_not_exist_is_named;
-        asking:
+        actions:
             actions_ask_a_model_through_the_gateway_and_past_it;
         grpc:
             seldons_client_is_led_by_headers_or_host_and_so_is_its_page,
@@ -99,20 +99,20 @@ fn main() -> ExitCode {
             a_model_answers_by_an_http_route_and_a_canary_gets_its_part,
             from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request,
             what_istiod_says_of_a_route_that_it_does_not_take_is_told;
-        many:
+        multiple_models:
             ten_models_share_a_port_and_one_leaves_without_harm,
             a_taken_prefix_blocks_the_second_and_harms_nobody,
             headers_of_one_model_never_freeze_the_routes_of_all;
         observability:
             every_panel_of_the_dashboard_shows_what_the_models_do;
-        owning:
+        ownership:
             what_a_person_changes_is_put_back_and_said,
             what_a_person_deletes_is_made_again_and_said,
             without_rights_it_says_what_to_type_and_heals,
             istio_and_seldon_check_what_is_written,
             removed_leaves_nothing,
             removed_by_force_leaves_nothing;
-        watching:
+        watcher:
             the_status_follows_a_model_within_three_seconds_and_no_hook_of_jujus,
             a_refresh_of_the_charm_loses_no_request_and_rolls_no_pod;
     };
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
             without_the_kubelet_it_does_not_stay_active;
         docs:
             the_tutorial_is_true;
-        site_itself:
+        site_cleanup:
             down_leaves_nothing_behind,
             a_killed_site_leaves_nothing_behind;
     };

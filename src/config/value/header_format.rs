@@ -4,7 +4,7 @@
 //! all models. So what passes here is what every Envoy of Istio 1.11 to 1.28 (1.19 to 1.36) reads. Until 1.25 Envoy had a parser of its
 //! own for headers (`envoyproxy/envoy`, `source/common/router/header_parser.cc` and `header_formatter.cc`, read as of 01d05b15, before
 //! 1.15, and as of about 1.22); since then it is that of access logs (tried with `envoy --mode validate` of 1.36.2, and by the gateway in
-//! `tests/e2e/many.rs`). Istio's webhook reads as the older one does (`istio/istio`, `pkg/config/validation/header_value_validator.go`).
+//! `tests/e2e/multiple_models.rs`). Istio's webhook reads as the older one does (`istio/istio`, `pkg/config/validation/header_value_validator.go`).
 
 /// Commands without arguments.
 pub const COMMANDS: [&str; 24] = [

@@ -6,7 +6,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use super::plans::act;
+use super::plan::act;
 use crate::support::has;
 use crate::support::kinds::{kind, pod, service};
 
@@ -154,7 +154,7 @@ fn names_and_tls_are_as_model_and_gateway_say() {
 fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
     let mut live = Live::untrusted("blinkered");
     gateway(&live, &http(), "NodePort");
-    super::rights::grant(&live, |rule| !rule.to_string().contains("nodes"));
+    super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     assert!(live.serves().starts_with("active"), "{}", live.says());
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 5, "{requests:?}");

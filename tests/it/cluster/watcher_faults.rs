@@ -15,8 +15,8 @@ use seldon_model::cluster::{WatchLimits, WatchNotice, Watched, Watches};
 use seldon_model::identity::Identity;
 use site::agent::HookRun;
 
+use super::black_hole::Silence;
 use super::fixture::{Live, runtime};
-use super::silence::Silence;
 use crate::support::{has, log};
 
 /// Limits as the watcher has them, but short. A watch must last 5 s to count as a good one.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::endpoints::{gateway, gateway_pod, http};
 use super::fixture::{Live, start, takes};
-use super::plans::act;
+use super::plan::act;
 use crate::support::has;
 use crate::support::kinds::{deployment, kind, pod, sdep, service, vs};
 
@@ -215,7 +215,7 @@ fn missing_rights_and_faulty_options_are_named_before_all_else() {
     live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
     broken_at(&mut live, "options", &["models: iris: replicas=-1"]);
     live.config(&[("models", "")]);
-    super::rights::grant(&live, |rule| !rule.to_string().contains("nodes"));
+    super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     gateway(&live, &http(), "NodePort");
     live.serves();
     let report = broken_at(&mut live, "service", &["Seldon Core has made no Service"]);

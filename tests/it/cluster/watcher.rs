@@ -11,7 +11,7 @@ use site::juju::World;
 
 use super::fixture::{Live, audit, audit_answers};
 use super::gateway_api::{self, behind_ingress, route_of};
-use super::rights::{grant, grant_with};
+use super::permissions::{grant, grant_with};
 use crate::support::Edge;
 use crate::support::kinds::{deployment, http_route, pod, vs};
 

@@ -1,4 +1,4 @@
-//! Reasons are found where the cluster has them. Their words are tested in `src/judge/tests.rs`; here, that they are
+//! Reasons are found where the cluster has them. Their words are tested in `src/status/tests.rs`; here, that they are
 //! looked for in the right place.
 
 use serde_json::json;
