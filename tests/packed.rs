@@ -19,7 +19,7 @@ mod packed;
 const LARGEST: u64 = 9_000_000;
 
 #[test]
-fn a_packed_charm_has_what_juju_needs_and_serves_a_hook() {
+fn packed_charm_deploys_and_runs_hooks() {
     let charm = folder("charm");
     let packed = packed::charm(&charm);
     println!("the charm: {} bytes", packed.size);

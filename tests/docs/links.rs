@@ -40,7 +40,7 @@ fn anchors(markdown: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_relative_link_leads_somewhere() {
+fn every_relative_link_has_a_target() {
     let mut all = pages();
     all.push("README.md".to_owned());
     let mut broken = Vec::new();
@@ -73,7 +73,7 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
-fn the_index_names_every_page() {
+fn index_lists_every_page() {
     let named = links(&page("docs/README.md"));
     for path in pages() {
         let name = path.strip_prefix("docs/").unwrap_or("../CONTRIBUTING.md");
@@ -85,7 +85,7 @@ fn the_index_names_every_page() {
 }
 
 #[test]
-fn links_are_found_where_they_are() {
+fn links_are_found_outside_code() {
     let page =
         "See [a](a.md), [`b`](b.md#c) and `[not](this.md)`.\n\n```sh\n[nor](that.md)\n```\n## What it *taught*\n";
     assert_eq!(links(page), ["a.md", "b.md#c"]);

@@ -75,7 +75,7 @@ fn sessions(path: &str) -> Vec<Block> {
 }
 
 #[test]
-fn what_no_site_can_run_is_listed_with_the_reason() {
+fn commands_no_site_runs_have_a_reason() {
     let mut used = Vec::new();
     for path in pages() {
         for block in blocks(&page(&path)) {
@@ -94,8 +94,8 @@ fn what_no_site_can_run_is_listed_with_the_reason() {
                 if !begins {
                     continue;
                 }
-                let of = |(beginning, _): &&(&'static str, &str)| line.starts_with(beginning);
-                let known = NOT_RUN.iter().find(of);
+                let matches_line = |(beginning, _): &&(&'static str, &str)| line.starts_with(beginning);
+                let known = NOT_RUN.iter().find(matches_line);
                 let known = known.unwrap_or_else(|| {
                     panic!("{at}: a site can run this, or tests/docs/typed.rs has to say why not: {line}")
                 });
@@ -110,7 +110,7 @@ fn what_no_site_can_run_is_listed_with_the_reason() {
 
 /// No Juju sends a map that is typed as one.
 #[test]
-fn maps_of_actions_are_typed_as_text() {
+fn action_maps_are_typed_as_text() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/actions.yaml")).unwrap();
     let actions: Value = serde_yaml::from_str(&text).unwrap();
     let takes_map = |action: &Value, word: &str| {
@@ -143,7 +143,7 @@ fn maps_of_actions_are_typed_as_text() {
 }
 
 #[test]
-fn what_the_pages_have_their_readers_type_works() {
+fn documented_commands_work_as_printed() {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{}", std::process::id()));
     let mut reader = Reader::new(home, &[]);
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -7,7 +7,7 @@ use site::agent::ActionResult;
 use site::images::{IRIS_2, MLSERVER_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES, full};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::service;
 
 fn json_of(text: &str) -> Value {
@@ -56,7 +56,7 @@ fn cluster_address(model: &Model, name: &str) -> String {
     found["spec"]["clusterIP"].as_str().unwrap().to_owned()
 }
 
-pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
+pub fn predict_works_through_gateway_and_directly() {
     let mut model = Model::inside("asked");
     model.configure(&[("canary", &format!("{{image: '{IRIS_2}', weight: 0}}"))]);
     model.until_says(SERVES, &["active: "]);
@@ -65,37 +65,37 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
     let flower = json_of(FLOWER);
     let inputs = acted(&mut model, "predict", &json!({"data": flower}));
     assert_eq!(text(&inputs, "status-code"), "200", "{inputs:?}");
-    has(text(&inputs, "url"), &[":80/model/asked/api/v1.0/predictions"]);
-    has(text(&inputs, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
+    assert_contains(text(&inputs, "url"), &[":80/model/asked/api/v1.0/predictions"]);
+    assert_contains(text(&inputs, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
     assert!(text(&inputs, "latency-ms").parse::<u32>().unwrap() < 10_000);
     let direct = acted(&mut model, "predict", &json!({"data": flower, "direct": true}));
-    has(text(&direct, "url"), &[":8000/api/v1.0/predictions"]);
+    assert_contains(text(&direct, "url"), &[":8000/api/v1.0/predictions"]);
     let canary = acted(&mut model, "predict", &json!({"data": flower, "predictor": "canary"}));
-    has(text(&canary, "result"), &["\"version\":\"2\""]);
+    assert_contains(text(&canary, "result"), &["\"version\":\"2\""]);
 
     let parameters = json!({"data": flower, "predictor": "shadow"});
     let failed = model.act("predict", &parameters).unwrap();
-    has(
+    assert_contains(
         &failed.message,
         &["iris has no such predictor: predictor=<one of default, canary>"],
     );
     let parameters = json!({"data": {"data": {"ndarray": "x"}}});
     let failed = model.act("predict", &parameters).unwrap();
     assert_eq!(failed.status, "failed", "{failed:?}");
-    has(&failed.message, &["iris answers with status code "]);
+    assert_contains(&failed.message, &["iris answers with status code "]);
     assert!(failed.results.contains_key("result"), "{failed:?}");
 
     let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&inputs, "result"))});
     let fed = acted(&mut model, "feedback", &worth);
     assert_eq!(text(&fed, "status-code"), "200", "{fed:?}");
-    has(text(&fed, "url"), &["/model/asked/api/v1.0/feedback"]);
+    assert_contains(text(&fed, "url"), &["/model/asked/api/v1.0/feedback"]);
     let of_1 = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == "default";
-    has(&model.executor_counts(of_1), &["service=\"feedback\""]);
+    assert_contains(&model.executor_counts(of_1), &["service=\"feedback\""]);
     let failed = model.act("feedback", &json!({"request": flower})).unwrap();
-    has(&failed.message, &["say what the answer was worth, reward=1.0"]);
+    assert_contains(&failed.message, &["say what the answer was worth, reward=1.0"]);
 
     let report = acted(&mut model, "diagnose", &json!({}));
-    has(
+    assert_contains(
         text(&report, "report"),
         &["Model iris: whole", "istio-system/istio-ingressgateway-workload"],
     );
@@ -106,20 +106,20 @@ pub fn actions_ask_a_model_through_the_gateway_and_past_it() {
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
     let inputs = acted(&mut model, "predict", &json!({"data": request}));
-    has(text(&inputs, "url"), &["/model/asked/v2/models/iris/infer"]);
-    has(text(&inputs, "result"), &["outputs"]);
+    assert_contains(text(&inputs, "url"), &["/model/asked/v2/models/iris/infer"]);
+    assert_contains(text(&inputs, "result"), &["outputs"]);
     let failed = model.act("feedback", &json!({"reward": 1})).unwrap();
-    has(
+    assert_contains(
         &failed.message,
         &["iris speaks the protocol v2, with which Seldon Core passes no feedback on"],
     );
 }
 
 fn where_it_is_said_to_be_it_answers(model: &mut Model) {
-    let told = acted(model, "endpoints", &json!({}));
-    let iris = &told["iris"];
-    assert_eq!(iris["http"], "http://192.0.2.1:31380/model/asked/", "{told:#?}");
-    assert_eq!(iris.get("unknown"), None, "{told:#?}");
+    let results = acted(model, "endpoints", &json!({}));
+    let iris = &results["iris"];
+    assert_eq!(iris["http"], "http://192.0.2.1:31380/model/asked/", "{results:#?}");
+    assert_eq!(iris.get("unknown"), None, "{results:#?}");
     // Names are for pods; the node has none of the cluster's.
     let name = "iris-canary.asked.svc.cluster.local";
     let canary = iris["services"]["canary"].as_str().unwrap();
@@ -129,6 +129,6 @@ fn where_it_is_said_to_be_it_answers(model: &mut Model) {
         format!("{}api/v1.0/predictions", iris["cluster"].as_str().unwrap()),
         format!("{canary}api/v1.0/predictions"),
     ] {
-        has(&curl(&url), &["ndarray", " 200"]);
+        assert_contains(&curl(&url), &["ndarray", " 200"]);
     }
 }

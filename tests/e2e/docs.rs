@@ -11,7 +11,7 @@ const IMAGES: [(&str, &str); 2] = [
 /// Where the documentation reaches the gateway.
 const GATEWAY: &str = "10.0.0.7:31380";
 
-pub fn the_tutorial_is_true() {
+pub fn tutorial_works_as_written() {
     let mut reader = Reader::new(folder("tutorial"), &IMAGES);
     let (is_up, said) = reader.types("juju up --full");
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -244,8 +244,8 @@ impl Model {
 
     /// How many requests the executor of a predictor has counted.
     pub fn requests_counted(&self, predictor: &str) -> u64 {
-        let of = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == predictor;
-        self.executor_counts(of)
+        let is_predictor = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == predictor;
+        self.executor_counts(is_predictor)
             .lines()
             .filter(|line| line.starts_with("seldon_api_executor_server_requests_seconds_count"))
             .filter(|line| line.contains("service=\"predictions\"") && line.contains("deployment_name=\"iris\""))
@@ -254,11 +254,11 @@ impl Model {
     }
 
     /// What the executor counts in the pod that is meant.
-    pub fn executor_counts(&self, meant: impl Fn(&Value) -> bool) -> String {
+    pub fn executor_counts(&self, selects: impl Fn(&Value) -> bool) -> String {
         let pods = self.objects(&kinds::pod());
         let address = pods
             .iter()
-            .find(|pod| meant(pod))
+            .find(|pod| selects(pod))
             .and_then(|pod| pod["status"]["podIP"].as_str())
             .unwrap()
             .to_owned();
@@ -280,7 +280,7 @@ impl Model {
 
     /// The status after an update-status.
     #[track_caller]
-    pub fn looks(&mut self) -> String {
+    pub fn update_status(&mut self) -> String {
         status(&self.hook("update-status"))
     }
 
@@ -288,7 +288,7 @@ impl Model {
     #[track_caller]
     pub fn until_says(&mut self, limit: Duration, parts: &[&str]) -> String {
         until(limit, &format!("{} says {parts:?}", self.name.clone()), || {
-            let says = self.looks();
+            let says = self.update_status();
             if parts.iter().all(|part| says.contains(part)) {
                 Ok(says)
             } else {

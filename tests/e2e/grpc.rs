@@ -14,7 +14,7 @@ use site::images::{IRIS_2, MLSERVER_IRIS, TENSORFLOW_IRIS};
 use crate::fixture::{FLOWER, Model, SERVES, full};
 use crate::ingress::behind_ingress;
 use crate::load::{Answer, ask, ask_as, get};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::pod;
 
 /// A client of `examples/clients`, with the folder of the packages it needs in the image of a model of its protocol.
@@ -90,11 +90,11 @@ fn nobody_takes(said: Result<String, String>) {
     assert!(why.contains("StatusCode.UNIMPLEMENTED"), "{why}");
 }
 
-pub fn seldons_client_is_led_by_headers_or_host_and_so_is_its_page() {
+pub fn seldon_client_is_routed_by_headers_or_host() {
     seldons_client_is_led(Model::new("calls"));
 }
 
-pub fn behind_istio_ingress_k8s_seldons_client_is_led_by_the_same_and_so_is_its_page() {
+pub fn seldon_client_is_routed_behind_istio_ingress_k8s() {
     let mut model = Model::new("calls-http");
     behind_ingress(&mut model);
     seldons_client_is_led(model);
@@ -133,7 +133,7 @@ fn seldons_client_is_led(mut model: Model) {
 
     let page = get(&model.url(&format!("/model/{name}/api/v1.0/doc/")));
     assert_eq!(page.status, 200, "{page:?}");
-    has(&page.body, &["seldon.json"]);
+    assert_contains(&page.body, &["seldon.json"]);
     let document = get(&model.url(&format!("/model/{name}/api/v1.0/doc/seldon.json"))).json();
     assert_eq!(
         document.get("servers"),
@@ -155,7 +155,7 @@ fn seldons_client_is_led(mut model: Model) {
     );
 }
 
-pub fn the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page() {
+pub fn v2_client_is_routed_by_headers_or_host() {
     let mut model = Model::new("calls-v2");
     model.configure(&[
         ("image", MLSERVER_IRIS),
@@ -165,13 +165,13 @@ pub fn the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page() {
     model.until_says(SERVES, &["active: "]);
     for by in [["--namespace", "calls-v2"], ["--host", "calls-v2.plant.example"]] {
         let said = V2.says(&model, &[&["--model", "iris"], &by[..]].concat()).unwrap();
-        has(&said, &["iris predict [0]"]);
+        assert_contains(&said, &["iris predict [0]"]);
     }
     nobody_takes(V2.says(&model, &["--model", "iris", "--namespace", "elsewhere"]));
 
     let page = model.url("/model/calls-v2/v2/docs/");
     let document = get(&format!("{page}dataplane.yaml"));
-    has(&document.body, &["/v2/models/{model_name}/infer"]);
+    assert_contains(&document.body, &["/v2/models/{model_name}/infer"]);
     let request = json!({"inputs": [
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
@@ -186,7 +186,7 @@ pub fn the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page() {
     assert_eq!(tried(&model.url("/model/other/v2/docs/")).status, 404);
 }
 
-pub fn the_client_of_tensorflow_is_led_by_headers_or_host() {
+pub fn tensorflow_client_is_routed_by_headers_or_host() {
     let mut model = Model::new("calls-tf");
     model.configure(&[
         ("image", TENSORFLOW_IRIS),
@@ -198,7 +198,7 @@ pub fn the_client_of_tensorflow_is_led_by_headers_or_host() {
         let said = TENSORFLOW
             .says(&model, &[&["--model", "iris"], &by[..]].concat())
             .unwrap();
-        has(&said, &["iris probabilities [0.98"]);
+        assert_contains(&said, &["iris probabilities [0.98"]);
     }
     nobody_takes(TENSORFLOW.says(&model, &["--model", "iris", "--namespace", "elsewhere"]));
     let request = json!({"instances": [[5.1, 3.5, 1.4, 0.2]]});

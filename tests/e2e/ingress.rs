@@ -11,7 +11,7 @@ use site::juju::Charm;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
 use crate::load::{Load, ask, ask_as, none_failed};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{gateway_of_gateway_api, http_route, vs};
 
 /// The namespace of the gateway.
@@ -45,7 +45,7 @@ pub fn behind_ingress(model: &mut Model) {
     leave_pilot(model);
 }
 
-pub fn a_model_answers_by_an_http_route_and_a_canary_gets_its_part() {
+pub fn http_route_serves_model_and_canary_share() {
     let mut model = Model::new("httproute");
     behind_ingress(&mut model);
     model.configure(&[
@@ -55,7 +55,7 @@ pub fn a_model_answers_by_an_http_route_and_a_canary_gets_its_part() {
         ),
         ("headers", "{response: {set: {x-served-by: iris}}}"),
     ]);
-    has(&model.until_says(SERVES, &["active: "]), &["/model/httproute/"]);
+    assert_contains(&model.until_says(SERVES, &["active: "]), &["/model/httproute/"]);
     assert!(model.names(&vs()).is_empty(), "no VirtualService");
     let answers: Vec<_> = (0..100).map(|_| model.predict()).collect();
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
@@ -73,11 +73,11 @@ pub fn a_model_answers_by_an_http_route_and_a_canary_gets_its_part() {
     assert!(other.status == 404 && other.body.is_empty(), "{other:?}");
 }
 
-pub fn from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request() {
+pub fn changing_gateways_and_back_loses_no_request() {
     let mut model = Model::serving("change");
     let load = Load::start(&model.predictions("change"), FLOWER, 2);
     let ingress = integrate(&mut model);
-    has(&model.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
     leave_pilot(&mut model);
     model.says();
     model.until_says(SOON, &["active: "]);
@@ -89,7 +89,7 @@ pub fn from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     model.says_gateway(&[("gateway_namespace", "istio-system"), ("gateway_name", "gate")]);
-    has(&model.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
     model
         .world
         .remove_relation(OURS, &format!("{ingress}:gateway-metadata"))
@@ -103,7 +103,7 @@ pub fn from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request() {
     eprintln!("{} requests while gateways were changed, none failed", answers.len());
 }
 
-pub fn what_istiod_says_of_a_route_that_it_does_not_take_is_told() {
+pub fn rejected_route_is_reported_with_istiods_reason() {
     let mut model = Model::serving("refused");
     let ingress = integrate(&mut model);
     let listens = |model: &Model, hostname: &Value, from: &str| {

@@ -68,68 +68,68 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let together = claims! {
         predictions:
-            the_blogs_request_is_answered,
-            it_is_active_only_once_a_request_would_succeed,
-            a_new_version_costs_no_request,
-            the_executor_counts_the_requests,
-            protocol_v2_is_answered_by_mlserver;
+            request_of_the_blog_is_answered,
+            active_means_a_request_succeeds,
+            new_version_loses_no_request,
+            executor_counts_the_requests,
+            mlserver_answers_protocol_v2;
         releases:
-            a_canary_is_walked_to_its_promotion_without_a_lost_request,
-            promoted_in_one_step_no_request_goes_back_to_the_old_version,
-            requests_with_a_header_go_to_the_canary_and_no_others,
-            a_shadow_sees_the_requests_and_nobody_its_answers;
+            stepwise_canary_loses_no_request,
+            promotion_sends_no_request_to_old_version,
+            only_requests_with_header_reach_canary,
+            shadow_gets_copies_and_answers_nobody;
         manifests:
             graphs_combine_split_route_and_learn,
-            a_manifest_splits_logs_and_explains,
-            a_manifest_without_replicas_changes_its_image;
+            manifest_splits_logs_and_explains,
+            manifest_without_replicas_changes_its_image;
         pod_failures:
-            a_bad_image_is_named_and_the_version_before_goes_on,
-            a_crash_at_start_is_named,
-            a_model_that_outgrows_its_memory_is_named,
-            a_model_that_no_node_has_room_for_is_named,
-            a_model_uri_that_does_not_exist_is_named;
+            bad_image_is_named_and_previous_version_serves,
+            crash_at_start_is_named,
+            out_of_memory_model_is_named,
+            unschedulable_model_is_named,
+            missing_model_uri_is_named;
         actions:
-            actions_ask_a_model_through_the_gateway_and_past_it;
+            predict_works_through_gateway_and_directly;
         grpc:
-            seldons_client_is_led_by_headers_or_host_and_so_is_its_page,
-            behind_istio_ingress_k8s_seldons_client_is_led_by_the_same_and_so_is_its_page,
-            the_client_of_v2_is_led_by_headers_or_host_and_so_is_its_page,
-            the_client_of_tensorflow_is_led_by_headers_or_host;
+            seldon_client_is_routed_by_headers_or_host,
+            seldon_client_is_routed_behind_istio_ingress_k8s,
+            v2_client_is_routed_by_headers_or_host,
+            tensorflow_client_is_routed_by_headers_or_host;
         ingress:
-            a_model_answers_by_an_http_route_and_a_canary_gets_its_part,
-            from_istio_pilot_to_istio_ingress_k8s_and_back_costs_no_request,
-            what_istiod_says_of_a_route_that_it_does_not_take_is_told;
+            http_route_serves_model_and_canary_share,
+            changing_gateways_and_back_loses_no_request,
+            rejected_route_is_reported_with_istiods_reason;
         multiple_models:
-            ten_models_share_a_port_and_one_leaves_without_harm,
-            a_taken_prefix_blocks_the_second_and_harms_nobody,
-            headers_of_one_model_never_freeze_the_routes_of_all;
+            ten_models_share_a_port_and_one_leaves,
+            taken_prefix_blocks_only_the_second_model,
+            headers_of_one_model_freeze_no_routes;
         observability:
-            every_panel_of_the_dashboard_shows_what_the_models_do;
+            every_dashboard_panel_shows_data;
         ownership:
-            what_a_person_changes_is_put_back_and_said,
-            what_a_person_deletes_is_made_again_and_said,
-            without_rights_it_says_what_to_type_and_heals,
-            istio_and_seldon_check_what_is_written,
-            removed_leaves_nothing,
-            removed_by_force_leaves_nothing;
+            manual_change_is_reverted_and_logged,
+            manually_deleted_object_is_recreated_and_logged,
+            missing_permissions_block_and_recover,
+            istio_and_seldon_webhooks_accept_the_objects,
+            removed_application_leaves_nothing,
+            force_removed_application_leaves_nothing;
         watcher:
-            the_status_follows_a_model_within_three_seconds_and_no_hook_of_jujus,
-            a_refresh_of_the_charm_loses_no_request_and_rolls_no_pod;
+            status_follows_a_model_within_three_seconds,
+            refresh_loses_no_request_and_rolls_no_pod;
     };
     // What takes away a part that others stand on.
     let alone = claims! {
         outages:
-            seldons_own_route_and_ours_live_together,
-            without_the_api_server_it_waits_and_heals,
-            without_seldons_controller_it_never_says_active,
-            without_istiod_what_is_routed_goes_on,
-            without_the_gateway_who_is_refused_spoils_no_later_connection,
-            without_the_kubelet_it_does_not_stay_active;
+            seldons_own_route_and_ours_coexist,
+            api_server_outage_is_waited_for_and_recovers,
+            missing_seldon_controller_is_never_active,
+            routes_keep_working_without_istiod,
+            gateway_outage_spoils_no_later_connection,
+            kubelet_outage_does_not_stay_active;
         docs:
-            the_tutorial_is_true;
+            tutorial_works_as_written;
         site_cleanup:
-            down_leaves_nothing_behind,
-            a_killed_site_leaves_nothing_behind;
+            site_down_leaves_nothing_behind,
+            killed_site_leaves_nothing_behind;
     };
     let measured = claims! { measure: measure; };
 

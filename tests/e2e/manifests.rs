@@ -60,7 +60,7 @@ fn three_stages_make_one_answer(model: &Model) {
     assert_eq!(meta["tags"]["scaled"], "mm to cm");
     assert_eq!(meta["tags"]["averaged"], true);
     // What the two say of it alone, once each, and the mean of both.
-    let of = |name: &str| {
+    let probabilities_of = |name: &str| {
         until(SOON, &format!("{name} is asked"), || {
             let answer = served(&ask(&model.predictions("ab"), FLOWER));
             if answer.json()["meta"]["requestPath"].get(name).is_some() {
@@ -70,7 +70,7 @@ fn three_stages_make_one_answer(model: &Model) {
             }
         })
     };
-    let (one, two) = (of("one"), of("two"));
+    let (one, two) = (probabilities_of("one"), probabilities_of("two"));
     for (index, mean) in answer.probabilities().into_iter().enumerate() {
         assert!(
             (mean - f64::midpoint(one[index], two[index])).abs() < 1e-9,
@@ -109,7 +109,7 @@ fn feedback_goes_the_way_of_its_request(model: &Model) {
     assert_eq!((sent("way"), sent("one"), sent("two")), (1, 0, 1));
 }
 
-pub fn a_manifest_splits_logs_and_explains() {
+pub fn manifest_splits_logs_and_explains() {
     let mut model = Model::new("shapes");
     let sink = Sink::new(&model);
     let predictor = |name: &str, image: &str, traffic: u8| {
@@ -136,7 +136,7 @@ pub fn a_manifest_splits_logs_and_explains() {
 }
 
 /// Seldon Core up to 1.16, of which the site runs one, never changes a Deployment whose count nobody gives.
-pub fn a_manifest_without_replicas_changes_its_image() {
+pub fn manifest_without_replicas_changes_its_image() {
     let mut model = Model::new("uncounted");
     for (image, version) in [(IRIS_1, "1"), (IRIS_2, "2")] {
         let container = json!({"name": "classifier", "image": image});

@@ -111,8 +111,8 @@ fn latency() {
         let mut times: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
         assert_eq!(times.len(), REQUESTS, "{text}");
         times.sort_by(f64::total_cmp);
-        let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)] * 1000.0;
-        println!("| {what} | {:.1} ms | {:.1} ms |", at(50), at(99));
+        let percentile = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)] * 1000.0;
+        println!("| {what} | {:.1} ms | {:.1} ms |", percentile(50), percentile(99));
     }
 }
 

@@ -6,9 +6,9 @@ use seldon_model::config::value::HEADER_COMMANDS;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
 use crate::load::{Load, ask, header, none_failed};
-use crate::support::has;
+use crate::support::assert_contains;
 
-pub fn ten_models_share_a_port_and_one_leaves_without_harm() {
+pub fn ten_models_share_a_port_and_one_leaves() {
     let mut model = Model::new("fleet");
     let names: Vec<String> = (0..10).map(|number| format!("flower-{number}")).collect();
     // Every other one is of version 2.
@@ -56,13 +56,13 @@ pub fn ten_models_share_a_port_and_one_leaves_without_harm() {
     }
 }
 
-pub fn a_taken_prefix_blocks_the_second_and_harms_nobody() {
+pub fn taken_prefix_blocks_only_the_second_model() {
     let model = Model::serving("first");
     let load = Load::start(&model.predictions("first"), FLOWER, 3);
     let mut second = Model::new("second");
     let says = second.configure(&[("prefix", "/model/first/"), ("image", "site.local/iris:2")]);
     assert!(says.starts_with("blocked: "), "{says}");
-    has(&says, &["/model/first/", "prefix"]);
+    assert_contains(&says, &["/model/first/", "prefix"]);
     // And with a prefix of its own it serves.
     second.configure(&[("prefix", "/model/second/")]);
     second.until_says(SERVES, &["active: "]);
@@ -73,7 +73,7 @@ pub fn a_taken_prefix_blocks_the_second_and_harms_nobody() {
 }
 
 /// Envoy rejects the routes of all models for one value that it cannot read.
-pub fn headers_of_one_model_never_freeze_the_routes_of_all() {
+pub fn headers_of_one_model_freeze_no_routes() {
     let mut model = Model::serving("formats");
     let with_arguments = [
         "REQ(:authority)",
@@ -96,7 +96,7 @@ pub fn headers_of_one_model_never_freeze_the_routes_of_all() {
         }
     });
     let says = model.configure(&[("headers", "{response: {set: {x-load: a%20b%20c}}}")]);
-    has(&says, &["blocked: option headers: response.set: x-load: \"%20b%\""]);
+    assert_contains(&says, &["blocked: option headers: response.set: x-load: \"%20b%\""]);
     // What comes after it reaches the gateway all the same.
     let mut second = Model::serving("unfrozen");
     second.configure(&[("prefix", "/model/thawed/")]);

@@ -133,7 +133,7 @@ fn chosen(query: &str, model: &Model) -> String {
         .replace("$seldon_model", ".*")
 }
 
-pub fn every_panel_of_the_dashboard_shows_what_the_models_do() {
+pub fn every_dashboard_panel_shows_data() {
     let mut model = Model::new("watched");
     model
         .world
@@ -147,7 +147,7 @@ pub fn every_panel_of_the_dashboard_shows_what_the_models_do() {
     let canary = format!("{{image: '{IRIS_2}', weight: 50, replicas: 2}}");
     model.configure(&[("image", IRIS_1), ("canary", &canary)]);
     model.until_says(SERVES, &["active: "]);
-    model.looks();
+    model.update_status();
     let bag = model.world.relations[&id]
         .data("iris")
         .cloned()
@@ -244,26 +244,26 @@ fn all_targets_answer(prometheus: &Prometheus) {
 
 /// Numbers that are known beforehand, or nearly.
 fn says_the_truth(seen: &BTreeMap<String, Found>) {
-    let of = |title: &str| {
+    let values_of = |title: &str| {
         let found = seen.iter().find(|(name, _)| name.split_once(' ').unwrap().1 == title);
         found.unwrap_or_else(|| panic!("no panel {title}")).1.clone()
     };
     let by_predictor = |title: &str| -> BTreeMap<String, f64> {
-        of(title)
+        values_of(title)
             .into_iter()
             .map(|(labels, number)| (labels["seldon_predictor"].clone(), number))
             .collect()
     };
-    assert!(of("Predictors without a ready pod")[0].1.abs() < f64::EPSILON);
+    assert!(values_of("Predictors without a ready pod")[0].1.abs() < f64::EPSILON);
     assert_eq!(
         by_predictor("Pods that answer"),
         [("canary".to_owned(), 2.0), ("default".to_owned(), 1.0)].into()
     );
     let shares = by_predictor("Share of the requests");
     assert!((shares.values().sum::<f64>() - 1.0).abs() < 1e-6, "{shares:?}");
-    let failures = of("Failures")[0].1;
+    let failures = values_of("Failures")[0].1;
     assert!(failures > 0.0 && failures < 1.0, "{failures}");
-    let codes: BTreeSet<String> = of("Answers by code")
+    let codes: BTreeSet<String> = values_of("Answers by code")
         .into_iter()
         .map(|(labels, _)| labels["code"].clone())
         .collect();
@@ -342,7 +342,7 @@ fn a_pod_that_goes_is_missed(model: &mut Model, prometheus: &Prometheus, id: u32
             other => Err(format!("{other:?}")),
         }
     });
-    model.looks();
+    model.update_status();
     let after = names(model);
     assert!(
         !after.contains(&canary) && after.len() == before.len(),

@@ -9,7 +9,7 @@ use site::images::IRIS_2;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
 use crate::load::{Load, ask, none_failed};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
 
 /// Brings back what a test took away, also where the test fails: those that follow stand on it.
@@ -47,7 +47,7 @@ fn seldons_routes(on: bool) {
     scale("seldon-system", "seldon-controller-manager", 1);
 }
 
-pub fn seldons_own_route_and_ours_live_together() {
+pub fn seldons_own_route_and_ours_coexist() {
     let mut model = Model::serving("both");
     seldons_routes(true);
     let back = Back(|| seldons_routes(false));
@@ -59,7 +59,7 @@ pub fn seldons_own_route_and_ours_live_together() {
             Err(format!("{names:?}"))
         }
     });
-    let says = model.looks();
+    let says = model.update_status();
     assert!(says.starts_with("active: "), "{says}");
     assert_eq!(model.predict().status, 200);
     // A change of ours leaves theirs, and goes through.
@@ -74,23 +74,23 @@ pub fn seldons_own_route_and_ours_live_together() {
     assert_eq!(model.predict().version(), "2");
 }
 
-pub fn without_the_api_server_it_waits_and_heals() {
+pub fn api_server_outage_is_waited_for_and_recovers() {
     let mut model = Model::serving("cut-off");
     let load = Load::start(&model.predictions("cut-off"), FLOWER, 3);
     full().stop_apiserver().unwrap();
     let back = Back(|| runtime().block_on(full().restart_apiserver()).unwrap());
-    let says = model.looks();
+    let says = model.update_status();
     assert!(says.starts_with("waiting: "), "{says}");
-    has(&says, &["the Kubernetes API cannot be reached"]);
+    assert_contains(&says, &["the Kubernetes API cannot be reached"]);
     drop(back);
     model.until_says(SERVES, &["active: "]);
     none_failed(&load.stop(), 50.0);
 }
 
-pub fn without_seldons_controller_it_never_says_active() {
+pub fn missing_seldon_controller_is_never_active() {
     let mut model = Model::serving("uncontrolled");
     let back = without("seldon-system", "seldon-controller-manager");
-    let says = model.looks();
+    let says = model.update_status();
     assert!(says.starts_with("active: "), "what serves, serves: {says}");
     model.config(&[("image", IRIS_2)]);
     let mut seen = Vec::new();
@@ -106,11 +106,11 @@ pub fn without_seldons_controller_it_never_says_active() {
     assert_eq!(model.predict().version(), "2");
 }
 
-pub fn without_istiod_what_is_routed_goes_on() {
+pub fn routes_keep_working_without_istiod() {
     let mut model = Model::serving("undirected");
     let load = Load::start(&model.predictions("undirected"), FLOWER, 3);
     let back = without("istio-system", "istiod");
-    let says = model.looks();
+    let says = model.update_status();
     assert!(says.starts_with("active: "), "what serves, serves: {says}");
     // A new route cannot be checked, so Istio's webhook lets nothing through.
     let mut second = Model::new("undirected-too");
@@ -125,13 +125,13 @@ pub fn without_istiod_what_is_routed_goes_on() {
     none_failed(&load.stop(), 50.0);
 }
 
-pub fn without_the_kubelet_it_does_not_stay_active() {
+pub fn kubelet_outage_does_not_stay_active() {
     let mut model = Model::serving("unattended");
     full().stop_kubelet().unwrap();
     let back = Back(|| runtime().block_on(full().start_kubelet()).unwrap());
     // Kubernetes notices a silent node by its lease, and takes its pods out of service.
     let says = until(Duration::from_secs(120), "it is no longer active", || {
-        let says = model.looks();
+        let says = model.update_status();
         if says.starts_with("active: ") {
             Err(says)
         } else {
@@ -147,7 +147,7 @@ pub fn without_the_kubelet_it_does_not_stay_active() {
     });
 }
 
-pub fn without_the_gateway_who_is_refused_spoils_no_later_connection() {
+pub fn gateway_outage_spoils_no_later_connection() {
     let url = format!("http://{}/", full().gateway());
     let log = folder("e2e").join("gateway-port.log");
     let rejected = || fs::read_to_string(&log).unwrap().matches("refused").count();

@@ -7,9 +7,9 @@ use site::images::IRIS_1;
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
 use crate::load::{Load, ask, none_failed};
 use crate::support::kinds::{deployment, pod, sdep, service, stateful_set, vs, webhook};
-use crate::support::{has, log, status};
+use crate::support::{assert_contains, log, status};
 
-pub fn what_a_person_changes_is_put_back_and_said() {
+pub fn manual_change_is_reverted_and_logged() {
     let mut model = Model::serving("edited");
     let elsewhere = json!({"spec": {"http": [{"fault": {"abort": {"httpStatus": 418, "percentage": {"value": 100}}},
         "route": [{"destination": {"host": "elsewhere.local", "port": {"number": 80}}}]}]}});
@@ -19,7 +19,7 @@ pub fn what_a_person_changes_is_put_back_and_said() {
         _ => Ok(()),
     });
     let run = model.hook("update-status");
-    has(&log(&run), &["iris-route", "kubectl-edit"]);
+    assert_contains(&log(&run), &["iris-route", "kubectl-edit"]);
     until(SOON, "the route is put back", || match model.predict().status {
         200 => Ok(()),
         other => Err(other.to_string()),
@@ -34,33 +34,33 @@ pub fn what_a_person_changes_is_put_back_and_said() {
         &json!({"spec": {"predictors": predictors}}),
     );
     let run = model.hook("update-status");
-    has(&log(&run), &["iris", "kubectl-patch"]);
+    assert_contains(&log(&run), &["iris", "kubectl-patch"]);
     assert!(!status(&run).starts_with("blocked"), "{}", status(&run));
     model.until_says(SERVES, &["active: ", IRIS_1]);
     assert_eq!(model.predict().version(), "1");
 }
 
-pub fn what_a_person_deletes_is_made_again_and_said() {
+pub fn manually_deleted_object_is_recreated_and_logged() {
     let mut model = Model::serving("deleted");
     model.delete(&vs(), "iris-route");
     let run = model.hook("update-status");
-    has(&log(&run), &["iris-route"]);
+    assert_contains(&log(&run), &["iris-route"]);
     until(SOON, "the route is back", || match model.predict().status {
         200 => Ok(()),
         other => Err(other.to_string()),
     });
     model.delete(&sdep(), "iris");
     let run = model.hook("update-status");
-    has(&log(&run), &["SeldonDeployment", "iris"]);
+    assert_contains(&log(&run), &["SeldonDeployment", "iris"]);
     assert!(status(&run).starts_with("waiting: "), "{}", status(&run));
     model.until_says(SERVES, &["active: "]);
     assert_eq!(model.predict().status, 200);
 }
 
-pub fn without_rights_it_says_what_to_type_and_heals() {
+pub fn missing_permissions_block_and_recover() {
     let mut model = Model::without_rights("rightless");
     let says = model.says();
-    has(&says, &["blocked: ", "juju trust iris --scope=cluster", "rbac.yaml"]);
+    assert_contains(&says, &["blocked: ", "juju trust iris --scope=cluster", "rbac.yaml"]);
     assert!(model.names(&sdep()).is_empty() && model.names(&vs()).is_empty());
     model.grant();
     // The API server's own memory of rights is some seconds long.
@@ -68,7 +68,7 @@ pub fn without_rights_it_says_what_to_type_and_heals() {
     assert_eq!(model.predict().status, 200);
 }
 
-pub fn istio_and_seldon_check_what_is_written() {
+pub fn istio_and_seldon_webhooks_accept_the_objects() {
     let model = Model::serving("checked");
     let webhooks: Api<kube::api::DynamicObject> = Api::all_with(model.client.clone(), &webhook());
     for name in [
@@ -94,10 +94,10 @@ pub fn istio_and_seldon_check_what_is_written() {
     // As ours, but for one mistake each.
     let mut route = strip(model.objects(&vs())[0].clone(), "wrong");
     route["spec"]["http"][0]["route"] = json!([]);
-    has(&rejected(&vs(), route), &["denied the request", "route"]);
+    assert_contains(&rejected(&vs(), route), &["denied the request", "route"]);
     let mut deployment = strip(model.objects(&sdep())[0].clone(), "wrong");
     deployment["spec"]["protocol"] = json!("smoke-signals");
-    has(
+    assert_contains(
         &rejected(&sdep(), deployment),
         &["denied the request", "Invalid protocol"],
     );
@@ -132,7 +132,7 @@ fn nothing_is_left(model: &Model, name: &str) {
     });
 }
 
-pub fn removed_leaves_nothing() {
+pub fn removed_application_leaves_nothing() {
     let mut model = Model::serving("leaving");
     let other = Model::serving("staying");
     let load = Load::start(&other.predictions("staying"), FLOWER, 3);
@@ -141,7 +141,7 @@ pub fn removed_leaves_nothing() {
     none_failed(&load.stop(), 50.0);
 }
 
-pub fn removed_by_force_leaves_nothing() {
+pub fn force_removed_application_leaves_nothing() {
     let model = Model::serving("forced");
     // `juju remove-application --force`: the unit is killed, no hook runs, and Juju deletes the StatefulSet.
     model.delete(&stateful_set(), "iris");

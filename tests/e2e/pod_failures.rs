@@ -7,7 +7,7 @@ use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
 use crate::load::{Load, none_failed};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::pod;
 
 /// How long the status may take to say what the kubelet has said of a pod.
@@ -15,8 +15,8 @@ const TOLD: Duration = Duration::from_secs(60);
 
 /// A pod's container was said to be in that state, for that reason.
 fn reason_is(pod: &Value, reason: &str) -> bool {
-    let of = |kind: &str| pod["status"][kind].as_array().cloned().unwrap_or_default();
-    [of("containerStatuses"), of("initContainerStatuses")]
+    let statuses = |kind: &str| pod["status"][kind].as_array().cloned().unwrap_or_default();
+    [statuses("containerStatuses"), statuses("initContainerStatuses")]
         .iter()
         .flatten()
         .any(|container| {
@@ -40,7 +40,7 @@ fn until_kubelet_says(model: &Model, reason: &str) {
     });
 }
 
-pub fn a_bad_image_is_named_and_the_version_before_goes_on() {
+pub fn bad_image_is_named_and_previous_version_serves() {
     const MISSING: &str = "site.local/iris:missing";
     let mut model = Model::serving("pulled");
     let load = Load::start(&model.predictions("pulled"), FLOWER, 3);
@@ -48,7 +48,7 @@ pub fn a_bad_image_is_named_and_the_version_before_goes_on() {
     assert!(!says.starts_with("active: "), "{says}");
     until_kubelet_says(&model, "ErrImagePull");
     let says = model.until_says(TOLD, &["blocked: ", MISSING]);
-    has(&says, &["iris", "cannot be pulled", "juju config iris image="]);
+    assert_contains(&says, &["iris", "cannot be pulled", "juju config iris image="]);
     assert_eq!(model.predict().version(), "1");
 
     model.configure(&[("image", IRIS_1)]);
@@ -56,12 +56,12 @@ pub fn a_bad_image_is_named_and_the_version_before_goes_on() {
     none_failed(&load.stop(), 50.0);
 }
 
-pub fn a_crash_at_start_is_named() {
+pub fn crash_at_start_is_named() {
     let mut model = Model::new("crashing");
     model.configure(&[("env", "{FAIL_AT_START: no such flower}")]);
     until_kubelet_says(&model, "CrashLoopBackOff");
     let says = model.until_says(TOLD, &["blocked: ", "crashes"]);
-    has(&says, &["iris", "logs"]);
+    assert_contains(&says, &["iris", "logs"]);
     // It is tried again and again, and between two crashes it runs.
     let restarts = |model: &Model| -> u64 {
         let pods = model.objects(&pod());
@@ -76,8 +76,8 @@ pub fn a_crash_at_start_is_named() {
     };
     let before = restarts(&model);
     until(SERVES, "it is tried again", || {
-        let says = model.looks();
-        has(&says, &["blocked: ", "crashes"]);
+        let says = model.update_status();
+        assert_contains(&says, &["blocked: ", "crashes"]);
         let now = restarts(&model);
         if now > before + 1 {
             Ok(())
@@ -90,7 +90,7 @@ pub fn a_crash_at_start_is_named() {
     model.until_says(SERVES, &["active: "]);
 }
 
-pub fn a_model_that_outgrows_its_memory_is_named() {
+pub fn out_of_memory_model_is_named() {
     let mut model = Model::new("eating");
     model.configure(&[
         ("env", "{EAT_MEMORY_MIB: '600'}"),
@@ -98,22 +98,22 @@ pub fn a_model_that_outgrows_its_memory_is_named() {
     ]);
     until_kubelet_says(&model, "OOMKilled");
     let says = model.until_says(TOLD, &["blocked: ", "memory"]);
-    has(&says, &["iris", "resources"]);
+    assert_contains(&says, &["iris", "resources"]);
 }
 
-pub fn a_model_that_no_node_has_room_for_is_named() {
+pub fn unschedulable_model_is_named() {
     let mut model = Model::new("large");
     let says = model.configure(&[("resources", "{requests: {memory: 900Gi}}")]);
     assert!(!says.starts_with("active: "), "{says}");
     let says = model.until_says(TOLD, &["memory"]);
-    has(&says, &["iris", "resources"]);
+    assert_contains(&says, &["iris", "resources"]);
     assert!(!says.starts_with("active: "), "{says}");
     // What is too large may still be followed by what is not.
     model.configure(&[("resources", ""), ("image", IRIS_2)]);
     model.until_says(SERVES, &["active: "]);
 }
 
-pub fn a_model_uri_that_does_not_exist_is_named() {
+pub fn missing_model_uri_is_named() {
     const NOWHERE: &str = "s3://models/no/such/flower";
     let mut model = Model::new("nowhere");
     model.configure(&[
@@ -124,5 +124,5 @@ pub fn a_model_uri_that_does_not_exist_is_named() {
     ]);
     until_kubelet_says(&model, "CrashLoopBackOff");
     let says = model.until_says(TOLD, &["blocked: ", NOWHERE]);
-    has(&says, &["iris", "model-uri"]);
+    assert_contains(&says, &["iris", "model-uri"]);
 }

@@ -10,15 +10,15 @@ use site::images::{IRIS_2, MLSERVER_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES};
 use crate::load::{Load, ask, none_failed};
-use crate::support::{has, status};
+use crate::support::{assert_contains, status};
 
-pub fn the_blogs_request_is_answered() {
+pub fn request_of_the_blog_is_answered() {
     let mut model = Model::new("blog");
     // As the blog's: the application's name, and nothing said of the path.
     model.config(&[("prefix", "")]);
     model.says();
     let says = model.until_says(SERVES, &["active: "]);
-    has(&says, &["site.local/iris:1", "/model/iris/"]);
+    assert_contains(&says, &["site.local/iris:1", "/model/iris/"]);
 
     let answer = ask(&model.predictions("iris"), FLOWER);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -37,7 +37,7 @@ pub fn the_blogs_request_is_answered() {
     }
 }
 
-pub fn it_is_active_only_once_a_request_would_succeed() {
+pub fn active_means_a_request_succeeds() {
     let mut model = Model::new("prompt");
     let url = model.predictions("prompt");
     let done = Arc::new(AtomicBool::new(false));
@@ -80,21 +80,21 @@ pub fn it_is_active_only_once_a_request_would_succeed() {
     );
 }
 
-pub fn a_new_version_costs_no_request() {
+pub fn new_version_loses_no_request() {
     let mut model = Model::serving("release");
     let load = Load::start(&model.predictions("release"), FLOWER, 3);
     let mut statuses = vec![model.configure(&[("image", IRIS_2)])];
     let inputs = Instant::now();
     while !statuses.last().unwrap().starts_with("active: ") {
         assert!(inputs.elapsed() < SERVES, "{statuses:#?}");
-        statuses.push(model.looks());
+        statuses.push(model.update_status());
     }
     let active = Instant::now();
     // What is still on its way when it says active must arrive too.
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
     none_failed(&answers, 50.0);
-    has(statuses.last().unwrap(), &["site.local/iris:2"]);
+    assert_contains(statuses.last().unwrap(), &["site.local/iris:2"]);
     assert!(
         statuses.iter().rev().skip(1).all(|says| says.starts_with("waiting: ")),
         "{statuses:#?}"
@@ -113,7 +113,7 @@ pub fn a_new_version_costs_no_request() {
     );
 }
 
-pub fn the_executor_counts_the_requests() {
+pub fn executor_counts_the_requests() {
     let model = Model::serving("counted");
     let before = model.requests_counted("default");
     for _ in 0..7 {
@@ -122,7 +122,7 @@ pub fn the_executor_counts_the_requests() {
     assert_eq!(model.requests_counted("default"), before + 7);
 }
 
-pub fn protocol_v2_is_answered_by_mlserver() {
+pub fn mlserver_answers_protocol_v2() {
     let mut model = Model::new("v2");
     model.configure(&[("image", MLSERVER_IRIS), ("protocol", "v2")]);
     model.until_says(SERVES, &["active: "]);

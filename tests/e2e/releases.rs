@@ -7,7 +7,7 @@ use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
 use crate::load::{Load, ask, ask_as, none_failed};
-use crate::support::has;
+use crate::support::assert_contains;
 
 /// How many of a hundred requests version 2 answered.
 fn part_of_2(model: &Model) -> usize {
@@ -15,7 +15,7 @@ fn part_of_2(model: &Model) -> usize {
     inputs.iter().filter(|answer| answer.version() == "2").count()
 }
 
-pub fn a_canary_is_walked_to_its_promotion_without_a_lost_request() {
+pub fn stepwise_canary_loses_no_request() {
     let mut model = Model::serving("walk");
     let load = Load::start(&model.predictions("walk"), FLOWER, 3);
     let canary = |weight: u8| format!("{{image: '{IRIS_2}', weight: {weight}}}");
@@ -44,7 +44,7 @@ pub fn a_canary_is_walked_to_its_promotion_without_a_lost_request() {
     eprintln!("{} requests while a canary was walked, none failed", answers.len());
 }
 
-pub fn promoted_in_one_step_no_request_goes_back_to_the_old_version() {
+pub fn promotion_sends_no_request_to_old_version() {
     let mut model = Model::new("step");
     model.configure(&[("canary", &format!("{{image: '{IRIS_2}', weight: 100}}"))]);
     model.until_says(SERVES, &["active: "]);
@@ -58,10 +58,10 @@ pub fn promoted_in_one_step_no_request_goes_back_to_the_old_version() {
     assert!(answers.iter().all(|answer| answer.version() == "2"));
 }
 
-pub fn requests_with_a_header_go_to_the_canary_and_no_others() {
+pub fn only_requests_with_header_reach_canary() {
     let mut model = Model::new("header");
     model.configure(&[("canary", &format!("{{image: '{IRIS_2}', match: {{x-canary: 'yes'}}}}"))]);
-    has(&model.until_says(SERVES, &["active: "]), &["where x-canary=yes"]);
+    assert_contains(&model.until_says(SERVES, &["active: "]), &["where x-canary=yes"]);
     let url = model.predictions("header");
     for _ in 0..20 {
         assert_eq!(ask(&url, FLOWER).version(), "1");
@@ -70,7 +70,7 @@ pub fn requests_with_a_header_go_to_the_canary_and_no_others() {
     }
 }
 
-pub fn a_shadow_sees_the_requests_and_nobody_its_answers() {
+pub fn shadow_gets_copies_and_answers_nobody() {
     let mut model = Model::new("shade");
     model.configure(&[("shadow", &format!("{{image: '{IRIS_2}'}}"))]);
     model.until_says(SERVES, &["active: "]);

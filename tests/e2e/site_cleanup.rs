@@ -81,7 +81,7 @@ fn is_as_before(before: &BTreeSet<String>, folder: &Path) {
     assert!(!folder.exists(), "{} is still there", folder.display());
 }
 
-pub fn down_leaves_nothing_behind() {
+pub fn site_down_leaves_nothing_behind() {
     let folder = folder("down");
     let before = machine();
     site(&folder, &["up", "--full"]);
@@ -91,7 +91,7 @@ pub fn down_leaves_nothing_behind() {
     is_as_before(&before, &folder);
 }
 
-pub fn a_killed_site_leaves_nothing_behind() {
+pub fn killed_site_leaves_nothing_behind() {
     let folder = folder("killed");
     let before = machine();
     site(&folder, &["up", "--full"]);

@@ -52,7 +52,7 @@ fn first_answer(url: String, version: &'static str) -> thread::JoinHandle<Instan
     })
 }
 
-pub fn the_status_follows_a_model_within_three_seconds_and_no_hook_of_jujus() {
+pub fn status_follows_a_model_within_three_seconds() {
     let mut model = Model::new("soon");
     model.agent.listen().unwrap();
     let first = first_answer(model.predictions("soon"), "1");
@@ -87,7 +87,7 @@ pub fn the_status_follows_a_model_within_three_seconds_and_no_hook_of_jujus() {
     model.awaits(SERVES, is("active"));
 }
 
-pub fn a_refresh_of_the_charm_loses_no_request_and_rolls_no_pod() {
+pub fn refresh_loses_no_request_and_rolls_no_pod() {
     let mut model = Model::new("refresh");
     let new = std::mem::replace(&mut model.agent.dispatch, previous::dispatch().to_owned());
     model.says();

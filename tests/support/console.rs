@@ -268,7 +268,7 @@ fn same_line(shown: &str, seen: &str) -> bool {
 }
 
 #[test]
-fn a_session_is_read_as_it_is_written() {
+fn console_session_is_parsed_into_steps() {
     let page = "# A page\n\n```console\n$ juju status \\\n    iris\nApp  …\n\n$ juju config iris a=b\n```\n\nText.\n\n    indented\n";
     let blocks = blocks(page);
     assert_eq!(
@@ -282,7 +282,7 @@ fn a_session_is_read_as_it_is_written() {
 }
 
 #[test]
-fn what_is_left_out_stands_for_anything() {
+fn ellipsis_matches_any_output() {
     let same = |shown: &str, seen: &str| {
         let lines = |text: &str| text.lines().map(plain).collect::<Vec<_>>();
         same_lines(&lines(shown), &lines(seen))

@@ -146,7 +146,7 @@ pub fn log(run: &HookRun) -> String {
 
 /// All parts are in a text.
 #[track_caller]
-pub fn has(text: &str, parts: &[&str]) {
+pub fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }

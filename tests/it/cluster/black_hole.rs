@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Between a client and a server of TCP.
-pub struct Silence {
+pub struct BlackHole {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    swallowed: Arc<AtomicUsize>,
+    dropped: Arc<AtomicUsize>,
 }
 
-impl Silence {
+impl BlackHole {
     /// Goes before that server, and passes everything on.
-    pub fn before(server: SocketAddr) -> Self {
+    pub fn in_front_of(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let silence = Self {
+        let network = Self {
             address: listener.local_addr().unwrap(),
             connections: Arc::default(),
-            swallowed: Arc::default(),
+            dropped: Arc::default(),
         };
-        let (connections, swallowed) = (Arc::clone(&silence.connections), Arc::clone(&silence.swallowed));
+        let (connections, dropped) = (Arc::clone(&network.connections), Arc::clone(&network.dropped));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
@@ -32,12 +32,12 @@ impl Silence {
                     (server, client),
                 ];
                 for (from, to) in ways {
-                    let swallowed = Arc::clone(&swallowed);
-                    thread::spawn(move || pass(from, to, number, &swallowed));
+                    let dropped = Arc::clone(&dropped);
+                    thread::spawn(move || pass(from, to, number, &dropped));
                 }
             }
         });
-        silence
+        network
     }
 
     /// How many connections there were so far.
@@ -46,23 +46,23 @@ impl Silence {
     }
 
     /// From now on, nothing that is sent over the connections so far arrives, and neither end learns of the other's end.
-    pub fn swallow(&self) {
-        self.swallowed.store(self.connections(), Ordering::SeqCst);
+    pub fn drop_open_connections(&self) {
+        self.dropped.store(self.connections(), Ordering::SeqCst);
     }
 
     /// The same for all connections that are still to come.
-    pub fn swallow_all(&self) {
-        self.swallowed.store(usize::MAX, Ordering::SeqCst);
+    pub fn drop_all_connections(&self) {
+        self.dropped.store(usize::MAX, Ordering::SeqCst);
     }
 }
 
-/// Passes on what comes, until the connection is swallowed: then it is read and thrown away.
-fn pass(mut from: TcpStream, mut to: TcpStream, number: usize, swallowed: &AtomicUsize) {
-    let is_swallowed = || number < swallowed.load(Ordering::SeqCst);
+/// Passes on what comes, until the connection is dropped: then it is read and thrown away.
+fn pass(mut from: TcpStream, mut to: TcpStream, number: usize, dropped: &AtomicUsize) {
+    let is_dropped = || number < dropped.load(Ordering::SeqCst);
     let mut chunk = [0; 16 * 1024];
     loop {
         let read = from.read(&mut chunk).unwrap_or_default();
-        if is_swallowed() {
+        if is_dropped() {
             if read == 0 {
                 // Both ends stay open for as long as the test.
                 std::mem::forget((from, to));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use site::juju::Life;
 
 use super::fixture::{Live, takes};
-use super::proxy::{Proxy, Rule, WRITES, Weather};
+use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::{sdep, vs};
 use crate::support::status;
 
@@ -121,16 +121,16 @@ fn deployed(options: &Options) -> Vec<Value> {
 
 /// The charm is killed before its write of that number.
 fn kills_before(proxy: &Proxy, write: usize) {
-    let one = Rule {
+    let one = RequestFilter {
         after: write,
         times: 1,
         ..WRITES
     };
-    proxy.turns(one, Weather::Kill);
+    proxy.inject(one, ApiFault::Kill);
 }
 
 #[test]
-fn killed_before_any_of_its_writes_it_comes_to_the_same() {
+fn killed_before_any_write_it_converges() {
     let from = models("{a: {}, b: {}, c: {}}");
     let to = models("{a: {image: 'iris:2'}, b: {prefix: /elsewhere/}, d: {}}");
     let whole = deployed(&to);
@@ -143,11 +143,11 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
                 set(&mut live, start);
                 settle(&mut live).unwrap();
             }
-            let proxy = Proxy::before(&mut live, 2000..2100);
+            let proxy = Proxy::in_front_of(&mut live, 2000..2100);
             set(&mut live, &to);
             kills_before(&proxy, writes);
             let run = live.run("config-changed");
-            proxy.clears();
+            proxy.clear();
             settle(&mut live).unwrap();
             same(&objects(&live), &whole).unwrap_or_else(|error| panic!("killed before write {writes}: {error}"));
             if run.exit == 0 {
@@ -161,17 +161,17 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
 }
 
 #[test]
-fn killed_at_any_moment_of_its_removal_it_leaves_nothing() {
+fn killed_during_removal_it_leaves_nothing() {
     let mut writes = 0;
     loop {
         let mut live = fresh("leaving");
         set(&mut live, &models("{a: {}, b: {}}"));
         settle(&mut live).unwrap();
-        let proxy = Proxy::before(&mut live, 2000..2100);
+        let proxy = Proxy::in_front_of(&mut live, 2000..2100);
         kills_before(&proxy, writes);
         live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
         let run = live.run("remove");
-        proxy.clears();
+        proxy.clear();
         if run.exit == 0 {
             break;
         }
@@ -218,7 +218,7 @@ enum Mistake {
     Entry,
 }
 
-fn spoil(options: &mut Options, mistake: Mistake) {
+fn break_options(options: &mut Options, mistake: Mistake) {
     match mistake {
         Mistake::Yaml => options.insert("models", "{a: {image".to_owned()),
         Mistake::Default => options.insert("resources", "no map".to_owned()),
@@ -233,14 +233,14 @@ fn spoil(options: &mut Options, mistake: Mistake) {
 #[derive(Clone, Debug)]
 enum Accident {
     Deleted,
-    EditedByHand,
+    Edited,
     Labelled,
     /// A field of an older version of the charm, which it would not set any more.
     Older,
 }
 
 /// Lets it happen to one object of each kind.
-fn befall(live: &Live, accident: &Accident, which: prop::sample::Index) {
+fn cause(live: &Live, accident: &Accident, which: prop::sample::Index) {
     for resource in [sdep(), vs()] {
         let names = names(live, &resource);
         if names.is_empty() {
@@ -250,10 +250,10 @@ fn befall(live: &Live, accident: &Accident, which: prop::sample::Index) {
         let label = |value: &str| json!({"metadata": {"labels": {"seldon-model/model": value}}});
         match accident {
             Accident::Deleted => live.delete(&resource, name),
-            Accident::EditedByHand if resource.kind == "VirtualService" => {
+            Accident::Edited if resource.kind == "VirtualService" => {
                 live.merge_as("kubectl-edit", &resource, name, &takes("elsewhere/gate", "/mine/"));
             }
-            Accident::EditedByHand => {
+            Accident::Edited => {
                 live.merge_as("kubectl-edit", &resource, name, &json!({"spec": {"protocol": "v2"}}));
             }
             Accident::Labelled => live.merge_as("kubectl-label", &resource, name, &label("mine")),
@@ -274,7 +274,7 @@ fn befall(live: &Live, accident: &Accident, which: prop::sample::Index) {
 fn accident() -> impl Strategy<Value = Accident> {
     prop_oneof![
         Just(Accident::Deleted),
-        Just(Accident::EditedByHand),
+        Just(Accident::Edited),
         Just(Accident::Labelled),
         Just(Accident::Older),
     ]
@@ -319,7 +319,7 @@ fn holds<S: Strategy>(
 struct Fresh(std::cell::RefCell<BTreeMap<Options, Vec<Value>>>);
 
 impl Fresh {
-    fn of(&self, options: &Options) -> Vec<Value> {
+    fn objects(&self, options: &Options) -> Vec<Value> {
         let known = self.0.borrow().get(options).cloned();
         known.unwrap_or_else(|| {
             let objects = deployed(options);
@@ -343,7 +343,7 @@ fn same(found: &[Value], expected: &[Value]) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn from_any_state_of_the_cluster_it_comes_to_the_plan_and_is_quiet() {
+fn any_cluster_state_converges_to_the_plan() {
     let accidents = || prop::collection::vec((accident(), any::<prop::sample::Index>()), 0..4);
     holds(
         || (fleet(), accidents(), fleet()),
@@ -355,11 +355,11 @@ fn from_any_state_of_the_cluster_it_comes_to_the_plan_and_is_quiet() {
             set(&mut live, &before);
             settle(&mut live).map_err(TestCaseError::fail)?;
             for (accident, which) in &accidents {
-                befall(&live, accident, *which);
+                cause(&live, accident, *which);
             }
             set(&mut live, &to);
             settle(&mut live).map_err(TestCaseError::fail)?;
-            same(&objects(&live), &fresh_ones.of(&to))?;
+            same(&objects(&live), &fresh_ones.objects(&to))?;
             prop_assert_eq!(live.get(&vs(), THEIRS), theirs);
             Ok(())
         },
@@ -367,7 +367,7 @@ fn from_any_state_of_the_cluster_it_comes_to_the_plan_and_is_quiet() {
 }
 
 #[test]
-fn a_mistake_costs_nothing_and_once_it_is_mended_nothing_is_left_of_it() {
+fn invalid_options_cost_nothing_and_leave_nothing() {
     holds(
         || prop::collection::vec((fleet(), mistake()), 2..6),
         |sequence, fresh_ones| {
@@ -378,7 +378,7 @@ fn a_mistake_costs_nothing_and_once_it_is_mended_nothing_is_left_of_it() {
                     |live: &Live| -> BTreeSet<String> { live.versions().into_iter().map(|(name, _)| name).collect() };
                 if let Some(mistake) = mistake {
                     let before = live.versions();
-                    spoil(&mut options, mistake);
+                    break_options(&mut options, mistake);
                     set(&mut live, &options);
                     let says = status(&live.hook("config-changed"));
                     prop_assert!(says.starts_with("blocked: "), "{:?}: {}", options, says);
@@ -390,7 +390,7 @@ fn a_mistake_costs_nothing_and_once_it_is_mended_nothing_is_left_of_it() {
                     set(&mut live, &options);
                     let says = settle(&mut live).map_err(TestCaseError::fail)?;
                     prop_assert!(says.starts_with("active: "), "{:?}: {}", options, says);
-                    same(&objects(&live), &fresh_ones.of(&options))?;
+                    same(&objects(&live), &fresh_ones.objects(&options))?;
                 }
                 served = there(&live);
             }

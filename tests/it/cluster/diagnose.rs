@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::endpoints::{gateway, gateway_pod, http};
 use super::fixture::{Live, start, takes};
 use super::plan::act;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, kind, pod, sdep, service, vs};
 
 /// A model that serves, with all that Seldon and Istio would make.
@@ -29,13 +29,13 @@ fn seldons_service(live: &Live, name: &str) {
 /// Where it is broken, why, and the report.
 #[track_caller]
 fn diagnosis(live: &mut Live) -> (String, String, String) {
-    let told = act(live, "diagnose", &json!({})).unwrap();
+    let results = act(live, "diagnose", &json!({})).unwrap();
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let model = told.get("iris");
+    let model = results.get("iris");
     (
         text(model.and_then(|model| model.get("broken"))),
         text(model.and_then(|model| model.get("why"))),
-        text(told.get("report")),
+        text(results.get("report")),
     )
 }
 
@@ -43,21 +43,21 @@ fn diagnosis(live: &mut Live) -> (String, String, String) {
 fn broken_at(live: &mut Live, link: &str, why: &[&str]) -> String {
     let (broken, said, report) = diagnosis(live);
     assert_eq!(broken, link, "{said}\n{report}");
-    has(&said, why);
+    assert_contains(&said, why);
     let heading = match link {
         "nothing" => "Model iris: whole".to_owned(),
         link => format!("Model iris: broken at {link}"),
     };
-    has(&report, &[&heading]);
+    assert_contains(&report, &[&heading]);
     report
 }
 
 #[test]
-fn a_model_that_serves_is_whole_link_by_link() {
+fn serving_model_passes_every_check() {
     let mut live = whole("sound");
     let before = live.versions();
     let report = broken_at(&mut live, "nothing", &[]);
-    has(
+    assert_contains(
         &report,
         &[
             "iris in model sound: active: iris serves",
@@ -70,10 +70,10 @@ fn a_model_that_serves_is_whole_link_by_link() {
             "ok       seldon: says Available",
         ],
     );
-    // A younger route that wants the same harms nobody, and is told.
+    // A younger route that wants the same harms nobody, and is results.
     live.create(&vs(), "younger", &takes("sound/gate", "/model/"));
     let report = broken_at(&mut live, "nothing", &[]);
-    has(
+    assert_contains(
         &report,
         &["beside it on the gateway: VirtualService sound/younger wants requests of /model/iris/"],
     );
@@ -82,7 +82,7 @@ fn a_model_that_serves_is_whole_link_by_link() {
 }
 
 #[test]
-fn the_first_broken_link_on_the_way_in_is_named() {
+fn first_failed_check_before_gateway_is_named() {
     let mut live = whole("wayin");
     live.create(&vs(), "theirs", &takes("wayin/gate", "/theirs/"));
     live.config(&[("prefix", "/theirs/iris/")]);
@@ -129,11 +129,11 @@ fn the_first_broken_link_on_the_way_in_is_named() {
         "route",
         &["iris has no gateway", "juju relate iris:gateway-info istio-pilot"],
     );
-    has(&report, &["gateway-info: not related"]);
+    assert_contains(&report, &["gateway-info: not related"]);
 }
 
 #[test]
-fn the_first_broken_link_behind_the_gateway_is_named() {
+fn first_failed_check_behind_gateway_is_named() {
     let mut live = whole("behind");
     live.delete(&vs(), "iris-route");
     broken_at(
@@ -177,7 +177,7 @@ fn the_first_broken_link_behind_the_gateway_is_named() {
 }
 
 #[test]
-fn an_image_that_cannot_be_pulled_is_the_pods_fault() {
+fn image_pull_failure_fails_the_pods_check() {
     let mut live = whole("pulled");
     let away = json!({"availableReplicas": 0, "readyReplicas": 0});
     live.merge_status(&deployment(), "iris-default-0-iris", &away);
@@ -208,10 +208,10 @@ fn an_image_that_cannot_be_pulled_is_the_pods_fault() {
 }
 
 #[test]
-fn missing_rights_and_faulty_options_are_named_before_all_else() {
+fn missing_permissions_and_invalid_options_come_first() {
     let mut live = Live::untrusted("rightless");
     let report = broken_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
-    has(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
+    assert_contains(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
     live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
     broken_at(&mut live, "options", &["models: iris: replicas=-1"]);
     live.config(&[("models", "")]);
@@ -219,7 +219,7 @@ fn missing_rights_and_faulty_options_are_named_before_all_else() {
     gateway(&live, &http(), "NodePort");
     live.serves();
     let report = broken_at(&mut live, "service", &["Seldon Core has made no Service"]);
-    has(
+    assert_contains(
         &report,
         &[
             "needed: all there",
@@ -229,7 +229,7 @@ fn missing_rights_and_faulty_options_are_named_before_all_else() {
 }
 
 #[test]
-fn a_cluster_without_seldon_or_without_an_answer_says_so() {
+fn missing_seldon_or_unreachable_api_is_reported() {
     let server = start("bare-of-seldon", false);
     let mut live = Live::on(&server, "bare");
     live.trust(true);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fixture::Live;
 use super::plan::act;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{kind, pod, service};
 
 /// The address of the one node of the shared API server.
@@ -74,7 +74,7 @@ fn endpoints(live: &mut Live) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn every_url_that_reaches_a_model_is_told() {
+fn every_url_of_a_model_is_listed() {
     let mut live = Live::new("reached");
     node(&live);
     gateway(&live, &http(), "LoadBalancer");
@@ -83,41 +83,41 @@ fn every_url_that_reaches_a_model_is_told() {
         "{iris: {}, v: {protocol: v2, image: 'v:1', canary: {image: 'v:2'}}}",
     )]);
     live.serves();
-    let told = endpoints(&mut live);
+    let results = endpoints(&mut live);
     let port = node_port(&live, "http");
     let address = live.get(&service(), "gate").unwrap()["spec"]["clusterIP"].clone();
     let address = address.as_str().unwrap();
-    assert_eq!(told["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
+    assert_eq!(results["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
     assert_eq!(
-        told["iris"]["predictions"],
+        results["iris"]["predictions"],
         format!("http://{NODE}:{port}/model/iris/api/v1.0/predictions")
     );
-    assert_eq!(told["iris"]["grpc"], format!("{NODE}:{port}"));
-    assert_eq!(told["iris"]["grpc-metadata"], "seldon=iris namespace=reached");
-    assert_eq!(told["iris"]["cluster"], format!("http://{address}:80/model/iris/"));
-    assert_eq!(told["iris"]["gateway"], "reached/gate");
-    assert_eq!(told["iris"]["state"], "active");
+    assert_eq!(results["iris"]["grpc"], format!("{NODE}:{port}"));
+    assert_eq!(results["iris"]["grpc-metadata"], "seldon=iris namespace=reached");
+    assert_eq!(results["iris"]["cluster"], format!("http://{address}:80/model/iris/"));
+    assert_eq!(results["iris"]["gateway"], "reached/gate");
+    assert_eq!(results["iris"]["state"], "active");
     assert_eq!(
-        told["iris"]["services"]["default"],
+        results["iris"]["services"]["default"],
         "http://iris-default.reached.svc.cluster.local:8000/"
     );
     assert_eq!(
-        told["v"]["services-grpc"]["canary"],
+        results["v"]["services-grpc"]["canary"],
         "v-canary.reached.svc.cluster.local:5001"
     );
     assert_eq!(
-        told["v"]["predictions"],
+        results["v"]["predictions"],
         format!("http://{NODE}:{port}/model/v/v2/models/v/infer")
     );
     for absent in ["https", "addresses", "unknown", "grpc-host"] {
-        assert_eq!(told["iris"].get(absent), None, "{told:#?}");
+        assert_eq!(results["iris"].get(absent), None, "{results:#?}");
     }
     // A load balancer goes before the port of a node.
     let balancer = json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}});
     live.merge_status(&service(), "gate", &balancer);
-    let told = endpoints(&mut live);
+    let results = endpoints(&mut live);
     assert_eq!(
-        told["iris"]["http"],
+        results["iris"]["http"],
         format!("http://198.51.100.7/model/iris/\nhttp://{NODE}:{port}/model/iris/")
     );
     let only = act(&mut live, "endpoints", &json!({"model": "v"})).unwrap();
@@ -125,7 +125,7 @@ fn every_url_that_reaches_a_model_is_told() {
 }
 
 #[test]
-fn names_and_tls_are_as_model_and_gateway_say() {
+fn urls_use_hosts_and_tls_of_gateway() {
     let mut live = Live::new("by-name");
     node(&live);
     let servers = json!([
@@ -137,33 +137,33 @@ fn names_and_tls_are_as_model_and_gateway_say() {
     gateway(&live, &servers, "NodePort");
     live.config(&[("hosts", "iris.plant.example"), ("grpc-host", "iris.plant.example")]);
     live.serves();
-    let told = endpoints(&mut live);
+    let results = endpoints(&mut live);
     let port = node_port(&live, "https");
     assert_eq!(
-        told["iris"]["https"],
+        results["iris"]["https"],
         format!("https://iris.plant.example:{port}/model/iris/"),
-        "{told:#?}"
+        "{results:#?}"
     );
-    assert_eq!(told["iris"]["grpcs"], format!("iris.plant.example:{port}"));
-    assert_eq!(told["iris"]["addresses"], format!("{NODE}:{port}"));
-    assert_eq!(told["iris"]["grpc-host"], "iris.plant.example");
-    assert_eq!(told["iris"].get("http"), None, "it only sends clients on");
+    assert_eq!(results["iris"]["grpcs"], format!("iris.plant.example:{port}"));
+    assert_eq!(results["iris"]["addresses"], format!("{NODE}:{port}"));
+    assert_eq!(results["iris"]["grpc-host"], "iris.plant.example");
+    assert_eq!(results["iris"].get("http"), None, "it only sends clients on");
 }
 
 #[test]
-fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
+fn missing_permissions_are_listed_with_remaining_urls() {
     let mut live = Live::untrusted("blinkered");
     gateway(&live, &http(), "NodePort");
     super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     assert!(live.serves().starts_with("active"), "{}", live.says());
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 5, "{requests:?}");
-    let told = endpoints(&mut live);
+    let results = endpoints(&mut live);
     // In its own namespace the charm may: the gateway is there, and its pod knows the node's address.
     let port = node_port(&live, "http");
-    assert_eq!(told["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
-    has(
-        told["iris"]["unknown"].as_str().unwrap(),
+    assert_eq!(results["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
+    assert_contains(
+        results["iris"]["unknown"].as_str().unwrap(),
         &[
             "there is no right to list nodes",
             "juju trust iris --scope=cluster, or apply rbac.yaml",
@@ -174,23 +174,23 @@ fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
     gateway(&other, &http(), "NodePort");
     live.config(&[("gateway", "blinkered-gate/gate")]);
     live.hook("config-changed");
-    let told = endpoints(&mut live);
-    has(
-        told["iris"]["unknown"].as_str().unwrap(),
+    let results = endpoints(&mut live);
+    assert_contains(
+        results["iris"]["unknown"].as_str().unwrap(),
         &[
             "no right to list pods of all namespaces",
             "no right to list services of all namespaces",
         ],
     );
-    assert_eq!(told["iris"].get("http"), None);
-    assert_eq!(told["iris"]["prefix"], "/model/iris/");
+    assert_eq!(results["iris"].get("http"), None);
+    assert_eq!(results["iris"]["prefix"], "/model/iris/");
     assert_eq!(
-        told["iris"]["services"]["default"],
+        results["iris"]["services"]["default"],
         "http://iris-default.blinkered.svc.cluster.local:8000/"
     );
     // A model cannot be asked through a gateway whose address is not known either.
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
-    has(
+    assert_contains(
         &why,
         &[
             "the gateway's address is not known",
@@ -202,23 +202,23 @@ fn what_may_not_be_looked_at_is_said_and_the_rest_is_told() {
 }
 
 #[test]
-fn without_a_gateway_or_with_a_faulty_option_it_says_so() {
+fn missing_gateway_or_invalid_option_is_reported() {
     let mut live = Live::new("gateless");
     live.world
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
-    let told = endpoints(&mut live);
-    assert_eq!(told["iris"]["unknown"], "there is no gateway that leads to it");
-    has(told["iris"]["message"].as_str().unwrap(), &["iris has no gateway"]);
+    let results = endpoints(&mut live);
+    assert_eq!(results["iris"]["unknown"], "there is no gateway that leads to it");
+    assert_contains(results["iris"]["message"].as_str().unwrap(), &["iris has no gateway"]);
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
-    has(&why, &["iris has no gateway that is there"]);
+    assert_contains(&why, &["iris has no gateway that is there"]);
     live.config(&[("models", "{iris: {}, b: {replicas: -1}}")]);
-    let told = endpoints(&mut live);
-    assert_eq!(told["b"]["state"], "blocked");
+    let results = endpoints(&mut live);
+    assert_eq!(results["b"]["state"], "blocked");
     let why = act(&mut live, "endpoints", &json!({"model": "b"})).unwrap_err();
-    has(&why, &["models: b: replicas=-1"]);
+    assert_contains(&why, &["models: b: replicas=-1"]);
     live.config(&[("models", "[]")]);
-    has(
+    assert_contains(
         &act(&mut live, "endpoints", &json!({})).unwrap_err(),
         &["option models"],
     );

@@ -34,7 +34,7 @@ fn security(run: &HookRun) -> Vec<String> {
 }
 
 #[test]
-fn the_version_is_that_of_what_serves_and_is_told_once() {
+fn workload_version_follows_the_serving_model() {
     let mut live = Live::new("versions");
     live.config(&[("image", "registry.example:5000/iris:0.3")]);
     assert!(live.says().starts_with("waiting"));
@@ -70,7 +70,7 @@ fn the_version_is_that_of_what_serves_and_is_told_once() {
 }
 
 #[test]
-fn kubernetes_events_say_what_was_changed_by_which_unit_in_which_hook() {
+fn kubernetes_events_name_change_unit_and_hook() {
     let mut live = Live::new("events");
     live.serves();
     live.config(&[
@@ -100,7 +100,7 @@ fn kubernetes_events_say_what_was_changed_by_which_unit_in_which_hook() {
 }
 
 #[test]
-fn each_change_is_told_once_in_the_log_and_a_quiet_hook_has_no_line() {
+fn each_change_is_logged_once() {
     let mut live = Live::new("once");
     live.serves();
     live.config(&[("image", "seldonio/sklearn-iris:0.4")]);
@@ -117,7 +117,7 @@ fn each_change_is_told_once_in_the_log_and_a_quiet_hook_has_no_line() {
 }
 
 #[test]
-fn a_refusal_is_an_event_of_security_once() {
+fn denied_access_is_one_security_event() {
     let mut live = Live::untrusted("refused");
     assert_eq!(
         security(&live.hook("config-changed")),
@@ -133,7 +133,7 @@ fn a_refusal_is_an_event_of_security_once() {
 }
 
 #[test]
-fn actions_crashes_and_the_end_of_watching_are_events_of_security() {
+fn actions_crashes_and_disabled_watcher_are_security_events() {
     let mut live = Live::new("security");
     live.agent.listen().unwrap();
     live.serves();

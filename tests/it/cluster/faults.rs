@@ -7,9 +7,9 @@ use serde_json::Value;
 use site::agent::Fault;
 
 use super::fixture::Live;
-use super::proxy::{ALL, Proxy, Rule, WRITES, Weather};
+use super::proxy::{ALL, ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::sdep;
-use crate::support::{has, log, status};
+use crate::support::{assert_contains, log, status};
 
 /// How long a hook may take: what a leader may rely on (`BUDGET` in src/cluster.rs), and the tools beside it.
 const BUDGET: Duration = Duration::from_secs(27);
@@ -17,19 +17,19 @@ const BUDGET: Duration = Duration::from_secs(27);
 /// A charm whose model serves, behind a proxy.
 fn serving(model: &str) -> (Live, Proxy) {
     let mut live = Live::new(model);
-    let proxy = Proxy::before(&mut live, 2000..2100);
+    let proxy = Proxy::in_front_of(&mut live, 2000..2100);
     assert!(live.serves().starts_with("active: iris serves"));
     (live, proxy)
 }
 
-fn answer(code: u16, header: Option<(&'static str, &'static str)>, body: &str) -> Weather {
-    Weather::Answer(code, header, body.to_owned())
+fn answer(code: u16, header: Option<(&'static str, &'static str)>, body: &str) -> ApiFault {
+    ApiFault::Answer(code, header, body.to_owned())
 }
 
 #[test]
-fn what_passes_within_a_hook_is_not_told() {
+fn transient_faults_within_a_hook_are_not_reported() {
     let (mut live, proxy) = serving("passing");
-    for weather in [
+    for fault in [
         // As a Kubernetes that sheds load says it.
         answer(
             429,
@@ -37,55 +37,52 @@ fn what_passes_within_a_hook_is_not_told() {
             "Too many requests, please try again later.",
         ),
         answer(429, None, ""),
-        Weather::error(500, "InternalError", "etcdserver: leader changed"),
-        Weather::error(
+        ApiFault::error(500, "InternalError", "etcdserver: leader changed"),
+        ApiFault::error(
             503,
             "ServiceUnavailable",
             "the server is currently unable to handle the request",
         ),
         answer(502, None, "<html>bad gateway</html>"),
-        Weather::Reset,
-        Weather::Cut,
-        Weather::Slow(Duration::from_secs(2)),
+        ApiFault::Reset,
+        ApiFault::Cut,
+        ApiFault::Slow(Duration::from_secs(2)),
     ] {
-        proxy.turns(Rule { times: 2, ..ALL }, weather.clone());
+        proxy.inject(RequestFilter { times: 2, ..ALL }, fault.clone());
         let says = status(&live.hook("update-status"));
-        assert!(says.starts_with("active: iris serves"), "{weather:?}: {says}");
+        assert!(says.starts_with("active: iris serves"), "{fault:?}: {says}");
     }
-    for (number, weather) in [
+    for (number, fault) in [
         answer(429, None, ""),
-        Weather::error(500, "InternalError", "etcdserver: request timed out"),
-        Weather::error(409, "Conflict", "the object has been modified"),
-        Weather::Reset,
+        ApiFault::error(500, "InternalError", "etcdserver: request timed out"),
+        ApiFault::error(409, "Conflict", "the object has been modified"),
+        ApiFault::Reset,
         // It went through, and only the answer to it was lost.
-        Weather::Cut,
+        ApiFault::Cut,
     ]
     .into_iter()
     .enumerate()
     {
         let image = format!("iris:{number}");
-        proxy.turns(Rule { times: 2, ..WRITES }, weather.clone());
+        proxy.inject(RequestFilter { times: 2, ..WRITES }, fault.clone());
         live.config(&[("image", &image)]);
         let says = live.says();
-        assert!(
-            says.starts_with("waiting: iris is changing over"),
-            "{weather:?}: {says}"
-        );
+        assert!(says.starts_with("waiting: iris is changing over"), "{fault:?}: {says}");
         let object = live.sdep("iris").unwrap().to_string();
-        assert!(object.contains(&image), "{weather:?}: {object}");
+        assert!(object.contains(&image), "{fault:?}: {object}");
     }
 }
 
 #[test]
-fn what_stays_is_told_and_heals_by_itself() {
+fn lasting_faults_are_reported_and_recover() {
     let (mut live, proxy) = serving("staying");
-    for (weather, told) in [
+    for (fault, expected) in [
         (
             answer(429, Some(("Retry-After", "1")), ""),
             "the Kubernetes API is overloaded",
         ),
         (
-            Weather::error(500, "InternalError", "etcdserver: no leader"),
+            ApiFault::error(500, "InternalError", "etcdserver: no leader"),
             "the Kubernetes API is not well (HTTP 500, etcdserver: no leader)",
         ),
         (
@@ -97,46 +94,46 @@ fn what_stays_is_told_and_heals_by_itself() {
             "its answer cannot be read",
         ),
         (answer(200, None, ""), "its answer cannot be read"),
-        (Weather::Cut, "the Kubernetes API cannot be reached ("),
-        (Weather::Reset, "the Kubernetes API cannot be reached ("),
+        (ApiFault::Cut, "the Kubernetes API cannot be reached ("),
+        (ApiFault::Reset, "the Kubernetes API cannot be reached ("),
     ] {
-        proxy.turns(ALL, weather.clone());
+        proxy.inject(ALL, fault.clone());
         let run = live.hook("update-status");
-        has(&status(&run), &["waiting: ", told, "tried again at the next hook"]);
-        assert!(run.wall < BUDGET, "{weather:?}: {:?}", run.wall);
-        proxy.clears();
+        assert_contains(&status(&run), &["waiting: ", expected, "tried again at the next hook"]);
+        assert!(run.wall < BUDGET, "{fault:?}: {:?}", run.wall);
+        proxy.clear();
         let says = status(&live.hook("update-status"));
-        assert!(says.starts_with("active: "), "{weather:?}: {says}");
+        assert!(says.starts_with("active: "), "{fault:?}: {says}");
     }
 }
 
 #[test]
-fn an_api_server_that_hardly_answers_costs_a_hook_no_more_than_its_time() {
+fn slow_api_server_costs_no_more_than_budget() {
     let (mut live, proxy) = serving("slow");
-    proxy.turns(ALL, Weather::Slow(Duration::from_secs(60)));
+    proxy.inject(ALL, ApiFault::Slow(Duration::from_secs(60)));
     let run = live.hook("update-status");
-    has(&status(&run), &["waiting: the Kubernetes API takes too long to answer"]);
+    assert_contains(&status(&run), &["waiting: the Kubernetes API takes too long to answer"]);
     assert!(run.wall < BUDGET, "{:?}", run.wall);
-    proxy.clears();
+    proxy.clear();
     assert!(status(&live.hook("update-status")).starts_with("active: "));
 }
 
 #[test]
-fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
+fn rejected_write_is_reported_and_changes_nothing() {
     let (mut live, proxy) = serving("refusing");
     let before = live.versions();
-    for (weather, told) in [
+    for (fault, expected) in [
         (
-            Weather::error(500, "InternalError", "etcdserver: no space"),
+            ApiFault::error(500, "InternalError", "etcdserver: no space"),
             "waiting: iris: the Kubernetes API is not well (HTTP 500, etcdserver: no space)",
         ),
         (answer(429, None, ""), "waiting: iris: the Kubernetes API is overloaded"),
         (
-            Weather::error(409, "Conflict", "the object has been modified"),
+            ApiFault::error(409, "Conflict", "the object has been modified"),
             "waiting: iris: somebody else changed it at that moment",
         ),
         (
-            Weather::error(
+            ApiFault::error(
                 403,
                 "Forbidden",
                 "admission webhook \"models.factory\" denied the request: no changes on Fridays",
@@ -144,7 +141,7 @@ fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
             "blocked: iris: SeldonDeployment iris is refused: no changes on Fridays",
         ),
         (
-            Weather::error(
+            ApiFault::error(
                 500,
                 "InternalError",
                 "Internal error occurred: failed calling webhook \"v1.vseldondeployment.kb.io\": failed to call webhook: \
@@ -152,21 +149,21 @@ fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
             ),
             "waiting: iris: the webhook v1.vseldondeployment.kb.io does not answer (context deadline exceeded)",
         ),
-        (Weather::Reset, "waiting: iris: the Kubernetes API cannot be reached"),
+        (ApiFault::Reset, "waiting: iris: the Kubernetes API cannot be reached"),
         (
             answer(200, None, "fine"),
             "waiting: iris: the Kubernetes API is not well (its answer cannot be read",
         ),
     ] {
-        proxy.turns(WRITES, weather.clone());
+        proxy.inject(WRITES, fault.clone());
         live.config(&[("image", "iris:2")]);
         let run = live.hook("config-changed");
-        has(&status(&run), &[told]);
-        assert!(run.wall < BUDGET, "{weather:?}: {:?}", run.wall);
-        assert_eq!(live.versions(), before, "{weather:?}");
-        proxy.clears();
+        assert_contains(&status(&run), &[expected]);
+        assert!(run.wall < BUDGET, "{fault:?}: {:?}", run.wall);
+        assert_eq!(live.versions(), before, "{fault:?}");
+        proxy.clear();
         live.config(&[("image", "seldonio/sklearn-iris:0.3")]);
-        assert!(live.says().starts_with("active: "), "{weather:?}");
+        assert!(live.says().starts_with("active: "), "{fault:?}");
     }
     // And in the end it is taken.
     live.config(&[("image", "iris:2")]);
@@ -174,12 +171,12 @@ fn a_write_that_is_refused_leaves_what_serves_and_is_told_by_its_cause() {
 }
 
 #[test]
-fn a_certificate_of_another_time_is_told_with_the_clock() {
+fn certificate_not_valid_now_blocks_naming_the_clock() {
     for (name, years) in [("expired", 2000..2001), ("not-yet", 2090..2100)] {
         let mut live = Live::new(name);
-        Proxy::before(&mut live, years);
+        Proxy::in_front_of(&mut live, years);
         let run = live.hook("config-changed");
-        has(
+        assert_contains(
             &status(&run),
             &[
                 "blocked: the Kubernetes API's certificate is of another time",
@@ -191,15 +188,15 @@ fn a_certificate_of_another_time_is_told_with_the_clock() {
 }
 
 #[test]
-fn leadership_that_is_lost_while_it_looks_writes_nothing() {
+fn leadership_lost_during_observation_writes_nothing() {
     let (mut live, proxy) = serving("deposed");
     let before = live.versions();
     // It is asked for when there is something to write, and by then another unit has it.
     live.error("is-leader", Fault::Raw(b"false".to_vec()));
-    proxy.turns(ALL, Weather::Slow(Duration::from_millis(200)));
+    proxy.inject(ALL, ApiFault::Slow(Duration::from_millis(200)));
     live.config(&[("image", "iris:2")]);
     let run = live.hook("config-changed");
-    has(
+    assert_contains(
         &status(&run),
         &["waiting: iris is not yet as asked: the leader has still to apply it"],
     );
@@ -223,10 +220,10 @@ fn edit_kubeconfig(live: &Live, edit: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn a_certificate_of_nobody_we_know_is_told_and_nothing_is_sent() {
+fn untrusted_certificate_gets_no_requests() {
     let mut live = Live::new("stranger");
     let direct = edit_kubeconfig(&live, |_| ());
-    let proxy = Proxy::before(&mut live, 2000..2100);
+    let proxy = Proxy::in_front_of(&mut live, 2000..2100);
     let known: Value = serde_yaml::from_str(&direct).unwrap();
     edit_kubeconfig(&live, |kubeconfig| {
         let cluster = kubeconfig["clusters"][0]["cluster"].as_object_mut().unwrap();
@@ -236,7 +233,7 @@ fn a_certificate_of_nobody_we_know_is_told_and_nothing_is_sent() {
             known["clusters"][0]["cluster"]["certificate-authority-data"].clone(),
         );
     });
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: the Kubernetes API's certificate is not of the cluster's authority"],
     );
@@ -244,13 +241,13 @@ fn a_certificate_of_nobody_we_know_is_told_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_token_that_was_renewed_is_taken_at_the_next_hook() {
+fn renewed_token_is_used_by_next_hook() {
     let mut live = Live::new("renewed");
     assert!(live.serves().starts_with("active: "));
     let good = edit_kubeconfig(&live, |kubeconfig| {
         kubeconfig["users"][0]["user"]["token"] = Value::from("of yesterday");
     });
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: the Kubernetes API does not accept this unit's token; tried again at the next hook"],
     );
@@ -260,14 +257,14 @@ fn a_token_that_was_renewed_is_taken_at_the_next_hook() {
 }
 
 #[test]
-fn hook_ends_though_application_version_set_hangs() {
+fn hook_ends_when_application_version_set_hangs() {
     let mut live = Live::new("version-hangs");
     live.error("application-version-set", Fault::Hang);
     live.hook("config-changed");
     live.seldon_serves("iris");
     let run = live.hook("update-status");
     assert!(status(&run).starts_with("active: iris serves"), "{}", status(&run));
-    has(
+    assert_contains(
         &log(&run),
         &["Juju's application-version-set did not answer within 30 s"],
     );

@@ -10,7 +10,7 @@ use site::juju::Life;
 use super::fixture::{Live, takes};
 use super::gateway_api::{behind_ingress, serves as serves_behind_ingress};
 use crate::support::kinds::{http_route, sdep, secret, stateful_set, vs};
-use crate::support::{has, log, status};
+use crate::support::{assert_contains, log, status};
 
 /// The field manager of the charm.
 fn manager(live: &Live) -> String {
@@ -59,7 +59,7 @@ fn served_with_secret(model: &str) -> (Live, Vec<(ApiResource, String)>) {
         &[("username", "u"), ("password", "p"), ("registry", "r.example")],
     );
     live.config(&[("image-pull-secret", &uri)]);
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     let id = uri.strip_prefix("secret:").unwrap();
     let all = vec![
         (sdep(), "iris".to_owned()),
@@ -78,7 +78,7 @@ fn forged_owner_reaches_no_object_of_ours() {
     live.create(&sdep(), "aaa", &forged);
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(
+    assert_contains(
         &status(&live.hook("update-status")),
         &["active: iris serves", "left alone: SeldonDeployment aaa"],
     );
@@ -118,7 +118,7 @@ fn forged_owner_of_an_older_release_is_replaced() {
 }
 
 #[test]
-fn owner_or_finalizer_of_somebody_else_is_reported() {
+fn foreign_owner_or_finalizer_is_reported() {
     let (mut live, all) = served_with_secret("attached");
     for (kind, name) in &all {
         for (field, value, part) in [
@@ -132,7 +132,7 @@ fn owner_or_finalizer_of_somebody_else_is_reported() {
             let run = live.hook("update-status");
             let says = status(&run);
             let word = &kind.kind;
-            has(
+            assert_contains(
                 &says,
                 &[
                     "blocked: iris: ",
@@ -140,7 +140,7 @@ fn owner_or_finalizer_of_somebody_else_is_reported() {
                     "Run: kubectl -n attached edit",
                 ],
             );
-            has(&log(&run), &[part]);
+            assert_contains(&log(&run), &[part]);
             live.merge_as("intruder", kind, name, &json!({"metadata": {field: before}}));
             assert!(
                 status(&live.hook("update-status")).starts_with("active"),
@@ -176,7 +176,7 @@ fn older_route_with_our_labels_is_not_overlooked() {
             let maker = neighbour.as_ref().unwrap_or(&live);
             maker.create(&kind, "theirs", &theirs);
             let namespace = maker.model();
-            has(
+            assert_contains(
                 &live.says(),
                 &[&format!(
                     "blocked: iris: prefix /model/iris/ is taken by {} {namespace}/theirs",
@@ -210,7 +210,7 @@ fn copies_are_reported_and_never_deleted() {
         })
         .collect();
     let run = live.hook("update-status");
-    has(
+    assert_contains(
         &status(&run),
         &[
             "active: iris serves",
@@ -220,10 +220,10 @@ fn copies_are_reported_and_never_deleted() {
     );
     for (kind, name) in &copies {
         let resource = kind.kind.to_lowercase();
-        has(&log(&run), &[&format!("kubectl -n copied delete {resource} {name}")]);
+        assert_contains(&log(&run), &[&format!("kubectl -n copied delete {resource} {name}")]);
     }
     let found = live.act("diagnose", &json!({})).unwrap();
-    has(
+    assert_contains(
         found.results["report"].as_str().unwrap(),
         &["SeldonDeployment iris-copy", "not applied by it"],
     );
@@ -233,7 +233,7 @@ fn copies_are_reported_and_never_deleted() {
     );
     live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
     let run = live.hook("remove");
-    has(&log(&run), &["deleted 3 objects", "SeldonDeployment iris-copy"]);
+    assert_contains(&log(&run), &["deleted 3 objects", "SeldonDeployment iris-copy"]);
     for (kind, name) in &copies {
         assert!(live.get(kind, name).is_some(), "{name}");
     }
@@ -242,9 +242,9 @@ fn copies_are_reported_and_never_deleted() {
 #[test]
 fn copied_http_route_is_never_deleted() {
     let mut live = behind_ingress("copied-http");
-    has(&serves_behind_ingress(&mut live), &["active"]);
+    assert_contains(&serves_behind_ingress(&mut live), &["active"]);
     let copy = copy(&live, &http_route(), "iris-route");
-    has(&live.says(), &["active", &format!("left alone: HTTPRoute {copy}")]);
+    assert_contains(&live.says(), &["active", &format!("left alone: HTTPRoute {copy}")]);
     assert!(live.get(&http_route(), &copy).is_some());
 }
 
@@ -263,7 +263,7 @@ fn restored_objects_are_adopted() {
     for (kind, name) in &all {
         live.apply_as("velero", kind, name, &saved[name]);
     }
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     live.config(&[("models", "{}"), ("image", ""), ("image-pull-secret", "")]);
     live.hook("config-changed");
     assert_eq!(live.versions(), [], "what was adopted is ours to delete");

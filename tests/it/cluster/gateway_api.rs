@@ -7,7 +7,7 @@ use site::juju::{Charm, Life};
 
 use super::fixture::Live;
 use crate::support::kinds::{gateway_of_gateway_api, http_route, sdep};
-use crate::support::{has, status};
+use crate::support::{assert_contains, status};
 
 pub const INGRESS: &str = "istio-ingress-k8s";
 
@@ -99,11 +99,11 @@ pub fn shares(rule: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_model_is_active_once_the_gateway_has_taken_its_route() {
+fn model_is_active_once_route_is_accepted() {
     let mut live = behind_ingress("taken-up");
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(
+    assert_contains(
         &live.says(),
         &[
             "waiting: iris: the gateway taken-up/istio-ingress-k8s has not taken up its HTTPRoute yet",
@@ -111,12 +111,12 @@ fn a_model_is_active_once_the_gateway_has_taken_its_route() {
         ],
     );
     gateway_says(&live, false, true);
-    has(
+    assert_contains(
         &live.says(),
         &["blocked: iris: the gateway taken-up/istio-ingress-k8s does not take its HTTPRoute (so says istiod)"],
     );
     gateway_says(&live, true, false);
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: iris: the gateway", "finds no way to it (so says istiod)"],
     );
@@ -139,9 +139,9 @@ fn a_model_is_active_once_the_gateway_has_taken_its_route() {
 }
 
 #[test]
-fn a_quiet_hook_asks_for_one_thing_more_than_with_istio_pilot() {
+fn quiet_hook_costs_one_more_request() {
     let mut live = behind_ingress("quiet-ingress");
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     let (run, requests) = live.audited("update-status");
     assert_eq!(
         requests,
@@ -172,15 +172,15 @@ fn a_quiet_hook_asks_for_one_thing_more_than_with_istio_pilot() {
 }
 
 #[test]
-fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
+fn changing_gateways_deletes_the_old_route_last() {
     let mut live = Live::new("over");
-    has(&live.serves(), &["active"]);
+    assert_contains(&live.serves(), &["active"]);
     let id = integrate(&mut live);
     // Both: what served goes on, whatever else is asked.
     live.config(&[("timeout", "5s")]);
     says_gateway(&mut live, id);
     let says = live.says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: there is to be one gateway, but related are gateway-info to istio-pilot and gateway-metadata to istio-ingress-k8s",
@@ -192,7 +192,7 @@ fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
     assert!(live.requests("iris")["timeout"].is_null(), "its route stays as it was");
 
     leave_pilot(&mut live);
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: iris: the gateway over/istio-ingress-k8s has not taken up"],
     );
@@ -210,8 +210,8 @@ fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
     );
     gateway_says(&live, true, true);
     let run = live.hook("update-status");
-    has(&status(&run), &["active: iris serves"]);
-    has(
+    assert_contains(&status(&run), &["active: iris serves"]);
+    assert_contains(
         &run.logged("INFO").collect::<Vec<_>>().join("\n"),
         &["deleted VirtualService iris-route"],
     );
@@ -223,12 +223,12 @@ fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     live.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "over")]);
-    has(&live.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&live.says(), &["blocked: there is to be one gateway"]);
     assert!(route_of(&live, "iris").is_some());
     live.world
         .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
         .unwrap();
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
     // Nothing is left that says there was another way, and nobody looks for it any more.
     live.hook("update-status");
@@ -239,9 +239,9 @@ fn from_istio_pilot_the_old_route_goes_last_and_back_again_too() {
 }
 
 #[test]
-fn while_the_gateway_of_istio_pilot_is_not_there_the_http_route_stays() {
+fn http_route_stays_until_istio_gateway_exists() {
     let mut live = behind_ingress("back-early");
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     live.world
         .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
         .unwrap();
@@ -250,40 +250,40 @@ fn while_the_gateway_of_istio_pilot_is_not_there_the_http_route_stays() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     live.says_gateway(&[("gateway_name", "late"), ("gateway_namespace", "back-early")]);
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: the gateway back-early/late does not exist yet"],
     );
     assert!(route_of(&live, "iris").is_some());
     live.wait(live.cluster.apply_gateway("back-early", "late")).unwrap();
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     assert!(route_of(&live, "iris").is_none());
 }
 
 #[test]
-fn when_the_relation_breaks_the_route_goes_and_the_model_stays() {
+fn broken_relation_deletes_route_and_keeps_model() {
     let mut live = Live::new("ingress-broken");
     leave_pilot(&mut live);
     let id = integrate(&mut live);
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: istio-ingress-k8s has not said which gateway to use"],
     );
     assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
     says_gateway(&mut live, id);
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     let run = live.hook(Hook::relation(RelationEvent::Broken, id));
-    has(&status(&run), &["blocked: iris has no gateway"]);
+    assert_contains(&status(&run), &["blocked: iris has no gateway"]);
     assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
 }
 
 #[test]
-fn an_option_that_names_another_gateway_blocks_and_what_served_goes_on() {
+fn istio_gateway_option_blocks_and_keeps_serving() {
     let mut live = behind_ingress("option-too");
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     let before = live.versions();
     live.config(&[("gateway", "option-too/gate")]);
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: gateway=option-too/gate is an Istio Gateway",
@@ -293,20 +293,20 @@ fn an_option_that_names_another_gateway_blocks_and_what_served_goes_on() {
     );
     assert_eq!(live.versions(), before);
     live.config(&[("gateway", "")]);
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
 }
 
 #[test]
-fn a_gateway_that_does_not_run_is_waited_for_and_its_hosts_are_minded() {
+fn unprogrammed_gateway_is_waited_for() {
     let mut live = behind_ingress("unprogrammed");
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     runs(&live, "False");
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: the gateway unprogrammed/istio-ingress-k8s is not up, says istio-ingress-k8s"],
     );
     runs(&live, "True");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     let listener = json!({"name": "http-80", "port": 80, "protocol": "HTTP", "hostname": "plant.example"});
     live.merge(
         &gateway_of_gateway_api(),
@@ -314,24 +314,24 @@ fn a_gateway_that_does_not_run_is_waited_for_and_its_hosts_are_minded() {
         &json!({"spec": {"listeners": [listener]}}),
     );
     live.config(&[("hosts", "other.example")]);
-    has(
+    assert_contains(
         &live.says(),
         &["blocked: the gateway", "takes requests for plant.example only"],
     );
 }
 
 #[test]
-fn models_that_are_no_longer_asked_for_and_the_last_unit_leave_nothing() {
+fn removed_models_and_last_unit_leave_nothing() {
     let mut live = behind_ingress("ingress-removed");
     live.config(&[("models", "{a: {}, b: {}}")]);
-    has(&serves(&mut live), &["active: 2 models serve"]);
+    assert_contains(&serves(&mut live), &["active: 2 models serve"]);
     live.config(&[("models", "{b: {}}")]);
-    has(&live.says(), &["active: b serves"]);
+    assert_contains(&live.says(), &["active: b serves"]);
     let names = |live: &Live| -> Vec<String> { live.versions().into_iter().map(|(name, _)| name).collect() };
     assert_eq!(names(&live), ["b", "b-route"]);
     live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
     let run = live.hook("remove");
-    has(run.logged("INFO").last().unwrap(), &["deleted 2 objects"]);
+    assert_contains(run.logged("INFO").last().unwrap(), &["deleted 2 objects"]);
     assert_eq!(live.versions(), []);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{sdep, vs};
 
 fn port(http: &Value) -> &Value {
@@ -11,7 +11,7 @@ fn port(http: &Value) -> &Value {
 }
 
 #[test]
-fn calls_go_to_the_port_that_seldon_reports_and_a_quiet_hook_writes_nothing() {
+fn grpc_goes_to_the_port_seldon_reports() {
     let mut live = Live::new("calls");
     live.config(&[
         ("protocol", "v2"),
@@ -26,7 +26,7 @@ fn calls_go_to_the_port_that_seldon_reports_and_a_quiet_hook_writes_nothing() {
     let ends = |port: u16| json!({"svcName": "x", "grpcEndpoint": format!("iris-default.calls:{port}")});
     let says = json!({"serviceStatus": {"iris-default": ends(5002), "iris-canary": ends(5003)}});
     live.merge_status(&sdep(), "iris", &says);
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     let route = live.route("iris").unwrap();
     let http = route["spec"]["http"].as_array().unwrap();
     let hosts: Vec<String> = http
@@ -71,7 +71,7 @@ fn calls_go_to_the_port_that_seldon_reports_and_a_quiet_hook_writes_nothing() {
 }
 
 #[test]
-fn a_host_for_calls_that_is_taken_blocks_and_names_the_route() {
+fn taken_grpc_host_blocks_naming_the_route() {
     let mut live = Live::new("taken");
     let theirs = json!({"spec": {"hosts": ["*"], "gateways": ["taken/gate"], "http": [{
         "match": [{"authority": {"exact": "iris.example"}}],
@@ -80,7 +80,7 @@ fn a_host_for_calls_that_is_taken_blocks_and_names_the_route() {
     live.create(&vs(), "theirs", &theirs);
     assert!(live.serves().starts_with("active"), "it has no such host");
     live.config(&[("grpc-host", "iris.example")]);
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: grpc-host iris.example is taken by VirtualService taken/theirs on the same gateway",
@@ -88,5 +88,5 @@ fn a_host_for_calls_that_is_taken_blocks_and_names_the_route() {
         ],
     );
     live.config(&[("grpc-host", "other.example")]);
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
 }

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::fixture::Live;
 use super::gateway_api::{INGRESS, behind_ingress, gateway_says, route_of, serves, shares};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::http_route;
 
 #[test]
-fn all_that_can_be_said_of_a_route_is_taken_by_the_api_server_and_written_once() {
+fn every_route_option_is_accepted_and_applied_once() {
     let mut live = behind_ingress("whole");
     live.config(&[
         ("protocol", "v2"),
@@ -23,7 +23,7 @@ fn all_that_can_be_said_of_a_route_is_taken_by_the_api_server_and_written_once()
         ("shadow", "{image: 'iris:3'}"),
         ("explainer", "{type: AnchorTabular, model-uri: 'gs://m/e'}"),
     ]);
-    has(&serves(&mut live), &["active: iris serves"]);
+    assert_contains(&serves(&mut live), &["active: iris serves"]);
     let route = route_of(&live, "iris").unwrap();
     assert_eq!(route["spec"]["hostnames"], json!(["*.example", "models.plant"]));
     let rules = route["spec"]["rules"].as_array().unwrap().clone();
@@ -58,10 +58,10 @@ fn all_that_can_be_said_of_a_route_is_taken_by_the_api_server_and_written_once()
 }
 
 #[test]
-fn what_the_gateway_api_cannot_say_is_said_and_the_rest_is_served() {
+fn options_unsupported_by_gateway_api_are_reported() {
     let mut live = behind_ingress("unsaid");
     live.config(&[("retries", "3")]);
-    has(
+    assert_contains(
         &serves(&mut live),
         &["blocked: iris: retries is left out", "juju config iris --reset retries"],
     );
@@ -74,7 +74,7 @@ fn what_the_gateway_api_cannot_say_is_said_and_the_rest_is_served() {
     live.config(&[("shadow", "{image: 'iris:3', weight: 25}")]);
     serves(&mut live);
     gateway_says(&live, true, true);
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: shadow gets no copies",
@@ -89,7 +89,7 @@ fn what_the_gateway_api_cannot_say_is_said_and_the_rest_is_served() {
 }
 
 #[test]
-fn a_route_that_takes_requests_of_the_model_is_named() {
+fn overlapping_http_route_blocks_by_name() {
     let mut live = behind_ingress("contested");
     let theirs = |path: &str| {
         let parent = json!({"name": INGRESS, "namespace": "contested"});
@@ -99,7 +99,7 @@ fn a_route_that_takes_requests_of_the_model_is_named() {
     };
     live.create(&http_route(), "above", &theirs("/model"));
     live.create(&http_route(), "theirs", &theirs("/model/iris"));
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: prefix /model/iris/ is taken by HTTPRoute contested/theirs",
@@ -108,20 +108,20 @@ fn a_route_that_takes_requests_of_the_model_is_named() {
     );
     assert!(live.sdep("iris").is_none());
     live.delete(&http_route(), "theirs");
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     // A younger one of the same path gets nothing; one below takes its part whenever it was made.
     live.create(&http_route(), "younger", &theirs("/model/iris"));
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     live.create(&http_route(), "below", &theirs("/model/iris/api"));
-    has(&live.says(), &["blocked: iris: prefix", "HTTPRoute contested/below"]);
+    assert_contains(&live.says(), &["blocked: iris: prefix", "HTTPRoute contested/below"]);
 }
 
 #[test]
-fn a_route_of_somebody_else_with_the_models_name_is_left_alone() {
+fn foreign_http_route_is_left_alone() {
     let mut live = behind_ingress("foreign-route");
     let parent = json!({"name": "another"});
     live.create(&http_route(), "iris-route", &json!({"spec": {"parentRefs": [parent]}}));
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: there is a HTTPRoute iris-route of somebody else",
@@ -131,7 +131,7 @@ fn a_route_of_somebody_else_with_the_models_name_is_left_alone() {
 }
 
 #[test]
-fn a_canary_gets_no_requests_before_it_answers_and_leaves_once_none_go_to_it() {
+fn canary_gets_requests_only_while_it_answers() {
     let mut live = behind_ingress("walk");
     live.config(&[("canary", "{image: 'iris:2', weight: 10}")]);
     live.hook("config-changed");
@@ -143,7 +143,7 @@ fn a_canary_gets_no_requests_before_it_answers_and_leaves_once_none_go_to_it() {
         shares(route["spec"]["rules"].as_array().unwrap().last().unwrap())
     };
     assert_eq!(general(&live), ["iris-default 100"]);
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     assert_eq!(general(&live), ["iris-default 90", "iris-canary 10"]);
     live.config(&[("canary", ""), ("image", "iris:2")]);
     live.hook("config-changed");
@@ -156,17 +156,17 @@ fn a_canary_gets_no_requests_before_it_answers_and_leaves_once_none_go_to_it() {
 }
 
 #[test]
-fn hosts_that_are_no_longer_asked_for_go_also_where_the_api_server_has_forgotten_whose_they_are() {
+fn unset_hosts_are_removed_without_field_ownership() {
     let mut live = behind_ingress("hostless");
     live.config(&[("hosts", "other.example")]);
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     let hosts = |live: &Live| route_of(live, "iris").unwrap()["spec"]["hostnames"].clone();
     live.config(&[("hosts", "*")]);
     live.hook("config-changed");
     assert_eq!(hosts(&live), Value::Null);
 
     live.config(&[("hosts", "other.example")]);
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     // As it does when istiod writes a status in another version than ours.
     let fields = route_of(&live, "iris").unwrap()["metadata"]["managedFields"].clone();
     let mut fields: Vec<Value> = fields.as_array().unwrap().clone();

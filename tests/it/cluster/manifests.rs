@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
 
 /// All of `wanted` is in `live`, field for field; in maps there may be more.
@@ -41,7 +41,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
         // Now that its predictors answer, the gateway leads to all of them.
         says = live.says();
     }
-    has(&says, &["active: iris serves ", " at /model/iris/"]);
+    assert_contains(&says, &["active: iris serves ", " at /model/iris/"]);
     let route = live.requests("iris");
     let shares = route["route"].as_array().unwrap();
     if shares.len() > 1 {
@@ -64,7 +64,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
 }
 
 #[test]
-fn the_manifests_of_seldons_documentation_deploy_as_written() {
+fn documented_seldon_manifests_deploy_as_written() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/examples");
     let Ok(files) = fs::read_dir(&examples) else {
         eprintln!("there are no manifests beside this repository; those under examples/ stand for them");
@@ -83,7 +83,7 @@ fn the_manifests_of_seldons_documentation_deploy_as_written() {
             // Seldon's own webhook refuses this one.
             live.config(&[("image", ""), ("manifest", &text)]);
             let says = live.says();
-            has(
+            assert_contains(
                 &says,
                 &[
                     "blocked: option manifest: ",
@@ -144,22 +144,22 @@ spec:
 ";
 
 #[test]
-fn no_request_goes_to_a_predictor_before_it_answers() {
+fn predictor_gets_no_requests_before_it_answers() {
     let mut live = Live::new("weights");
     live.config(&[("image", ""), ("manifest", TWO)]);
-    has(&live.says(), &["waiting: iris"]);
+    assert_contains(&live.says(), &["waiting: iris"]);
     // Neither answers: as asked, for there is nothing better.
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
     live.predictor_serves("iris", &all[0]);
-    has(&live.says(), &["waiting: iris"]);
+    assert_contains(&live.says(), &["waiting: iris"]);
     assert_eq!(live.shares("iris"), ["blue 100"]);
     live.seldon_serves("iris");
-    has(&live.says(), &["active: iris serves blue (iris:1) and green (iris:2)"]);
+    assert_contains(&live.says(), &["active: iris serves blue (iris:1) and green (iris:2)"]);
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     // A predictor that fails gets none, and the status does not say active.
     live.merge_status(&deployment(), "iris-green-0-iris", &json!({"availableReplicas": 0}));
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: iris (green) is starting, and gets no requests until it answers"],
     );
@@ -167,11 +167,11 @@ fn no_request_goes_to_a_predictor_before_it_answers() {
 }
 
 #[test]
-fn what_served_before_is_taken_away_only_once_its_successor_answers() {
+fn previous_predictor_stays_until_successor_answers() {
     let mut live = Live::new("successor");
     assert!(live.serves().starts_with("active"));
     live.config(&[("image", ""), ("manifest", TWO)]);
-    has(&live.says(), &["waiting: iris is changing over to blue"]);
+    assert_contains(&live.says(), &["waiting: iris is changing over to blue"]);
     assert_eq!(live.predictors("iris"), ["blue", "green", "default"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
     // The new ones answer.
@@ -179,7 +179,7 @@ fn what_served_before_is_taken_away_only_once_its_successor_answers() {
     live.predictor_serves("iris", &all[0]);
     live.predictor_serves("iris", &all[1]);
     live.merge_status(&sdep(), "iris", &json!({"state": "Available"}));
-    has(&live.says(), &["active: iris serves blue"]);
+    assert_contains(&live.says(), &["active: iris serves blue"]);
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     assert_eq!(live.predictors("iris"), ["blue", "green"]);
     // And back to one: at once, as it is one of those that answer.
@@ -189,13 +189,13 @@ fn what_served_before_is_taken_away_only_once_its_successor_answers() {
         .unwrap()
         .replace("traffic: 75", "traffic: 100");
     live.config(&[("manifest", &one)]);
-    has(&live.says(), &["active: iris serves iris:1"]);
+    assert_contains(&live.says(), &["active: iris serves iris:1"]);
     assert_eq!(live.shares("iris"), ["blue 100"]);
     assert_eq!(live.predictors("iris"), ["blue"]);
 }
 
 #[test]
-fn a_shadow_gets_copies_once_it_answers() {
+fn shadow_gets_copies_once_it_answers() {
     let mut live = Live::new("shadowed");
     let shadowed = TWO
         .replace("traffic: 75", "traffic: 100")
@@ -204,7 +204,7 @@ fn a_shadow_gets_copies_once_it_answers() {
     live.hook("config-changed");
     assert!(live.requests("iris").get("mirror").is_none());
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     let route = live.requests("iris");
     assert_eq!(live.shares("iris"), ["blue 100"]);
     assert_eq!(route["mirror"]["host"], "iris-green.shadowed.svc.cluster.local");

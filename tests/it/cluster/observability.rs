@@ -8,7 +8,7 @@ use site::juju::Charm;
 
 use super::fixture::Live;
 use crate::support::kinds::pod;
-use crate::support::{has, stack};
+use crate::support::{assert_contains, stack};
 
 /// Relates the charm to applications of Canonical's, and gives the ids of the relations.
 fn relate(live: &mut Live) -> (u32, u32) {
@@ -82,7 +82,7 @@ fn running(live: &Live, predictor: &str, name: &str, address: &str) {
 }
 
 #[test]
-fn what_is_there_is_told_once_and_a_quiet_hook_writes_nothing() {
+fn scrape_jobs_are_written_once() {
     let mut live = Live::new("told");
     let (metrics, dashboard) = relate(&mut live);
     live.serves();
@@ -112,7 +112,7 @@ fn offered_endpoints_get_jobs_alerts_and_dashboard() {
     let mut live = Live::new("offered");
     let metrics = live.world.integrate_offer("iris:metrics-endpoint").unwrap();
     let dashboard = live.world.integrate_offer("iris:grafana-dashboard").unwrap();
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     assert_eq!(
         scraped(&live, metrics),
         ["iris default service iris-default.offered.svc.cluster.local:8000"]
@@ -135,15 +135,15 @@ fn offered_gateway_and_tracing_endpoints_are_read() {
     live.world
         .write_bag(tracing, &tempo, &[("receivers", receiver)])
         .unwrap();
-    has(&live.serves(), &["active: iris serves"]);
-    has(
+    assert_contains(&live.serves(), &["active: iris serves"]);
+    assert_contains(
         &live.sdep("iris").unwrap().to_string(),
         &["http://tempo:14268/api/traces"],
     );
 }
 
 #[test]
-fn relation_removed_by_force_keeps_no_other_from_news() {
+fn force_removed_relation_does_not_block_others() {
     let mut live = Live::new("forced");
     let stale = ["iris:metrics-endpoint", "iris:grafana-dashboard", "iris:tracing"];
     for endpoint in stale {
@@ -153,17 +153,17 @@ fn relation_removed_by_force_keeps_no_other_from_news() {
     // Those that came later have the higher ids, and are asked for behind them.
     let metrics = live.world.integrate_offer("iris:metrics-endpoint").unwrap();
     let dashboard = live.world.integrate_offer("iris:grafana-dashboard").unwrap();
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     assert_eq!(scraped(&live, metrics).len(), 1);
     assert_eq!(bag(&live, dashboard).len(), 1);
     // It went between being read and being written.
     live.error("relation-set", Fault::Exit(1, "ERROR relation not found\n".into()));
     live.config(&[("canary", "{image: 'iris:2'}")]);
-    has(&live.says(), &["waiting: iris"]);
+    assert_contains(&live.says(), &["waiting: iris"]);
 }
 
 #[test]
-fn without_models_there_is_nothing_to_scrape_and_no_pod_is_looked_for() {
+fn no_models_means_no_pod_list() {
     let mut live = Live::new("toldnone");
     let (metrics, _) = relate(&mut live);
     live.config(&[("models", "{}")]);
@@ -173,7 +173,7 @@ fn without_models_there_is_nothing_to_scrape_and_no_pod_is_looked_for() {
 }
 
 #[test]
-fn only_the_leader_tells() {
+fn only_the_leader_writes_databags() {
     let mut live = Live::new("toldby");
     live.serves();
     let (metrics, dashboard) = relate(&mut live);
@@ -187,7 +187,7 @@ fn only_the_leader_tells() {
 }
 
 #[test]
-fn what_comes_and_goes_is_told_at_once() {
+fn scrape_jobs_follow_predictors_and_pods() {
     let mut live = Live::new("toldall");
     let (metrics, dashboard) = relate(&mut live);
     live.serves();
@@ -211,7 +211,7 @@ fn what_comes_and_goes_is_told_at_once() {
     );
     // A faulty option takes nothing away: what served before goes on, and is watched.
     live.config(&[("resources", "many")]);
-    has(&live.says(), &["blocked: "]);
+    assert_contains(&live.says(), &["blocked: "]);
     assert_eq!(scraped(&live, metrics).len(), 6);
     live.config(&[
         ("resources", ""),
@@ -229,7 +229,7 @@ fn what_comes_and_goes_is_told_at_once() {
 }
 
 #[test]
-fn a_fleet_is_told_of_whole() {
+fn two_hundred_models_fit_one_databag() {
     let mut live = Live::new("toldmany");
     let (metrics, _) = relate(&mut live);
     let name = |number: u16| format!("a-model-whose-name-is-as-long-as-some-are-{number}");
@@ -251,23 +251,23 @@ fn a_fleet_is_told_of_whole() {
 }
 
 #[test]
-fn without_the_cluster_what_was_told_stays() {
+fn databags_stay_while_api_is_unreachable() {
     let mut live = Live::new("toldstay");
     let (metrics, _) = relate(&mut live);
     live.serves();
     let before = bag(&live, metrics);
     live.trust(false);
-    has(&live.says(), &["blocked: "]);
+    assert_contains(&live.says(), &["blocked: "]);
     assert_eq!(bag(&live, metrics), before);
 }
 
 #[test]
-fn a_relation_that_ends_is_told_nothing_more() {
+fn broken_relation_gets_no_more_data() {
     let mut live = Live::new("toldend");
     let (metrics, _) = relate(&mut live);
     live.serves();
     live.config(&[("canary", "{image: 'iris:2'}")]);
     let run = live.hook(Hook::relation(RelationEvent::Broken, metrics));
     assert!(!tools(&run).contains(&"relation-set".to_owned()), "{run:#?}");
-    has(&live.says(), &["waiting: iris"]);
+    assert_contains(&live.says(), &["waiting: iris"]);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fixture::{Live, audit_addresses, takes};
 use crate::support::kinds::{sdep, vs};
-use crate::support::{has, log, status};
+use crate::support::{assert_contains, log, status};
 
 fn foreign_model() -> serde_json::Value {
     json!({"spec": {"predictors": [{"name": "theirs", "graph": {"name": "x", "type": "MODEL"},
@@ -12,11 +12,11 @@ fn foreign_model() -> serde_json::Value {
 }
 
 #[test]
-fn a_model_of_that_name_that_is_not_ours_is_left_alone() {
+fn foreign_model_is_left_alone() {
     let mut live = Live::new("foreign");
     live.create(&sdep(), "iris", &foreign_model());
     let before = live.sdep("iris").unwrap();
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone",
@@ -28,12 +28,12 @@ fn a_model_of_that_name_that_is_not_ours_is_left_alone() {
 }
 
 #[test]
-fn a_route_of_that_name_that_is_not_ours_is_left_alone_and_its_owner_named() {
+fn foreign_route_is_left_alone_naming_its_owner() {
     let mut live = Live::new("foreign-route");
     let mut theirs = takes("foreign-route/gate", "/theirs/");
     theirs["metadata"]["labels"]["seldon-model/application"] = json!("other");
     live.create(&vs(), "iris-route", &theirs);
-    has(
+    assert_contains(
         &live.says(),
         &["there is a VirtualService iris-route of application other"],
     );
@@ -41,7 +41,7 @@ fn a_route_of_that_name_that_is_not_ours_is_left_alone_and_its_owner_named() {
 }
 
 #[test]
-fn a_prefix_that_another_route_takes_is_blocked_naming_it() {
+fn taken_prefix_blocks_naming_the_route() {
     for (name, prefix) in [
         ("equal", "/model/iris/"),
         ("above", "/model/"),
@@ -52,7 +52,7 @@ fn a_prefix_that_another_route_takes_is_blocked_naming_it() {
         live.create(&vs(), "theirs", &theirs);
         let before = live.get(&vs(), "theirs").unwrap();
         let says = live.says();
-        has(
+        assert_contains(
             &says,
             &[
                 &format!("blocked: iris: prefix /model/iris/ is taken by VirtualService {name}/theirs"),
@@ -62,12 +62,12 @@ fn a_prefix_that_another_route_takes_is_blocked_naming_it() {
         assert!(live.sdep("iris").is_none() && live.route("iris").is_none());
         assert_eq!(live.get(&vs(), "theirs").unwrap(), before);
         live.config(&[("prefix", "/ours/")]);
-        has(&live.serves(), &["active", "at /ours/"]);
+        assert_contains(&live.serves(), &["active", "at /ours/"]);
     }
 }
 
 #[test]
-fn a_rival_that_came_later_harms_nobody() {
+fn younger_route_does_not_take_the_prefix() {
     let mut live = Live::new("later");
     assert!(live.serves().starts_with("active"));
     // Istio asks the older route first; creation times have whole seconds, and names decide among equals.
@@ -76,7 +76,7 @@ fn a_rival_that_came_later_harms_nobody() {
     // A model that now wants what the rival has would take its requests, being older.
     live.create(&vs(), "zz-other", &takes("later/gate", "/other/"));
     live.config(&[("prefix", "/other/")]);
-    has(
+    assert_contains(
         &live.says(),
         &["blocked", "prefix /other/ is taken by VirtualService later/zz-other"],
     );
@@ -88,7 +88,7 @@ fn a_rival_that_came_later_harms_nobody() {
 }
 
 #[test]
-fn routes_of_other_gateways_and_for_every_path_are_no_rivals() {
+fn other_gateways_and_catch_all_routes_are_ignored() {
     let mut live = Live::new("neighbours");
     live.create(&vs(), "elsewhere", &takes("neighbours/other", "/model/iris/"));
     live.create(&vs(), "dashboard", &takes("neighbours/gate", "/"));
@@ -96,7 +96,7 @@ fn routes_of_other_gateways_and_for_every_path_are_no_rivals() {
 }
 
 #[test]
-fn a_field_that_another_program_took_is_named_and_not_taken_back() {
+fn field_of_another_manager_blocks_by_name() {
     let mut live = Live::new("conflict");
     live.serves();
     live.apply_as(
@@ -106,7 +106,7 @@ fn a_field_that_another_program_took_is_named_and_not_taken_back() {
         &takes("conflict/gate", "/mine/"),
     );
     let says = live.says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris: argocd-controller has set",
@@ -121,7 +121,7 @@ fn a_field_that_another_program_took_is_named_and_not_taken_back() {
 }
 
 #[test]
-fn what_serves_for_a_deleted_model_does_not_count_for_its_successor() {
+fn old_deployment_does_not_make_new_model_ready() {
     let mut live = Live::new("successor");
     live.serves();
     live.delete(&sdep(), "iris");
@@ -135,7 +135,7 @@ fn what_serves_for_a_deleted_model_does_not_count_for_its_successor() {
 }
 
 #[test]
-fn what_a_person_changed_by_hand_is_put_back_and_said() {
+fn manual_change_is_reverted_and_logged() {
     let mut live = Live::new("edited");
     live.serves();
     for (manager, kind, name, change) in [
@@ -160,7 +160,7 @@ fn what_a_person_changed_by_hand_is_put_back_and_said() {
         live.merge_as(manager, &kind, name, &change);
         let run = live.hook("update-status");
         assert!(!run.status.status.contains("blocked"), "{}", status(&run));
-        has(
+        assert_contains(
             &log(&run),
             &[
                 &format!("{} {name}", kind.kind),
@@ -175,7 +175,7 @@ fn what_a_person_changed_by_hand_is_put_back_and_said() {
 }
 
 #[test]
-fn what_a_person_and_a_program_changed_is_left_to_them() {
+fn fields_of_kubectl_and_a_program_are_kept() {
     let mut live = Live::new("both-changed");
     live.serves();
     live.merge_as(
@@ -190,23 +190,23 @@ fn what_a_person_and_a_program_changed_is_left_to_them() {
         "iris-route",
         &takes("both-changed/gate", "/theirs/"),
     );
-    has(&live.says(), &["blocked: ", "argocd-controller"]);
+    assert_contains(&live.says(), &["blocked: ", "argocd-controller"]);
 }
 
 #[test]
-fn what_was_deleted_by_hand_is_made_again_and_said() {
+fn manually_deleted_object_is_recreated_and_logged() {
     let mut live = Live::new("deleted");
     live.serves();
     for (kind, name) in [(vs(), "iris-route"), (sdep(), "iris")] {
         live.delete(&kind, name);
         let run = live.hook("update-status");
-        has(&log(&run), &[&format!("applied {} {name}: it is not there", kind.kind)]);
+        assert_contains(&log(&run), &[&format!("applied {} {name}: it is not there", kind.kind)]);
         assert!(live.get(&kind, name).is_some());
     }
 }
 
 #[test]
-fn every_write_is_a_strict_apply_under_our_own_name_and_not_by_force() {
+fn every_write_is_a_strict_apply_without_force() {
     let mut live = Live::new("strict");
     live.hook("config-changed");
     let manager = format!("fieldManager=seldon-model-iris-{}", &live.world.model.uuid[..8]);
@@ -217,13 +217,13 @@ fn every_write_is_a_strict_apply_under_our_own_name_and_not_by_force() {
         .collect();
     assert_eq!(writes.len(), 2, "{writes:#?}");
     for write in writes {
-        has(&write, &["patch /apis/", "fieldValidation=Strict", &manager]);
+        assert_contains(&write, &["patch /apis/", "fieldValidation=Strict", &manager]);
         assert!(!write.contains("force=true"), "{write}");
     }
 }
 
 #[test]
-fn what_others_add_is_left_where_it_is() {
+fn foreign_labels_and_annotations_are_kept() {
     let mut live = Live::new("added");
     live.serves();
     live.merge(
@@ -240,12 +240,12 @@ fn what_others_add_is_left_where_it_is() {
 }
 
 #[test]
-fn two_applications_share_a_gateway_until_they_want_one_prefix() {
+fn applications_share_a_gateway_but_no_prefix() {
     let mut one = Live::new("site-one");
     assert!(one.serves().starts_with("active"));
     let mut two = Live::new("site-two");
     two.config(&[("gateway", "site-one/gate")]);
-    has(
+    assert_contains(
         &two.says(),
         &["blocked: iris: prefix /model/iris/ is taken by VirtualService site-one/iris-route"],
     );

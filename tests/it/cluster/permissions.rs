@@ -9,15 +9,15 @@ use site::agent::{Fault, Hook};
 
 use super::fixture::{Live, audit_answers};
 use super::gateway_api::{integrate, leave_pilot, says_gateway, serves};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::deployment;
 
 #[test]
-fn without_trust_it_says_what_is_missing_and_both_remedies() {
+fn untrusted_application_lists_missing_permissions() {
     let mut live = Live::untrusted("untrusted");
     live.wait(live.cluster.apply_gateway("untrusted", "gate")).unwrap();
     let run = live.hook("config-changed");
-    has(
+    assert_contains(
         &run.status.message,
         &[
             "juju trust iris --scope=cluster",
@@ -27,7 +27,7 @@ fn without_trust_it_says_what_is_missing_and_both_remedies() {
     );
     assert_eq!(run.status.status, "blocked");
     let log = run.logged("WARNING").collect::<Vec<_>>().join("\n");
-    has(
+    assert_contains(
         &log,
         &[
             "list virtualservices of all namespaces",
@@ -82,7 +82,7 @@ fn grant_rules(live: &Live, change: impl Fn(&mut Vec<Value>)) {
 }
 
 #[test]
-fn the_rights_of_rbac_yaml_are_enough_from_first_hook_to_last() {
+fn rbac_yaml_suffices_for_the_whole_life() {
     let mut live = Live::untrusted("granted");
     live.wait(live.cluster.apply_gateway("granted", "gate")).unwrap();
     grant(&live, |_| true);
@@ -150,7 +150,7 @@ fn does_everything(live: &mut Live) {
 }
 
 #[test]
-fn the_charm_asks_for_all_that_rbac_yaml_grants_and_for_nothing_else() {
+fn rbac_yaml_grants_exactly_what_is_used() {
     let mut live = Live::untrusted("exactly");
     live.wait(live.cluster.apply_gateway("exactly", "gate")).unwrap();
     grant(&live, |_| true);
@@ -186,7 +186,7 @@ fn the_charm_asks_for_all_that_rbac_yaml_grants_and_for_nothing_else() {
 }
 
 #[test]
-fn rights_on_secrets_are_missed_only_where_a_model_has_one() {
+fn secret_permissions_are_required_only_with_secrets() {
     let mut live = Live::untrusted("unsecret");
     live.wait(live.cluster.apply_gateway("unsecret", "gate")).unwrap();
     grant(&live, |rule| !rule.to_string().contains("secrets"));
@@ -196,7 +196,7 @@ fn rights_on_secrets_are_missed_only_where_a_model_has_one() {
     let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
     live.config(&[("image-pull-secret", &uri)]);
     let says = live.says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: juju trust iris",
@@ -208,7 +208,7 @@ fn rights_on_secrets_are_missed_only_where_a_model_has_one() {
 }
 
 #[test]
-fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written() {
+fn missing_write_permission_stops_the_whole_model() {
     let mut live = Live::untrusted("half");
     live.wait(live.cluster.apply_gateway("half", "gate")).unwrap();
     grant(&live, |rule| {
@@ -216,7 +216,7 @@ fn a_right_that_is_missing_for_a_write_keeps_the_whole_model_from_being_written(
         !(text.contains("virtualservices") && text.contains("patch"))
     });
     let says = live.says();
-    has(
+    assert_contains(
         &says,
         &["blocked: iris: juju trust iris", "create/patch/delete virtualservices"],
     );
@@ -233,15 +233,15 @@ fn behind_ingress(model: &str) -> Live {
 }
 
 #[test]
-fn rights_on_http_routes_are_missed_only_at_a_gateway_of_the_gateway_api() {
+fn http_route_permissions_are_required_with_gateway_api() {
     let mut live = behind_ingress("unrouted");
     grant(&live, |rule| !rule.to_string().contains("gateway.networking.k8s.io"));
     let run = live.hook("config-changed");
-    has(
+    assert_contains(
         &run.status.message,
         &["juju trust iris --scope=cluster", "create/patch/delete httproutes"],
     );
-    has(
+    assert_contains(
         &run.logged("WARNING").collect::<Vec<_>>().join("\n"),
         &[
             "list httproutes of all namespaces",
@@ -259,12 +259,12 @@ fn rights_on_http_routes_are_missed_only_at_a_gateway_of_the_gateway_api() {
 }
 
 #[test]
-fn the_rights_of_rbac_yaml_are_enough_behind_istio_ingress_k8s() {
+fn rbac_yaml_suffices_behind_istio_ingress_k8s() {
     let mut live = behind_ingress("granted-ingress");
     grant(&live, |_| true);
-    has(&serves(&mut live), &["active"]);
+    assert_contains(&serves(&mut live), &["active"]);
     live.config(&[("models", "{b: {}}")]);
-    has(&serves(&mut live), &["active: b serves"]);
+    assert_contains(&serves(&mut live), &["active: b serves"]);
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
     live.hook("remove");
     assert_eq!(live.versions(), []);

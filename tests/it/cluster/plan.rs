@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use site::juju::Charm;
 
 use super::fixture::{Live, audit_addresses, takes};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{sdep, secret, vs};
 
 /// What an action answers, or why it fails.
@@ -36,11 +36,11 @@ fn versions(live: &Live) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
+fn plan_shows_a_diff_and_writes_nothing() {
     let mut live = Live::new("planned");
     let first = act(&mut live, "plan", &json!({})).unwrap();
     assert_eq!(text(&first, "summary"), "2 to make, 0 to change, 0 to delete");
-    has(
+    assert_contains(
         text(&first, "diff"),
         &[
             "--- /dev/null",
@@ -56,18 +56,18 @@ fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
     assert_eq!(text(&quiet, "summary"), "nothing to change");
     assert_eq!(quiet.get("diff"), None);
     let before = versions(&live);
-    let told = plan(
+    let results = plan(
         &mut live,
         &json!({"image": "seldonio/sklearn-iris:0.4", "prefix": "/new/", "labels": {"site": "plant"}}),
     );
-    assert_eq!(text(&told, "summary"), "0 to make, 2 to change, 0 to delete");
+    assert_eq!(text(&results, "summary"), "0 to make, 2 to change, 0 to delete");
     assert_eq!(
-        text(&told, "changes"),
+        text(&results, "changes"),
         "change SeldonDeployment iris: image seldonio/sklearn-iris:0.3 -> seldonio/sklearn-iris:0.4\n\
          change VirtualService iris-route: prefix /model/iris/ -> /new/"
     );
-    has(
-        text(&told, "diff"),
+    assert_contains(
+        text(&results, "diff"),
         &[
             "--- SeldonDeployment/iris\n+++ SeldonDeployment/iris\n@@ -",
             "\n-        - image: seldonio/sklearn-iris:0.3\n+        - image: seldonio/sklearn-iris:0.4\n",
@@ -76,7 +76,7 @@ fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
         ],
     );
     for kept in ["managedFields", "resourceVersion", "uid: ", "status:"] {
-        let diff = text(&told, "diff").replace("ownerReferences", "");
+        let diff = text(&results, "diff").replace("ownerReferences", "");
         let owners = kept == "uid: ";
         assert!(owners || !diff.contains(kept), "{kept}: {diff}");
     }
@@ -92,54 +92,54 @@ fn the_plan_of_other_options_is_a_diff_and_writes_nothing() {
         ("labels", "{site: plant}"),
     ]);
     let again = act(&mut live, "plan", &json!({})).unwrap();
-    assert_eq!(again, told);
+    assert_eq!(again, results);
 }
 
 #[test]
-fn what_is_no_option_is_refused_with_what_is_meant() {
+fn unknown_option_is_rejected_with_a_suggestion() {
     let mut live = Live::new("unplanned");
     let why = act(&mut live, "plan", &json!({"config": {"immage": "x"}})).unwrap_err();
-    has(
+    assert_contains(
         &why,
         &["\"immage\" is no option of this charm; the nearest known is image"],
     );
     let why = act(&mut live, "plan", &json!({"model": "wine"})).unwrap_err();
-    has(&why, &["say which model: model=<one of iris>"]);
+    assert_contains(&why, &["say which model: model=<one of iris>"]);
 }
 
 #[test]
-fn obstacles_faults_and_what_would_go_are_told_in_the_words_of_the_status() {
+fn plan_reports_conflicts_errors_and_deletions() {
     let mut live = Live::new("hindered");
     live.config(&[("models", "{a: {}, b: {}}")]);
     assert!(live.serves().starts_with("active"));
-    let told = plan(&mut live, &json!({"models": {"a": {"replicas": 2}}}));
-    assert_eq!(text(&told, "summary"), "0 to make, 1 to change, 2 to delete");
+    let results = plan(&mut live, &json!({"models": {"a": {"replicas": 2}}}));
+    assert_eq!(text(&results, "summary"), "0 to make, 1 to change, 2 to delete");
     assert_eq!(
-        text(&told, "changes").lines().skip(1).collect::<Vec<_>>(),
+        text(&results, "changes").lines().skip(1).collect::<Vec<_>>(),
         [
             "delete VirtualService b-route: it is no longer asked for",
             "delete SeldonDeployment b: it is no longer asked for",
         ]
     );
-    has(text(&told, "diff"), &["-    replicas: 1\n+    replicas: 2\n"]);
+    assert_contains(text(&results, "diff"), &["-    replicas: 1\n+    replicas: 2\n"]);
 
     live.create(&vs(), "theirs", &takes("hindered/gate", "/theirs/"));
-    let told = plan(
+    let results = plan(
         &mut live,
         &json!({"models": {"a": {"prefix": "/theirs/x/"}, "b": {"replicas": -1}, "c": {}}}),
     );
-    has(
-        text(&told, "obstacles"),
+    assert_contains(
+        text(&results, "obstacles"),
         &["a: prefix /theirs/x/ is taken by VirtualService hindered/theirs on the same gateway"],
     );
-    has(
-        text(&told, "faults"),
+    assert_contains(
+        text(&results, "faults"),
         &["models: b: replicas=-1: must be a whole number from 0 to 100"],
     );
     assert_eq!(
-        text(&told, "summary"),
+        text(&results, "summary"),
         "2 to make, 0 to change, 0 to delete",
-        "{told:?}"
+        "{results:?}"
     );
     let only = act(&mut live, "plan", &json!({"model": "a", "config": {"image": "iris:2"}})).unwrap();
     assert_eq!(text(&only, "summary"), "0 to make, 1 to change, 0 to delete");
@@ -147,53 +147,53 @@ fn obstacles_faults_and_what_would_go_are_told_in_the_words_of_the_status() {
 }
 
 #[test]
-fn what_the_api_server_would_refuse_is_an_obstacle() {
+fn plan_reports_rejection_by_the_api_server() {
     let mut live = Live::new("refused");
     assert!(live.serves().starts_with("active"));
     let theirs = json!({"spec": {"hosts": ["helm.example"]}});
     live.apply_as("helm", &vs(), "iris-route", &theirs);
     let before = versions(&live);
-    let told = act(&mut live, "plan", &json!({})).unwrap();
-    has(
-        text(&told, "obstacles"),
+    let results = act(&mut live, "plan", &json!({})).unwrap();
+    assert_contains(
+        text(&results, "obstacles"),
         &[
             "helm has set spec.hosts of VirtualService iris-route",
             "kubectl -n refused delete",
         ],
     );
-    has(
-        text(&told, "changes"),
+    assert_contains(
+        text(&results, "changes"),
         &["change VirtualService iris-route", "it would be refused"],
     );
-    has(text(&told, "diff"), &["-  - helm.example\n+  - '*'\n"]);
+    assert_contains(text(&results, "diff"), &["-  - helm.example\n+  - '*'\n"]);
     assert_eq!(versions(&live), before);
 }
 
 #[test]
-fn what_a_person_changed_is_planned_to_be_put_back() {
+fn plan_reverts_manual_changes() {
     let mut live = Live::new("byhand");
     assert!(live.serves().starts_with("active"));
     let change = json!({"spec": {"protocol": "tensorflow"}});
     live.merge_as("kubectl-edit", &sdep(), "iris", &change);
     let before = versions(&live);
-    let told = act(&mut live, "plan", &json!({})).unwrap();
-    has(
-        text(&told, "changes"),
+    let results = act(&mut live, "plan", &json!({})).unwrap();
+    assert_contains(
+        text(&results, "changes"),
         &["it was changed by kubectl-edit, and is put back"],
     );
-    has(text(&told, "diff"), &["\n-  protocol: tensorflow"]);
+    assert_contains(text(&results, "diff"), &["\n-  protocol: tensorflow"]);
     assert_eq!(versions(&live), before);
 }
 
 #[test]
-fn a_plan_shows_nothing_of_a_secret() {
+fn plan_shows_no_secret_content() {
     let mut live = Live::new("plansecret");
     let content = [("registry", "r.example"), ("username", "edge"), ("password", "hunter1")];
     let uri = live.secret("registry", &content);
-    let mut told = plan(&mut live, &json!({"image-pull-secret": uri}));
-    assert_eq!(text(&told, "summary"), "3 to make, 0 to change, 0 to delete");
-    has(
-        text(&told, "changes"),
+    let mut results = plan(&mut live, &json!({"image-pull-secret": uri}));
+    assert_eq!(text(&results, "summary"), "3 to make, 0 to change, 0 to delete");
+    assert_contains(
+        text(&results, "changes"),
         &["make Secret iris-image-pull-", "its content is not shown"],
     );
     live.config(&[("image-pull-secret", &uri)]);
@@ -202,21 +202,21 @@ fn a_plan_shows_nothing_of_a_secret() {
     live.world.update_secret("registry", &content).unwrap();
     let before = versions(&live);
     let changed = act(&mut live, "plan", &json!({})).unwrap();
-    has(text(&changed, "changes"), &["change Secret iris-image-pull-"]);
+    assert_contains(text(&changed, "changes"), &["change Secret iris-image-pull-"]);
     assert_eq!(versions(&live), before);
-    told.extend(changed.into_iter().map(|(key, value)| (format!("{key}-again"), value)));
-    let told = format!("{told:?}");
+    results.extend(changed.into_iter().map(|(key, value)| (format!("{key}-again"), value)));
+    let results = format!("{results:?}");
     assert!(
-        !told.contains("hunter") && !told.contains("aHVudGVy") && !told.contains("dockerconfigjson\": "),
-        "{told}"
+        !results.contains("hunter") && !results.contains("aHVudGVy") && !results.contains("dockerconfigjson\": "),
+        "{results}"
     );
 }
 
 #[test]
-fn a_plan_without_rights_or_without_seldon_says_what_to_type() {
+fn plan_without_permissions_names_the_command() {
     let mut live = Live::untrusted("planless");
     let why = act(&mut live, "plan", &json!({})).unwrap_err();
-    has(
+    assert_contains(
         &why,
         &[
             "juju trust iris --scope=cluster",
@@ -228,7 +228,7 @@ fn a_plan_without_rights_or_without_seldon_says_what_to_type() {
     live.world
         .add_application("istio-gateway", Charm::stand_in("istio-gateway", "1.28/stable"), 1)
         .unwrap();
-    let told = act(&mut live, "plan", &json!({})).unwrap();
-    has(text(&told, "obstacles"), &[]);
-    assert_eq!(text(&told, "summary"), "2 to make, 0 to change, 0 to delete");
+    let results = act(&mut live, "plan", &json!({})).unwrap();
+    assert_contains(text(&results, "obstacles"), &[]);
+    assert_eq!(text(&results, "summary"), "2 to make, 0 to change, 0 to delete");
 }

@@ -5,7 +5,7 @@ use site::agent::Hook;
 use site::juju::Charm;
 
 use super::fixture::Live;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, kind, sdep};
 
 /// Sets options, has the model served, and is sure that a quiet hook then writes nothing. Gives the status.
@@ -28,7 +28,7 @@ fn predictor(live: &Live) -> Value {
 }
 
 #[test]
-fn every_word_of_pods_is_taken() {
+fn every_pod_option_is_accepted_and_removable() {
     let mut live = Live::new("words");
     live.config(&[("resources", "{requests: {cpu: 100m, memory: 64Mi}}")]);
     let metric = "{type: Pods, pods: {metric: {name: queue}, target: {type: AverageValue, averageValue: '10'}}}";
@@ -90,7 +90,7 @@ fn every_word_of_pods_is_taken() {
         ),
     ] {
         let says = settles(&mut live, &[(word, value)]);
-        has(
+        assert_contains(
             &says,
             &["active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"],
         );
@@ -101,17 +101,17 @@ fn every_word_of_pods_is_taken() {
 }
 
 #[test]
-fn a_field_that_only_kubernetes_own_definition_refuses_is_told_and_what_served_goes_on() {
+fn pod_field_unknown_to_seldon_blocks() {
     let mut live = Live::new("unknown");
     settles(&mut live, &[]);
     // Kubernetes has it, and Seldon's definition is older.
     live.config(&[("pod", "{resourceClaims: [{name: gpu, resourceClaimName: gpu}]}")]);
-    has(&live.says(), &["blocked: iris", "resourceClaims"]);
+    assert_contains(&live.says(), &["blocked: iris", "resourceClaims"]);
     assert_eq!(predictor(&live).pointer("/componentSpecs/0/spec/resourceClaims"), None);
 }
 
 #[test]
-fn the_number_of_pods_is_not_ours_while_it_is_scaled() {
+fn replicas_are_not_ours_while_autoscaled() {
     let mut live = Live::new("scaled");
     let says = settles(
         &mut live,
@@ -121,7 +121,7 @@ fn the_number_of_pods_is_not_ours_while_it_is_scaled() {
             ("replicas", "2"),
         ],
     );
-    has(&says, &["active"]);
+    assert_contains(&says, &["active"]);
     assert_eq!(predictor(&live).get("replicas"), None);
     // What the autoscaler comes to is as asked.
     let name = "iris-default-0-iris";
@@ -131,21 +131,21 @@ fn the_number_of_pods_is_not_ours_while_it_is_scaled() {
         "observedGeneration": generation, "replicas": 4, "readyReplicas": 4, "updatedReplicas": 4, "availableReplicas": 4,
     });
     live.merge_status(&deployment(), name, &all);
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     assert_eq!(live.get(&deployment(), name).unwrap()["spec"]["replicas"], 4);
     let says = settles(&mut live, &[("replicas", "0")]);
-    has(&says, &["active: iris is stopped on purpose"]);
+    assert_contains(&says, &["active: iris is stopped on purpose"]);
     assert_eq!(predictor(&live)["replicas"], 0);
     assert_eq!(predictor(&live).pointer("/componentSpecs/0/hpaSpec"), None);
 }
 
 #[test]
-fn a_seldon_without_keda_is_told_of() {
+fn seldon_without_keda_is_reported() {
     let mut live = Live::new("nokeda");
     let keda = "{max: 3, keda: {triggers: [{type: cron, metadata: {timezone: UTC}}]}}";
     settles(&mut live, &[("autoscale", keda)]);
     live.merge_status(&sdep(), "iris", &json!({"conditions": []}));
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris serves, but nobody scales it: Seldon Core runs without KEDA",
@@ -155,7 +155,7 @@ fn a_seldon_without_keda_is_told_of() {
 }
 
 #[test]
-fn an_explainer_is_reached_below_the_models_prefix_once_it_answers() {
+fn explainer_is_routed_once_it_answers() {
     let mut live = Live::new("explained");
     live.config(&[(
         "explainer",
@@ -166,12 +166,12 @@ fn an_explainer_is_reached_below_the_models_prefix_once_it_answers() {
     let name = "iris-default-explainer";
     live.merge_status(&deployment(), name, &json!({"availableReplicas": 0}));
     // The model serves meanwhile, but that is not all that was asked for.
-    has(&live.says(), &["waiting: iris"]);
+    assert_contains(&live.says(), &["waiting: iris"]);
     let http = |live: &Live| live.route("iris").unwrap()["spec"]["http"].clone();
     assert!(!http(&live).to_string().contains("explainer"));
     assert_eq!(live.shares("iris"), ["default 100"]);
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     let first = http(&live)[0].clone();
     assert_eq!(first["match"], json!([{"uri": {"prefix": "/model/iris/explainer/"}}]));
     assert_eq!(first["rewrite"]["uri"], "/");
@@ -182,10 +182,10 @@ fn an_explainer_is_reached_below_the_models_prefix_once_it_answers() {
 }
 
 #[test]
-fn headers_are_changed_on_the_way() {
+fn headers_are_changed_by_the_route() {
     let mut live = Live::new("headed");
     let headers = "{request: {set: {x-site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}";
-    has(&settles(&mut live, &[("headers", headers)]), &["active"]);
+    assert_contains(&settles(&mut live, &[("headers", headers)]), &["active"]);
     assert_eq!(
         live.route("iris").unwrap()["spec"]["http"][0]["headers"],
         json!({"request": {"set": {"x-site": "12"}, "remove": ["cookie"]}, "response": {"add": {"x-model": "iris"}}})
@@ -201,7 +201,7 @@ fn gateway_takes(live: &Live, servers: &Value) {
 }
 
 #[test]
-fn a_gateway_that_takes_https_only_or_other_hosts_is_told_of() {
+fn https_only_gateway_and_its_hosts_are_reported() {
     let mut live = Live::new("secured");
     live.serves();
     let port = json!({"number": 8443, "name": "https", "protocol": "HTTPS"});
@@ -215,18 +215,18 @@ fn a_gateway_that_takes_https_only_or_other_hosts_is_told_of() {
         &live,
         &json!([{"port": port, "tls": tls, "hosts": ["models.plant.example"]}]),
     );
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     live.config(&[("hosts", "iris.plant.example")]);
     assert_eq!(
         live.says(),
         "blocked: the gateway secured/gate takes requests for models.plant.example only, and none for iris.plant.example: juju config iris hosts=models.plant.example"
     );
     live.config(&[("hosts", "models.plant.example")]);
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
 }
 
 #[test]
-fn the_tracing_relation_is_asked_once_and_its_answer_taken() {
+fn tracing_receiver_is_requested_once_and_used() {
     let mut live = Live::new("traced");
     live.serves();
     live.world

@@ -32,7 +32,7 @@ use super::fixture::{Live, runtime};
 
 /// What becomes of a request.
 #[derive(Clone, Debug)]
-pub enum Weather {
+pub enum ApiFault {
     /// It is answered so in the API server's place: code, header, body.
     Answer(u16, Option<(&'static str, &'static str)>, String),
     /// It goes through, after that time.
@@ -45,7 +45,7 @@ pub enum Weather {
     Kill,
 }
 
-impl Weather {
+impl ApiFault {
     /// An answer as the API server words its refusals.
     pub fn error(code: u16, reason: &str, message: &str) -> Self {
         let status = json!({
@@ -58,9 +58,9 @@ impl Weather {
 
 /// Which requests it is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
+pub struct RequestFilter {
     /// Whether it is this request, by method and path.
-    pub of: fn(&str, &str) -> bool,
+    pub matches: fn(&str, &str) -> bool,
     /// How many of them pass before.
     pub after: usize,
     /// How many of them it meets; those that follow pass.
@@ -68,20 +68,20 @@ pub struct Rule {
 }
 
 /// Every request.
-pub const ALL: Rule = Rule {
-    of: |_, _| true,
+pub const ALL: RequestFilter = RequestFilter {
+    matches: |_, _| true,
     after: 0,
     times: usize::MAX,
 };
 /// What changes something. Questions about rights are asked by POST too, and change nothing.
-pub const WRITES: Rule = Rule {
-    of: |method, path| method != "GET" && !path.contains("selfsubject"),
+pub const WRITES: RequestFilter = RequestFilter {
+    matches: |method, path| method != "GET" && !path.contains("selfsubject"),
     ..ALL
 };
 
 #[derive(Default)]
 struct State {
-    rule: Option<(Rule, Weather)>,
+    filter: Option<(RequestFilter, ApiFault)>,
     met: usize,
     seen: Vec<String>,
 }
@@ -93,7 +93,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Goes between them, with a certificate that is valid in these years.
-    pub fn before(live: &mut Live, years: Range<i32>) -> Self {
+    pub fn in_front_of(live: &mut Live, years: Range<i32>) -> Self {
         let path = live.agent.kubeconfig.clone().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let direct = Kubeconfig::from_yaml(&text).unwrap();
@@ -131,19 +131,19 @@ impl Proxy {
     }
 
     /// From now on, this becomes of these requests.
-    pub fn turns(&self, rule: Rule, weather: Weather) {
+    pub fn inject(&self, filter: RequestFilter, fault: ApiFault) {
         *self.state.lock().unwrap() = State {
-            rule: Some((rule, weather)),
+            filter: Some((filter, fault)),
             ..State::default()
         };
     }
 
     /// From now on every request passes.
-    pub fn clears(&self) {
+    pub fn clear(&self) {
         *self.state.lock().unwrap() = State::default();
     }
 
-    /// The requests since the weather last changed, as `method path`.
+    /// The requests since the fault last changed, as `method path`.
     pub fn seen(&self) -> Vec<String> {
         self.state.lock().unwrap().seen.clone()
     }
@@ -151,15 +151,15 @@ impl Proxy {
 
 impl State {
     /// What becomes of this request.
-    fn meets(&mut self, method: &str, path: &str) -> Option<Weather> {
+    fn fault_for(&mut self, method: &str, path: &str) -> Option<ApiFault> {
         self.seen.push(format!("{method} {path}"));
-        let (rule, weather) = self.rule.as_ref()?;
-        if !(rule.of)(method, path) {
+        let (filter, fault) = self.filter.as_ref()?;
+        if !(filter.matches)(method, path) {
             return None;
         }
         self.met += 1;
-        let meets = self.met > rule.after && self.met - rule.after <= rule.times;
-        meets.then(|| weather.clone())
+        let is_met = self.met > filter.after && self.met - filter.after <= filter.times;
+        is_met.then(|| fault.clone())
     }
 }
 
@@ -187,11 +187,11 @@ async fn serve(
                 return;
             };
             let service = service_fn(|request| {
-                let weather = state
+                let fault = state
                     .lock()
                     .unwrap()
-                    .meets(request.method().as_str(), request.uri().path());
-                answer(request, weather, client.clone(), &model)
+                    .fault_for(request.method().as_str(), request.uri().path());
+                answer(request, fault, client.clone(), &model)
             });
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -202,12 +202,12 @@ async fn serve(
 
 async fn answer(
     request: Request<Incoming>,
-    weather: Option<Weather>,
+    fault: Option<ApiFault>,
     client: Client,
     model: &str,
 ) -> io::Result<Response<Sent>> {
-    match &weather {
-        Some(Weather::Answer(code, header, body)) => {
+    match &fault {
+        Some(ApiFault::Answer(code, header, body)) => {
             let mut response = Response::builder().status(*code);
             if let Some((name, value)) = header {
                 response = response.header(*name, *value);
@@ -215,11 +215,11 @@ async fn answer(
             let body = Sent::whole(Bytes::from(body.clone()));
             return Ok(response.header(CONTENT_TYPE, "application/json").body(body).unwrap());
         }
-        Some(Weather::Slow(time)) => tokio::time::sleep(*time).await,
-        Some(Weather::Kill) => kill(model),
-        Some(Weather::Reset | Weather::Cut) | None => {}
+        Some(ApiFault::Slow(time)) => tokio::time::sleep(*time).await,
+        Some(ApiFault::Kill) => kill(model),
+        Some(ApiFault::Reset | ApiFault::Cut) | None => {}
     }
-    if matches!(weather, Some(Weather::Reset | Weather::Kill)) {
+    if matches!(fault, Some(ApiFault::Reset | ApiFault::Kill)) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     let (mut parts, body) = request.into_parts();
@@ -231,8 +231,8 @@ async fn answer(
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.insert(CONTENT_LENGTH, body.len().into());
-    let body = match weather {
-        Some(Weather::Cut) => Sent::half(&body),
+    let body = match fault {
+        Some(ApiFault::Cut) => Sent::half(&body),
         _ => Sent::whole(body),
     };
     Ok(Response::from_parts(parts, body))

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::fixture::Live;
 use crate::support::kinds::{deployment, sdep, service, stateful_set};
-use crate::support::{has, status};
+use crate::support::{assert_contains, status};
 
 #[test]
-fn a_deployed_model_waits_for_seldon_and_is_active_once_it_serves() {
+fn deployed_model_is_active_once_it_serves() {
     let mut live = Live::new("deployed");
     let run = live.hook("config-changed");
-    has(&status(&run), &["waiting: iris", "Seldon Core has not taken it up yet"]);
+    assert_contains(&status(&run), &["waiting: iris", "Seldon Core has not taken it up yet"]);
     let applied: Vec<&str> = run.logged("INFO").collect();
     assert_eq!(
         applied,
@@ -29,7 +29,7 @@ fn a_deployed_model_waits_for_seldon_and_is_active_once_it_serves() {
 }
 
 #[test]
-fn the_executor_asks_for_less_than_seldons_own_default() {
+fn executor_requests_less_than_seldons_default() {
     let mut live = Live::new("frugal");
     live.hook("config-changed");
     let resources = live.sdep("iris").unwrap()["spec"]["predictors"][0]["svcOrchSpec"]["resources"].clone();
@@ -40,7 +40,7 @@ fn the_executor_asks_for_less_than_seldons_own_default() {
 }
 
 #[test]
-fn objects_say_whose_they_are() {
+fn objects_carry_labels_owner_and_manager() {
     let mut live = Live::new("whose");
     live.hook("config-changed");
     let set = live.get(&stateful_set(), "iris").unwrap();
@@ -59,7 +59,7 @@ fn objects_say_whose_they_are() {
 }
 
 #[test]
-fn quiet_hook_is_nine_tool_calls_and_five_requests() {
+fn quiet_hook_costs_nine_calls_five_requests() {
     let mut live = Live::new("quiet");
     assert!(live.serves().starts_with("active"));
     let before = live.versions();
@@ -93,18 +93,18 @@ fn quiet_hook_is_nine_tool_calls_and_five_requests() {
 }
 
 #[test]
-fn many_models_cost_no_more_requests_than_one() {
+fn many_models_cost_no_more_requests() {
     let mut live = Live::new("fleet");
     let entries: Vec<String> = (0..30).map(|n| format!("m{n}: {{}}")).collect();
     live.config(&[("models", &entries.join("\n"))]);
-    has(&live.serves(), &["active: 30 models serve: m0, m1, m10"]);
+    assert_contains(&live.serves(), &["active: 30 models serve: m0, m1, m10"]);
     let (run, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 5, "{requests:?}");
     assert_eq!(run.calls.len(), 9);
 }
 
 #[test]
-fn a_new_image_is_active_only_once_it_serves_and_the_route_never_goes() {
+fn new_image_is_active_once_it_serves() {
     let mut live = Live::new("changed");
     assert!(live.serves().starts_with("active"));
     let route = live.route("iris").unwrap();
@@ -128,7 +128,7 @@ fn a_new_image_is_active_only_once_it_serves_and_the_route_never_goes() {
 }
 
 #[test]
-fn every_option_is_taken_by_the_real_definitions_and_then_left_alone() {
+fn every_option_is_accepted_and_applied_once() {
     let mut live = Live::new("options");
     live.config(&[(
         "models",
@@ -152,7 +152,7 @@ full:
   annotations: {seldon.io/rest-timeout: '5000', seldon.io/no-engine: 'true'}
 ",
     )]);
-    has(&live.serves(), &["active: 2 models serve: full, plain"]);
+    assert_contains(&live.serves(), &["active: 2 models serve: full, plain"]);
     let (_, requests) = live.audited("update-status");
     let writes: Vec<_> = requests
         .iter()
@@ -162,7 +162,7 @@ full:
 }
 
 #[test]
-fn what_is_no_longer_asked_for_goes_from_the_object_too() {
+fn unset_options_are_removed_from_the_objects() {
     let mut live = Live::new("fewer");
     live.config(&[("labels", "{team: vision}"), ("timeout", "3s"), ("protocol", "v2")]);
     live.hook("config-changed");
@@ -176,7 +176,7 @@ fn what_is_no_longer_asked_for_goes_from_the_object_too() {
 }
 
 #[test]
-fn an_entry_that_goes_takes_its_objects_along_and_no_others() {
+fn removed_entry_deletes_only_its_own_objects() {
     let mut live = Live::new("entries");
     live.config(&[("models", "{a: {}, b: {}}")]);
     live.hook("config-changed");
@@ -193,14 +193,14 @@ fn an_entry_that_goes_takes_its_objects_along_and_no_others() {
 }
 
 #[test]
-fn a_model_that_takes_over_a_prefix_does_so_once_it_is_ready() {
+fn model_takes_over_a_prefix_once_ready() {
     let mut live = Live::new("heir");
     live.config(&[("models", "{old: {prefix: /x/}}")]);
     assert!(live.serves().starts_with("active"));
     live.config(&[("models", "{new: {prefix: /x/, image: 'iris:2'}}")]);
     live.hook("config-changed");
     let says = live.says();
-    has(&says, &["waiting: "]);
+    assert_contains(&says, &["waiting: "]);
     assert!(
         live.sdep("old").is_some() && live.route("old").is_some(),
         "it serves on"
@@ -211,13 +211,13 @@ fn a_model_that_takes_over_a_prefix_does_so_once_it_is_ready() {
 }
 
 #[test]
-fn the_route_of_a_model_that_is_held_counts() {
+fn frozen_model_keeps_its_prefix() {
     let mut live = Live::new("held");
     live.config(&[("models", "{a: {prefix: /x/}, b: {prefix: /y/}}")]);
     assert!(live.serves().starts_with("active"));
     live.config(&[("models", "{a: {prefix: /y/, image: 'BAD'}, b: {prefix: /x/}}")]);
     let says = live.says();
-    has(&says, &["blocked: 0 of 2 serve", "a: image=BAD"]);
+    assert_contains(&says, &["blocked: 0 of 2 serve", "a: image=BAD"]);
     assert_eq!(
         live.requests("b")["match"][0]["uri"]["prefix"],
         "/y/",
@@ -226,7 +226,7 @@ fn the_route_of_a_model_that_is_held_counts() {
 }
 
 #[test]
-fn while_an_option_is_faulty_what_served_serves_on() {
+fn invalid_option_keeps_previous_models_serving() {
     let mut live = Live::new("faulty");
     live.config(&[("models", "{a: {}, b: {}, gone: {}}")]);
     assert!(live.serves().starts_with("active"));
@@ -234,7 +234,7 @@ fn while_an_option_is_faulty_what_served_serves_on() {
     // One entry faulty, one new, one taken out.
     live.config(&[("models", "{a: {replicas: -1, image: 'iris:9'}, b: {}, c: {}}")]);
     let says = live.says();
-    has(&says, &["blocked: 1 of 3 serve; models: a: replicas=-1"]);
+    assert_contains(&says, &["blocked: 1 of 3 serve; models: a: replicas=-1"]);
     assert_eq!(live.sdep("a").unwrap(), before, "the faulty one is as it was");
     assert!(live.route("a").is_some());
     assert!(live.sdep("c").is_some(), "the sound one is there");
@@ -245,7 +245,7 @@ fn while_an_option_is_faulty_what_served_serves_on() {
 }
 
 #[test]
-fn the_route_follows_the_port_of_the_live_service() {
+fn route_follows_port_of_the_live_service() {
     let mut live = Live::new("ports");
     assert!(live.serves().starts_with("active"));
     let ports = json!({"spec": {"ports": [{"name": "http", "port": 9000}, {"name": "grpc", "port": 9500}]},
@@ -274,11 +274,11 @@ fn the_route_follows_the_port_of_the_live_service() {
 }
 
 #[test]
-fn a_model_stopped_on_purpose_says_so_and_keeps_its_route() {
+fn stopped_model_is_active_and_keeps_route() {
     let mut live = Live::new("stopped");
     live.serves();
     live.config(&[("replicas", "0")]);
-    has(&live.says(), &["waiting: iris is being stopped"]);
+    assert_contains(&live.says(), &["waiting: iris is being stopped"]);
     live.seldon_serves("iris");
     live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));
     assert_eq!(live.says(), "active: iris is stopped on purpose (replicas=0)");
@@ -288,11 +288,11 @@ fn a_model_stopped_on_purpose_says_so_and_keeps_its_route() {
 }
 
 #[test]
-fn a_unit_that_does_not_lead_writes_nothing_and_reports() {
+fn follower_writes_nothing_and_reports_status() {
     let mut live = Live::new("follower");
     live.world.application_mut("iris").unwrap().add_unit();
     let run = live.run_on("iris/1", "config-changed");
-    has(&status(&run), &["waiting", "the leader has still to apply it"]);
+    assert_contains(&status(&run), &["waiting", "the leader has still to apply it"]);
     assert!(live.sdep("iris").is_none());
     assert!(live.serves().starts_with("active"));
     let run = live.run_on("iris/1", "update-status");
@@ -300,7 +300,7 @@ fn a_unit_that_does_not_lead_writes_nothing_and_reports() {
 }
 
 #[test]
-fn list_models_tells_each_model_whole() {
+fn list_models_reports_every_model() {
     let mut live = Live::new("listed");
     live.config(&[("models", "{a: {}, b: {image: 'iris:2'}, c: {replicas: -1}}")]);
     live.serves();

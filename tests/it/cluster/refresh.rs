@@ -31,7 +31,7 @@ impl Live {
 }
 
 #[test]
-fn after_a_refresh_every_shape_of_model_serves_on_as_it_was() {
+fn refresh_changes_no_object_of_any_example() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
     let mut live = Live::new("refreshed");
     let new = live.agent.dispatch.clone();

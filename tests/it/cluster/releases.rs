@@ -4,7 +4,7 @@ use serde_json::json;
 use site::agent::Hook;
 
 use super::fixture::Live;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
 
 /// The walk of a canary, each step with what it comes to once all pods answer.
@@ -18,7 +18,7 @@ const WALK: [(&str, &str, &[&str]); 6] = [
 ];
 
 #[test]
-fn a_canary_is_walked_to_its_promotion() {
+fn canary_is_promoted_step_by_step() {
     let mut live = Live::new("walked");
     live.config(&[("image", "iris:1")]);
     live.serves();
@@ -28,7 +28,7 @@ fn a_canary_is_walked_to_its_promotion() {
         live.seldon_serves("iris");
         let says = live.says();
         assert_eq!(live.shares("iris"), shares, "{image} {canary}");
-        has(&says, &["active: iris serves ", image]);
+        assert_contains(&says, &["active: iris serves ", image]);
         let before = live.versions();
         live.hook("update-status");
         assert_eq!(live.versions(), before, "{image} {canary}: a quiet hook wrote");
@@ -37,7 +37,7 @@ fn a_canary_is_walked_to_its_promotion() {
 }
 
 #[test]
-fn a_canary_gets_nothing_until_it_answers_and_says_so() {
+fn canary_gets_no_traffic_until_it_answers() {
     let mut live = Live::new("awaited");
     live.config(&[("image", "iris:1")]);
     live.serves();
@@ -64,37 +64,37 @@ fn a_canary_gets_nothing_until_it_answers_and_says_so() {
 }
 
 #[test]
-fn promoted_in_one_step_the_canary_serves_until_the_model_does() {
+fn promoted_canary_serves_until_the_model_does() {
     let mut live = Live::new("promoted");
     live.config(&[("image", "iris:1"), ("canary", "{image: 'iris:2', weight: 40}")]);
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     live.config(&[("image", "iris:2"), ("canary", "")]);
-    has(&live.says(), &["waiting: iris is changing over to iris:2"]);
+    assert_contains(&live.says(), &["waiting: iris is changing over to iris:2"]);
     assert_eq!(live.shares("iris"), ["default 60", "canary 40"]);
     assert_eq!(live.predictors("iris"), ["default", "canary"]);
     live.seldon_serves("iris");
-    has(&live.says(), &["active: iris serves iris:2 at"]);
+    assert_contains(&live.says(), &["active: iris serves iris:2 at"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
     assert_eq!(live.predictors("iris"), ["default"]);
 }
 
 #[test]
-fn a_canary_that_fails_and_is_given_up_leaves_the_model_alone() {
+fn failed_canary_leaves_the_model_alone() {
     let mut live = Live::new("failed");
     live.config(&[("image", "iris:1")]);
     live.serves();
     live.config(&[("canary", "{image: 'iris:2', weight: 10}")]);
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     live.merge_status(&deployment(), "iris-canary-0-iris", &json!({"availableReplicas": 0}));
-    has(&live.says(), &["waiting: iris (canary) is starting"]);
+    assert_contains(&live.says(), &["waiting: iris (canary) is starting"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
     let default = live.get(&deployment(), "iris-default-0-iris").unwrap()["metadata"]["generation"].clone();
     live.config(&[("canary", "")]);
-    has(&live.says(), &["active: iris serves iris:1 at"]);
+    assert_contains(&live.says(), &["active: iris serves iris:1 at"]);
     assert_eq!(live.predictors("iris"), ["default"]);
     live.seldon_serves("iris");
     assert_eq!(
@@ -104,19 +104,19 @@ fn a_canary_that_fails_and_is_given_up_leaves_the_model_alone() {
 }
 
 #[test]
-fn a_fault_in_a_canary_leaves_both_as_they_are() {
+fn invalid_canary_option_changes_nothing() {
     let mut live = Live::new("spoilt");
     live.config(&[("image", "iris:1"), ("canary", "{image: 'iris:2', weight: 10}")]);
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     // A canary of another version gets its part all the while, as the one before answers.
     live.config(&[("canary", "{image: 'iris:4', weight: 10}")]);
     assert_eq!(live.says(), "waiting: iris (canary) is changing over");
     assert_eq!(live.shares("iris"), ["default 90", "canary 10"]);
     let before = live.versions();
     live.config(&[("canary", "{image: 'iris:3', weight: 110}")]);
-    has(
+    assert_contains(
         &live.says(),
         &["blocked: option canary: weight=110: must be a whole number from 0 to 100"],
     );
@@ -145,11 +145,11 @@ fn types(live: &mut Live, command: &str) {
 }
 
 #[test]
-fn promote_says_what_makes_the_canary_the_model() {
+fn promote_prints_command_that_promotes_canary() {
     let mut live = Live::new("promote");
     live.config(&[("image", "iris:1")]);
     live.serves();
-    has(
+    assert_contains(
         &inputs(&mut live, "promote", None).unwrap_err(),
         &["iris has no canary; juju config iris canary="],
     );
@@ -169,7 +169,7 @@ fn promote_says_what_makes_the_canary_the_model() {
 }
 
 #[test]
-fn promote_in_a_fleet_changes_one_entry() {
+fn promote_changes_one_entry_of_models() {
     let mut live = Live::new("fleets");
     live.config(&[
         ("image", "iris:1"),
@@ -179,7 +179,7 @@ fn promote_in_a_fleet_changes_one_entry() {
         ),
     ]);
     live.hook("config-changed");
-    has(
+    assert_contains(
         &inputs(&mut live, "promote", None).unwrap_err(),
         &["say which model: model=<one of a, b>"],
     );
@@ -225,7 +225,7 @@ fn rollback_names_what_served_before() {
 }
 
 #[test]
-fn forged_record_of_what_served_reaches_no_command() {
+fn forged_served_record_reaches_no_command() {
     let mut live = Live::new("forged-record");
     live.config(&[("image", "iris:1")]);
     live.serves();

@@ -6,7 +6,7 @@ use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::fixture::{Live, api_server, audit, runtime};
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{sdep, secret};
 
 fn dying(live: &mut Live) {
@@ -14,7 +14,7 @@ fn dying(live: &mut Live) {
 }
 
 #[test]
-fn the_last_unit_takes_everything_along_and_twice_is_fine() {
+fn last_unit_deletes_everything_idempotently() {
     let mut live = Live::new("removed");
     live.config(&[("models", "{a: {}, b: {}}")]);
     live.serves();
@@ -22,14 +22,14 @@ fn the_last_unit_takes_everything_along_and_twice_is_fine() {
     live.create(&sdep(), "theirs", &theirs);
     dying(&mut live);
     let run = live.hook("remove");
-    has(run.logged("INFO").last().unwrap(), &["deleted 4 objects"]);
+    assert_contains(run.logged("INFO").last().unwrap(), &["deleted 4 objects"]);
     let left: Vec<String> = live.versions().into_iter().map(|(name, _)| name).collect();
     assert_eq!(left, ["theirs"]);
     live.hook("remove");
 }
 
 #[test]
-fn secrets_go_last_and_are_looked_for_only_where_there_are_some() {
+fn secrets_are_deleted_last() {
     let mut live = Live::new("removed-secrets");
     let uri = live.secret("store", &[("access-key-id", "a"), ("secret-access-key", "b")]);
     let models = format!("{{a: {{model-uri: 's3://m/a', storage-secret: '{uri}'}}, b: {{}}}}");
@@ -37,7 +37,7 @@ fn secrets_go_last_and_are_looked_for_only_where_there_are_some() {
     live.serves();
     dying(&mut live);
     let (run, requests) = live.audited("remove");
-    has(run.logged("INFO").last().unwrap(), &["deleted 5 objects"]);
+    assert_contains(run.logged("INFO").last().unwrap(), &["deleted 5 objects"]);
     let deletes: Vec<&str> = requests
         .iter()
         .filter_map(|request| request.strip_prefix("delete "))
@@ -50,7 +50,7 @@ fn secrets_go_last_and_are_looked_for_only_where_there_are_some() {
 }
 
 #[test]
-fn a_restart_or_a_smaller_scale_takes_nothing_along() {
+fn restart_and_scale_down_delete_nothing() {
     let mut live = Live::new("restarted");
     live.serves();
     let before = live.versions();
@@ -63,7 +63,7 @@ fn a_restart_or_a_smaller_scale_takes_nothing_along() {
 }
 
 #[test]
-fn it_waits_until_what_it_deleted_is_gone() {
+fn removal_waits_until_objects_are_gone() {
     let mut live = Live::new("lingering");
     live.hook("config-changed");
     live.merge(
@@ -96,7 +96,7 @@ fn it_waits_until_what_it_deleted_is_gone() {
 }
 
 #[test]
-fn an_application_that_juju_removes_leaves_an_empty_namespace() {
+fn removed_application_leaves_an_empty_namespace() {
     let mut live = Live::new("whole-life");
     let live_edge = &mut *live;
     let runs = live_edge.agent.wake_all(&mut live_edge.world).unwrap();

@@ -9,9 +9,9 @@ use serde_json::Value;
 use site::agent::{Fault, Hook, HookRun};
 
 use super::fixture::Live;
-use super::proxy::{Proxy, Rule, WRITES, Weather};
+use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::secret;
-use crate::support::{has, status};
+use crate::support::{assert_contains, status};
 
 const BEFORE: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter1")];
 const AFTER: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
@@ -21,7 +21,7 @@ fn served(model: &str) -> (Live, String) {
     let mut live = Live::new(model);
     let uri = live.secret("registry", &BEFORE);
     live.config(&[("image-pull-secret", &uri)]);
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter1");
     (live, uri)
 }
@@ -69,7 +69,7 @@ fn quiet_hook_reads_no_secret() {
     ] {
         let run = live.hook(hook);
         assert_eq!(read(&run), [""; 0], "{hook}");
-        has(&status(&run), &["active: iris serves"]);
+        assert_contains(&status(&run), &["active: iris serves"]);
     }
     for action in ["list-models", "diagnose", "endpoints"] {
         let run = live.run(Hook::action(action, std::collections::BTreeMap::new()));
@@ -86,7 +86,7 @@ fn only_the_secret_that_changed_is_read() {
     // Another URI in the options has no Secret yet, and the one that was there already is left.
     assert_eq!(read(&live.hook("config-changed")), [store.as_str()]);
     live.seldon_serves("iris");
-    has(&status(&live.hook("update-status")), &["active"]);
+    assert_contains(&status(&live.hook("update-status")), &["active"]);
     live.world.update_secret("registry", &AFTER).unwrap();
     assert_eq!(read(&live.hook(changed(&uri))), [uri.as_str()]);
     assert_eq!(password(&live, &uri), "hunter2");
@@ -94,7 +94,7 @@ fn only_the_secret_that_changed_is_read() {
 }
 
 #[test]
-fn secret_of_another_uri_is_read_in_its_place() {
+fn secret_of_a_new_uri_is_read() {
     let (mut live, uri) = served("replaced");
     let other = live.secret("other", &AFTER);
     live.config(&[("image-pull-secret", &other)]);
@@ -135,14 +135,14 @@ fn hook_after_a_failed_tool_reads_again() {
         let (mut live, uri) = served(&format!("failed-{tool}"));
         live.world.update_secret("registry", &AFTER).unwrap();
         live.error(tool, Fault::Exit(1, "ERROR the controller is away\n".into()));
-        has(
+        assert_contains(
             &status(&live.hook(changed(&uri))),
             &[&format!("waiting: Juju's {tool} failed")],
         );
         live.agent.faults.clear();
         let run = live.hook("update-status");
         assert_eq!(read(&run), [uri.as_str()], "{tool}");
-        has(&status(&run), &["active: iris serves"]);
+        assert_contains(&status(&run), &["active: iris serves"]);
         assert_eq!(password(&live, &uri), "hunter2");
         assert_eq!(read(&live.hook("update-status")), [""; 0], "{tool}");
     }
@@ -152,24 +152,24 @@ fn hook_after_a_failed_tool_reads_again() {
 fn unusable_content_stays_blocked_until_replaced() {
     let (mut live, uri) = served("unusable");
     live.world.update_secret("registry", &[("username", "edge")]).unwrap();
-    has(
+    assert_contains(
         &status(&live.hook(changed(&uri))),
         &["blocked: ", "the secret has no key registry"],
     );
     for hook in ["update-status", "config-changed"] {
         let run = live.hook(hook);
-        has(&status(&run), &["blocked: ", "the secret has no key registry"]);
+        assert_contains(&status(&run), &["blocked: ", "the secret has no key registry"]);
         assert_eq!(read(&run), [uri.as_str()], "{hook}");
     }
     assert_eq!(password(&live, &uri), "hunter1", "what served before goes on");
     live.world.update_secret("registry", &AFTER).unwrap();
-    has(&status(&live.hook(changed(&uri))), &["active: iris serves"]);
+    assert_contains(&status(&live.hook(changed(&uri))), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
     assert_eq!(read(&live.hook("update-status")), [""; 0]);
 }
 
 #[test]
-fn grant_that_was_missing_is_found_by_the_next_hook() {
+fn granted_secret_is_read_by_next_hook() {
     for version in ["3.6.1", "4.0.15"] {
         let mut live = Live::new(&format!("grant-{}", version.replace('.', "-")));
         live.world.version = version.parse().unwrap();
@@ -178,8 +178,8 @@ fn grant_that_was_missing_is_found_by_the_next_hook() {
         live.world.application_mut("iris").unwrap().add_unit();
         let grant = format!("is not granted to iris; juju grant-secret {uri} iris");
         for unit in ["iris/0", "iris/1"] {
-            has(&status(&live.run_on(unit, "config-changed")), &["blocked: ", &grant]);
-            has(&status(&live.run_on(unit, "update-status")), &["blocked: ", &grant]);
+            assert_contains(&status(&live.run_on(unit, "config-changed")), &["blocked: ", &grant]);
+            assert_contains(&status(&live.run_on(unit, "update-status")), &["blocked: ", &grant]);
         }
         live.world.grant_secret("registry", "iris").unwrap();
         assert_eq!(read(&live.hook("update-status")), [uri.as_str()]);
@@ -188,34 +188,34 @@ fn grant_that_was_missing_is_found_by_the_next_hook() {
 }
 
 #[test]
-fn content_that_could_not_be_written_is_written_later() {
+fn rejected_secret_write_is_retried_later() {
     let (mut live, uri) = served("refused");
-    let proxy = Proxy::before(&mut live, 2000..2100);
-    let on_secrets = Rule {
-        of: |method, path| method != "GET" && path.contains("/secrets/"),
+    let proxy = Proxy::in_front_of(&mut live, 2000..2100);
+    let on_secrets = RequestFilter {
+        matches: |method, path| method != "GET" && path.contains("/secrets/"),
         ..WRITES
     };
-    proxy.turns(on_secrets, Weather::error(500, "InternalError", "etcd is away"));
+    proxy.inject(on_secrets, ApiFault::error(500, "InternalError", "etcd is away"));
     live.world.update_secret("registry", &AFTER).unwrap();
     let run = live.hook(changed(&uri));
-    has(&status(&run), &["waiting: ", &format!("; not applied yet: {uri}")]);
+    assert_contains(&status(&run), &["waiting: ", &format!("; not applied yet: {uri}")]);
     assert_eq!(password(&live, &uri), "hunter1");
-    proxy.clears();
+    proxy.clear();
     let run = live.hook("update-status");
     assert_eq!(read(&run), [uri.as_str()]);
-    has(&status(&run), &["active: iris serves"]);
+    assert_contains(&status(&run), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
     assert_eq!(read(&live.hook("update-status")), [""; 0]);
 }
 
 #[test]
-fn secret_that_changes_while_the_api_is_away_is_applied_later() {
+fn secret_changed_without_api_is_applied_later() {
     let (mut live, uri) = served("away");
     let kubeconfig = live.agent.kubeconfig.take();
     live.world.update_secret("registry", &AFTER).unwrap();
     live.hook(changed(&uri));
     let run = live.hook("update-status");
-    has(
+    assert_contains(
         &status(&run),
         &[
             "waiting: the Kubernetes API cannot be reached",
@@ -224,37 +224,37 @@ fn secret_that_changes_while_the_api_is_away_is_applied_later() {
     );
     assert_eq!(read(&run), [""; 0], "nothing would come of it");
     live.agent.kubeconfig = kubeconfig;
-    has(&status(&live.hook("update-status")), &["active: iris serves"]);
+    assert_contains(&status(&live.hook("update-status")), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
 }
 
 #[test]
-fn secret_that_changes_while_its_model_is_faulty_is_applied_later() {
+fn secret_of_an_invalid_model_is_applied_later() {
     let (mut live, uri) = served("faulty");
     live.config(&[("resources", "many")]);
-    has(&live.says(), &["blocked: option resources: "]);
+    assert_contains(&live.says(), &["blocked: option resources: "]);
     live.world.update_secret("registry", &AFTER).unwrap();
     live.hook(changed(&uri));
     let run = live.hook("update-status");
-    has(
+    assert_contains(
         &status(&run),
         &["blocked: option resources: ", &format!("; not applied yet: {uri}")],
     );
     assert_eq!(read(&run), [""; 0]);
     live.config(&[("resources", "")]);
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
     assert_eq!(read(&live.hook("update-status")), [""; 0]);
 }
 
 #[test]
-fn plan_names_secrets_that_would_be_made_and_missing_grants() {
+fn plan_names_new_secrets_and_missing_grants() {
     let (mut live, _) = served("planned");
     let granted = live.secret("granted", &AFTER);
     let answer = live
         .act("plan", &serde_json::json!({"config": {"image-pull-secret": granted}}))
         .unwrap();
-    has(
+    assert_contains(
         &answer.results["changes"].to_string(),
         &[&format!("make Secret {}", name(&granted))],
     );
@@ -262,20 +262,20 @@ fn plan_names_secrets_that_would_be_made_and_missing_grants() {
     let answer = live
         .act("plan", &serde_json::json!({"config": {"image-pull-secret": other}}))
         .unwrap();
-    has(
+    assert_contains(
         &answer.results["faults"].to_string(),
         &[&format!("juju grant-secret {other} iris")],
     );
 }
 
 #[test]
-fn action_that_reads_a_secret_leaves_the_change_to_a_hook() {
+fn action_leaves_secret_change_to_a_hook() {
     let (mut live, uri) = served("peeked");
     let edge = &mut *live;
     edge.agent.wake_all(&mut edge.world).unwrap();
     live.world.update_secret("registry", &AFTER).unwrap();
     let answer = live.act("plan", &serde_json::json!({})).unwrap();
-    has(
+    assert_contains(
         &answer.results["changes"].to_string(),
         &[&format!("change Secret {}", name(&uri))],
     );
@@ -287,31 +287,31 @@ fn action_that_reads_a_secret_leaves_the_change_to_a_hook() {
 }
 
 #[test]
-fn secret_that_changes_beside_a_refused_one_is_applied_later() {
+fn secret_changed_alongside_ungranted_one_is_applied() {
     let (mut live, uri) = served("beside");
     let store = live.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
     live.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &store)]);
     live.serves();
     live.world.update_secret("registry", &AFTER).unwrap();
     live.world.secrets.get_mut(id(&store)).unwrap().granted.clear();
-    has(
+    assert_contains(
         &status(&live.hook("upgrade-charm")),
         &["blocked: ", "juju grant-secret"],
     );
     live.world.grant_secret("store", "iris").unwrap();
-    has(&status(&live.hook("update-status")), &["active: iris serves"]);
+    assert_contains(&status(&live.hook("update-status")), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
     assert_eq!(read(&live.hook("update-status")), [""; 0]);
 }
 
 #[test]
-fn watcher_with_a_secret_in_use_wakes_only_for_a_change() {
+fn watcher_with_secret_triggers_only_on_change() {
     const SOON: Duration = Duration::from_secs(10);
     let mut live = Live::new("secretly");
     live.agent.listen().unwrap();
     let uri = live.secret("registry", &BEFORE);
     live.config(&[("image-pull-secret", &uri)]);
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     live.hook("update-status");
     // Whatever makes it look, the outcome is the hook's.
     let wakes = |live: &mut Live, limit| {

@@ -5,9 +5,9 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use super::proxy::{Proxy, Rule, WRITES, Weather};
+use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::secret;
-use crate::support::{has, log, status};
+use crate::support::{assert_contains, log, status};
 
 const REGISTRY: [(&str, &str); 3] = [
     ("registry", "registry.plant.example"),
@@ -26,7 +26,7 @@ fn served(model: &str) -> (Live, String, String) {
         ("image-pull-secret", &registry),
         ("storage-secret", &store),
     ]);
-    has(&live.serves(), &["active: iris serves"]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
     (live, id(&registry), id(&store))
 }
 
@@ -72,7 +72,7 @@ fn woken(live: &mut Live) -> (Vec<String>, String) {
 }
 
 #[test]
-fn a_secret_of_jujus_becomes_one_of_the_cluster_that_is_ours_and_goes_with_its_model() {
+fn juju_secret_becomes_owned_kubernetes_secret() {
     let (mut live, registry, store) = served("kept");
     let (pull, storage) = (format!("iris-image-pull-{registry}"), format!("iris-storage-{store}-1"));
     assert_eq!(names(&live), [pull.clone(), storage.clone()]);
@@ -117,7 +117,7 @@ fn a_secret_of_jujus_becomes_one_of_the_cluster_that_is_ours_and_goes_with_its_m
 }
 
 #[test]
-fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
+fn storage_secret_rolls_pods_pull_secret_does_not() {
     let (mut live, registry, store) = served("rolled");
     woken(&mut live);
     let (pull, old, new) = (
@@ -131,10 +131,10 @@ fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
         .unwrap();
     let (hooks, says) = woken(&mut live);
     assert_eq!(hooks, ["secret-changed"]);
-    has(&says, &["active: iris serves"]);
+    assert_contains(&says, &["active: iris serves"]);
     assert_eq!(live.sdep("iris").unwrap()["metadata"]["generation"], before, "it rolls");
     assert_eq!(names(&live), [pull.clone(), old.clone()]);
-    has(
+    assert_contains(
         &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
         &["hunter3"],
     );
@@ -144,7 +144,7 @@ fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
         .unwrap();
     let (hooks, says) = woken(&mut live);
     assert_eq!(hooks, ["secret-changed"]);
-    has(&says, &["waiting: iris is changing over"]);
+    assert_contains(&says, &["waiting: iris is changing over"]);
     assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(new));
     assert_eq!(
         names(&live),
@@ -152,7 +152,7 @@ fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
         "pods of before may start again"
     );
     live.seldon_serves("iris");
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     assert_eq!(names(&live), [pull, new], "which they no longer do");
     let before = versions(&live);
     live.hook("update-status");
@@ -160,18 +160,18 @@ fn new_content_rolls_what_fetches_files_and_nothing_that_pulls_images() {
 }
 
 #[test]
-fn a_secret_that_is_not_granted_or_gone_holds_its_model_and_no_other() {
+fn unreadable_secret_freezes_only_its_model() {
     let mut live = Live::new("withheld");
     let uri = live.secret("registry", &REGISTRY);
     let models = format!("{{a: {{image-pull-secret: '{uri}'}}, b: {{}}}}");
     live.config(&[("image", "iris:1"), ("models", &models)]);
-    has(&live.serves(), &["active: 2 models serve"]);
+    assert_contains(&live.serves(), &["active: 2 models serve"]);
     let of_a = (live.sdep("a"), live.route("a"), names(&live));
     live.world.remove_secret("registry").unwrap();
     let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
     live.config(&[("models", &models)]);
     // Nobody says so, but at the latest a new pod finds it out.
-    has(
+    assert_contains(
         &status(&live.hook("upgrade-charm")),
         &[
             "blocked: 0 of 2 serve; models: a: image-pull-secret=secret:",
@@ -184,40 +184,40 @@ fn a_secret_that_is_not_granted_or_gone_holds_its_model_and_no_other() {
         "what served goes on"
     );
     live.seldon_serves("b");
-    has(&live.says(), &["blocked: 1 of 2 serve; models: a: "]);
+    assert_contains(&live.says(), &["blocked: 1 of 2 serve; models: a: "]);
     // Added anew and not granted yet.
     let uri = live.world.add_secret("registry", &REGISTRY).unwrap();
     let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
     live.config(&[("models", &models)]);
-    has(
+    assert_contains(
         &live.says(),
         &[&format!("is not granted to iris; juju grant-secret {uri} iris")],
     );
     live.world.grant_secret("registry", "iris").unwrap();
-    has(&live.serves(), &["active: 2 models serve"]);
+    assert_contains(&live.serves(), &["active: 2 models serve"]);
 }
 
 #[test]
-fn secrets_that_are_no_longer_asked_for_go_and_leave_nothing_to_look_for() {
+fn unset_secrets_are_deleted_and_no_longer_listed() {
     let (mut live, ..) = served("unset");
     live.config(&[("image-pull-secret", ""), ("storage-secret", "kubernetes:mine")]);
-    has(&live.says(), &["waiting: iris is changing over"]);
+    assert_contains(&live.says(), &["waiting: iris is changing over"]);
     assert_eq!(names(&live).len(), 2);
     assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], "mine");
     assert_eq!(pull_secret(&predictor(&live, 0)), &Value::Null);
     live.seldon_serves("iris");
-    has(&live.says(), &["active: iris serves"]);
+    assert_contains(&live.says(), &["active: iris serves"]);
     assert_eq!(names(&live), Vec::<String>::new());
     live.hook("update-status");
     let before = versions(&live);
     let (run, requests) = live.audited("update-status");
     assert_eq!((requests.len(), run.calls.len()), (5, 9), "{requests:?}");
     assert_eq!(versions(&live), before);
-    has(&status(&run), &["active"]);
+    assert_contains(&status(&run), &["active"]);
 }
 
 #[test]
-fn a_model_that_is_taken_off_the_list_takes_its_secrets_along() {
+fn removed_model_deletes_its_secrets() {
     let mut live = Live::new("delisted");
     let uri = live.secret("registry", &REGISTRY);
     let with = format!("{{image-pull-secret: '{uri}'}}");
@@ -233,7 +233,7 @@ fn a_model_that_is_taken_off_the_list_takes_its_secrets_along() {
 }
 
 #[test]
-fn a_canary_has_credentials_of_its_own_until_they_are_the_models() {
+fn canary_has_its_own_credentials_until_promoted() {
     let (mut live, _, first) = served("own");
     let other = live.secret("other", &[("access-key-id", "edge"), ("secret-access-key", "hunter5")]);
     let second = id(&other);
@@ -241,7 +241,7 @@ fn a_canary_has_credentials_of_its_own_until_they_are_the_models() {
     live.config(&[("canary", &canary)]);
     live.hook("config-changed");
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     let referred = |live: &Live, at| predictor(live, at)["graph"]["envSecretRefName"].clone();
     assert_eq!(referred(&live, 0), json!(format!("iris-storage-{first}-1")));
     assert_eq!(referred(&live, 1), json!(format!("iris-storage-{second}-1")));
@@ -255,7 +255,7 @@ fn a_canary_has_credentials_of_its_own_until_they_are_the_models() {
     live.hook("config-changed");
     assert_eq!(names(&live).len(), 3, "the one of before may start again");
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
     assert_eq!(referred(&live, 0), json!(format!("iris-storage-{second}-1")));
     live.seldon_serves("iris");
     live.hook("update-status");
@@ -263,17 +263,17 @@ fn a_canary_has_credentials_of_its_own_until_they_are_the_models() {
 }
 
 #[test]
-fn killed_before_any_of_its_writes_it_comes_to_the_same() {
+fn killed_before_any_write_it_converges() {
     let mut kills = 0;
     loop {
         let (mut live, registry, store) = served(&format!("felled-{kills}"));
-        let proxy = Proxy::before(&mut live, 2000..2100);
-        let one = Rule {
+        let proxy = Proxy::in_front_of(&mut live, 2000..2100);
+        let one = RequestFilter {
             after: kills,
             times: 1,
             ..WRITES
         };
-        proxy.turns(one, Weather::Kill);
+        proxy.inject(one, ApiFault::Kill);
         live.world
             .update_secret("store", &[STORE[0], ("secret-access-key", "hunter3")])
             .unwrap();
@@ -288,9 +288,9 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
         live.hook("update-status");
         live.seldon_serves("iris");
         whole &= live.run("update-status").exit == 0;
-        proxy.clears();
+        proxy.clear();
         live.hook("update-status");
-        has(&live.says(), &["active"]);
+        assert_contains(&live.says(), &["active"]);
         let (pull, storage) = (format!("iris-image-pull-{registry}"), format!("iris-storage-{store}-2"));
         assert_eq!(
             names(&live),
@@ -298,7 +298,7 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
             "killed before write {kills}"
         );
         assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(storage));
-        has(
+        assert_contains(
             &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
             &["hunter4"],
         );
@@ -312,14 +312,14 @@ fn killed_before_any_of_its_writes_it_comes_to_the_same() {
 }
 
 #[test]
-fn a_secret_of_somebody_elses_is_left_alone() {
+fn foreign_secret_is_left_alone() {
     let mut live = Live::new("theirs");
     let uri = live.secret("registry", &REGISTRY);
     let name = format!("iris-image-pull-{}", id(&uri));
     live.create(&secret(), &name, &json!({"stringData": {"theirs": "x"}}));
     let before = live.get(&secret(), &name);
     live.config(&[("image-pull-secret", &uri)]);
-    has(
+    assert_contains(
         &live.says(),
         &[
             &format!("blocked: iris: there is a Secret {name} of somebody else, which is left alone"),
@@ -329,24 +329,24 @@ fn a_secret_of_somebody_elses_is_left_alone() {
     assert_eq!(live.get(&secret(), &name), before);
     assert!(live.sdep("iris").is_none());
     live.delete(&secret(), &name);
-    has(&live.serves(), &["active"]);
+    assert_contains(&live.serves(), &["active"]);
 }
 
 #[test]
-fn what_was_changed_or_deleted_by_hand_is_put_back() {
+fn manually_changed_secret_is_restored() {
     let (mut live, registry, store) = served("meddled");
     let pull = format!("iris-image-pull-{registry}");
     let empty = json!({"data": {".dockerconfigjson": "e30="}});
     live.merge_as("kubectl-edit", &secret(), &pull, &empty);
     let run = live.hook("update-status");
-    has(&log(&run), &["it was changed by kubectl-edit, and is put back"]);
-    has(
+    assert_contains(&log(&run), &["it was changed by kubectl-edit, and is put back"]);
+    assert_contains(
         &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
         &["hunter1"],
     );
     // What a program sets is told and left.
     live.merge_as("sync", &secret(), &pull, &empty);
-    has(
+    assert_contains(
         &live.says(),
         &["blocked: iris: sync has set data", &format!("of Secret {pull}")],
     );
@@ -357,18 +357,18 @@ fn what_was_changed_or_deleted_by_hand_is_put_back() {
     live.hook("update-status");
     assert_eq!(names(&live), [pull, format!("iris-storage-{store}-2")]);
     live.seldon_serves("iris");
-    has(&live.says(), &["active"]);
+    assert_contains(&live.says(), &["active"]);
 }
 
 #[test]
-fn a_secret_is_in_no_output_and_in_no_object_but_its_own() {
+fn secret_content_appears_in_no_other_output() {
     let (mut live, ..) = served("discreet");
-    let mut told = Vec::new();
-    let mut hear = |run: &site::agent::HookRun| {
+    let mut outputs = Vec::new();
+    let mut collect = |run: &site::agent::HookRun| {
         let arguments: Vec<String> = run.calls.iter().map(|call| format!("{call:?}")).collect();
         let calls = arguments.iter().filter(|call| !call.contains("secret-get"));
         let calls: Vec<&String> = calls.collect();
-        told.extend([
+        outputs.extend([
             status(run),
             run.stdout.clone(),
             run.stderr.clone(),
@@ -382,7 +382,7 @@ fn a_secret_is_in_no_output_and_in_no_object_but_its_own() {
         vec![("password", "hunter8")],
     ] {
         live.world.update_secret("store", &content).unwrap();
-        hear(&live.hook("secret-changed"));
+        collect(&live.hook("secret-changed"));
     }
     live.world
         .update_secret(
@@ -394,16 +394,16 @@ fn a_secret_is_in_no_output_and_in_no_object_but_its_own() {
             ],
         )
         .unwrap();
-    hear(&live.hook("secret-changed"));
-    hear(&live.hook(site::agent::Hook::action(
+    collect(&live.hook("secret-changed"));
+    collect(&live.hook(site::agent::Hook::action(
         "list-models",
         std::collections::BTreeMap::new(),
     )));
     for object in [live.sdep("iris"), live.route("iris")] {
-        told.push(object.unwrap().to_string());
+        outputs.push(object.unwrap().to_string());
     }
-    let told = told.join("\n");
-    assert!(!told.contains("hunter"), "{told}");
+    let outputs = outputs.join("\n");
+    assert!(!outputs.contains("hunter"), "{outputs}");
     // Encoded neither.
-    assert!(!told.contains("aHVudGVy"), "{told}");
+    assert!(!outputs.contains("aHVudGVy"), "{outputs}");
 }

@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use super::fixture::Live;
-use crate::support::has;
+use crate::support::assert_contains;
 use crate::support::kinds::{deployment, pod, sdep};
 
 #[test]
-fn a_pod_that_cannot_pull_its_image_says_why_and_what_serves_goes_on() {
+fn image_pull_error_blocks_and_keeps_serving() {
     let mut live = Live::new("pulling");
     live.serves();
     live.config(&[("image", "seldonio/none:1")]);
@@ -26,7 +26,7 @@ fn a_pod_that_cannot_pull_its_image_says_why_and_what_serves_goes_on() {
         &json!({"containerStatuses": [{"name": "iris", "image": "seldonio/none:1", "imageID": "", "ready": false,
             "restartCount": 0, "state": {"waiting": {"reason": "ErrImagePull", "message": "docker.io/seldonio/none:1: not found"}}}]}),
     );
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: image seldonio/none:1 cannot be pulled (ErrImagePull: not found)",
@@ -40,7 +40,7 @@ fn a_pod_that_cannot_pull_its_image_says_why_and_what_serves_goes_on() {
 }
 
 #[test]
-fn a_failed_rollout_is_told_from_deployment_and_seldon() {
+fn failed_rollout_is_reported_from_deployment_and_seldon() {
     let mut live = Live::new("failing");
     live.serves();
     live.merge_status(
@@ -49,11 +49,11 @@ fn a_failed_rollout_is_told_from_deployment_and_seldon() {
         &json!({"availableReplicas": 0, "conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
             "message": "pods is forbidden: exceeded quota: small"}]}),
     );
-    has(
+    assert_contains(
         &live.says(),
         &["blocked: iris: Kubernetes makes no pod for it (exceeded quota: small)"],
     );
     live.merge_status(&deployment(), "iris-default-0-iris", &json!({"conditions": []}));
     live.merge_status(&sdep(), "iris", &json!({"state": "Failed", "description": "no image"}));
-    has(&live.says(), &["blocked: iris: Seldon Core gives up on it: no image"]);
+    assert_contains(&live.says(), &["blocked: iris: Seldon Core gives up on it: no image"]);
 }

@@ -9,14 +9,14 @@ use site::agent::Fault;
 
 use super::fixture::{Live, runtime, start, takes};
 use crate::support::kinds::vs;
-use crate::support::{has, status};
+use crate::support::{assert_contains, status};
 
 #[test]
-fn without_seldon_it_says_what_to_deploy_or_to_wait_for() {
+fn missing_seldon_blocks_or_waits() {
     let server = start("bare", false);
     let mut live = Live::on(&server, "bare");
     live.trust(true);
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: Seldon Core is not installed",
@@ -26,19 +26,19 @@ fn without_seldon_it_says_what_to_deploy_or_to_wait_for() {
     live.world
         .integrate("iris:seldon-core", "seldon-core:juju-info")
         .unwrap();
-    has(&live.says(), &["waiting: Seldon Core is related but not installed yet"]);
+    assert_contains(&live.says(), &["waiting: Seldon Core is related but not installed yet"]);
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
     live.hook("remove");
 }
 
 #[test]
-fn a_cluster_that_goes_away_is_waited_for_and_found_again() {
+fn unreachable_api_is_waited_for_and_recovers() {
     let mut server = start("away", true);
     let mut live = Live::trusted_on(&server, "away");
     assert!(live.serves().starts_with("active"));
     server.stop_apiserver().unwrap();
     let run = live.hook("update-status");
-    has(
+    assert_contains(
         &status(&run),
         &[
             "waiting: the Kubernetes API cannot be reached",
@@ -47,7 +47,7 @@ fn a_cluster_that_goes_away_is_waited_for_and_found_again() {
     );
     assert!(run.wall < Duration::from_secs(25), "{:?}", run.wall);
     live.config(&[("replicas", "-1")]);
-    has(&live.says(), &["blocked: option replicas=-1"]);
+    assert_contains(&live.says(), &["blocked: option replicas=-1"]);
     live.config(&[("replicas", "1")]);
     runtime().block_on(server.restart_apiserver()).unwrap();
     assert!(live.says().starts_with("active: iris serves"));
@@ -66,7 +66,7 @@ fn all(live: &Live, group: &str, version: &str, kind: &str, name: &str, object: 
 }
 
 #[test]
-fn a_webhook_that_is_down_is_waited_for_and_nothing_is_half_done() {
+fn unavailable_webhook_is_waited_for() {
     let mut live = Live::new("hooked");
     all(
         &live,
@@ -82,7 +82,7 @@ fn a_webhook_that_is_down_is_waited_for_and_nothing_is_half_done() {
             "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
         }]}),
     );
-    has(
+    assert_contains(
         &live.says(),
         &[
             "waiting: iris: the webhook v1.vseldondeployment.kb.io does not answer (connection refused)",
@@ -102,7 +102,7 @@ fn a_webhook_that_is_down_is_waited_for_and_nothing_is_half_done() {
 }
 
 #[test]
-fn what_the_site_does_not_admit_is_told_with_its_reason() {
+fn admission_denial_is_reported_with_reason() {
     let mut live = Live::new("policed");
     all(
         &live,
@@ -134,7 +134,7 @@ fn what_the_site_does_not_admit_is_told_with_its_reason() {
         })
         .find(|says| says.starts_with("blocked"))
         .unwrap();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris: SeldonDeployment iris is refused",
@@ -144,18 +144,18 @@ fn what_the_site_does_not_admit_is_told_with_its_reason() {
 }
 
 #[test]
-fn a_namespace_that_is_going_is_told_as_such() {
+fn terminating_namespace_is_reported() {
     let mut live = Live::new("going");
     // Somebody's finalizer keeps it from being gone at once; nothing is left that could be made in it.
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
     let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
     live.wait(api.delete("going", &kube::api::DeleteParams::default()))
         .unwrap();
-    has(&live.says(), &["waiting: iris: the namespace going is being deleted"]);
+    assert_contains(&live.says(), &["waiting: iris: the namespace going is being deleted"]);
 }
 
 #[test]
-fn a_quota_of_the_namespace_is_told_with_its_numbers() {
+fn exceeded_quota_is_reported_with_numbers() {
     let mut live = Live::new("small");
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ResourceQuota"));
     let hard = json!({"count/seldondeployments.machinelearning.seldon.io": "0"});
@@ -171,7 +171,7 @@ fn a_quota_of_the_namespace_is_told_with_its_numbers() {
         })
         .find(|says| says.starts_with("blocked"))
         .unwrap();
-    has(
+    assert_contains(
         &says,
         &[
             "exceeded quota: few, requested: count/seldondeployments",
@@ -181,7 +181,7 @@ fn a_quota_of_the_namespace_is_told_with_its_numbers() {
 }
 
 #[test]
-fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
+fn field_missing_in_old_crd_blocks() {
     let server = start("older", true);
     let mut live = Live::trusted_on(&server, "older");
     edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
@@ -199,14 +199,14 @@ fn a_field_that_an_older_definition_lacks_is_told_and_not_waited_for() {
         .find(|(_, says)| says.starts_with("blocked"))
         .unwrap();
     let rejected = format!("blocked: {model}: SeldonDeployment {model} is refused");
-    has(&says, &[&rejected, "protocol", "not declared in schema"]);
+    assert_contains(&says, &[&rejected, "protocol", "not declared in schema"]);
     assert!(live.sdep(&model).is_none() && live.route(&model).is_none());
     live.config(&[("models", "")]);
     assert!(live.serves().starts_with("active"));
 }
 
 #[test]
-fn metrics_that_an_older_seldon_does_not_know_are_left_out_and_the_status_says_so() {
+fn metrics_unsupported_by_old_seldon_are_omitted() {
     let server = start("older-metrics", true);
     let mut live = Live::trusted_on(&server, "metrics");
     edit_definition(&live, "seldondeployments.machinelearning.seldon.io", |version| {
@@ -219,7 +219,7 @@ fn metrics_that_an_older_seldon_does_not_know_are_left_out_and_the_status_says_s
         ("resources", "{requests: {cpu: 100m}}"),
         ("autoscale", &format!("{{max: 3, cpu: 80, metrics: [{metric}]}}")),
     ]);
-    has(
+    assert_contains(
         &live.serves(),
         &[
             "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, but autoscale.metrics is left out",
@@ -251,7 +251,7 @@ fn edit_definition(live: &Live, name: &str, edit: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
+fn older_catch_all_route_blocks_old_istio() {
     let server = start("old-istio", true);
     let mut live = Live::trusted_on(&server, "old");
     // The definition of such an Istio: it has no directResponse.
@@ -261,7 +261,7 @@ fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
         route.remove("directResponse").unwrap();
     });
     live.create(&vs(), "dashboard", &takes("old/gate", "/"));
-    has(
+    assert_contains(
         &live.says(),
         &[
             "blocked: iris: VirtualService old/dashboard is older and takes every path",
@@ -280,13 +280,13 @@ fn before_istio_1_15_an_older_route_for_every_path_is_in_the_way() {
 }
 
 #[test]
-fn leadership_that_cannot_be_asked_for_is_none() {
+fn unknown_leadership_counts_as_follower() {
     let mut live = Live::new("headless");
     live.error(
         "is-leader",
         Fault::Exit(1, "ERROR leadership status unknown: timeout\n".into()),
     );
-    has(
+    assert_contains(
         &live.says(),
         &["waiting: Juju's is-leader failed: leadership status unknown: timeout"],
     );

@@ -51,7 +51,7 @@ impl Live {
 
     /// Takes the route away by hand, and runs what the watcher asks for until it is back.
     #[track_caller]
-    pub fn puts_its_route_back(&mut self) -> Vec<HookRun> {
+    pub fn restores_route(&mut self) -> Vec<HookRun> {
         self.delete(&vs(), "iris-route");
         let start = Instant::now();
         let (agent, world) = self.parts();
@@ -88,7 +88,7 @@ impl Live {
     }
 
     /// How often the charm has looked so far.
-    fn looks(&self) -> usize {
+    fn probes(&self) -> usize {
         audit(&self.user())
             .iter()
             .filter(|request| *request == "list seldondeployments")
@@ -97,16 +97,16 @@ impl Live {
 
     /// Waits until it has looked once more.
     #[track_caller]
-    fn looks_again(&self, before: usize) {
+    fn waits_for_probe(&self, before: usize) {
         let start = Instant::now();
-        while self.looks() == before {
+        while self.probes() == before {
             assert!(start.elapsed() < PATIENCE, "nobody looks");
         }
     }
 }
 
 #[test]
-fn a_model_that_becomes_ready_is_active_within_three_seconds_and_no_hook_of_jujus() {
+fn ready_model_is_active_within_three_seconds() {
     let mut live = Live::new("soon-ready");
     live.agent.listen().unwrap();
     assert!(live.says().starts_with("waiting: "));
@@ -119,20 +119,20 @@ fn a_model_that_becomes_ready_is_active_within_three_seconds_and_no_hook_of_juju
 }
 
 #[test]
-fn a_route_that_is_deleted_by_hand_is_back_within_three_seconds() {
+fn deleted_route_is_back_within_three_seconds() {
     let mut live = Live::watched("soon-back");
-    live.puts_its_route_back();
+    live.restores_route();
     live.becomes(SOON, "active: ");
 }
 
 #[test]
-fn the_rights_of_rbac_yaml_are_enough_for_every_watch() {
+fn rbac_yaml_suffices_for_every_watch() {
     let mut live = Live::untrusted("watch-rights");
     live.wait(live.cluster.apply_gateway("watch-rights", "gate")).unwrap();
     grant(&live, |_| true);
     live.agent.listen().unwrap();
     live.serves();
-    live.puts_its_route_back();
+    live.restores_route();
     let wanted = [
         "deployments",
         "gateways",
@@ -154,7 +154,7 @@ fn the_rights_of_rbac_yaml_are_enough_for_every_watch() {
 }
 
 #[test]
-fn without_the_right_to_watch_hooks_go_on_as_they_would_without_a_watcher() {
+fn missing_watch_permission_leaves_hooks_working() {
     let mut live = Live::untrusted("no-watch");
     live.wait(live.cluster.apply_gateway("no-watch", "gate")).unwrap();
     grant_with(&live, |rule| {
@@ -168,7 +168,7 @@ fn without_the_right_to_watch_hooks_go_on_as_they_would_without_a_watcher() {
 }
 
 #[test]
-fn a_model_that_breaks_is_told_of_with_its_reason() {
+fn broken_model_is_reported_within_three_seconds() {
     let mut live = Live::watched("soon-broken");
     live.delete(&deployment(), "iris-default-0-iris");
     live.becomes(SOON, "waiting: iris ");
@@ -177,7 +177,7 @@ fn a_model_that_breaks_is_told_of_with_its_reason() {
 }
 
 #[test]
-fn a_gateway_that_goes_and_comes_back_is_noticed() {
+fn deleted_and_restored_gateway_is_noticed() {
     let mut live = Live::watched("gone-gateway");
     live.wait(live.cluster.remove_gateway("gone-gateway", "gate")).unwrap();
     live.becomes(SOON, "waiting: ");
@@ -186,7 +186,7 @@ fn a_gateway_that_goes_and_comes_back_is_noticed() {
 }
 
 #[test]
-fn an_http_route_that_is_deleted_by_hand_is_back_as_soon() {
+fn deleted_http_route_is_back_within_three_seconds() {
     let mut live = behind_ingress("soon-back-http");
     live.agent.listen().unwrap();
     assert!(gateway_api::serves(&mut live).starts_with("active"));
@@ -199,28 +199,28 @@ fn an_http_route_that_is_deleted_by_hand_is_back_as_soon() {
 }
 
 #[test]
-fn what_changes_no_verdict_wakes_nobody() {
+fn change_without_new_status_triggers_no_hook() {
     let mut live = Live::watched("calm");
     live.for_a_while();
-    let before = live.looks();
+    let before = live.probes();
     live.merge(
         &vs(),
         "iris-route",
         &json!({"metadata": {"annotations": {"seen-by": "somebody"}}}),
     );
-    live.looks_again(before);
+    live.waits_for_probe(before);
     assert!(live.for_a_while().is_empty());
 }
 
 #[test]
-fn a_thousand_changes_of_pods_cost_a_few_looks_and_no_wake() {
+fn thousand_pod_changes_cost_few_probes() {
     let mut live = Live::watched("storm");
     live.for_a_while();
     let labels =
         json!({"labels": {"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid}});
     let spec = json!({"metadata": labels, "spec": {"containers": [{"name": "x", "image": "x"}]}});
     live.create(&pod(), "noise", &spec);
-    let (before, start) = (live.looks(), Instant::now());
+    let (before, start) = (live.probes(), Instant::now());
     for n in 0..1000 {
         live.merge(
             &pod(),
@@ -229,15 +229,15 @@ fn a_thousand_changes_of_pods_cost_a_few_looks_and_no_wake() {
         );
     }
     assert!(live.for_a_while().is_empty());
-    let (looks, halves) = (live.looks() - before, start.elapsed().as_millis() / 500);
+    let (probes, halves) = (live.probes() - before, start.elapsed().as_millis() / 500);
     assert!(
-        (1..halves + 4).contains(&(looks as u128)),
-        "{looks} looks in {halves} half seconds"
+        (1..halves + 4).contains(&(probes as u128)),
+        "{probes} probes in {halves} half seconds"
     );
 }
 
 #[test]
-fn a_unit_has_one_watcher_in_a_session_of_its_own_and_the_next_hook_replaces_one_that_died() {
+fn dead_watcher_is_replaced_by_one_other() {
     let mut live = Live::watched("only-one");
     let first = live.watcher("iris/0");
     let stat = fs::read_to_string(format!("/proc/{first}/stat")).unwrap();
@@ -265,11 +265,11 @@ fn a_unit_has_one_watcher_in_a_session_of_its_own_and_the_next_hook_replaces_one
     live.hook("update-status");
     let second = live.watcher("iris/0");
     assert_ne!(second, first);
-    live.puts_its_route_back();
+    live.restores_route();
 }
 
 #[test]
-fn the_option_ends_it_and_so_do_stop_and_removal() {
+fn option_stop_and_removal_end_the_watcher() {
     let mut live = Live::watched("ends");
     live.watcher("iris/0");
     live.config(&[("watch", "false")]);
@@ -288,7 +288,7 @@ fn the_option_ends_it_and_so_do_stop_and_removal() {
 }
 
 #[test]
-fn stop_ends_a_watcher_that_the_hook_before_has_just_started() {
+fn stop_ends_a_watcher_just_started() {
     let mut live = Live::watched("just-started");
     for _ in 0..10 {
         live.hook("stop");
@@ -298,7 +298,7 @@ fn stop_ends_a_watcher_that_the_hook_before_has_just_started() {
 }
 
 #[test]
-fn a_new_version_of_the_charm_has_a_watcher_of_its_own_version() {
+fn refreshed_charm_starts_its_own_watcher() {
     let mut live = Live::watched("new-version");
     let old = live.watcher("iris/0");
     let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dispatch-{}", std::process::id()));
@@ -314,12 +314,12 @@ fn a_new_version_of_the_charm_has_a_watcher_of_its_own_version() {
         assert!(start.elapsed() < PATIENCE, "the old one stays");
     };
     assert_eq!(fs::read_link(format!("/proc/{watcher}/exe")).unwrap(), new);
-    live.puts_its_route_back();
+    live.restores_route();
     fs::remove_file(new).unwrap();
 }
 
 #[test]
-fn the_leader_is_woken_for_what_is_to_be_done_and_every_unit_for_its_status() {
+fn leader_is_triggered_for_changes_units_for_status() {
     let mut live = Live::new("followers");
     live.agent.listen().unwrap();
     live.world.application_mut("iris").unwrap().add_unit();
@@ -346,7 +346,7 @@ fn the_leader_is_woken_for_what_is_to_be_done_and_every_unit_for_its_status() {
 }
 
 #[test]
-fn the_old_juju_has_another_name_for_it() {
+fn juju_2_9_runs_the_watchers_trigger() {
     let mut live = Live::new("old-juju");
     live.world.version = "2.9.42".parse().unwrap();
     live.agent.listen().unwrap();

@@ -15,9 +15,9 @@ use seldon_model::cluster::{WatchLimits, WatchNotice, Watched, Watches};
 use seldon_model::identity::Identity;
 use site::agent::HookRun;
 
-use super::black_hole::Silence;
+use super::black_hole::BlackHole;
 use super::fixture::{Live, runtime};
-use crate::support::{has, log};
+use crate::support::{assert_contains, log};
 
 /// Limits as the watcher has them, but short. A watch must last 5 s to count as a good one.
 const LIMITS: WatchLimits = WatchLimits {
@@ -30,7 +30,7 @@ const LIMITS: WatchLimits = WatchLimits {
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Watches the SeldonDeployments of a charm through that network, and gives its notices with their times.
-fn watch(live: &Live) -> (Silence, Receiver<(WatchNotice, Instant)>) {
+fn watch(live: &Live) -> (BlackHole, Receiver<(WatchNotice, Instant)>) {
     let text = fs::read_to_string(live.agent.kubeconfig.clone().unwrap()).unwrap();
     let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
     let identity = Identity {
@@ -41,8 +41,8 @@ fn watch(live: &Live) -> (Silence, Receiver<(WatchNotice, Instant)>) {
     let options = KubeConfigOptions::default();
     let mut config = live.wait(Config::from_custom_kubeconfig(kubeconfig, &options)).unwrap();
     let server: SocketAddr = config.cluster_url.authority().unwrap().as_str().parse().unwrap();
-    let silence = Silence::before(server);
-    config.cluster_url = format!("https://{}", silence.address).parse().unwrap();
+    let network = BlackHole::in_front_of(server);
+    config.cluster_url = format!("https://{}", network.address).parse().unwrap();
     let (notify, notices) = channel();
     thread::spawn(move || {
         runtime().block_on(async {
@@ -54,7 +54,7 @@ fn watch(live: &Live) -> (Silence, Receiver<(WatchNotice, Instant)>) {
             watches.watch(Watched::SeldonDeployments, notify).await;
         });
     });
-    (silence, notices)
+    (network, notices)
 }
 
 /// Waits for that notice, and gives those before it.
@@ -71,12 +71,12 @@ fn until(wanted: WatchNotice, notices: &Receiver<(WatchNotice, Instant)>) -> (Ve
 }
 
 #[test]
-fn swallowed_connection_is_noticed_and_replaced() {
-    let live = Live::new("swallowed");
-    let (silence, notices) = watch(&live);
+fn dead_connection_is_noticed_and_replaced() {
+    let live = Live::new("dropped");
+    let (network, notices) = watch(&live);
     until(WatchNotice::Changed, &notices);
     let start = Instant::now();
-    silence.swallow();
+    network.drop_open_connections();
     let (before, end) = until(WatchNotice::Unusable, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "it hears: {before:?}");
     let limit = Duration::from_secs(LIMITS.longest.into()) + LIMITS.grace + Duration::from_secs(2);
@@ -85,25 +85,25 @@ fn swallowed_connection_is_noticed_and_replaced() {
     until(WatchNotice::Changed, &notices);
     let (before, _) = until(WatchNotice::Started, &notices);
     assert!(!before.contains(&WatchNotice::Unusable), "{before:?}");
-    assert!(silence.connections() > 1);
+    assert!(network.connections() > 1);
 }
 
 #[test]
-fn watch_heals_after_network_swallowed_everything() {
-    let live = Live::new("swallowed-all");
-    let (silence, notices) = watch(&live);
+fn watch_recovers_after_network_dropped_everything() {
+    let live = Live::new("dropped-all");
+    let (network, notices) = watch(&live);
     until(WatchNotice::Changed, &notices);
-    silence.swallow_all();
+    network.drop_all_connections();
     until(WatchNotice::Unusable, &notices);
     // A new connection is answered no more than the old one was.
     let (before, _) = until(WatchNotice::Unusable, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "{before:?}");
-    silence.swallow();
+    network.drop_open_connections();
     until(WatchNotice::Changed, &notices);
 }
 
 #[test]
-fn watch_that_server_ends_costs_no_look() {
+fn watch_ended_by_server_triggers_no_probe() {
     let live = Live::new("ended");
     let (_network, notices) = watch(&live);
     until(WatchNotice::Started, &notices);
@@ -139,7 +139,7 @@ fn stopped_watcher_is_replaced_by_next_hook() {
     let stopped = live.watcher("iris/0");
     signal("-STOP", stopped);
     let run = live.hook("update-status");
-    has(
+    assert_contains(
         &warned(&run),
         &[&format!(
             "watcher (process {stopped}) did not answer within 5 s: killed, to be replaced by a new one"
@@ -148,7 +148,7 @@ fn stopped_watcher_is_replaced_by_next_hook() {
     assert!(run.wall < Duration::from_secs(12), "{:?}", run.wall);
     let new = live.watcher("iris/0");
     assert_ne!(new, stopped);
-    live.puts_its_route_back();
+    live.restores_route();
     // And that is all there is to say.
     let run = live.hook("update-status");
     assert_eq!(run.logged("WARNING").count(), 0, "{}", log(&run));
@@ -164,7 +164,7 @@ fn stopped_watcher_is_ended_with_its_unit() {
 }
 
 #[test]
-fn replaced_watcher_takes_its_hanging_juju_exec_along() {
+fn replaced_watcher_ends_its_hanging_juju_exec() {
     let mut live = Live::watched("hanging-exec");
     let watcher = live.watcher("iris/0");
     // Nobody answers its juju-exec.
@@ -188,14 +188,14 @@ fn foreign_process_on_the_socket_is_left_alone() {
     let _held = UnixListener::bind_addr(&UnixAddress::from_abstract_name(&name).unwrap()).unwrap();
     live.agent.listen().unwrap();
     let run = live.hook("config-changed");
-    has(
+    assert_contains(
         &warned(&run),
         &["the watcher's socket is held by a process that did not answer within 5 s"],
     );
 }
 
 #[test]
-fn hook_does_not_wait_for_a_socket_with_a_full_queue() {
+fn full_socket_queue_does_not_delay_hook() {
     let mut live = Live::new("full-queue");
     let name = format!("seldon-model/iris/0/{}", live.world.model.uuid);
     let address = UnixAddress::from_abstract_name(&name).unwrap();
@@ -212,7 +212,7 @@ fn hook_does_not_wait_for_a_socket_with_a_full_queue() {
     while done.recv_timeout(Duration::from_secs(2)).is_ok() {}
     live.agent.listen().unwrap();
     let run = live.hook("config-changed");
-    has(
+    assert_contains(
         &warned(&run),
         &["the watcher's socket is held by a process that takes no connection"],
     );

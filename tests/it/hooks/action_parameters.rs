@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use site::juju::{ActionSpec, Charm, Given};
 
-use crate::support::{Edge, has};
+use crate::support::{Edge, assert_contains};
 
 /// A version each of Juju 2.9, 3 and 4.
 const VERSIONS: [&str; 3] = ["2.9.42", "3.6.1", "4.0.15"];
@@ -89,7 +89,7 @@ fn every_parameter_takes_text_on_every_juju() {
 }
 
 #[test]
-fn text_of_wrong_form_is_refused_with_rule() {
+fn text_of_wrong_form_is_rejected_with_rule() {
     for version in VERSIONS {
         let mut edge = edge(version);
         for parameter in parameters() {
@@ -121,7 +121,7 @@ fn text_of_wrong_form_is_refused_with_rule() {
             wrong.push("text".to_owned());
             for wrong in wrong {
                 let message = failure(&mut edge, action, &parameter.given(&wrong));
-                has(&message, &[&rule, &format!("{name}=")]);
+                assert_contains(&message, &[&rule, &format!("{name}=")]);
             }
             let message = failure(&mut edge, action, &parameter.given(right));
             assert!(
@@ -133,7 +133,7 @@ fn text_of_wrong_form_is_refused_with_rule() {
 }
 
 #[test]
-fn typed_map_is_refused_as_juju_refuses_it() {
+fn typed_map_is_rejected_as_by_juju() {
     for version in VERSIONS {
         let mut edge = edge(version);
         let mut typed = |action: &str, pair: &str| {
@@ -154,11 +154,11 @@ fn typed_map_is_refused_as_juju_refuses_it() {
                 "{version}"
             );
         }
-        has(
+        assert_contains(
             &typed("predict", "timeout=5"),
             &["\"data\" property is missing and required"],
         );
-        has(
+        assert_contains(
             &typed("plan", "confg=x"),
             &["additional property \"confg\" is not allowed"],
         );
@@ -167,7 +167,7 @@ fn typed_map_is_refused_as_juju_refuses_it() {
 
 /// Juju 4 makes Go's text of it.
 #[test]
-fn map_of_a_file_is_read_up_to_juju_3() {
+fn map_of_a_file_works_before_juju_4() {
     for (version, map_is_read) in VERSIONS.into_iter().zip([true, true, false]) {
         let mut edge = edge(version);
         let mut failure = |action: &str, pairs: &[String], file: Option<&str>| {

@@ -8,7 +8,7 @@ use serde_json::json;
 use site::agent::{Fault, Hook, HookRun};
 use site::juju::Charm;
 
-use crate::support::{Edge, has, log, status};
+use crate::support::{Edge, assert_contains, log, status};
 
 /// The limit of one call (`LIMIT` in src/juju/tool.rs), and ample time for the rest of a hook.
 const LIMIT: Duration = Duration::from_secs(30 + 15);
@@ -75,21 +75,21 @@ fn hook_ends_whichever_tool_hangs() {
             // It can only be reported by failing, so that Juju runs the hook again.
             "status-set" => {
                 assert_eq!(run.exit, 1, "{run:#?}");
-                has(&run.stderr, &[&message]);
+                assert_contains(&run.stderr, &[&message]);
             }
             // The hook needs neither.
             "juju-log" => {
                 assert_eq!(run.exit, 0, "{run:#?}");
-                has(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
-                has(&run.stderr, &[&message]);
+                assert_contains(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
+                assert_contains(&run.stderr, &[&message]);
             }
             "status-get" => {
                 assert_eq!(run.exit, 0, "{run:#?}");
-                has(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
+                assert_contains(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
             }
             _ => {
                 assert_eq!(run.exit, 0, "{run:#?}");
-                has(&status(run), &["waiting: ", &message]);
+                assert_contains(&status(run), &["waiting: ", &message]);
             }
         }
     }
@@ -106,7 +106,7 @@ fn action_ends_whichever_tool_hangs() {
         assert_eq!(action.status, "failed", "{tool}: {action:?}");
         // It needs neither: what a status would add is only which secrets to read.
         if !["juju-log", "status-get"].contains(&tool.as_str()) {
-            has(&run.stderr, &[&format!("Juju's {tool} did not answer within 30 s")]);
+            assert_contains(&run.stderr, &[&format!("Juju's {tool} did not answer within 30 s")]);
         }
     }
 }
@@ -118,18 +118,18 @@ fn removal_ends_if_goal_state_hangs() {
     let run = edge.run("remove");
     assert!(run.wall < LIMIT, "{:?}", run.wall);
     assert_eq!(run.exit, 0, "Kubernetes removes what the StatefulSet owns");
-    has(&log(&run), &["Juju's goal-state did not answer within 30 s"]);
+    assert_contains(&log(&run), &["Juju's goal-state did not answer within 30 s"]);
 }
 
 #[test]
-fn log_that_hangs_is_given_up_after_one_line() {
+fn hanging_juju_log_is_called_only_once() {
     let mut edge = edge("log");
     edge.error("juju-log", Fault::Hang);
     // Two lines: the security event of the action, and that of its crash.
     edge.error("config-get", Fault::Exit(1, "ERROR no".to_owned()));
     let run = edge.run(Hook::action("list-models", BTreeMap::new()));
     assert!(run.wall < Duration::from_secs(9), "{:?}", run.wall);
-    has(
+    assert_contains(
         &run.stdout,
         &["Juju's juju-log was not called again, as it did not answer before"],
     );

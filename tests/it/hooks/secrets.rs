@@ -2,7 +2,7 @@
 
 use site::agent::{Fault, HookRun};
 
-use crate::support::{Edge, has, status};
+use crate::support::{Edge, assert_contains, status};
 
 const REGISTRY: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
 
@@ -24,7 +24,7 @@ fn reads(run: &HookRun) -> usize {
 }
 
 #[test]
-fn what_is_not_granted_is_asked_for_by_the_line_to_type() {
+fn missing_grant_names_the_grant_command() {
     for version in ["3.0.3", "3.6.1", "4.0.15"] {
         let (mut edge, uri) = edge("ungranted");
         edge.world.version = version.parse().unwrap();
@@ -34,7 +34,7 @@ fn what_is_not_granted_is_asked_for_by_the_line_to_type() {
             "Juju {version}"
         );
         edge.world.grant_secret("registry", "iris").unwrap();
-        has(
+        assert_contains(
             &installed(&mut edge),
             &["waiting: the Kubernetes API cannot be reached"],
         );
@@ -42,10 +42,10 @@ fn what_is_not_granted_is_asked_for_by_the_line_to_type() {
 }
 
 #[test]
-fn what_is_gone_says_how_there_is_another() {
+fn removed_secret_names_the_commands_for_another() {
     let (mut edge, uri) = edge("gone");
     edge.world.remove_secret("registry").unwrap();
-    has(
+    assert_contains(
         &installed(&mut edge),
         &[
             &format!(
@@ -57,7 +57,7 @@ fn what_is_gone_says_how_there_is_another() {
 }
 
 #[test]
-fn before_juju_3_0_3_it_is_refused_with_the_way_out_and_juju_is_not_asked() {
+fn juju_before_3_0_3_rejects_secret_uris() {
     for version in ["2.9.42", "3.0.2"] {
         let (mut edge, uri) = edge("old");
         edge.world.version = version.parse().unwrap();
@@ -71,12 +71,12 @@ fn before_juju_3_0_3_it_is_refused_with_the_way_out_and_juju_is_not_asked() {
         );
         assert_eq!(reads(&run), 0);
         edge.config(&[("image-pull-secret", "kubernetes:mine")]);
-        has(&edge.says(), &["waiting: the Kubernetes API cannot be reached"]);
+        assert_contains(&edge.says(), &["waiting: the Kubernetes API cannot be reached"]);
     }
 }
 
 #[test]
-fn secret_is_read_on_events_that_may_have_changed_it() {
+fn secret_is_read_on_events_changing_it() {
     let (mut edge, uri) = edge("events");
     edge.world.grant_secret("registry", "iris").unwrap();
     edge.world.application_mut("iris").unwrap().add_unit();
@@ -109,7 +109,7 @@ fn secret_is_read_on_events_that_may_have_changed_it() {
 }
 
 #[test]
-fn secret_that_changed_while_the_api_was_away_stays_in_the_status() {
+fn secret_changed_without_api_stays_in_status() {
     let (mut edge, uri) = edge("remembered");
     edge.world.grant_secret("registry", "iris").unwrap();
     let other = edge.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
@@ -124,7 +124,7 @@ fn secret_that_changed_while_the_api_was_away_stays_in_the_status() {
     let run = edge.hook(changed);
     assert_eq!(reads(&run), 1, "of two secrets the one that changed");
     for says in [status(&run), status(&edge.hook("update-status")), edge.says()] {
-        has(
+        assert_contains(
             &says,
             &[
                 "waiting: the Kubernetes API cannot be reached",
@@ -136,7 +136,7 @@ fn secret_that_changed_while_the_api_was_away_stays_in_the_status() {
 }
 
 #[test]
-fn a_secret_get_that_fails_in_passing_is_named_and_the_hook_does_not() {
+fn failing_secret_get_is_named_and_hook_succeeds() {
     for error in [
         Fault::Missing,
         Fault::Exit(1, "ERROR the controller is away\n".into()),
@@ -148,7 +148,7 @@ fn a_secret_get_that_fails_in_passing_is_named_and_the_hook_does_not() {
         let (mut edge, _) = edge("passing");
         edge.error("secret-get", error.clone());
         let run = edge.hook("install");
-        has(
+        assert_contains(
             &status(&run),
             &["waiting: Juju's secret-get ", "tried again at the next hook"],
         );

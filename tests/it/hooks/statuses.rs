@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use site::agent::{Fault, Hook};
 
-use crate::support::{Edge, has, status};
+use crate::support::{Edge, assert_contains, status};
 
 const UNREACHABLE: &str = "waiting: the Kubernetes API cannot be reached";
 
 #[test]
-fn run_by_hand_it_says_what_it_is() {
+fn dispatch_outside_a_hook_prints_help() {
     let output = Command::new(env!("CARGO_BIN_EXE_dispatch"))
         .env_clear()
         .output()
         .unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    has(
+    assert_contains(
         &text,
         &[
             "seldon-model",
@@ -30,7 +30,7 @@ fn run_by_hand_it_says_what_it_is() {
 }
 
 #[test]
-fn without_an_api_to_reach_every_hook_waits_and_none_fails() {
+fn every_hook_waits_for_an_unreachable_api() {
     let mut edge = Edge::new("away");
     for hook in [
         "install",
@@ -50,7 +50,7 @@ fn without_an_api_to_reach_every_hook_waits_and_none_fails() {
 }
 
 #[test]
-fn a_status_is_set_last_and_only_when_it_is_a_new_one() {
+fn status_is_set_last_and_only_if_changed() {
     let mut edge = Edge::new("once");
     let first = edge.hook("config-changed");
     assert_eq!(first.calls_of("status-set").count(), 1);
@@ -62,73 +62,73 @@ fn a_status_is_set_last_and_only_when_it_is_a_new_one() {
 }
 
 #[test]
-fn a_faulty_option_is_told_before_anything_that_heals() {
+fn invalid_option_is_reported_before_transient_errors() {
     let mut edge = Edge::new("faulty");
     edge.config(&[("image", "Seldonio/iris")]);
-    has(
+    assert_contains(
         &edge.says(),
         &["blocked: option image=Seldonio/iris: an image name has no capital letters; juju config iris image="],
     );
     edge.config(&[("image", "")]);
-    has(&edge.says(), &["blocked: option image: is not set"]);
+    assert_contains(&edge.says(), &["blocked: option image: is not set"]);
     edge.config(&[("image", "iris:1"), ("models", "{a: {replicas: many}}")]);
-    has(&edge.says(), &["blocked: models: a: replicas: must be a whole number"]);
+    assert_contains(&edge.says(), &["blocked: models: a: replicas: must be a whole number"]);
 }
 
 #[test]
-fn stop_does_nothing_at_all() {
+fn stop_calls_no_hook_tool() {
     let run = Edge::new("stop").hook("stop");
     assert_eq!(run.calls.len(), 0, "{:#?}", run.calls);
 }
 
 #[test]
-fn a_unit_that_goes_while_others_stay_takes_nothing_along() {
+fn removed_unit_deletes_nothing_while_others_remain() {
     let mut edge = Edge::new("scaled");
     edge.world.application_mut("iris").unwrap().add_unit();
     let run = edge.hook("remove");
-    has(run.logged("INFO").next().unwrap(), &["2 units stay"]);
+    assert_contains(run.logged("INFO").next().unwrap(), &["2 units stay"]);
 }
 
 #[test]
-fn the_last_unit_tries_again_while_the_api_is_away() {
+fn last_unit_retries_while_api_is_unreachable() {
     let mut edge = Edge::new("last");
     let unit = edge.world.unit_mut("iris/0").unwrap();
     unit.life = site::juju::Life::Dying;
     let run = edge.run("remove");
     assert_eq!(run.exit, 1);
-    has(
+    assert_contains(
         run.logged("ERROR").next().unwrap(),
         &["the models are not removed", "cannot be reached"],
     );
     edge.error("goal-state", Fault::Exit(1, "ERROR no goal".into()));
     let run = edge.hook("remove");
-    has(
+    assert_contains(
         run.logged("ERROR").next().unwrap(),
         &["Juju's goal-state failed: no goal"],
     );
 }
 
 #[test]
-fn an_action_that_is_none_says_so() {
+fn unknown_action_fails_naming_the_known_ones() {
     let mut edge = Edge::new("action");
     let run = edge.hook(Hook::action("explode", BTreeMap::new()));
     let action = run.action.unwrap();
     assert_eq!(action.status, "failed");
-    has(&action.message, &["no action explode", "juju actions iris"]);
+    assert_contains(&action.message, &["no action explode", "juju actions iris"]);
 }
 
 #[test]
-fn an_action_without_an_api_fails_with_the_reason() {
+fn action_fails_with_reason_without_an_api() {
     let mut edge = Edge::new("listing");
     let run = edge.hook(Hook::action("list-models", BTreeMap::new()));
     assert_eq!(run.calls_of("status-set").count(), 0, "an action changes no status");
     let action = run.action.unwrap();
     assert_eq!(action.status, "failed");
-    has(&action.message, &["cannot be reached"]);
+    assert_contains(&action.message, &["cannot be reached"]);
 }
 
 #[test]
-fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
+fn failing_hook_tool_is_named_and_hook_succeeds() {
     let errors = || {
         [
             Fault::Missing,
@@ -148,7 +148,7 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
                 says.starts_with(&format!("waiting: Juju's {tool} ")),
                 "{tool} {error:?}: {says}"
             );
-            has(&says, &["tried again at the next hook"]);
+            assert_contains(&says, &["tried again at the next hook"]);
             assert!(!says.contains("usage"), "{says}");
         }
     }
@@ -164,7 +164,7 @@ fn a_hook_tool_that_fails_is_named_and_the_hook_does_not() {
 }
 
 #[test]
-fn id_of_a_removed_relation_stops_no_hook() {
+fn removed_relation_id_fails_no_hook() {
     let gone = [
         // Juju's own agent, its controllers of 4.0 and of before, and what a proxy of another model leaves behind.
         Fault::Exit(
@@ -192,11 +192,11 @@ fn id_of_a_removed_relation_stops_no_hook() {
     // What is not found for another reason may be there in a moment, and the models must not lose their gateway for it.
     let mut edge = Edge::new("migrated");
     edge.error("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
-    has(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
+    assert_contains(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
 }
 
 #[test]
-fn left_over_proxy_that_breaks_goal_state_stops_no_hook() {
+fn leftover_proxy_in_goal_state_fails_no_hook() {
     let mut edge = Edge::new("dangling");
     let why = "ERROR saas application \"remote-ae5b8839c0ca426c88d4c99c326d5464\" not found\n";
     edge.error("goal-state", Fault::Exit(1, why.into()));
@@ -205,18 +205,18 @@ fn left_over_proxy_that_breaks_goal_state_stops_no_hook() {
 }
 
 #[test]
-fn a_status_that_cannot_be_told_is_a_failure_for_juju_to_see() {
+fn failing_status_set_fails_the_hook() {
     for error in [Fault::Missing, Fault::Exit(1, "ERROR no".into())] {
         let mut edge = Edge::new("mute");
         edge.error("status-set", error);
         let run = edge.run("config-changed");
         assert_eq!(run.exit, 1);
-        has(&run.stderr, &["Juju's status-set"]);
+        assert_contains(&run.stderr, &["Juju's status-set"]);
     }
 }
 
 #[test]
-fn secrets_in_the_environment_of_a_model_are_in_no_output() {
+fn secret_environment_variables_are_in_no_output() {
     let mut edge = Edge::new("secrets");
     for env in [
         "{TOKEN: hunter2, 1A: x}",

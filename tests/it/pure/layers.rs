@@ -45,7 +45,7 @@ const IMPURE: [&str; 8] = [
 ];
 
 #[test]
-fn modules_take_from_earlier_ones_only() {
+fn modules_import_only_from_earlier_ones() {
     let order: Vec<&str> = ORDER.iter().copied().chain([TOP]).collect();
     let rank = |module: &str| order.iter().position(|name| *name == module);
     let mut upwards = Vec::new();
@@ -85,7 +85,7 @@ fn cluster_does_not_know_juju() {
 }
 
 #[test]
-fn modules_of_the_site_need_each_other_in_no_circle() {
+fn site_modules_have_no_import_cycles() {
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, code) in sources("site/src") {
         let module = module(&file);
@@ -100,7 +100,7 @@ fn modules_of_the_site_need_each_other_in_no_circle() {
 }
 
 #[test]
-fn files_of_a_module_need_each_other_in_no_circle() {
+fn files_of_a_module_have_no_import_cycles() {
     for root in ["src", "site/src"] {
         let files: BTreeMap<PathBuf, String> = sources(root).into_iter().collect();
         let mut needs: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
@@ -138,7 +138,7 @@ fn circle<T: Ord + Clone>(mut needs: BTreeMap<T, BTreeSet<T>>) -> BTreeMap<T, BT
 }
 
 #[test]
-fn what_is_pure_has_no_clock_and_no_world() {
+fn pure_modules_use_no_clock_or_io() {
     let mut found = Vec::new();
     for (file, code) in sources("src") {
         if PURE.contains(&module(&file).as_str()) {

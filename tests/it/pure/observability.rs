@@ -97,7 +97,7 @@ fn targets(observed: &Observed) -> Vec<String> {
 }
 
 #[test]
-fn one_pod_is_scraped_through_its_service_and_several_each_by_itself() {
+fn single_pod_is_scraped_through_its_service() {
     let options = json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 10, replicas: 2}"});
     let pods = [
         pod("default", "iris-default-a", "10.1.0.1"),
@@ -120,7 +120,7 @@ fn one_pod_is_scraped_through_its_service_and_several_each_by_itself() {
 }
 
 #[test]
-fn an_autoscaled_predictor_may_have_several_pods() {
+fn autoscaled_predictor_is_scraped_by_pod() {
     let options = json!({
         "image": "iris:1", "autoscale": "{max: 3, cpu: 80}", "resources": "{requests: {cpu: 100m}}",
     });
@@ -131,14 +131,14 @@ fn an_autoscaled_predictor_may_have_several_pods() {
 }
 
 #[test]
-fn the_counts_of_a_service_with_several_pods_are_not_taken() {
+fn service_metrics_of_several_pods_are_dropped() {
     let jobs = metrics::scrape_jobs(&there(&json!({"image": "iris:1", "replicas": 2}), &[]), &identity());
     let drop = json!([{"source_labels": ["__name__"], "regex": ".+", "action": "drop"}]);
     assert_eq!((jobs.len(), &jobs[0]["metric_relabel_configs"]), (1, &drop));
 }
 
 #[test]
-fn what_is_stopped_has_no_executor_or_is_on_its_way_out_is_not_scraped() {
+fn stopped_and_terminating_pods_are_not_scraped() {
     assert_eq!(
         targets(&there(&json!({"image": "iris:1", "replicas": 0}), &[])),
         Vec::<String>::new()
@@ -171,7 +171,7 @@ fn what_is_stopped_has_no_executor_or_is_on_its_way_out_is_not_scraped() {
 }
 
 #[test]
-fn the_bag_of_metrics_is_as_the_interface_has_it() {
+fn metrics_databag_follows_the_interface() {
     let options = json!({"image": "iris:1", "canary": "{image: 'iris:2', replicas: 2}"});
     let pods = [pod("default", "a", "10.1.0.1"), pod("canary", "b", "10.1.0.2")];
     for observed in [there(&options, &pods), Observed::default()] {
@@ -189,7 +189,7 @@ fn the_bag_of_metrics_is_as_the_interface_has_it() {
 }
 
 #[test]
-fn the_bag_of_dashboards_is_as_the_interface_has_it() {
+fn dashboard_databag_follows_the_interface() {
     let bag = dashboard::bag();
     assert_eq!(bag.len(), 1);
     let bag: Value = serde_json::from_str(&bag["dashboards"]).unwrap();
@@ -223,7 +223,7 @@ fn through(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_encoded_dashboard_is_the_one_beside_it() {
+fn encoded_dashboard_matches_its_json_source() {
     let dashboard: Value = serde_json::from_str(dashboard::JSON).unwrap();
     let text = serde_json::to_vec(&dashboard).unwrap();
     if std::env::var_os("UPDATE_DASHBOARD").is_some() {
@@ -244,7 +244,7 @@ fn the_encoded_dashboard_is_the_one_beside_it() {
 }
 
 #[test]
-fn every_panel_can_be_drawn() {
+fn every_panel_has_a_valid_query() {
     let dashboard = stack::dashboard();
     let uid = dashboard["uid"].as_str().unwrap();
     // Any other is replaced by Canonical's library, so that links to it would break.
@@ -306,7 +306,7 @@ fn promtool(folder: &Path, arguments: &[&str]) {
 }
 
 #[test]
-fn the_rules_fire_when_they_should_and_not_when_they_should_not() {
+fn alert_rules_fire_only_when_they_should() {
     let folder = written_rules();
     promtool(&folder, &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"]);
     let cases = include_str!("observability/alerts.yaml");
@@ -327,7 +327,7 @@ fn the_rules_fire_when_they_should_and_not_when_they_should_not() {
 }
 
 #[test]
-fn where_nothing_is_scraped_on_purpose_nothing_is_missed() {
+fn missing_metrics_alert_needs_something_to_scrape() {
     let names = |scraped| -> BTreeSet<String> {
         let rules = alerts::rules(&context(), scraped);
         let rules = rules["groups"][0]["rules"].as_array().unwrap().clone();
@@ -341,7 +341,7 @@ fn where_nothing_is_scraped_on_purpose_nothing_is_missed() {
 }
 
 #[test]
-fn the_rules_carry_the_labels_that_their_reader_puts_into_the_queries() {
+fn alert_rules_carry_juju_topology_labels() {
     let rules = alerts::rules(&context(), true);
     for rule in rules["groups"][0]["rules"].as_array().unwrap() {
         let labels: BTreeMap<String, String> = serde_json::from_value(rule["labels"].clone()).unwrap();

@@ -21,13 +21,13 @@ fn planned(options: &Value, site: &Site) -> PlannedModel {
 }
 
 #[test]
-fn the_blogs_model_is_the_blogs_two_objects() {
+fn blog_model_renders_two_objects() {
     let options = json!({"image": "seldonio/sklearn-iris:0.3", "image-pull-policy": "IfNotPresent"});
     insta::assert_yaml_snapshot!("blog", rendered(&options, &site()));
 }
 
 #[test]
-fn every_option_has_its_place() {
+fn every_option_is_rendered() {
     let mut site = site();
     let mut observed = Observed::default();
     let ports = Ports { http: 9000, grpc: 9500 };
@@ -65,7 +65,7 @@ fraud:
 }
 
 #[test]
-fn the_route_at_istio_ingress_k8s_is_that_at_istio_pilot_in_other_words() {
+fn http_route_is_equivalent_to_virtual_service() {
     let options = json!({
         "image": "iris:1", "protocol": "v2", "grpc-host": "iris.example", "timeout": "1500ms",
         "headers": "{request: {set: {x-site: edge}, remove: [x-no]}, response: {add: {x-by: iris}}}",
@@ -89,7 +89,7 @@ fn the_route_at_istio_ingress_k8s_is_that_at_istio_pilot_in_other_words() {
 }
 
 #[test]
-fn secrets_have_their_place_in_every_pod_and_every_node_that_fetches_files() {
+fn secrets_reach_every_pod_that_needs_them() {
     let uri = "secret:9m4e2mr0ui3e8a215n4g";
     let graph = "{transformer: t, image: 't:1', children: [
         {model: a, implementation: SKLEARN_SERVER, model-uri: 's3://m/a'},
@@ -150,7 +150,7 @@ fn secrets_have_their_place_in_every_pod_and_every_node_that_fetches_files() {
 }
 
 #[test]
-fn a_canary_and_a_shadow_are_predictors_with_their_own_services() {
+fn canary_and_shadow_are_separate_predictors() {
     let options = json!({
         "image": "iris:1", "env": "{LEVEL: INFO}", "replicas": 2,
         "canary": "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}, replicas: 1}",
@@ -161,7 +161,7 @@ fn a_canary_and_a_shadow_are_predictors_with_their_own_services() {
 }
 
 #[test]
-fn calls_over_grpc_are_known_by_headers_or_by_host() {
+fn grpc_is_matched_by_headers_or_host() {
     let options = json!({
         "image": "iris:1", "protocol": "v2", "hosts": "*.plant.example", "grpc-host": "iris.plant.example",
         "canary": "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}",
@@ -171,7 +171,7 @@ fn calls_over_grpc_are_known_by_headers_or_by_host() {
 }
 
 #[test]
-fn a_graph_of_three_is_one_predictor() {
+fn graph_of_three_models_is_one_predictor() {
     let graph = "
 transformer: scale
 image: scale:1
@@ -187,7 +187,7 @@ children:
 }
 
 #[test]
-fn seldons_own_ab_test_is_not_called_a_router() {
+fn random_abtest_has_no_router_type() {
     let graph = |router: &str| {
         let graph =
             format!("{{router: ab, {router}, children: [{{model: a, image: 'a:1'}}, {{model: b, image: 'b:1'}}]}}");
@@ -199,7 +199,7 @@ fn seldons_own_ab_test_is_not_called_a_router() {
 }
 
 #[test]
-fn what_is_rendered_keeps_seldons_own_rules() {
+fn rendered_deployment_passes_seldons_validation() {
     let graph = "{router: ab, implementation: RANDOM_ABTEST, parameters: {ratioA: 0.5}, children: [
         {model: one, image: 'iris:1', own-pod: true}, {output-transformer: out, image: 'out:1', children: [
             {model: two, implementation: SKLEARN_SERVER, model-uri: 'gs://bucket/two'}]}]}";
@@ -221,7 +221,7 @@ fn what_is_rendered_keeps_seldons_own_rules() {
 }
 
 #[test]
-fn a_weight_is_not_what_rolls_pods() {
+fn canary_weight_does_not_roll_pods() {
     let hashes = |canary: &str| -> Vec<String> {
         let options = json!({"image": "iris:1", "canary": canary});
         planned(&options, &site())
@@ -243,7 +243,7 @@ fn a_weight_is_not_what_rolls_pods() {
 }
 
 #[test]
-fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
+fn spec_hash_covers_only_what_rolls_pods() {
     let hash = |options: Value| planned(&options, &site()).predictors[0].hash.clone();
     let base = hash(json!({"image": "iris:1"}));
     for same in [
@@ -272,7 +272,7 @@ fn the_digest_changes_with_what_rolls_pods_and_with_nothing_else() {
 }
 
 #[test]
-fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
+fn missing_gateway_deletes_route_and_keeps_model() {
     let route = |gateway| {
         let site = Site { gateway, ..site() };
         planned(&json!({"image": "iris:1"}), &site).route
@@ -284,7 +284,7 @@ fn without_a_gateway_the_model_stays_and_the_route_goes_or_waits() {
 }
 
 #[test]
-fn a_gateway_is_up_unless_it_says_no() {
+fn gateway_is_up_unless_reported_down() {
     let read = |up: &[(&str, &str)]| {
         let mut bag = vec![("gateway_name", "gate"), ("gateway_namespace", "istio")];
         bag.extend(up);
@@ -320,7 +320,7 @@ fn options_in(bundle: &str) -> Value {
 }
 
 #[test]
-fn the_bundles_ask_for_sound_models() {
+fn bundles_configure_valid_models() {
     let names = |bundle| -> Vec<String> {
         let models = configured(&options_in(bundle)).models;
         models.into_iter().map(|model| model.name).collect()
@@ -335,7 +335,7 @@ fn the_bundles_ask_for_sound_models() {
 }
 
 #[test]
-fn the_bundles_relate_endpoints_that_are_there() {
+fn bundles_relate_existing_endpoints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for bundle in [
         "bundle.yaml",
@@ -357,7 +357,7 @@ fn the_bundles_relate_endpoints_that_are_there() {
 
 proptest! {
     #[test]
-    fn the_order_of_what_is_asked_changes_nothing(
+    fn order_of_keys_does_not_change_the_plan(
         names in prop::collection::btree_set("[a-z]{1,8}", 1..6),
         env in prop::collection::btree_map("[A-Z]{1,5}", "[ -~]{0,9}", 0..5),
     ) {
@@ -372,7 +372,7 @@ proptest! {
     }
 
     #[test]
-    fn every_name_is_one_that_kubernetes_takes(name in "[a-z]([a-z0-9-]{0,46}[a-z0-9])?") {
+    fn every_name_is_valid_in_kubernetes(name in "[a-z]([a-z0-9-]{0,46}[a-z0-9])?") {
         let options = json!({"image": "iris:1", "models": format!("{{{name}: {{}}}}")});
         let objects = rendered(&options, &site());
         for (pointer, longest) in [
@@ -390,7 +390,7 @@ proptest! {
 }
 
 #[test]
-fn the_gateways_to_look_for_are_those_that_models_name_and_else_the_related_one() {
+fn plan_lists_named_and_related_gateways() {
     let config =
         configured(&json!({"image": "iris:1", "models": "{a: {gateway: one/gate}, b: {}, c: {gateway: one/gate}}"}));
     let names = |related: &RelatedGateway| -> Vec<String> {

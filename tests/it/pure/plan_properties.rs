@@ -214,7 +214,7 @@ fn all_requests_get_somewhere_by_http_route(plan: &Plan) -> Result<(), TestCaseE
 
 proptest! {
     #[test]
-    fn names_are_unique_and_legal_weights_a_hundred_and_destinations_there(
+    fn any_models_get_valid_names_and_destinations(
         before in any_models(),
         now in any_models(),
         answers in prop::collection::vec(any::<bool>(), 7),
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_holds_at_a_gateway_of_the_gateway_api_and_while_it_takes_over(
+    fn any_models_get_valid_http_routes(
         before in any_models(),
         now in any_models(),
         answers in prop::collection::vec(any::<bool>(), 7),

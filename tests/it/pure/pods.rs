@@ -29,7 +29,7 @@ fn of_pods() -> Value {
 }
 
 #[test]
-fn what_is_said_of_pods_is_in_each_predictor() {
+fn pod_options_reach_every_predictor() {
     insta::assert_yaml_snapshot!("of_pods", rendered(&of_pods(), &site()));
 }
 
@@ -39,7 +39,7 @@ fn pods(options: &Value, observed: &Observed) -> Value {
 }
 
 #[test]
-fn metrics_in_the_newer_words_stand_alone_and_an_older_seldon_gets_the_older_ones() {
+fn older_seldon_gets_v1_autoscaling_metrics() {
     let metric = "{type: Pods, pods: {metric: {name: queue}, target: {type: AverageValue, averageValue: '10'}}}";
     let options = |uses: &str| {
         json!({
@@ -66,7 +66,7 @@ fn metrics_in_the_newer_words_stand_alone_and_an_older_seldon_gets_the_older_one
 }
 
 #[test]
-fn nobody_owns_the_number_of_pods_beside_an_autoscaler_and_none_scales_what_is_stopped() {
+fn replicas_are_omitted_alongside_an_autoscaler() {
     let keda = "{min: 0, max: 3, keda: {triggers: [{type: cron, metadata: {timezone: UTC}}]}}";
     let predictor = |options: Value| rendered(&options, &site())[0]["model"]["spec"]["predictors"][0].clone();
     let scaled = predictor(json!({"image": "iris:1", "replicas": 2, "autoscale": keda}));
@@ -82,7 +82,7 @@ fn nobody_owns_the_number_of_pods_beside_an_autoscaler_and_none_scales_what_is_s
 }
 
 #[test]
-fn fields_of_a_pod_go_to_every_pod_of_a_graph_and_containers_by_their_names() {
+fn pod_fields_reach_every_pod_of_a_graph() {
     let graph = "{transformer: scale, image: 'scale:1', children: [{model: one, image: 'iris:1', own-pod: true}]}";
     let fields = "{nodeSelector: {a: b}, containers: [{name: one, tty: true}, {name: beside, image: 'beside:1'}]}";
     let pods = pods(&json!({"graph": graph, "pod": fields}), &Observed::default());
@@ -102,7 +102,7 @@ fn fields_of_a_pod_go_to_every_pod_of_a_graph_and_containers_by_their_names() {
 }
 
 #[test]
-fn traces_go_where_the_relation_says_unless_an_option_does() {
+fn tracing_option_overrides_the_relation() {
     let collector = |url: &str| config::value::Tracing::all(config::value::Collector::Endpoint(url.into()));
     let site = Site {
         tracing: Some(collector("http://tempo:14268/api/traces")),
@@ -128,7 +128,7 @@ fn traces_go_where_the_relation_says_unless_an_option_does() {
 
 /// Seldon's own rules hold for it too: it would be taken as a manifest.
 #[test]
-fn what_is_rendered_of_it_would_be_taken_as_a_manifest() {
+fn rendered_pod_options_parse_as_a_manifest() {
     let object = rendered(&of_pods(), &site()).remove(0);
     let text = serde_yaml::to_string(&object["model"])
         .unwrap()

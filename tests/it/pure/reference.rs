@@ -113,7 +113,7 @@ fn relation(name: &str, role: &str, endpoint: &Value) -> String {
 }
 
 #[test]
-fn the_reference_says_what_config_yaml_says() {
+fn reference_matches_config_actions_and_metadata() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/options.md");
     let reference = reference();
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -127,7 +127,7 @@ fn the_reference_says_what_config_yaml_says() {
 }
 
 #[test]
-fn every_option_says_its_form_default_and_an_example() {
+fn every_option_documents_form_default_and_example() {
     let config = read("config.yaml");
     for (name, option) in config["options"].as_mapping().unwrap() {
         let said = option["description"].as_str().unwrap();

@@ -35,7 +35,7 @@ fn destination(service: &str, weight: u8) -> Value {
 }
 
 #[test]
-fn what_requests_still_go_to_stays_and_whatever_was_done_by_hand_there_is_a_destination() {
+fn predictor_with_traffic_is_kept_until_route_changes() {
     let before = json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 20}"});
     let after = json!({"image": "iris:2"});
     let comes_to = |options: &Value, http: Value| {
@@ -70,7 +70,7 @@ fn what_requests_still_go_to_stays_and_whatever_was_done_by_hand_there_is_a_dest
 
 proptest! {
     #[test]
-    fn weights_are_a_hundred_and_lead_to_predictors_of_the_plan(
+    fn weights_sum_to_hundred_over_planned_predictors(
         weight in 0..=100_u8,
         answers in prop::collection::vec(any::<bool>(), 3),
         shadow in any::<bool>(),
@@ -114,7 +114,7 @@ fn destinations(http: &Value) -> Vec<Value> {
 
 proptest! {
     #[test]
-    fn calls_over_grpc_go_where_requests_go_but_to_the_other_port(
+    fn grpc_is_split_as_http_on_its_port(
         weight in 0..=100_u8,
         answers in prop::collection::vec(any::<bool>(), 3),
         header in any::<bool>(),
@@ -154,7 +154,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_browser_asks_from_the_page_of_a_model_reaches_the_model() {
+fn requests_of_the_model_page_reach_the_model() {
     let http = |options: Value| rendered(&options, &site()).remove(0)["route"]["spec"]["http"].clone();
     let own = |http: &Value| -> Vec<Value> {
         let last = http.as_array().unwrap().last().unwrap();
