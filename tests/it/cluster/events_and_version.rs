@@ -118,13 +118,13 @@ fn each_change_is_logged_once() {
 
 #[test]
 fn denied_access_is_one_security_event() {
-    let mut live = Live::untrusted("refused");
+    let mut live = Live::untrusted("denied");
     assert_eq!(
         security(&live.hook("config-changed")),
         ["authz_fail:iris/0,list seldondeployments"]
     );
     assert!(security(&live.hook("update-status")).is_empty(), "it is no news");
-    live.wait(live.cluster.apply_gateway("refused", "gate")).unwrap();
+    live.wait(live.cluster.apply_gateway("denied", "gate")).unwrap();
     live.trust(true);
     assert!(security(&live.hook("config-changed")).is_empty());
     let uri = live.world.add_secret("registry", &[("username", "u")]).unwrap();

@@ -118,14 +118,14 @@ fn overlapping_http_route_blocks_by_name() {
 
 #[test]
 fn foreign_http_route_is_left_alone() {
-    let mut live = behind_ingress("foreign-route");
+    let mut live = behind_ingress("foreign-http-route");
     let parent = json!({"name": "another"});
     live.create(&http_route(), "iris-route", &json!({"spec": {"parentRefs": [parent]}}));
     assert_contains(
         &live.says(),
         &[
             "blocked: iris: there is a HTTPRoute iris-route of somebody else",
-            "kubectl -n foreign-route delete httproute iris-route",
+            "kubectl -n foreign-http-route delete httproute iris-route",
         ],
     );
 }

@@ -168,7 +168,7 @@ fn predictor_gets_no_requests_before_it_answers() {
 
 #[test]
 fn previous_predictor_stays_until_successor_answers() {
-    let mut live = Live::new("successor");
+    let mut live = Live::new("successors");
     assert!(live.serves().starts_with("active"));
     live.config(&[("image", ""), ("manifest", TWO)]);
     assert_contains(&live.says(), &["waiting: iris is changing over to blue"]);

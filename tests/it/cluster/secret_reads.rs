@@ -80,7 +80,7 @@ fn quiet_hook_reads_no_secret() {
 
 #[test]
 fn only_the_secret_that_changed_is_read() {
-    let (mut live, uri) = served("changed");
+    let (mut live, uri) = served("changed-secret");
     let store = live.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
     live.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &store)]);
     // Another URI in the options has no Secret yet, and the one that was there already is left.
@@ -109,7 +109,7 @@ fn secret_of_a_new_uri_is_read() {
 
 #[test]
 fn deleted_kubernetes_secret_is_read_and_put_back() {
-    let (mut live, uri) = served("deleted");
+    let (mut live, uri) = served("deleted-secret");
     live.delete(&secret(), &name(&uri));
     assert_eq!(read(&live.hook("update-status")), [uri.as_str()]);
     assert_eq!(password(&live, &uri), "hunter1");
@@ -189,7 +189,7 @@ fn granted_secret_is_read_by_next_hook() {
 
 #[test]
 fn rejected_secret_write_is_retried_later() {
-    let (mut live, uri) = served("refused");
+    let (mut live, uri) = served("rejected-write");
     let proxy = Proxy::in_front_of(&mut live, 2000..2100);
     let on_secrets = RequestFilter {
         matches: |method, path| method != "GET" && path.contains("/secrets/"),
@@ -230,7 +230,7 @@ fn secret_changed_without_api_is_applied_later() {
 
 #[test]
 fn secret_of_an_invalid_model_is_applied_later() {
-    let (mut live, uri) = served("faulty");
+    let (mut live, uri) = served("invalid-model");
     live.config(&[("resources", "many")]);
     assert_contains(&live.says(), &["blocked: option resources: "]);
     live.world.update_secret("registry", &AFTER).unwrap();
@@ -249,7 +249,7 @@ fn secret_of_an_invalid_model_is_applied_later() {
 
 #[test]
 fn plan_names_new_secrets_and_missing_grants() {
-    let (mut live, _) = served("planned");
+    let (mut live, _) = served("planned-secret");
     let granted = live.secret("granted", &AFTER);
     let answer = live
         .act("plan", &serde_json::json!({"config": {"image-pull-secret": granted}}))

@@ -135,7 +135,7 @@ fn signal(name: &str, process: u32) {
 
 #[test]
 fn stopped_watcher_is_replaced_by_next_hook() {
-    let mut live = Live::watched("stopped");
+    let mut live = Live::watched("stopped-watcher");
     let stopped = live.watcher("iris/0");
     signal("-STOP", stopped);
     let run = live.hook("update-status");
