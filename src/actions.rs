@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_that_is_too_long_is_cut_between_lines_and_says_so() {
+    fn long_result_is_cut_between_lines() {
         assert_eq!(lines_that_fit("a\nb\n", "less"), "a\nb");
         let line = "0123456789".repeat(10);
         let text = format!("{line}\n").repeat(2000);

@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_are_read_back_as_meant(words in prop::collection::vec(word(), 1..6)) {
+        fn words_are_quoted_and_parsed_back(words in prop::collection::vec(word(), 1..6)) {
             let all: Vec<&str> = words.iter().map(String::as_str).collect();
             prop_assert_eq!(shlex::split(&command(&all)), Some(words));
         }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn real_shell_reads_words_as_meant() {
+    fn real_shell_parses_quoted_words() {
         let words = [
             "$(echo x)",
             "`id`",

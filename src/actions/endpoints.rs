@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_port_is_left_out_and_a_name_goes_before_an_address() {
+    fn default_port_is_omitted_and_name_preferred() {
         let mut lines = Lines::default();
         for one in [
             endpoint(Exposure::LoadBalancer, false, "198.51.100.7", 80, &["*"]),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_below_a_domain_is_a_placeholder() {
+    fn wildcard_host_becomes_a_placeholder() {
         let mut lines = Lines::default();
         let plain = endpoint(Exposure::LoadBalancer, false, "198.51.100.7", 80, &["*"]);
         lines.add(&plain, &["*.plant.example".to_owned()], "/iris/");

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_outcome_it_is_compared_as_far_as_something_is_asked_for() {
+    fn missing_dry_run_compares_desired_fields_only() {
         let there =
             live(&json!({"metadata": {"name": "iris", "uid": "u"}, "spec": {"a": 1, "theirs": 2}, "status": {}}));
         let desired = json!({
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_secret_is_shown_whatever_becomes_of_it() {
+    fn secret_content_is_never_shown() {
         let there = live(&json!({"metadata": {"name": "iris"}, "data": {"password": "b2xk"}}));
         let desired = json!({"metadata": {"name": "iris"}, "data": {"password": "bmV3"}});
         for (there, outcome, rejected) in [

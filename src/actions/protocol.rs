@@ -69,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn each_protocol_has_its_path_and_only_seldons_takes_feedback() {
+    fn each_protocol_has_its_path() {
         let one = json!({"name": "m"});
         let several = json!({"name": "t", "children": [{"name": "m"}]});
         for (written, graph, path, takes_feedback) in [

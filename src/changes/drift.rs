@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_add_to_maps_is_theirs() {
+    fn foreign_map_entries_are_no_drift() {
         assert_eq!(drift_of(|_| ()), None);
         assert_eq!(
             drift_of(|v| {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_in_what_is_ours_is_seen() {
+    fn every_change_of_owned_fields_is_drift() {
         let changes: [fn(&mut Value); 5] = [
             |v| v["spec"]["list"] = json!([]),
             |v| v["spec"]["list"][0]["y"] = json!(2),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_ours_and_not_asked_for_any_more_is_seen() {
+    fn owned_field_no_longer_desired_is_drift() {
         let path = drift_of(|v| {
             v["metadata"]["labels"]["old"] = json!("1");
             v["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"]["f:old"] = json!({});
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_set_a_field_to_something_else_is_found_and_nobody_else() {
+    fn manager_of_a_changed_field_is_found() {
         let entry =
             |manager: &str, fields: Value| json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
         let found = |manager: &str, fields: Value, change: fn(&mut Value)| {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_added_to_the_spec_is_taken_out_and_nothing_else() {
+    fn only_manual_additions_to_spec_are_removed() {
         let found = |manager: &str, fields: Value| {
             let live = live(|v| {
                 let entry = json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_is_said_to_have_set_is_taken_out() {
+    fn field_without_manager_is_removed() {
         let found = |change: fn(&mut Value)| ownerless(&desired(), &live(change));
         assert_eq!(found(|_| ()), None);
         assert_eq!(
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_others_applied_is_not_taken_for_ours() {
+    fn object_applied_by_others_is_not_ours() {
         assert!(drift_of(|v| v["metadata"]["managedFields"][0]["manager"] = json!("x")).is_some());
         assert!(drift_of(|v| v["metadata"]["managedFields"][0]["operation"] = json!("Update")).is_some());
     }

@@ -54,7 +54,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_served_is_told_and_what_may_be_secret_is_not() {
+    fn summary_names_image_and_hides_secrets() {
         let object = |image: &str, token: &str, replicas: u32| {
             let container = json!({"image": image, "env": [{"name": "TOKEN", "value": token}]});
             json!({"spec": {"predictors": [{"replicas": replicas, "containers": [container]}]}})

@@ -62,7 +62,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_merge_patch_takes_out_sets_and_leaves_the_rest() {
+    fn merge_patch_removes_sets_and_keeps() {
         let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1]});
         merge(&mut target, &json!({"a": {"b": null, "e": {"f": 1}}, "d": [2]}));
         assert_eq!(target, json!({"a": {"c": 2, "e": {"f": 1}}, "d": [2]}));

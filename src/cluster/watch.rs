@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn watches_do_not_all_end_at_once() {
+    fn watches_end_at_different_times() {
         let limits = WatchLimits::default();
         let lengths: std::collections::BTreeSet<u32> = (0..1000).map(|_| limits.length()).collect();
         assert!(

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn values_become_what_juju_would_have_stored() {
+    fn values_are_stored_as_by_juju() {
         let found = proposed(&json!({
             "image": 1.5, "replicas": "2", "retries": 3, "canary": null, "env": {"A": "b"}, "hosts": ["a.example"],
             "watch": false,
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_option_is_refused_with_the_nearest() {
+    fn unknown_option_is_rejected_with_a_suggestion() {
         assert_eq!(
             proposed(&json!({"immage": "x"})),
             Err("config: \"immage\" is no option of this charm; the nearest known is image".to_owned())
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn options_and_their_types_are_those_of_config_yaml() {
+    fn option_types_match_config_yaml() {
         let text = include_str!("../../config.yaml");
         let config: Value = serde_yaml::from_str(text).unwrap();
         for (option, said) in config["options"].as_object().unwrap() {

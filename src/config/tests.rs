@@ -46,7 +46,7 @@ fn model(option: &str, value: impl Into<Json>) -> Model {
 }
 
 #[test]
-fn an_image_alone_makes_a_model_named_after_the_application() {
+fn image_alone_makes_a_model_named_after_application() {
     let config = parsed(json!({"image": "seldonio/sklearn-iris:0.3"}));
     assert_eq!(config.errors, []);
     let [model] = config.models.as_slice() else {
@@ -61,7 +61,7 @@ fn an_image_alone_makes_a_model_named_after_the_application() {
 }
 
 #[test]
-fn without_a_model_the_fault_says_what_to_type() {
+fn missing_model_error_names_the_command() {
     let config = parsed(json!({"image": "", "replicas": 1}));
     let errors: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -73,7 +73,7 @@ fn without_a_model_the_fault_says_what_to_type() {
 }
 
 #[test]
-fn what_is_no_image_reference_is_refused_with_its_rule() {
+fn invalid_image_reference_is_rejected_with_rule() {
     let long = format!("x/{}", "a".repeat(10_000));
     let digest = format!("iris@sha256:{}", "a".repeat(63));
     for (image, rule) in [
@@ -99,7 +99,7 @@ fn what_is_no_image_reference_is_refused_with_its_rule() {
 }
 
 #[test]
-fn every_usual_image_reference_is_taken() {
+fn every_common_image_reference_is_accepted() {
     let digest = format!("iris@sha256:{}", "0a".repeat(32));
     let longest = "a".repeat(255);
     for image in [
@@ -119,7 +119,7 @@ fn every_usual_image_reference_is_taken() {
 }
 
 #[test]
-fn numbers_have_bounds_and_say_them() {
+fn number_out_of_bounds_names_the_bounds() {
     for value in [json!(-1), json!(1_000_000_000), json!(1.5), json!("2")] {
         let text = error("replicas", value);
         assert!(text.contains("from 0 to 100"), "{text}");
@@ -130,7 +130,7 @@ fn numbers_have_bounds_and_say_them() {
 }
 
 #[test]
-fn quantities_are_those_of_kubernetes() {
+fn quantities_follow_kubernetes_syntax() {
     let text = error("resources", "{limits: {memory: 1Gib}}");
     assert!(
         text.contains("limits.memory=\"1Gib\" is no quantity") && text.contains("such as 1Gi"),
@@ -163,7 +163,7 @@ fn quantities_are_those_of_kubernetes() {
 }
 
 #[test]
-fn what_is_near_a_quantity_and_what_is_at_its_bounds() {
+fn near_quantities_and_bounds_are_handled() {
     model("resources", "{requests: {cpu: 500m}, limits: {cpu: 0.5}}");
     model("resources", "{limits: {cpu: '.5'}}");
     for (amount, such) in [
@@ -184,8 +184,8 @@ fn what_is_near_a_quantity_and_what_is_at_its_bounds() {
 }
 
 #[test]
-fn a_server_and_its_protocol_go_together() {
-    let of = |server: &str, protocol: &str| {
+fn server_rejects_a_protocol_it_lacks() {
+    let parsed_server = |server: &str, protocol: &str| {
         parsed(json!({"implementation": server, "model-uri": "gs://b/m", "protocol": protocol}))
     };
     for (server, protocol) in [
@@ -195,7 +195,7 @@ fn a_server_and_its_protocol_go_together() {
         ("TRITON_SERVER", ""),
         ("HUGGINGFACE_SERVER", ""),
     ] {
-        let config = of(server, protocol);
+        let config = parsed_server(server, protocol);
         let text = config.errors.first().unwrap().to_string();
         assert!(text.contains(&format!("{server} speaks")), "{text}");
     }
@@ -205,18 +205,18 @@ fn a_server_and_its_protocol_go_together() {
         ("TENSORFLOW_SERVER", "tensorflow"),
         ("OUR_OWN_SERVER", "v2"),
     ] {
-        assert_eq!(of(server, protocol).errors, [], "{server} {protocol}");
+        assert_eq!(parsed_server(server, protocol).errors, [], "{server} {protocol}");
     }
 }
 
 #[test]
-fn a_server_that_fetches_its_own_files_needs_no_model_uri() {
+fn self_fetching_server_needs_no_model_uri() {
     let config = parsed(json!({"implementation": "HUGGINGFACE_SERVER", "protocol": "v2"}));
     assert_eq!(config.errors, []);
 }
 
 #[test]
-fn a_place_of_files_is_one_word_of_some_length() {
+fn model_uri_is_one_word_of_limited_length() {
     let uri = |length: usize| format!("gs://{}", "x".repeat(length - 5));
     model("model-uri", uri(2048));
     assert!(error("model-uri", uri(2049)).contains("over 2048"));
@@ -224,12 +224,12 @@ fn a_place_of_files_is_one_word_of_some_length() {
 }
 
 #[test]
-fn a_value_with_blanks_is_shown_in_quotes() {
+fn value_with_blanks_is_shown_in_quotes() {
     assert!(error("prefix", "/a b/").contains("prefix=\"/a b/\": "));
 }
 
 #[test]
-fn a_server_is_known_or_named_by_the_site() {
+fn server_is_prepackaged_or_named_by_site() {
     let first = |value| {
         let errors = parsed(value).errors;
         errors.first().unwrap().to_string()
@@ -247,7 +247,7 @@ fn a_server_is_known_or_named_by_the_site() {
 }
 
 #[test]
-fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
+fn invalid_variable_name_hides_the_value() {
     let text = error("env", "{1A: hunter2}");
     assert!(text.contains("\"1A\" is no name"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
@@ -260,7 +260,7 @@ fn a_variable_has_a_sound_name_and_its_value_is_never_told() {
 }
 
 #[test]
-fn yaml_that_is_none_is_told_with_its_place() {
+fn invalid_yaml_is_reported_with_location() {
     assert!(error("env", "{A: ").contains("is not sound YAML"));
     assert!(error("env", "A: 1\nA: 2").contains("duplicate"));
     assert!(error("parameters", "[1]").contains("must be a YAML map, not a list"));
@@ -272,7 +272,7 @@ fn yaml_that_is_none_is_told_with_its_place() {
 }
 
 #[test]
-fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
+fn parameter_type_is_inferred_or_explicit() {
     let parameters = model(
         "parameters",
         "{method: predict, n: 3, ratio: 0.5, flag: true, version: {type: STRING, value: 3}}",
@@ -297,7 +297,7 @@ fn parameters_get_the_type_they_look_like_or_the_one_they_say() {
 }
 
 #[test]
-fn labels_and_annotations_keep_off_what_others_set() {
+fn reserved_labels_and_annotations_are_rejected() {
     assert!(error("labels", "{app: x}").contains("is set by Seldon"));
     assert!(error("labels", "{seldon-model/application: x}").contains("is set by Seldon"));
     assert!(error("labels", "{'a b': x}").contains("no key of Kubernetes"));
@@ -311,7 +311,7 @@ fn labels_and_annotations_keep_off_what_others_set() {
 }
 
 #[test]
-fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
+fn no_error_shows_a_secret() {
     for env in [
         "{PASSWORD=hunter2}",
         "{PASSWORD: [hunter2]}",
@@ -337,14 +337,14 @@ fn a_secret_stays_out_of_every_fault_whatever_the_slip() {
 }
 
 #[test]
-fn a_fraction_is_text_only_in_quotes() {
+fn fraction_is_text_only_in_quotes() {
     assert!(error("env", "{VERSION: 3.10}").contains("put it in quotes"));
     assert_eq!(model("env", "{VERSION: '3.10'}").server.env["VERSION"], "3.10");
     assert!(error("labels", "{version-of: 1.10}").contains("put it in quotes"));
 }
 
 #[test]
-fn what_is_longer_than_anybody_needs_is_refused_at_once() {
+fn overlong_value_is_rejected() {
     let long = "X".repeat(1 << 20);
     for option in [
         "image",
@@ -370,7 +370,7 @@ fn what_is_longer_than_anybody_needs_is_refused_at_once() {
 }
 
 #[test]
-fn a_site_may_name_servers_of_its_own() {
+fn site_may_define_its_own_servers() {
     for server in ["MLFLOW_SERVER_V2", "TRITON_SERVER_24", "DEMO_SERVER", "custom-server"] {
         let config = parsed(json!({"implementation": server, "model-uri": "gs://b/m"}));
         assert_eq!(config.errors, [], "{server}");
@@ -395,7 +395,7 @@ fn all_options() -> Vec<&'static str> {
 }
 
 #[test]
-fn the_options_that_juju_knows_are_those_that_are_read() {
+fn options_of_config_yaml_are_those_read() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml")).unwrap();
     let config: Json = serde_yaml::from_str(&text).unwrap();
     let declared: BTreeSet<&str> = config["options"]
@@ -411,7 +411,7 @@ fn the_options_that_juju_knows_are_those_that_are_read() {
 
 proptest! {
     #[test]
-    fn whatever_the_options_hold_every_model_is_sound_or_has_a_fault(
+    fn any_options_give_valid_models_or_errors(
         values in prop::collection::btree_map(prop::sample::select(all_options()), any_option(), 0..6),
         application in "[a-z0-9-]{1,60}",
     ) {
@@ -430,7 +430,7 @@ proptest! {
     }
 
     #[test]
-    fn two_prefixes_overlap_just_when_some_path_is_of_both(one in "(/[ab]{1,2}){1,3}/", other in "(/[ab]{1,2}){1,3}/") {
+    fn prefixes_overlap_iff_some_path_matches_both(one in "(/[ab]{1,2}){1,3}/", other in "(/[ab]{1,2}){1,3}/") {
         let (a, b) = (value::prefix(&one).unwrap(), value::prefix(&other).unwrap());
         prop_assert_eq!(a.overlaps(&b), one.starts_with(&other) || other.starts_with(&one));
         prop_assert_eq!(a.overlaps(&b), b.overlaps(&a));

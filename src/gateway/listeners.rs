@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_a_must_where_plain_http_is_not_taken() {
+    fn tls_is_required_without_an_http_server() {
         assert!(read(&json!([server("HTTPS", &["*"])])).https_only());
         assert!(!read(&json!([server("HTTP", &["*"])])).https_only());
         assert!(!read(&json!([server("HTTPS", &["*"]), server("http", &["*"])])).https_only());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_may_be_for_routes_of_one_namespace() {
+    fn hosts_may_be_limited_to_a_namespace() {
         let takes = |host: &str| read(&json!([server("HTTP", &[host])])).take(&["iris.example".to_owned()]);
         for host in ["*", "*/*", "iris.example", "*.example", "edge/iris.example", "edge/*"] {
             assert!(takes(host), "{host}");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_says_what_it_takes_and_whether_it_runs() {
+    fn gateway_reports_listeners_and_readiness() {
         let read = |listeners: Value, programmed: &str| {
             let condition = json!({"type": "Programmed", "status": programmed, "reason": "AddressNotAssigned"});
             of_gateway_api(&json!({"spec": {"listeners": listeners}, "status": {"conditions": [condition]}}))

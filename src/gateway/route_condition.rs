@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_taken_when_its_gateway_says_so_of_it_as_it_is_now() {
+    fn route_is_accepted_at_its_current_generation() {
         let ours = json!({"name": "istio-ingress-k8s", "namespace": "ingress"});
         let says = |kind: &str, status: &str, generation: i64| json!({"type": kind, "status": status, "message": "so it is", "observedGeneration": generation});
         let accepted = says("Accepted", "True", 2);

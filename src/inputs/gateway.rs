@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_names_a_gateway_of_the_gateway_api_once_it_is_whole() {
+    fn gateway_is_known_once_metadata_is_complete() {
         let read =
             |text: &str| RelatedGateway::read(&[], &[relation("gateway-metadata:4", "ingress", &[("metadata", text)])]);
         let whole =
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_each_is_one_too_many() {
+    fn gateways_of_both_kinds_are_ambiguous() {
         let info = relation(
             "gateway-info:3",
             "istio-pilot",

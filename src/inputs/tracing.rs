@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_go_to_the_receiver_of_the_one_protocol_that_the_executor_speaks() {
+    fn traces_go_to_the_jaeger_thrift_receiver() {
         for url in [
             "http://tempo.cos.svc:14268",
             "http://tempo.cos.svc:14268/",

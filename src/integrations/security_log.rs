@@ -144,7 +144,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn an_event_is_one_object_with_the_fields_of_sec0045() {
+    fn event_is_json_with_fields_of_sec0045() {
         let environment: BTreeMap<&str, &str> = [
             ("JUJU_DISPATCH_PATH", "hooks/update-status"),
             ("JUJU_UNIT_NAME", "iris/0"),

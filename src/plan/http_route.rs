@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_matches_itself_and_nothing_else() {
+    fn escaped_text_matches_only_itself() {
         assert_eq!(literal("application/grpc"), "application/grpc");
         assert_eq!(literal("a.b+c"), r"a\.b\+c");
     }

@@ -135,16 +135,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changed_just_now_is_waited_for_and_what_is_old_is_not() {
+    fn only_recent_changes_wait_for_propagation() {
         let now: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
-        let at = |text: &str| propagation_remaining(false, Some(text.parse().unwrap()), now);
-        assert_eq!(at("2026-01-01T00:00:10Z"), GATEWAY_PROPAGATION);
-        assert_eq!(at("2026-01-01T00:00:09Z"), Duration::from_secs(1));
-        assert_eq!(at("2026-01-01T00:00:08Z"), Duration::ZERO);
-        assert_eq!(at("2025-01-01T00:00:00Z"), Duration::ZERO);
+        let remaining = |text: &str| propagation_remaining(false, Some(text.parse().unwrap()), now);
+        assert_eq!(remaining("2026-01-01T00:00:10Z"), GATEWAY_PROPAGATION);
+        assert_eq!(remaining("2026-01-01T00:00:09Z"), Duration::from_secs(1));
+        assert_eq!(remaining("2026-01-01T00:00:08Z"), Duration::ZERO);
+        assert_eq!(remaining("2025-01-01T00:00:00Z"), Duration::ZERO);
         // A clock that is a little ahead, and one that is far ahead.
-        assert_eq!(at("2026-01-01T00:00:11Z"), GATEWAY_PROPAGATION);
-        assert_eq!(at("2027-01-01T00:00:00Z"), Duration::ZERO);
+        assert_eq!(remaining("2026-01-01T00:00:11Z"), GATEWAY_PROPAGATION);
+        assert_eq!(remaining("2027-01-01T00:00:00Z"), Duration::ZERO);
         assert_eq!(propagation_remaining(false, None, now), Duration::ZERO);
         assert_eq!(propagation_remaining(true, None, now), GATEWAY_PROPAGATION);
     }

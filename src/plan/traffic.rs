@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_a_hundred_in_all() {
+    fn weights_sum_to_a_hundred() {
         assert_eq!(normalize_weights(vec![("a", 90), ("b", 10)]), [("a", 90), ("b", 10)]);
         assert_eq!(normalize_weights(vec![("a", 90), ("b", 0)]), [("a", 100)]);
         assert_eq!(normalize_weights(vec![("a", 10)]), [("a", 100)]);

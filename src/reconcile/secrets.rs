@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_names_every_secret_that_has_to_be_read() {
+    fn status_names_every_unread_secret() {
         let id = |number: usize| format!("9m4e2mr0ui3e8a21{number:04}");
         let set = |count: usize| (0..count).map(id).collect::<BTreeSet<_>>();
         let long = format!("iris: {} secret:{} {}", "x".repeat(120), id(0), "y".repeat(120));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_a_status_are_found_by_their_uris() {
+    fn secrets_in_a_status_are_found_by_uri() {
         const ONE: &str = "9m4e2mr0ui3e8a215n4g";
         const OTHER: &str = "9m4e2mr0ui3e8a215n50";
         let all = BTreeSet::from([ONE, OTHER].map(String::from));

@@ -185,19 +185,19 @@ impl Scene {
 }
 
 #[track_caller]
-fn has(text: &str, parts: &[&str]) {
+fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
 }
 
 #[test]
-fn a_model_that_serves_what_was_asked_is_active() {
+fn model_serving_its_current_spec_is_active() {
     assert_eq!(Scene::iris().says(), "active: iris serves iris:1 at /model/iris/");
 }
 
 #[test]
-fn every_sign_that_a_rollout_is_not_over_keeps_it_from_active() {
+fn unfinished_rollout_is_never_active() {
     for change in [
         json!({"observedGeneration": 2}),
         json!({"updatedReplicas": 0}),
@@ -205,7 +205,7 @@ fn every_sign_that_a_rollout_is_not_over_keeps_it_from_active() {
         json!({"replicas": 2}),
     ] {
         let mut scene = Scene::iris();
-        has(&scene.deployment(change.clone()).says(), &["waiting: iris"]);
+        assert_contains(&scene.deployment(change.clone()).says(), &["waiting: iris"]);
     }
     for state in ["", "Creating", "Failed"] {
         let mut scene = Scene::iris();
@@ -214,11 +214,11 @@ fn every_sign_that_a_rollout_is_not_over_keeps_it_from_active() {
     }
     let mut scene = Scene::iris();
     scene.observed.deployments.clear();
-    has(&scene.says(), &["waiting: iris is starting"]);
+    assert_contains(&scene.says(), &["waiting: iris is starting"]);
 }
 
 #[test]
-fn a_model_that_somebody_deletes_is_not_active_to_the_end() {
+fn model_being_deleted_is_not_active() {
     let mut scene = Scene::iris();
     let object = &mut scene.observed.seldon_deployments[0];
     object.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
@@ -229,7 +229,7 @@ fn a_model_that_somebody_deletes_is_not_active_to_the_end() {
 }
 
 #[test]
-fn available_of_an_older_spec_is_not_active() {
+fn available_state_of_older_spec_is_not_active() {
     let mut scene = Scene::iris();
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
     // The new spec has been applied, and Seldon has not looked since.
@@ -239,7 +239,7 @@ fn available_of_an_older_spec_is_not_active() {
 }
 
 #[test]
-fn a_model_stopped_on_purpose_says_so() {
+fn stopped_model_is_active() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "replicas": 0}));
     assert_eq!(scene.says(), "active: iris is stopped on purpose (replicas=0)");
     let says = scene.deployment(json!({"replicas": 1, "availableReplicas": 1})).says();
@@ -247,11 +247,11 @@ fn a_model_stopped_on_purpose_says_so() {
 }
 
 #[test]
-fn each_state_of_the_gateway_has_its_words() {
+fn each_gateway_state_has_its_message() {
     let mut scene = Scene::iris();
     scene.gateway = RelatedGateway::None;
     let says = scene.says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris has no gateway",
@@ -263,7 +263,7 @@ fn each_state_of_the_gateway_has_its_words() {
     assert!(scene.says().starts_with("waiting: istio-pilot has not said"));
 
     scene.gateway = RelatedGateway::Ambiguous(["a", "b"].map(|name| Provider::new(name, GatewayKind::Istio)).into());
-    has(
+    assert_contains(
         &scene.says(),
         &["blocked: gateway-info is related to a and b", "juju remove-relation"],
     );
@@ -286,7 +286,7 @@ fn each_state_of_the_gateway_has_its_words() {
 
     let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
     scene.gateway = RelatedGateway::None;
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: there is no Istio Gateway istio/gaet",
@@ -296,7 +296,7 @@ fn each_state_of_the_gateway_has_its_words() {
 }
 
 #[test]
-fn every_refusal_says_whether_a_person_must_act_and_how() {
+fn every_api_error_blocks_or_waits() {
     let rejected = |error: ApiError| {
         let mut scene = Scene::iris();
         scene.rejected.insert("iris".into(), error);
@@ -378,24 +378,24 @@ fn every_refusal_says_whether_a_person_must_act_and_how() {
     ] {
         let says = rejected(error);
         assert!(says.starts_with("blocked: iris: "), "{says}");
-        has(&says, &parts);
+        assert_contains(&says, &parts);
     }
 }
 
 #[test]
-fn faults_block_while_what_served_goes_on() {
+fn errors_block_while_previous_version_serves() {
     let mut scene = Scene::iris();
     scene.config = config::parse("iris", json!({"image": "iris:1", "replicas": -1}).as_object().unwrap());
     let report = scene.report();
-    has(
+    assert_contains(
         &report.status.to_string(),
         &["blocked: option replicas=-1: must be a whole number from 0 to 100; juju config iris replicas=1"],
     );
-    has(&report.models[0].message, &["what served before goes on"]);
+    assert_contains(&report.models[0].message, &["what served before goes on"]);
 }
 
 #[test]
-fn a_unit_that_does_not_lead_says_what_the_leader_has_to_do() {
+fn follower_reports_pending_work_of_leader() {
     let mut scene = Scene::iris();
     scene.observed.virtual_services.clear();
     assert_eq!(

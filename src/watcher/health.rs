@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn watch_that_never_begins_again_makes_watcher_faulty() {
+    fn watch_never_restarted_makes_watcher_unhealthy() {
         let (mut health, start) = (Health::default(), Instant::now());
         assert_eq!(health.report(start).error(), None);
         health.notice(Watched::Pods, WatchNotice::Started, start);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_killed_is_reported_once() {
+    fn killed_process_is_reported_once() {
         let (mut health, now) = (Health::default(), Instant::now());
         assert!(health.report(now).warnings().is_empty());
         health.trigger_failed(ChildError::Failed);

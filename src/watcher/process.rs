@@ -317,7 +317,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn hanging_juju_exec_is_killed_and_counted_as_such() {
+    fn hanging_juju_exec_is_killed_and_counted() {
         let folder = std::env::temp_dir().join(format!("seldon-model-runner-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let run = |name: &str, script: &str, limit| {

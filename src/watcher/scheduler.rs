@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_changes_nothing_of_the_verdict_wakes_nobody() {
+    fn unchanged_outcome_triggers_no_hook() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         assert_eq!(scheduler.due(now), Due::Wait(None));
         scheduler.changed(now);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_verdict_wakes_within_a_quarter_of_a_second() {
+    fn changed_outcome_triggers_within_quarter_second() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
         assert_eq!(run(&mut scheduler, now, now + MS(250), until_triggered), (1, 1));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_of_changes_costs_two_looks_a_second() {
+    fn storm_of_changes_costs_two_probes_a_second() {
         let (mut scheduler, start) = (Scheduler::default(), Instant::now());
         let mut probes = 0;
         for n in 0..1000 {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_that_take_long_keep_their_distance_too() {
+    fn slow_probes_keep_their_interval() {
         let (mut scheduler, start) = (Scheduler::default(), Instant::now());
         scheduler.changed(start);
         let (mut now, mut probes) = (start, 0);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn while_a_hook_runs_nothing_is_done_and_what_changed_is_looked_at_after_it() {
+    fn changes_during_a_hook_are_probed_afterwards() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.hook_began();
         scheduler.changed(now);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_looked_at_twice_before_anybody_is_told() {
+    fn transient_outcome_is_probed_twice_before_triggering() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
         assert_eq!(
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_a_hook_overtakes_is_of_no_account() {
+    fn probe_overtaken_by_a_hook_is_discarded() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
         scheduler.probe_started();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_comes_and_goes_wakes_at_once_at_first_and_four_times_a_minute_in_the_end() {
+    fn flapping_model_triggers_four_times_a_minute() {
         let (mut scheduler, start) = (Scheduler::default(), Instant::now());
         let mut triggers = Vec::new();
         for second in 0..3600 {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_that_fails_is_tried_again_less_and_less_often() {
+    fn failed_trigger_is_retried_with_backoff() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
         let always = |_| ProbeResult::Otherwise;

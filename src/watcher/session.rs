@@ -54,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_watcher_is_taken_for_one() {
+    fn only_a_watcher_is_recognized_as_one() {
         assert!(!is_watcher(getpid()), "a test");
         assert!(!is_watcher(Pid::from_raw(1)));
         assert!(!is_watcher(Pid::from_raw(i32::MAX)));
     }
 
     #[test]
-    fn session_is_read_behind_any_name() {
+    fn session_is_parsed_after_any_name() {
         assert_eq!(session(getpid()), nix::unistd::getsid(None).ok());
     }
 }

@@ -212,7 +212,7 @@ mod tests {
     const AMPLE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn hook_that_never_lets_go_is_given_up() {
+    fn hook_that_never_disconnects_is_dropped() {
         assert!(answered(SHORT, Some).is_none(), "it holds the socket and says nothing");
         let half = |mut stream: UnixStream| {
             stream.write_all(b"\"En").unwrap();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn hook_gets_report_and_is_heard() {
+    fn hook_gets_report_and_is_received() {
         let hook = |mut stream: UnixStream| {
             assert_eq!(read_report(&mut stream).unwrap(), Some(HealthReport::default()));
             Socket(stream).send(&HookMessage::End).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn hook_that_reads_no_report_is_heard() {
+    fn hook_that_reads_no_report_is_received() {
         let hook = |stream| {
             Socket(stream).send(&HookMessage::End).unwrap();
             None
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn watcher_that_answers_nonsense_is_not_one_that_ends() {
+    fn watcher_with_malformed_answer_is_not_ended() {
         let read = |watcher: fn(UnixStream) -> Option<UnixStream>| {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             let watcher = watcher(theirs);

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dispatch_path_says_what_is_asked() {
+    fn dispatch_path_names_hook_or_action() {
         let occasion = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.event);
         assert_eq!(occasion("hooks/stop"), Ok(Event::Stop));
         assert_eq!(occasion("hooks/remove"), Ok(Event::Remove));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_as_good_as_none() {
+    fn empty_variable_counts_as_unset() {
         assert_eq!(hook(&[("JUJU_DISPATCH_PATH", "")]), Err(NotAHook("JUJU_DISPATCH_PATH")));
         assert_eq!(
             hook(&[("JUJU_DISPATCH_PATH", "hooks/start"), ("JUJU_UNIT_NAME", "")]),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_relation_is_known_by_its_id() {
+    fn broken_relation_is_known_by_its_id() {
         let broken = hook(&[
             ("JUJU_DISPATCH_PATH", "hooks/gateway-info-relation-broken"),
             ("JUJU_RELATION_ID", "gateway-info:3"),

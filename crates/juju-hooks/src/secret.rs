@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_shows_its_keys_and_none_of_its_values() {
+    fn debug_output_shows_keys_without_values() {
         let content: SecretContent = [("password".to_owned(), "hunter2".to_owned())].into_iter().collect();
         assert_eq!(format!("{content:?}"), r#"{"password"}"#);
         assert_eq!(content.get("password"), Some("hunter2"));

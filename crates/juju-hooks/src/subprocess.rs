@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn long_input_and_output_pass_at_once() {
+    fn long_input_and_output_do_not_deadlock() {
         let input = vec![b'x'; 1024 * 1024];
         assert_eq!(shell("cat", &input, AMPLE).unwrap().stdout, input);
         // One that does not read it may end all the same.
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn process_left_behind_is_not_waited_for() {
+    fn detached_process_is_not_waited_for() {
         let start = Instant::now();
         let output = shell("sleep 20 & echo out", b"", AMPLE).unwrap();
         assert_eq!(output.stdout, b"out\n");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn program_is_left_behind_once_it_closes_its_output() {
+    fn program_is_detached_once_it_closes_output() {
         let spawn = |script| {
             let mut command = Command::new("sh");
             let command = command.args(["-c", script]);

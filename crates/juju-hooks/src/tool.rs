@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_is_the_tools_own_or_what_is_left() {
+    fn limit_is_own_or_remaining_total() {
         assert_eq!(limit("config-get", SECONDS(0)), Some(LIMIT));
         assert_eq!(limit("config-get", SECONDS(113)), Some(SECONDS(7)));
         assert_eq!(limit("juju-log", SECONDS(0)), Some(LOG_LIMIT));

@@ -65,7 +65,7 @@ fn shown(endpoints: &GatewayEndpoints, listeners: &Listeners) -> Vec<String> {
 }
 
 #[test]
-fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
+fn endpoints_are_found_widest_reach_first() {
     let mut pod = gateway_pod();
     pod.host_ports.clear();
     let mut endpoints = GatewayEndpoints {
@@ -90,7 +90,7 @@ fn every_way_to_a_port_is_found_the_farthest_reaching_first() {
 }
 
 #[test]
-fn a_port_that_no_service_has_and_a_redirect_lead_nowhere() {
+fn unserved_ports_and_redirects_give_no_endpoint() {
     let endpoints = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
         ..GatewayEndpoints::default()
@@ -104,7 +104,7 @@ fn a_port_that_no_service_has_and_a_redirect_lead_nowhere() {
 }
 
 #[test]
-fn a_node_is_a_placeholder_only_where_none_is_known() {
+fn node_is_a_placeholder_only_if_unknown() {
     let mut endpoints = GatewayEndpoints {
         services: Some(vec![gateway_service("NodePort")]),
         ..GatewayEndpoints::default()
@@ -126,7 +126,7 @@ fn a_node_is_a_placeholder_only_where_none_is_known() {
 }
 
 #[test]
-fn only_nodes_with_a_pod_count_where_a_service_wants_it_so() {
+fn local_traffic_policy_limits_the_nodes() {
     let mut local = gateway_service("NodePort");
     local.own_pods_only = true;
     let far = Node {
@@ -149,7 +149,7 @@ fn only_nodes_with_a_pod_count_where_a_service_wants_it_so() {
 }
 
 #[test]
-fn the_services_of_a_gateway_are_found_by_its_pods_or_else_by_its_labels() {
+fn gateway_services_are_found_by_pods_or_labels() {
     let selector = [("istio".to_owned(), "ingressgateway".to_owned())].into();
     let by_other_labels = Service {
         namespace: "istio-system".into(),
@@ -191,7 +191,7 @@ fn the_services_of_a_gateway_are_found_by_its_pods_or_else_by_its_labels() {
 }
 
 #[test]
-fn objects_that_nobody_foresaw_say_nothing() {
+fn malformed_objects_give_no_endpoint() {
     for data in [
         json!({}),
         json!({"spec": [], "status": 1}),
@@ -207,18 +207,18 @@ fn objects_that_nobody_foresaw_say_nothing() {
 }
 
 #[test]
-fn a_name_is_one_that_both_model_and_gateway_take() {
-    let of = |ours: &[&str], theirs: &[&str]| {
+fn common_hosts_fit_model_and_gateway() {
+    let hosts = |ours: &[&str], theirs: &[&str]| {
         let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
         let found = common_hosts(&owned(ours), &owned(theirs)).into_iter();
         found.map(Option::unwrap_or_default).collect::<Vec<_>>()
     };
-    assert_eq!(of(&["*"], &["*"]), [""]);
+    assert_eq!(hosts(&["*"], &["*"]), [""]);
     assert_eq!(
-        of(&["a.example", "b.example"], &["*.example"]),
+        hosts(&["a.example", "b.example"], &["*.example"]),
         ["a.example", "b.example"]
     );
-    assert_eq!(of(&["*.plant.example"], &["*.example"]), ["*.plant.example"]);
-    assert_eq!(of(&["*"], &["iris.example"]), ["iris.example"]);
-    assert!(of(&["a.example"], &["b.example"]).is_empty());
+    assert_eq!(hosts(&["*.plant.example"], &["*.example"]), ["*.plant.example"]);
+    assert_eq!(hosts(&["*"], &["iris.example"]), ["iris.example"]);
+    assert!(hosts(&["a.example"], &["b.example"]).is_empty());
 }

@@ -52,7 +52,7 @@ fn wrong_values_name_parameter_rule_and_example() {
 }
 
 #[test]
-fn parameters_not_given_have_no_value() {
+fn omitted_parameters_have_no_value() {
     for none in [json!({}), json!({"a": null}), json!({"a": ""}), json!({"a": " \n"})] {
         let none = parameters(&none);
         assert_eq!(none.text("a"), Ok(None));
@@ -64,7 +64,7 @@ fn parameters_not_given_have_no_value() {
 }
 
 #[test]
-fn text_stands_for_flags_and_numbers() {
+fn text_is_parsed_as_flags_and_numbers() {
     for (text, flag) in [("true", true), ("True", true), ("false", false), (" FALSE\n", false)] {
         assert_eq!(parameters(&json!({"direct": text})).flag("direct"), Ok(flag), "{text}");
     }
@@ -96,7 +96,7 @@ fn text_stands_for_flags_and_numbers() {
 }
 
 #[test]
-fn text_stands_for_maps() {
+fn text_is_parsed_as_maps() {
     let meant = json!({"data": {"ndarray": [[5.1, 3.5]]}});
     for text in [
         "{\"data\": {\"ndarray\": [[5.1, 3.5]]}}",

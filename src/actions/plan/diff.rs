@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changed_and_what_is_around_it_is_shown() {
+    fn diff_shows_changes_with_context() {
         let before = "a\nb\nc\nd\ne\nf\ng\nh\ni\n";
         assert_eq!(diff(before, before), "");
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_apart_is_of_two_pieces() {
+    fn distant_changes_become_two_hunks() {
         let before = (0..30).fold(String::new(), |text, n| text + &format!("{n}\n"));
         let after = before.replace("\n3\n", "\nthree\n").replace("\n20\n", "\ntwenty\n");
         let shown = diff(&before, &after);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_too_long_to_compare_are_exchanged() {
+    fn overlong_texts_are_replaced_whole() {
         let text = |word: &str| (0..2000).fold(String::new(), |text, n| text + &format!("{word}{n}\n"));
         let shown = diff(&format!("same\n{}", text("a")), &format!("same\n{}", text("b")));
         assert_eq!(shown.lines().filter(|line| line.starts_with("-a")).count(), 2000);
@@ -170,7 +170,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         /// patch(1) is the judge of that.
         #[test]
-        fn patched_with_it_one_text_becomes_the_other(old in "([a-c]\n){0,30}", new in "([a-c]\n){0,30}") {
+        fn applying_the_diff_gives_the_new_text(old in "([a-c]\n){0,30}", new in "([a-c]\n){0,30}") {
             prop_assume!(old != new && Command::new("patch").arg("--version").output().is_ok());
             let folder = std::env::temp_dir().join(format!("seldon-model-diff-{}", std::process::id()));
             std::fs::create_dir_all(&folder).unwrap();

@@ -59,7 +59,7 @@ fn response(status: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_request_names_path_and_host_and_any_status_is_an_answer() {
+fn request_names_path_and_host() {
     let (port, server) = server(response("503 Service Unavailable", "no\0body"));
     let mut target = target(port);
     target.host = Some("iris.plant.example".to_owned());
@@ -78,7 +78,7 @@ fn a_request_names_path_and_host_and_any_status_is_an_answer() {
 }
 
 #[test]
-fn an_answer_is_read_and_shown_up_to_its_limit() {
+fn response_is_read_up_to_its_limit() {
     let (port, server) = server(response("200 OK", &"ü".repeat(LONGEST_RESULT)));
     let answer = sent(&target(port), LONG).unwrap();
     server.join().unwrap();
@@ -88,7 +88,7 @@ fn an_answer_is_read_and_shown_up_to_its_limit() {
 }
 
 #[test]
-fn without_an_answer_it_says_why() {
+fn missing_response_is_reported_with_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     // Nobody takes the connection from its queue.
@@ -104,7 +104,7 @@ fn without_an_answer_it_says_why() {
 }
 
 #[test]
-fn a_gateways_certificate_is_not_looked_at_and_it_hears_the_models_name() {
+fn gateway_certificate_is_not_verified_and_sni_sent() {
     let key = rcgen::generate_simple_self_signed(["unknown.example".to_owned()]).unwrap();
     let private = PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());

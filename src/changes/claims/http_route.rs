@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_path_takes_a_request_and_the_shorter_does_not() {
+    fn longer_path_takes_precedence() {
         let (gateway, hosts, prefix) = ours();
         for (kind, value, same, below) in [
             ("PathPrefix", "/model/iris", true, false),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_gateway_and_host_are_shared_and_conditions_take_only_some() {
+    fn only_same_gateway_and_host_conflict_wholly() {
         let (gateway, _, prefix) = ours();
         let path = json!({"type": "PathPrefix", "value": "/model/iris"});
         let here = json!({"path": path});
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_for_calls_is_claimed_by_who_asks_for_it_without_a_path() {
+    fn grpc_host_is_claimed_without_a_path() {
         let (gateway, hosts, _) = ours();
         let takes = |value: &str, path: &str| {
             let headers = json!([{"type": "RegularExpression", "name": "Host", "value": value}]);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_nobody_foresaw_claims_nothing() {
+    fn malformed_route_claims_nothing() {
         let (gateway, hosts, prefix) = ours();
         for spec in [json!(null), json!([]), json!({"rules": 1})] {
             let object = json!({"metadata": {"name": "theirs"}, "spec": spec});

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_above_and_below_overlap_and_neighbours_do_not() {
+    fn equal_and_nested_prefixes_overlap() {
         for (uri, expected) in [
             (json!({"prefix": "/model/iris/"}), true),
             (json!({"prefix": "/model/iris"}), true),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_match_that_asks_for_more_than_a_path_takes_only_some_requests() {
+    fn match_with_conditions_claims_only_some_requests() {
         let uri = json!({"prefix": "/model/iris/"});
         let theirs = claim(json!([{"match": [{"uri": uri, "headers": {"x": {"exact": "y"}}}]}]));
         assert!(!overlaps(&theirs));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_over_grpc_are_told_apart_by_host_and_headers_and_claim_no_path() {
+    fn grpc_routes_claim_host_and_no_path() {
         let calls = json!({"headers": {
             "content-type": {"prefix": "application/grpc"}, "seldon": {"exact": "iris"}, "namespace": {"exact": "edge"},
         }});
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_nearer_host_gets_the_calls_to_it() {
+    fn more_specific_host_takes_precedence() {
         let gate = gateway("istio/gate").unwrap();
         let nearer = |theirs: &str, ours: &str| {
             let spec = json!({"hosts": [theirs], "gateways": ["istio/gate"], "http": [{}]});
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_gateway_and_host_are_shared() {
+    fn only_same_gateway_and_host_conflict() {
         let http = json!([{"match": [{"uri": {"prefix": "/model/iris/"}}]}]);
         for (namespace, gateways, hosts, expected) in [
             ("other", json!(["istio/gate"]), json!(["*"]), true),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_is_a_case_of_its_own() {
+    fn catch_all_route_is_distinguished() {
         for http in [
             json!([{"route": []}]),
             json!([{"match": [{"uri": {"prefix": "/"}}]}]),
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_that_nobody_foresaw_claims_nothing() {
+    fn malformed_spec_claims_nothing() {
         for spec in [json!(null), json!([]), json!({"http": 1}), json!({"hosts": {}})] {
             assert!(!overlaps(&RouteClaim::read("other", "theirs", None, &spec)), "{spec}");
         }

@@ -7,7 +7,7 @@ use crate::config::value::Protocol;
 use crate::config::{LONGEST_OPTION, MOST_MODELS};
 
 #[test]
-fn the_name_must_survive_what_seldon_makes_of_it() {
+fn name_is_valid_with_seldons_suffixes() {
     let image = json!({"image": "iris:1"});
     for name in ["1iris", "a".repeat(49).as_str(), "iris-", "Iris", "my.iris"] {
         let config = parse(name, &options(image.clone()));
@@ -21,7 +21,7 @@ fn the_name_must_survive_what_seldon_makes_of_it() {
 }
 
 #[test]
-fn entries_take_the_options_as_their_defaults() {
+fn entries_default_to_the_options() {
     let config = parsed(json!({
         "image": "iris:1", "replicas": 2, "timeout": "30s",
         "models": "{a: {}, b: {image: 'iris:2', replicas: 0, timeout: ''}, c: null}",
@@ -50,7 +50,7 @@ fn entries_take_the_options_as_their_defaults() {
 }
 
 #[test]
-fn a_faulty_entry_is_held_and_stops_no_other() {
+fn invalid_entry_is_frozen_and_blocks_no_other() {
     let config = parsed(json!({
         "image": "iris:1",
         "models": "{good: {}, bad: {replicas: -1, imge: x}, list: {env: [a]}}",
@@ -67,14 +67,14 @@ fn a_faulty_entry_is_held_and_stops_no_other() {
 }
 
 #[test]
-fn a_faulty_default_is_told_once() {
+fn invalid_default_is_reported_once() {
     let config = parsed(json!({"image": "iris:1", "timeout": "soon", "models": "{a: {}, b: {}, c: {timeout: 1s}}"}));
     assert_eq!(config.errors.len(), 1, "{:#?}", config.errors);
     assert_eq!(config.models.len(), 1);
 }
 
 #[test]
-fn models_that_are_no_map_of_entries_hold_everything() {
+fn models_that_are_no_map_freeze_everything() {
     for (models, rule) in [
         ("[a, b]", "must be a YAML map"),
         ("a: {}\na: {}", "duplicate"),
@@ -88,7 +88,7 @@ fn models_that_are_no_map_of_entries_hold_everything() {
 }
 
 #[test]
-fn an_entry_that_is_no_map_or_has_no_name_stops_no_other() {
+fn malformed_entry_blocks_no_other() {
     for (models, rule) in [
         ("{good: {}, bad: 'iris:1'}", "models: bad: entry: must be a map"),
         (
@@ -105,21 +105,21 @@ fn an_entry_that_is_no_map_or_has_no_name_stops_no_other() {
 }
 
 #[test]
-fn a_gateway_that_is_named_may_be_the_related_one() {
+fn named_gateway_may_be_the_related_one() {
     let config =
         parsed(json!({"image": "iris:1", "models": "{a: {prefix: /p/, gateway: istio/gate}, b: {prefix: /p/}}"}));
     assert_eq!(config.models, []);
 }
 
 #[test]
-fn no_model_is_called_as_the_route_of_another() {
+fn model_name_conflicting_with_a_route_is_rejected() {
     let config = parsed(json!({"image": "iris:1", "models": "{iris: {}, iris-route: {}}"}));
     assert_eq!(config.models.len(), 1);
     assert!(config.errors[0].to_string().contains("that of another one's route"));
 }
 
 #[test]
-fn two_models_with_overlapping_prefixes_are_both_held() {
+fn models_with_overlapping_prefixes_are_frozen() {
     for (one, other) in [("/m/", "/m/"), ("/m/", "/m/x/"), ("/m/x/", "/m/")] {
         let config = parsed(json!({
             "image": "iris:1",
@@ -137,7 +137,7 @@ fn two_models_with_overlapping_prefixes_are_both_held() {
 }
 
 #[test]
-fn two_models_may_share_a_prefix_only_on_two_gateways() {
+fn models_share_a_prefix_only_across_gateways() {
     let with = |one: &str, other: &str| {
         let models = format!("{{a: {{prefix: /x/, gateway: {one}}}, b: {{prefix: /x/, gateway: {other}}}}}");
         parsed(json!({"image": "iris:1", "models": models})).frozen.len()
@@ -147,7 +147,7 @@ fn two_models_may_share_a_prefix_only_on_two_gateways() {
 }
 
 #[test]
-fn a_value_of_nothing_unsets_what_the_option_says() {
+fn null_value_unsets_the_option() {
     let options = json!({"image": "iris:1", "protocol": "v2", "models": "{a: {protocol: }, b: {protocol: ''}, c: {}}"});
     let config = parsed(options);
     assert_eq!(config.errors, []);
@@ -156,7 +156,7 @@ fn a_value_of_nothing_unsets_what_the_option_says() {
 }
 
 #[test]
-fn a_word_is_taken_for_a_slip_only_where_it_is_near() {
+fn only_a_near_key_is_suggested() {
     let told = |option: &str| {
         let config = parsed(json!({"models": format!("{{a: {{image: x, {option}: 1}}}}")}));
         config.errors[0].to_string()
@@ -169,7 +169,7 @@ fn a_word_is_taken_for_a_slip_only_where_it_is_near() {
 }
 
 #[test]
-fn as_many_models_and_as_much_text_as_is_allowed_is_taken() {
+fn maximum_of_models_and_text_is_accepted() {
     let models = |count: usize| (0..count).fold(String::new(), |all, at| all + &format!("m{at}: {{}}\n"));
     assert_eq!(
         parsed(json!({"image": "x", "models": models(MOST_MODELS)}))

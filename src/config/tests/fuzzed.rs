@@ -8,7 +8,7 @@ fn errors(models: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_a_fault_says_to_type_is_taken() {
+fn suggested_command_is_accepted() {
     let wrong = [
         "[",
         "{",
@@ -56,7 +56,7 @@ fn what_a_fault_says_to_type_is_taken() {
 }
 
 #[test]
-fn a_word_that_nobody_knows_is_told_in_one_printable_line() {
+fn unknown_key_is_reported_in_one_printable_line() {
     for entry in [
         "{a: {image: x, \"imst\\tusage\": 1}}",
         "a: {image: x, env\t\ty: 1}",

@@ -15,7 +15,7 @@ children:
 ";
 
 #[test]
-fn a_graph_of_three_stages_is_ten_lines() {
+fn graph_of_three_stages_is_ten_lines() {
     assert!(THREE.trim().lines().count() <= 10);
     let config = parsed(json!({"graph": THREE}));
     assert_eq!(config.errors, []);
@@ -27,7 +27,7 @@ fn a_graph_of_three_stages_is_ten_lines() {
 }
 
 #[test]
-fn what_is_wrong_in_a_graph_is_told_with_its_place() {
+fn graph_errors_name_their_location() {
     let with = |from: &str, to: &str| {
         assert!(THREE.contains(from), "{from}");
         THREE.replacen(from, to, 1)
@@ -114,7 +114,7 @@ fn what_is_wrong_in_a_graph_is_told_with_its_place() {
 }
 
 #[test]
-fn a_graph_and_the_words_of_one_server_do_not_go_together() {
+fn graph_excludes_options_of_a_single_server() {
     let errors = parsed(json!({"graph": THREE, "image": "iris:1"})).errors;
     assert!(
         errors[0]

@@ -24,14 +24,14 @@ fn with(from: &str, to: &str) -> String {
     changed
 }
 
-fn of(text: &str) -> Config {
+fn parsed_manifest(text: &str) -> Config {
     parsed(json!({"manifest": text, "replicas": 1, "engine-resources": "{limits: {memory: 256Mi}}"}))
 }
 
 /// The fault of a manifest, which nothing of may be planned.
 #[track_caller]
 fn rejected(text: &str) -> String {
-    let config = of(text);
+    let config = parsed_manifest(text);
     assert_eq!(config.models, []);
     match config.errors.as_slice() {
         [one] => one.to_string(),
@@ -40,8 +40,8 @@ fn rejected(text: &str) -> String {
 }
 
 #[test]
-fn a_manifest_is_kept_field_for_field() {
-    let config = of(VALID);
+fn manifest_is_kept_field_for_field() {
+    let config = parsed_manifest(VALID);
     assert_eq!(config.errors, []);
     let model = &config.models[0];
     let manifest = model.manifest.as_ref().unwrap();
@@ -73,7 +73,7 @@ fn a_manifest_is_kept_field_for_field() {
 }
 
 #[test]
-fn every_deployment_has_a_count_or_an_autoscaler() {
+fn every_deployment_has_replicas_or_an_autoscaler() {
     let pod = "spec: {containers: [{name: m, image: 'iris:1'}]}";
     let hpa = "hpaSpec: {minReplicas: 1, maxReplicas: 2}";
     let keda = "kedaSpec: {maxReplicaCount: 2, triggers: []}";
@@ -82,7 +82,7 @@ fn every_deployment_has_a_count_or_an_autoscaler() {
         let text = format!(
             "{{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {{{of_spec} predictors: [{{name: p, {graph}, {predictor}}}]}}}}"
         );
-        let config = of(&text);
+        let config = parsed_manifest(&text);
         assert_eq!(config.errors, [], "{text}");
         config.models[0].manifest.clone().unwrap().spec
     };
@@ -165,19 +165,23 @@ fn every_deployment_has_a_count_or_an_autoscaler() {
 }
 
 #[test]
-fn json_and_old_names_of_the_version_are_taken() {
+fn json_and_old_api_versions_are_accepted() {
     for text in [
         with("io/v1", "io/v1alpha2"),
         with("io/v1", "io/v1alpha3"),
         format!("---\n{VALID}\n---\n"),
         serde_yaml::from_str::<Json>(VALID).unwrap().to_string(),
     ] {
-        assert_eq!(of(&text).models[0].manifest, of(VALID).models[0].manifest, "{text}");
+        assert_eq!(
+            parsed_manifest(&text).models[0].manifest,
+            parsed_manifest(VALID).models[0].manifest,
+            "{text}"
+        );
     }
 }
 
 #[test]
-fn what_is_no_seldon_deployment_is_told_so() {
+fn other_kinds_of_manifest_are_rejected() {
     for (text, rule) in [
         (
             with("kind: SeldonDeployment", "kind: Deployment"),
@@ -225,7 +229,7 @@ fn what_is_no_seldon_deployment_is_told_so() {
 }
 
 #[test]
-fn every_rule_of_seldons_for_predictors_is_told_with_its_place() {
+fn seldons_predictor_rules_name_the_location() {
     let kafka = "env: [{name: KAFKA_BROKER, value: b}, {name: KAFKA_INPUT_TOPIC, value: i}";
     for (text, rule) in [
         (
@@ -283,7 +287,7 @@ fn every_rule_of_seldons_for_predictors_is_told_with_its_place() {
 }
 
 #[test]
-fn every_rule_of_seldons_for_graphs_is_told_with_its_place() {
+fn seldons_graph_rules_name_the_location() {
     let (classifier, files) = ("graph: {name: classifier", "graph: {name: files");
     for (text, rule) in [
         (
@@ -386,10 +390,10 @@ fn every_rule_of_seldons_for_graphs_is_told_with_its_place() {
 }
 
 #[test]
-fn one_predictor_alone_needs_no_traffic_or_all_of_it() {
+fn single_predictor_needs_no_or_full_traffic() {
     let one = VALID.split("  - name: next").next().unwrap();
-    assert_eq!(of(&one.replace("    traffic: 75\n", "")).errors, []);
-    assert_eq!(of(&one.replace("75", "100")).errors, []);
+    assert_eq!(parsed_manifest(&one.replace("    traffic: 75\n", "")).errors, []);
+    assert_eq!(parsed_manifest(&one.replace("75", "100")).errors, []);
     let error = rejected(one);
     assert!(
         error.contains("the traffic of the only predictor is 75; leave it out, or write 100"),
@@ -403,7 +407,7 @@ fn one_predictor_alone_needs_no_traffic_or_all_of_it() {
 }
 
 #[test]
-fn a_manifest_says_all_of_the_server_by_itself() {
+fn manifest_excludes_options_of_the_server() {
     let both = parsed(json!({"manifest": VALID, "image": "iris:1"}));
     let errors: Vec<String> = both.errors.iter().map(ToString::to_string).collect();
     assert!(
@@ -433,7 +437,7 @@ fn a_manifest_says_all_of_the_server_by_itself() {
 }
 
 #[test]
-fn two_models_never_get_one_service() {
+fn two_models_never_share_a_service() {
     let manifest = VALID.replace("name: next", "name: b-main");
     let entry = |name: &str, text: &str| format!("{name}: {{manifest: {}}}\n", json!(text));
     let config = parsed(json!({"models": entry("a", &manifest) + &entry("a-b", VALID)}));

@@ -21,7 +21,7 @@ fn server_of(mut options: Json) -> ServerOptions {
 }
 
 #[test]
-fn a_model_is_scaled_within_bounds_by_what_its_pods_use() {
+fn autoscaling_has_bounds_and_a_target() {
     let server = server_of(json!({
         "autoscale": "{min: 2, max: 5, cpu: 80, memory: 120}",
         "resources": "{requests: {cpu: 100m}, limits: {memory: 1Gi}}",
@@ -39,7 +39,7 @@ fn a_model_is_scaled_within_bounds_by_what_its_pods_use() {
 }
 
 #[test]
-fn what_nothing_could_scale_by_is_refused() {
+fn autoscaling_without_target_is_rejected() {
     for (autoscale, text) in [
         ("{cpu: 80}", "max is not set"),
         ("{max: 0, cpu: 80}", "max=\"0\": must be a whole number from 1 to 100"),
@@ -88,7 +88,7 @@ fn what_nothing_could_scale_by_is_refused() {
 }
 
 #[test]
-fn a_percentage_needs_a_request_that_it_is_of() {
+fn percentage_target_needs_a_resource_request() {
     let found = fault_of(json!({"autoscale": "{max: 3, cpu: 80}"}));
     assert_eq!(
         found,
@@ -110,7 +110,7 @@ fn a_percentage_needs_a_request_that_it_is_of() {
 }
 
 #[test]
-fn pods_that_may_be_away_are_counted_or_a_part() {
+fn disruption_budget_is_a_count_or_percentage() {
     let budget = |text: &str| server_of(json!({"disruption-budget": text})).disruption_budget.unwrap();
     assert_eq!(
         budget("{max-unavailable: 1}"),
@@ -133,7 +133,7 @@ fn pods_that_may_be_away_are_counted_or_a_part() {
 }
 
 #[test]
-fn a_pod_has_what_kubernetes_knows_and_no_option_says() {
+fn pod_accepts_kubernetes_fields_without_an_option() {
     let pod = "{runtimeClassName: nvidia, tolerations: [{key: gpu, operator: Exists}], volumes: [{name: data, emptyDir: {}}],
         containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}, {name: beside, image: 'busybox:1'}]}";
     let fields = server_of(json!({"pod": pod})).pod.unwrap();
@@ -190,7 +190,7 @@ fn a_pod_has_what_kubernetes_knows_and_no_option_says() {
 }
 
 #[test]
-fn copies_go_to_one_place() {
+fn logger_has_one_destination() {
     let logger = |text: &str| server_of(json!({"logger": text})).logger.unwrap();
     let by_url = logger("http://broker.logging:8080/a?b=c");
     assert_eq!(
@@ -232,7 +232,7 @@ fn copies_go_to_one_place() {
 }
 
 #[test]
-fn traces_go_to_an_agent_or_a_collector() {
+fn traces_go_to_an_agent_or_collector() {
     let tracing = |text: &str| server_of(json!({"tracing": text})).tracing.unwrap();
     let agent = tracing("jaeger.tracing.svc:6831");
     let to = Collector::Agent {
@@ -266,7 +266,7 @@ fn traces_go_to_an_agent_or_a_collector() {
 }
 
 #[test]
-fn an_explainer_is_of_a_known_type_and_told_what_it_reads() {
+fn explainer_has_a_known_type_and_source() {
     let explained = |mut options: Json| {
         options["image"] = json!("iris:1");
         let config = parsed(options);
@@ -366,7 +366,7 @@ fn headers_are_changed_by_name() {
 }
 
 #[test]
-fn headers_are_no_more_and_no_longer_than_envoy_takes() {
+fn headers_stay_within_envoys_limits() {
     let headers = |set: usize, add: usize, name: usize, value: usize| {
         let many = |count: usize, first: &str| -> String {
             let names = (1..count).map(|n| format!("{first}{n}: x, "));

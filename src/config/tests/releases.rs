@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_canary_is_as_the_model_but_for_what_it_says() {
+fn canary_inherits_from_the_model() {
     let model = model("canary", "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}");
     let canary = model.canary.as_ref().unwrap();
     assert_eq!(canary.server.source.to_string(), "iris:2");
@@ -23,7 +23,7 @@ fn a_canary_is_as_the_model_but_for_what_it_says() {
 }
 
 #[test]
-fn without_a_weight_it_gets_no_requests_and_a_shadow_all_copies() {
+fn canary_weight_defaults_to_zero_shadow_to_all() {
     assert_eq!(model("canary", "{image: 'iris:2'}").canary.unwrap().weight, 0);
     assert_eq!(model("shadow", "{image: 'iris:2'}").shadow.unwrap().weight, 100);
     let said = |option: &str, value: &str| model(option, value).serves();
@@ -34,7 +34,7 @@ fn without_a_weight_it_gets_no_requests_and_a_shadow_all_copies() {
 }
 
 #[test]
-fn a_fault_in_it_names_its_place_and_what_to_type() {
+fn canary_error_names_location_and_command() {
     for (option, value, text) in [
         (
             "canary",
@@ -99,7 +99,7 @@ fn a_fault_in_it_names_its_place_and_what_to_type() {
 }
 
 #[test]
-fn what_is_wrong_with_the_model_is_told_once() {
+fn model_error_is_not_repeated_for_canary() {
     let config = parsed(json!({"image": "IRIS", "canary": "{image: 'iris:2'}", "shadow": "{image: 'iris:3'}"}));
     assert_eq!(config.errors.len(), 1, "{:?}", config.errors);
     let config = parsed(json!({"image": "iris:1", "resources": "x", "canary": "{weight: 5}"}));
@@ -107,7 +107,7 @@ fn what_is_wrong_with_the_model_is_told_once() {
 }
 
 #[test]
-fn two_models_do_not_share_a_canarys_service() {
+fn models_do_not_share_a_canarys_service() {
     // iris-canary is what Seldon calls the Service of iris's canary, and that of predictor canary of iris.
     let models = "{iris: {canary: {image: 'iris:2'}}, iris-canary: {}}";
     assert_eq!(parsed(json!({"image": "iris:1", "models": models})).errors, []);

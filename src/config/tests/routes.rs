@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{error, model, parsed};
 
 #[test]
-fn a_prefix_is_one_that_every_gateway_reads_alike() {
+fn prefix_is_read_alike_by_every_gateway() {
     for (prefix, rule) in [
         ("model/iris/", "begin and end with /"),
         ("/model/iris", "begin and end with /"),
@@ -24,13 +24,13 @@ fn a_prefix_is_one_that_every_gateway_reads_alike() {
 }
 
 #[test]
-fn a_prefix_has_a_length_that_is_enough() {
+fn prefix_length_is_limited() {
     model("prefix", format!("/{}/", "x".repeat(254)));
     assert!(error("prefix", format!("/{}/", "x".repeat(255))).contains("over 256"));
 }
 
 #[test]
-fn routes_take_hosts_times_and_gateways() {
+fn routes_accept_hosts_timeouts_and_gateways() {
     assert_eq!(model("hosts", "*").hosts, ["*"]);
     assert_eq!(
         model("hosts", "a.example, *.b.example").hosts,
@@ -77,7 +77,7 @@ fn routes_take_hosts_times_and_gateways() {
 }
 
 #[test]
-fn a_host_for_grpc_is_one_name_that_leads_to_the_model() {
+fn grpc_host_is_a_single_name() {
     assert_eq!(
         model("grpc-host", "iris.plant.example").grpc_host.as_deref(),
         Some("iris.plant.example")
@@ -97,14 +97,15 @@ fn a_host_for_grpc_is_one_name_that_leads_to_the_model() {
 }
 
 #[test]
-fn a_host_for_grpc_is_among_the_models_hosts_and_no_other_models() {
+fn grpc_host_is_one_of_the_models_hosts() {
     let errors = |options| -> Vec<String> { parsed(options).errors.iter().map(ToString::to_string).collect() };
-    let one = |hosts: &str| errors(json!({"image": "iris:1", "hosts": hosts, "grpc-host": "iris.plant.example"}));
+    let errors_with =
+        |hosts: &str| errors(json!({"image": "iris:1", "hosts": hosts, "grpc-host": "iris.plant.example"}));
     for hosts in ["", "*", "*.plant.example", "a.example,iris.plant.example"] {
-        assert_eq!(one(hosts), Vec::<String>::new(), "{hosts}");
+        assert_eq!(errors_with(hosts), Vec::<String>::new(), "{hosts}");
     }
     assert_eq!(
-        one("a.example"),
+        errors_with("a.example"),
         [
             "option hosts=a.example: lacks iris.plant.example, which is the grpc-host; \
           juju config iris hosts=a.example,iris.plant.example"

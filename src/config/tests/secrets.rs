@@ -13,7 +13,7 @@ fn content(pairs: &[(&str, &str)]) -> SecretContent {
 }
 
 /// What these options come to where Juju answers the same for every secret.
-fn told(options: Json, answer: &Result<SecretContent, SecretError>) -> Config {
+fn resolved(options: Json, answer: &Result<SecretContent, SecretError>) -> Config {
     let mut config = parsed(options);
     assert_eq!(config.errors, []);
     let answers: SecretContents = config
@@ -29,7 +29,7 @@ fn told(options: Json, answer: &Result<SecretContent, SecretError>) -> Config {
 fn rejected(option: &str, answer: &Result<SecretContent, SecretError>) -> String {
     let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
     options[option] = json!(ONE);
-    let config = told(options, answer);
+    let config = resolved(options, answer);
     assert_eq!(config.models, [], "a model without its secret is not planned");
     assert!(config.frozen.contains("iris"), "what it had is held");
     let [error] = config.errors.as_slice() else {
@@ -44,7 +44,7 @@ fn rejected(option: &str, answer: &Result<SecretContent, SecretError>) -> String
 fn made(option: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
     options[option] = json!(ONE);
-    let config = told(options, &Ok(content(pairs)));
+    let config = resolved(options, &Ok(content(pairs)));
     assert_eq!(config.errors, []);
     let data = config.secrets.values().next().unwrap().encoded();
     let text = |(key, value): (String, k8s_openapi::ByteString)| (key, String::from_utf8(value.0).unwrap());
@@ -52,20 +52,20 @@ fn made(option: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_secret_is_jujus_or_kubernetes_and_nothing_else() {
+fn secret_is_from_juju_or_kubernetes() {
     use value::SecretRef;
-    let of = |text: &str| model("image-pull-secret", text).server.image_pull_secret.unwrap().of;
+    let secret_ref = |text: &str| model("image-pull-secret", text).server.image_pull_secret.unwrap().of;
     for text in [
         ONE,
         "secret://aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/9m4e2mr0ui3e8a215n4g",
     ] {
-        let SecretRef::Juju(uri) = of(text) else {
+        let SecretRef::Juju(uri) = secret_ref(text) else {
             panic!("{text}");
         };
         assert_eq!((uri.to_string().as_str(), uri.id()), (text, "9m4e2mr0ui3e8a215n4g"));
     }
     assert_eq!(
-        of("kubernetes:plant.registry-1"),
+        secret_ref("kubernetes:plant.registry-1"),
         SecretRef::Kubernetes("plant.registry-1".into())
     );
     for (text, rule) in [
@@ -89,7 +89,7 @@ fn a_secret_is_jujus_or_kubernetes_and_nothing_else() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_says_what_to_type() {
+fn unreadable_secret_names_the_command() {
     let old = || Err(SecretError::Unsupported(Version::read("2.9.42").unwrap()));
     for (option, answer, text) in [
         (
@@ -123,7 +123,7 @@ fn a_secret_that_cannot_be_read_says_what_to_type() {
 }
 
 #[test]
-fn a_secret_that_is_none_of_its_purpose_names_the_key_and_never_a_value() {
+fn invalid_secret_names_key_and_no_value() {
     for (option, pairs, rule) in [
         (
             "image-pull-secret",
@@ -174,7 +174,7 @@ fn a_secret_that_is_none_of_its_purpose_names_the_key_and_never_a_value() {
 }
 
 #[test]
-fn credentials_of_a_registry_become_a_docker_config() {
+fn registry_credentials_become_a_docker_config() {
     for registry in ["registry", "server"] {
         let data = made(
             "image-pull-secret",
@@ -197,7 +197,7 @@ fn credentials_of_a_registry_become_a_docker_config() {
 }
 
 #[test]
-fn keys_of_a_store_become_rclones_variables() {
+fn storage_credentials_become_rclone_variables() {
     let short = made(
         "storage-secret",
         &[
@@ -254,7 +254,7 @@ fn keys_of_a_store_become_rclones_variables() {
 }
 
 #[test]
-fn the_place_of_a_secret_is_that_of_its_word_and_other_models_go_on() {
+fn secret_error_names_its_option_and_freezes_one() {
     let options = json!({
         "image": "iris:1",
         "models": format!("
@@ -264,7 +264,7 @@ c: {{image-pull-secret: 'kubernetes:mine'}}
 d: {{canary: {{image: 'iris:2', image-pull-secret: '{OTHER}'}}}}
 "),
     });
-    let config = told(options, &Err(SecretError::NotGranted));
+    let config = resolved(options, &Err(SecretError::NotGranted));
     let names: Vec<&str> = config.models.iter().map(|model| model.name.as_str()).collect();
     assert_eq!(names, ["a", "c"]);
     assert_eq!(config.frozen.iter().collect::<Vec<_>>(), ["b", "d"]);
@@ -281,22 +281,22 @@ d: {{canary: {{image: 'iris:2', image-pull-secret: '{OTHER}'}}}}
 }
 
 #[test]
-fn one_secret_of_many_models_is_asked_for_once_and_told_once() {
+fn shared_secret_is_read_and_reported_once() {
     let options =
         json!({"image": "iris:1", "image-pull-secret": ONE, "models": "{a: {}, b: {}, c: {image-pull-secret: ''}}"});
     assert_eq!(parsed(options.clone()).juju_secrets().len(), 1);
-    let config = told(options, &Err(SecretError::NotFound));
+    let config = resolved(options, &Err(SecretError::NotFound));
     assert_eq!(config.errors.len(), 1);
     assert_eq!(config.models.len(), 1, "one that unsets it needs none");
 }
 
 #[test]
-fn a_secret_for_files_is_asked_for_only_where_there_are_files() {
+fn storage_secret_is_read_only_with_model_files() {
     let none = json!({"image": "iris:1", "storage-secret": ONE});
     assert!(parsed(none).juju_secrets().is_empty());
     let graph =
         "{transformer: t, image: 't:1', children: [{model: m, implementation: SKLEARN_SERVER, model-uri: 's3://m/m'}]}";
-    let config = told(
+    let config = resolved(
         json!({"graph": graph, "storage-secret": ONE, "image-pull-secret": ONE}),
         &Ok(content(&[
             ("access-key-id", "a"),
@@ -316,7 +316,7 @@ fn a_secret_for_files_is_asked_for_only_where_there_are_files() {
 }
 
 #[test]
-fn a_manifest_names_its_secrets_itself() {
+fn manifest_names_its_own_secrets() {
     let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: [
         {name: default, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}";
     let config = parsed(json!({"manifest": manifest, "image-pull-secret": ONE}));
@@ -328,9 +328,9 @@ fn a_manifest_names_its_secrets_itself() {
 }
 
 #[test]
-fn no_value_is_in_what_a_configuration_shows_of_itself() {
+fn debug_output_of_config_hides_secret_values() {
     let pairs = [("access-key-id", "hunter1"), ("secret-access-key", "hunter2")];
-    let config = told(
+    let config = resolved(
         json!({"image": "iris:1", "model-uri": "s3://m/m", "storage-secret": ONE}),
         &Ok(content(&pairs)),
     );

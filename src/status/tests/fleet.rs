@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Scene, has};
+use super::{Scene, assert_contains};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayKind;
 use crate::inputs::gateway::{Provider, RelatedGateway};
@@ -10,7 +10,7 @@ use crate::inputs::gateway::{Provider, RelatedGateway};
 const FLEET: &str = "{a: {}, b: {}, c: {}}";
 
 #[test]
-fn many_models_are_counted_and_the_worst_is_named() {
+fn many_models_are_counted_naming_the_worst() {
     let scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
     assert_eq!(scene.says(), "active: 3 models serve: a, b, c");
 
@@ -30,7 +30,7 @@ fn many_models_are_counted_and_the_worst_is_named() {
         },
     );
     let says = scene.says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: 0 of 3 serve; c: exceeded quota",
@@ -40,7 +40,7 @@ fn many_models_are_counted_and_the_worst_is_named() {
 }
 
 #[test]
-fn one_trouble_of_all_is_told_once() {
+fn common_problem_is_reported_once() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
     scene.gateway = RelatedGateway::Pending(Provider::new("istio-pilot", GatewayKind::Istio));
     let report = scene.report();
@@ -48,7 +48,7 @@ fn one_trouble_of_all_is_told_once() {
 }
 
 #[test]
-fn a_long_message_is_cut_and_kept_whole_for_the_log() {
+fn long_message_is_cut_and_logged_whole() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": FLEET}));
     let long = format!("first line\n{}", "ü".repeat(2000));
     for model in ["a", "b"] {
@@ -67,15 +67,15 @@ fn a_long_message_is_cut_and_kept_whole_for_the_log() {
         message.ends_with("ü (+1 more in juju debug-log)") && !message.contains('\n'),
         "{message}"
     );
-    has(&report.problems[0], &[&long]);
+    assert_contains(&report.problems[0], &[&long]);
 }
 
 #[test]
-fn what_to_type_survives_the_cut() {
+fn command_survives_the_cut() {
     let mut scene = Scene::iris();
     let why = format!("exceeded quota: {}", "x".repeat(2000));
     scene.rejected.insert("iris".into(), ApiError::Quota { why });
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: iris: exceeded quota",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_application_with_an_unprintable_name_keeps_its_line_printable() {
+fn unprintable_application_name_keeps_status_printable() {
     let mut scene = Scene::iris();
     scene.gateway = RelatedGateway::Pending(Provider::new("\0\0-", GatewayKind::Istio));
     let says = scene.says();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Scene, gateway_name, has, identity};
+use super::{Scene, assert_contains, gateway_name, identity};
 use crate::api_error::ApiError;
 use crate::gateway::listeners::Listeners;
 use crate::inputs::gateway::RelatedGateway;
@@ -22,7 +22,7 @@ fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
 }
 
 #[test]
-fn text_of_others_is_no_part_of_a_command() {
+fn foreign_text_is_no_part_of_a_command() {
     let hostile = "$(touch x)";
     // Hosts of a gateway: only what is a host is repeated.
     let mut scene = Scene::serving(json!({"image": "iris:1", "hosts": "a.example"}));
@@ -34,7 +34,7 @@ fn text_of_others_is_no_part_of_a_command() {
         let listeners = Listeners::read(&server(hosts), "istio", "edge");
         scene.observed.gateways = [(gateway_name(), listeners)].into();
         let says = scene.says();
-        has(&says, &["blocked: ", command]);
+        assert_contains(&says, &["blocked: ", command]);
         assert!(!says.contains(hostile), "{says}");
     }
     // What stands for what served before: only options are, and only what this application has written itself.
@@ -62,10 +62,10 @@ fn text_of_others_is_no_part_of_a_command() {
 }
 
 #[test]
-fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
+fn conflicting_owner_is_named_with_a_fix() {
     let mut scene = Scene::iris();
     scene.observed.seldon_deployments[0].metadata.labels = Some([("app.juju.is/created-by".into(), "x".into())].into());
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone; take another name",
@@ -76,7 +76,7 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
     let mut scene = Scene::iris();
     let taken = json!([{"match": [{"uri": {"prefix": "/model/"}}]}]);
     scene.observed.virtual_services = vec![route("other", "theirs", taken)];
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: iris: prefix /model/iris/ is taken by VirtualService other/theirs on the same gateway",
@@ -87,7 +87,7 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "grpc-host": "iris.example"}));
     let taken = json!([{"match": [{"authority": {"regex": "iris[.]example(:[0-9]+)?"}}]}]);
     scene.observed.virtual_services = vec![route("other", "theirs", taken)];
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: iris: grpc-host iris.example is taken by VirtualService other/theirs on the same gateway",
@@ -100,7 +100,7 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
     scene.observed.catch_all_goes_last = true;
     assert!(!scene.says().contains("other/all"), "{}", scene.says());
     scene.observed.catch_all_goes_last = false;
-    has(
+    assert_contains(
         &scene.says(),
         &[
             "blocked: iris: VirtualService other/all is older and takes every path",
@@ -110,10 +110,10 @@ fn whoever_has_the_name_or_the_prefix_is_named_with_the_way_out() {
 }
 
 #[test]
-fn a_model_that_goes_is_told_of_and_a_route_that_goes_is_not_a_model() {
+fn removed_models_are_reported_removed_routes_not() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{iris: {}, old: {}}"}));
     scene.config.models.retain(|model| model.name == "iris");
-    has(&scene.says(), &["old is no longer asked for and not removed yet"]);
+    assert_contains(&scene.says(), &["old is no longer asked for and not removed yet"]);
 
     let mut scene = Scene::iris();
     scene.gateway = RelatedGateway::None;
@@ -122,7 +122,7 @@ fn a_model_that_goes_is_told_of_and_a_route_that_goes_is_not_a_model() {
 }
 
 #[test]
-fn of_several_troubles_the_worst_is_told_and_of_equals_the_nearest() {
+fn worst_and_then_nearest_problem_is_reported() {
     let crash = json!({"containerStatuses": [{"name": "iris", "state": {"terminated": {"exitCode": 1}}}]});
     let down = |scene: &mut Scene| {
         if let RelatedGateway::Known { up, .. } = &mut scene.gateway {
@@ -132,27 +132,27 @@ fn of_several_troubles_the_worst_is_told_and_of_equals_the_nearest() {
     let mut scene = Scene::iris();
     scene.pod(crash);
     down(&mut scene);
-    has(&scene.says(), &["blocked: iris: container iris crashes"]);
+    assert_contains(&scene.says(), &["blocked: iris: container iris crashes"]);
 
     let mut scene = Scene::iris();
     scene.deployment(json!({"availableReplicas": 0}));
     down(&mut scene);
-    has(&scene.says(), &["waiting: the gateway istio/gate is not up"]);
+    assert_contains(&scene.says(), &["waiting: the gateway istio/gate is not up"]);
 }
 
 #[test]
-fn a_gateway_of_its_own_is_judged_by_itself() {
+fn own_gateway_of_a_model_is_evaluated_separately() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gate"}));
     if let RelatedGateway::Known { up, .. } = &mut scene.gateway {
         *up = false;
     }
-    has(&scene.says(), &["active: "]);
+    assert_contains(&scene.says(), &["active: "]);
     let scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
-    has(&scene.says(), &["blocked: there is no Istio Gateway istio/gaet"]);
+    assert_contains(&scene.says(), &["blocked: there is no Istio Gateway istio/gaet"]);
 }
 
 #[test]
-fn pods_are_looked_for_only_where_they_may_know_something() {
+fn pods_are_listed_only_for_unready_models() {
     let mut scene = Scene::iris();
     assert!(!needs_pods(&scene.plan(), &scene.observed));
     assert!(!needs_pods(&scene.plan(), &Observed::default()));
@@ -161,7 +161,7 @@ fn pods_are_looked_for_only_where_they_may_know_something() {
 }
 
 #[test]
-fn only_what_keeps_a_pod_from_a_node_is_told_as_that() {
+fn only_scheduling_failures_are_reported_as_such() {
     for condition in [
         json!({"type": "PodScheduled", "status": "True", "reason": "Scheduled"}),
         json!({"type": "PodScheduled", "status": "False", "reason": "SchedulerError"}),
@@ -179,20 +179,20 @@ fn only_what_keeps_a_pod_from_a_node_is_told_as_that() {
 }
 
 #[test]
-fn a_container_that_cannot_be_started_says_why() {
+fn unstartable_container_names_the_cause() {
     let mut scene = Scene::iris();
     let waiting = json!({"reason": "CreateContainerConfigError", "message": "secret \"key\" not found. Retrying."});
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "state": {"waiting": waiting}}]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &["blocked: iris: container iris cannot be started (CreateContainerConfigError: secret \"key\" not found)"],
     );
 }
 
 #[test]
-fn rights_are_told_with_those_first_that_say_most() {
+fn most_telling_missing_permissions_come_first() {
     let mut scene = Scene::iris();
     let error = ApiError::Forbidden {
         why: String::new(),
@@ -200,14 +200,17 @@ fn rights_are_told_with_those_first_that_say_most() {
     };
     scene.rejected.insert("iris".into(), error);
     let said = scene.report().problems.join(" ");
-    let at = |word: &str| said.find(word).unwrap_or_else(|| panic!("{word} is not in {said:?}"));
-    assert!(at("seldondeployments") < at(" pods"), "{said}");
-    assert!(at("virtualservices") < at(" pods"), "{said}");
-    assert!(at("virtualservices of all namespaces") < at(" pods"), "{said}");
+    let position = |word: &str| said.find(word).unwrap_or_else(|| panic!("{word} is not in {said:?}"));
+    assert!(position("seldondeployments") < position(" pods"), "{said}");
+    assert!(position("virtualservices") < position(" pods"), "{said}");
+    assert!(
+        position("virtualservices of all namespaces") < position(" pods"),
+        "{said}"
+    );
 }
 
 #[test]
-fn what_is_left_at_the_end_is_named() {
+fn incomplete_removal_names_remaining_objects() {
     assert_eq!(
         removal_incomplete(&["iris".into(), "iris-route".into()]),
         "asked Kubernetes to delete iris, iris-route, which it has not done yet; it goes on by itself"

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{Scene, has};
+use super::{Scene, assert_contains};
 use crate::config;
 
 #[test]
-fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
+fn image_pull_failure_names_the_cause() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {
@@ -14,7 +14,7 @@ fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
             "message": "rpc error: code = NotFound desc = failed to pull and unpack image: docker.io/library/iris:1: not found",
         }}}]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris: image iris:1 cannot be pulled (ErrImagePull: not found)",
@@ -30,11 +30,11 @@ fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
         )
         .deployment(json!({"availableReplicas": 1, "replicas": 2}))
         .says();
-    has(&says, &["(ImagePullBackOff)", "what served before goes on"]);
+    assert_contains(&says, &["(ImagePullBackOff)", "what served before goes on"]);
 }
 
 #[test]
-fn a_registry_that_wants_credentials_is_met_with_the_option_for_them() {
+fn registry_without_credentials_names_image_pull_secret() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "image": "r.example/iris:1", "state": {"waiting": {
@@ -42,7 +42,7 @@ fn a_registry_that_wants_credentials_is_met_with_the_option_for_them() {
             "message": "failed to resolve reference \"r.example/iris:1\": failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
         }}}]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris: image r.example/iris:1 cannot be pulled (ErrImagePull: 401 Unauthorized)",
@@ -52,7 +52,7 @@ fn a_registry_that_wants_credentials_is_met_with_the_option_for_them() {
 }
 
 #[test]
-fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
+fn crash_names_last_exit_and_log_command() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{
@@ -61,7 +61,7 @@ fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
             "lastState": {"terminated": {"reason": "Error", "exitCode": 3, "message": "Traceback\nModuleNotFoundError: sklearn"}},
         }]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris: container iris crashes (exit 3, ModuleNotFoundError: sklearn)",
@@ -71,7 +71,7 @@ fn a_crash_is_told_with_its_last_exit_and_where_its_log_is() {
 }
 
 #[test]
-fn a_container_that_runs_between_two_crashes_still_crashes() {
+fn container_between_crashes_still_counts_as_crashing() {
     let with = |ended| {
         let mut scene = Scene::iris();
         let status = json!({"containerStatuses": [{
@@ -80,7 +80,7 @@ fn a_container_that_runs_between_two_crashes_still_crashes() {
         scene.pod(status).says()
     };
     let says = with(json!({"reason": "Error", "exitCode": 3}));
-    has(&says, &["blocked: iris: container iris crashes (exit 3)"]);
+    assert_contains(&says, &["blocked: iris: container iris crashes (exit 3)"]);
     // Ended from outside: by a probe, or with its node.
     for code in [137, 143] {
         let says = with(json!({"reason": "Error", "exitCode": code}));
@@ -89,22 +89,22 @@ fn a_container_that_runs_between_two_crashes_still_crashes() {
 }
 
 #[test]
-fn running_out_of_memory_names_the_limit_and_the_option() {
+fn out_of_memory_names_limit_and_option() {
     let mut scene = Scene::iris();
     let ended = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137}});
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "lastState": ended}]}))
         .says();
-    has(&says, &["limit of 64Mi", "juju config iris resources="]);
+    assert_contains(&says, &["limit of 64Mi", "juju config iris resources="]);
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "seldon-container-engine", "state": ended}]}))
         .says();
-    has(&says, &["juju config iris engine-resources="]);
+    assert_contains(&says, &["juju config iris engine-resources="]);
 }
 
 #[test]
-fn a_container_that_recovered_is_no_trouble() {
+fn recovered_container_is_no_problem() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{
@@ -116,7 +116,7 @@ fn a_container_that_recovered_is_no_trouble() {
 }
 
 #[test]
-fn files_that_cannot_be_fetched_are_named() {
+fn unfetchable_model_files_are_named() {
     let mut scene = Scene::serving(json!({"implementation": "SKLEARN_SERVER", "model-uri": "gs://bucket/none"}));
     let says = scene
         .pod(json!({"initContainerStatuses": [{
@@ -124,7 +124,7 @@ fn files_that_cannot_be_fetched_are_named() {
             "state": {"terminated": {"reason": "Error", "exitCode": 1, "message": "directory not found"}},
         }]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "the files at gs://bucket/none cannot be fetched (exit 1, directory not found)",
@@ -134,7 +134,7 @@ fn files_that_cannot_be_fetched_are_named() {
 }
 
 #[test]
-fn a_pod_that_fits_nowhere_says_what_does_not_fit() {
+fn unschedulable_pod_names_what_does_not_fit() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"conditions": [{
@@ -142,7 +142,7 @@ fn a_pod_that_fits_nowhere_says_what_does_not_fit() {
             "message": "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available.",
         }]}))
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "blocked: iris fits on no node (0/1 nodes are available: 1 Insufficient memory)",
@@ -152,7 +152,7 @@ fn a_pod_that_fits_nowhere_says_what_does_not_fit() {
 }
 
 #[test]
-fn a_quota_is_told_from_the_deployment() {
+fn exceeded_quota_is_read_from_the_deployment() {
     let mut scene = Scene::iris();
     let says = scene
         .deployment(json!({"availableReplicas": 0, "conditions": [{
@@ -160,11 +160,11 @@ fn a_quota_is_told_from_the_deployment() {
             "message": "pods \"iris-x\" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi",
         }]}))
         .says();
-    has(&says, &["exceeded quota: small, requested: memory=1Gi", "blocked"]);
+    assert_contains(&says, &["exceeded quota: small, requested: memory=1Gi", "blocked"]);
 }
 
 #[test]
-fn what_seldon_says_is_told_where_nothing_knows_better() {
+fn seldons_reason_is_the_last_resort() {
     let mut scene = Scene::iris();
     let says = scene
         .seldon_reports(json!({"state": "Failed", "description": "no image compatible with kfserving protocol"}))
@@ -176,7 +176,7 @@ fn what_seldon_says_is_told_where_nothing_knows_better() {
 }
 
 #[test]
-fn pods_of_an_older_spec_are_not_blamed() {
+fn pods_of_an_older_spec_are_ignored() {
     let mut scene = Scene::iris();
     scene.pod(json!({"containerStatuses": [{"name": "iris", "state": {"waiting": {"reason": "ErrImagePull"}}}]}));
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
@@ -184,7 +184,7 @@ fn pods_of_an_older_spec_are_not_blamed() {
 }
 
 #[test]
-fn a_node_that_came_back_is_no_crash() {
+fn restarted_node_is_no_crash() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{
@@ -196,16 +196,16 @@ fn a_node_that_came_back_is_no_crash() {
 }
 
 #[test]
-fn what_to_type_is_where_the_model_is_described() {
+fn fix_names_option_or_models_entry() {
     let mut scene = Scene::serving(json!({"models": "{iris: {image: 'iris:1'}}"}));
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {"reason": "ErrImagePull"}}}]}))
         .says();
-    has(&says, &["set image of iris and juju config iris models=@models.yaml"]);
+    assert_contains(&says, &["set image of iris and juju config iris models=@models.yaml"]);
 }
 
 #[test]
-fn a_pod_that_waits_for_something_else_than_room_is_not_told_to_ask_for_less() {
+fn scheduling_for_other_reasons_suggests_no_resources() {
     let mut scene = Scene::iris();
     let says = scene
         .pod(
@@ -213,7 +213,7 @@ fn a_pod_that_waits_for_something_else_than_room_is_not_told_to_ask_for_less() {
             "message": "persistentvolumeclaim \"models\" not found"}]}),
         )
         .says();
-    has(
+    assert_contains(
         &says,
         &[
             "persistentvolumeclaim \"models\" not found",
@@ -223,7 +223,7 @@ fn a_pod_that_waits_for_something_else_than_room_is_not_told_to_ask_for_less() {
 }
 
 #[test]
-fn what_seldon_said_of_an_older_spec_is_not_believed() {
+fn seldons_state_of_an_older_spec_is_ignored() {
     let mut scene = Scene::iris();
     scene.seldon_reports(json!({"state": "Failed", "description": "of the old one"}));
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
@@ -231,11 +231,11 @@ fn what_seldon_said_of_an_older_spec_is_not_believed() {
 }
 
 #[test]
-fn what_seldon_said_before_this_hook_wrote_is_not_believed() {
+fn seldons_state_before_our_write_is_ignored() {
     let mut scene = Scene::iris();
     scene.observed.deployments.clear();
     scene.seldon_reports(json!({"state": "Failed", "description": "of the old one"}));
-    has(
+    assert_contains(
         &scene.says(),
         &["blocked: iris: Seldon Core gives up on it: of the old one"],
     );

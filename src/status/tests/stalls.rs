@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Scene, has};
+use super::{Scene, assert_contains};
 use crate::config;
 
 /// What is said that long after the last apply.
@@ -29,12 +29,12 @@ pub fn not_made(options: Value) -> Scene {
 }
 
 #[test]
-fn autoscaled_model_that_seldon_cannot_change_names_the_way_out() {
+fn autoscaled_model_seldon_cannot_change_names_fix() {
     let mut scene = not_made(json!({
         "image": "iris:2", "autoscale": "{max: 3, cpu: 80}", "resources": "{requests: {cpu: 100m}}",
     }));
     assert_eq!(after(&mut scene, 10), "waiting: iris is changing over to iris:2");
-    has(
+    assert_contains(
         &after(&mut scene, 11),
         &[
             "blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju config iris autoscale= (",
@@ -48,34 +48,34 @@ fn autoscaled_model_that_seldon_cannot_change_names_the_way_out() {
     assert!(after(&mut scene, 11).starts_with("blocked: "));
     let models = "{iris: {image: 'iris:2', autoscale: {max: 3, cpu: 80}, resources: {requests: {cpu: 100m}}}}";
     let mut entry = not_made(json!({"models": models}));
-    has(
+    assert_contains(
         &after(&mut entry, 11),
         &["Run: juju config iris models=@models.yaml (without autoscale: "],
     );
 }
 
 #[test]
-fn change_that_seldon_does_not_make_is_a_fault() {
+fn change_ignored_by_seldon_is_a_problem() {
     let mut scene = not_made(json!({"image": "iris:2"}));
     assert!(after(&mut scene, 9).starts_with("waiting: "));
-    has(
+    assert_contains(
         &after(&mut scene, 11),
         &["blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju status seldon-core ("],
     );
     // What is still to be applied is the leader's to apply, however long ago it applied something.
     scene.config = config::parse("iris", json!({"image": "iris:3"}).as_object().unwrap());
-    has(&after(&mut scene, 11), &["waiting: iris is not yet as asked"]);
+    assert_contains(&after(&mut scene, 11), &["waiting: iris is not yet as asked"]);
     // A clock that is behind measures nothing.
     let mut scene = not_made(json!({"image": "iris:2"}));
     assert!(after(&mut scene, -11).starts_with("waiting: "));
 }
 
 #[test]
-fn pods_that_do_not_come_up_are_a_fault_after_their_deadline() {
+fn pods_not_ready_by_deadline_are_a_problem() {
     let mut scene = Scene::iris();
     scene.deployment(json!({"availableReplicas": 0}));
     assert!(after(&mut scene, 9).starts_with("waiting: "));
-    has(
+    assert_contains(
         &after(&mut scene, 11),
         &[
             "blocked: iris: no progress for over 10 minutes. Run: juju run iris/leader diagnose (",
@@ -91,7 +91,7 @@ fn pods_that_do_not_come_up_are_a_fault_after_their_deadline() {
     scene.deployment(progressing("True", "ReplicaSetUpdated", "2026-01-01T00:05:00Z"));
     assert!(after(&mut scene, 11).starts_with("waiting: "));
     scene.deployment(progressing("False", "ProgressDeadlineExceeded", "2026-01-01T00:10:00Z"));
-    has(
+    assert_contains(
         &after(&mut scene, 11),
         &["blocked: iris: no progress for", "(what Kubernetes says)"],
     );
@@ -106,11 +106,11 @@ fn pods_that_do_not_come_up_are_a_fault_after_their_deadline() {
 }
 
 #[test]
-fn model_that_seldon_never_calls_available_is_a_fault() {
+fn model_never_available_is_a_problem() {
     let mut scene = Scene::iris();
     scene.seldon_reports(json!({"state": "Creating", "description": "HPAs are not ready"}));
     assert!(after(&mut scene, 9).starts_with("waiting: "));
-    has(
+    assert_contains(
         &after(&mut scene, 11),
         &[
             "blocked: iris: no progress for over 10 minutes",
@@ -121,6 +121,6 @@ fn model_that_seldon_never_calls_available_is_a_fault() {
 }
 
 #[test]
-fn model_that_serves_is_no_fault_however_long() {
+fn serving_model_is_never_stalled() {
     assert!(after(&mut Scene::iris(), 60 * 24 * 365).starts_with("active: "));
 }

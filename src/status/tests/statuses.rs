@@ -67,7 +67,7 @@ impl Entry {
     }
 
     /// What a scene comes to.
-    fn of(scene: &Scene, behind: &str) -> Self {
+    fn from_scene(scene: &Scene, behind: &str) -> Self {
         let report = scene.report();
         let message = report.problems.first().unwrap_or(&report.status.message);
         Self::of_state(report.status.state, message.clone(), behind)
@@ -219,7 +219,7 @@ fn page(sections: &[Section]) -> String {
 }
 
 #[test]
-fn the_page_of_statuses_says_what_the_charm_says() {
+fn statuses_page_matches_the_charm() {
     let page = page(&sections());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/statuses.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -233,7 +233,7 @@ fn the_page_of_statuses_says_what_the_charm_says() {
 }
 
 #[test]
-fn every_message_in_the_sources_is_on_the_page() {
+fn every_message_in_source_is_documented() {
     let sections = sections();
     let messages: Vec<&str> = sections
         .iter()
@@ -251,7 +251,7 @@ fn every_message_in_the_sources_is_on_the_page() {
 }
 
 #[test]
-fn what_is_blocked_says_what_to_type() {
+fn every_blocked_status_names_a_command() {
     for entry in sections().iter().flat_map(|section| &section.entries) {
         let names_an_endpoint = ["juju ", "kubectl ", "sudo "].iter().any(|endpoint| {
             // What only the API server or Seldon knows has its way in the text beside it.

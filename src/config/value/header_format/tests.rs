@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::{COMMANDS, check};
 
 #[test]
-fn formats_of_every_envoy_pass() {
+fn formats_of_every_envoy_are_accepted() {
     for command in COMMANDS {
         assert_eq!(check(&format!("%{command}%")), Ok(()), "{command}");
     }
@@ -30,7 +30,7 @@ fn formats_of_every_envoy_pass() {
 }
 
 #[test]
-fn other_formats_are_refused_with_their_part() {
+fn other_formats_are_rejected_with_their_part() {
     for (text, part) in [
         ("a%20b%20c", "%20b%"),
         ("100%", "%"),

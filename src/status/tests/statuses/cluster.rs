@@ -67,11 +67,11 @@ pub fn addresses() -> Vec<Entry> {
         .into_iter()
         // That one is no trouble.
         .filter(|(gateway, _)| !matches!(gateway, RelatedGateway::Known { up: true, .. }))
-        .map(|(gateway, behind)| Entry::of(&with(&|scene| scene.gateway = gateway.clone()), behind))
+        .map(|(gateway, behind)| Entry::from_scene(&with(&|scene| scene.gateway = gateway.clone()), behind))
         .collect();
-    entries.push(Entry::of(&with(&|scene| scene.observed.gateways.clear()), ""));
+    entries.push(Entry::from_scene(&with(&|scene| scene.observed.gateways.clear()), ""));
     let options = serde_json::json!({"image": "iris:1", "gateway": "istio/gaet"});
-    entries.push(Entry::of(
+    entries.push(Entry::from_scene(
         &Scene::serving(options),
         "`kubectl get gateways.networking.istio.io -A` lists those that there are.",
     ));
@@ -89,7 +89,7 @@ pub fn addresses() -> Vec<Entry> {
             ..Listeners::default()
         };
         scene.observed.gateways.insert(gateway_name(), listeners);
-        entries.push(Entry::of(&scene, behind));
+        entries.push(Entry::from_scene(&scene, behind));
     }
     entries.extend(of_gateway_api());
     entries
@@ -134,7 +134,7 @@ fn of_gateway_api() -> Vec<Entry> {
         "{image: 'iris:1', gateway: istio/gate}",
         "{models: '{iris: {image: \"iris:1\", gateway: istio/gate}}'}",
     ] {
-        entries.push(Entry::of(&behind_gateway_api(options), ""));
+        entries.push(Entry::from_scene(&behind_gateway_api(options), ""));
     }
     entries
 }

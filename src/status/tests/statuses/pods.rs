@@ -58,14 +58,14 @@ pub fn serving() -> Vec<Entry> {
     nothing.observed.seldon_deployments.clear();
     nothing.observed.virtual_services.clear();
     vec![
-        Entry::of(&Scene::iris(), ""),
-        Entry::of(&https, "The gateway has a certificate, so clients ask by https."),
-        Entry::of(
+        Entry::from_scene(&Scene::iris(), ""),
+        Entry::from_scene(&https, "The gateway has a certificate, so clients ask by https."),
+        Entry::from_scene(
             &serves(json!({"image": "iris:1", "replicas": 0})),
             "Its objects stay and its pods are gone, until `juju config iris replicas=1`.",
         ),
-        Entry::of(&nothing, "`models` lists none."),
-        Entry::of(&old_seldon, "Seldon Core before 1.15 takes no `metrics`."),
+        Entry::from_scene(&nothing, "`models` lists none."),
+        Entry::from_scene(&old_seldon, "Seldon Core before 1.15 takes no `metrics`."),
     ]
 }
 
@@ -97,29 +97,29 @@ pub fn changing() -> Vec<Entry> {
     let mut retired = serves(json!({"image": "iris:1", "models": "{iris: {}, old: {}}"}));
     retired.config.models.retain(|model| model.name == "iris");
     vec![
-        Entry::of(
+        Entry::from_scene(
             &starting,
             "A model needs half a minute or more: its image is pulled and the model loaded, and Seldon Core asks for the first time \
              after 20 seconds.",
         ),
-        Entry::of(&applied, "The old version answers meanwhile."),
-        Entry::of(&canary(false), "Its weight counts from the moment that it answers."),
-        Entry::of(&canary(true), "It answers still, with what it was before."),
-        Entry::of(&stopping, ""),
-        Entry::of(
+        Entry::from_scene(&applied, "The old version answers meanwhile."),
+        Entry::from_scene(&canary(false), "Its weight counts from the moment that it answers."),
+        Entry::from_scene(&canary(true), "It answers still, with what it was before."),
+        Entry::from_scene(&stopping, ""),
+        Entry::from_scene(
             &untouched,
             "Seldon Core's controller takes up a model within a second. Where it does not, it is away or watches other namespaces.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &missing,
             "Only the leader writes. It does at its next hook; a unit without a leader has to wait for one.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &led,
             "Part of it was refused; that is told in `juju debug-log`, and tried again.",
         ),
-        Entry::of(&deleting, ""),
-        Entry::of(&retired, "Tried again at the next hook."),
+        Entry::from_scene(&deleting, ""),
+        Entry::from_scene(&retired, "Tried again at the next hook."),
         Entry::of_problem(
             &inherited(),
             "successor",
@@ -216,7 +216,7 @@ fn stalls() -> Vec<Entry> {
         (pods(json!({"availableReplicas": 0})), ""),
         (unavailable, ""),
     ]
-    .map(|(mut scene, behind)| Entry::of(wait(&mut scene, 11), behind))
+    .map(|(mut scene, behind)| Entry::from_scene(wait(&mut scene, 11), behind))
     .into()
 }
 
@@ -238,15 +238,15 @@ fn containers() -> Vec<Entry> {
     let not_found = "failed to pull and unpack image: docker.io/library/iris:9: not found";
     let not_allowed = "failed to authorize: unexpected status: 401 Unauthorized";
     vec![
-        Entry::of(
+        Entry::from_scene(
             &waiting("iris:9", "ErrImagePull", not_found),
             "Its name or tag is mistyped, or the registry cannot be reached.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &waiting("r.example/iris:1", "ErrImagePull", not_allowed),
             "See [a private registry](../how-to/private-registry.md).",
         ),
-        Entry::of(
+        Entry::from_scene(
             &waiting(
                 "iris:1",
                 "CreateContainerConfigError",
@@ -254,15 +254,15 @@ fn containers() -> Vec<Entry> {
             ),
             "What `pod` or `env` names is missing: `kubectl -n edge describe pods -l seldon-model/model=iris` has more.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &with(json!({
                 "name": "iris", "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                 "lastState": {"terminated": {"exitCode": 3, "message": "ModuleNotFoundError: sklearn"}},
             })),
             "The command shows what the model said last.",
         ),
-        Entry::of(&outgrown("iris"), "Its limit is that of `resources`."),
-        Entry::of(
+        Entry::from_scene(&outgrown("iris"), "Its limit is that of `resources`."),
+        Entry::from_scene(
             &outgrown("seldon-container-engine"),
             "The executor before the model, which needs more for requests and answers of many megabytes.",
         ),
@@ -282,11 +282,11 @@ fn files() -> Vec<Entry> {
     let mut of_a_graph = serves(json!({"graph": graph}));
     of_a_graph.pod(fetched("a-model-initializer"));
     vec![
-        Entry::of(
+        Entry::from_scene(
             &one,
             "The exit and the message are those of rclone, which fetches them.",
         ),
-        Entry::of(&of_a_graph, "As above, where several nodes of a `graph` have files."),
+        Entry::from_scene(&of_a_graph, "As above, where several nodes of a `graph` have files."),
     ]
 }
 
@@ -314,24 +314,24 @@ fn nodes() -> Vec<Entry> {
     let mut keda = serves(json!({"image": "iris:1", "autoscale": autoscale}));
     keda.seldon_reports(json!({"state": "Available"}));
     vec![
-        Entry::of(
+        Entry::from_scene(
             &unscheduled("0/1 nodes are available: 1 Insufficient memory. preemption: none."),
             "The requests of all pods together are more than the node has.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &unscheduled("persistentvolumeclaim \"models\" not found"),
             "Not a matter of room: a volume, a label of nodes or a taint.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &quota,
             "The namespace has a quota, which `kubectl -n edge describe quota` shows.",
         ),
-        Entry::of(
+        Entry::from_scene(
             &fails("no image compatible with kfserving protocol"),
             "Seldon Core's words. `kubectl -n edge describe seldondeployment iris` has more.",
         ),
-        Entry::of(&fails(""), "Ask Seldon Core's log: `kubectl logs` of its controller."),
-        Entry::of(&keda, ""),
+        Entry::from_scene(&fails(""), "Ask Seldon Core's log: `kubectl logs` of its controller."),
+        Entry::from_scene(&keda, ""),
     ]
 }
 

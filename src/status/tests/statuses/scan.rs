@@ -76,7 +76,7 @@ fn literals(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_sentence_is_known_by_its_parts() {
+fn message_is_recognized_by_its_parts() {
     assert!(says("iris is starting iris:1", "{name} is starting {}"));
     assert!(!says("iris is changing", "{name} is starting {}"));
     assert_eq!(
