@@ -1,4 +1,4 @@
-//! One API server for all tests, and a namespace, an application and a gateway for each.
+//! One API server for all tests; a namespace, an application and a gateway for each.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
@@ -18,13 +18,13 @@ use tokio::runtime::Runtime;
 use crate::support::kinds::{deployment, http_route, sdep, vs};
 use crate::support::{Edge, status};
 
-/// Made once, by a thread that stays: the servers end with this process.
+/// Started once; the servers end with this process.
 pub fn api_server() -> &'static ApiServer {
     static SERVER: OnceLock<ApiServer> = OnceLock::new();
     SERVER.get_or_init(|| start("cluster", true))
 }
 
-/// A server of a test's own, for what would disturb the others.
+/// A server for one test, which would disturb the others.
 pub fn start(name: &str, with_definitions: bool) -> ApiServer {
     let name = name.to_owned();
     thread::spawn(move || {
@@ -44,7 +44,7 @@ pub fn start(name: &str, with_definitions: bool) -> ApiServer {
     .unwrap()
 }
 
-/// A folder of this process; those of processes that are no more go.
+/// A folder of this process. Deletes those of ended processes.
 fn folder(name: &str) -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
@@ -85,14 +85,14 @@ impl DerefMut for Live {
     }
 }
 
-/// Its routes go with it: every charm looks at those of all namespaces.
+/// Deletes its routes: every charm lists those of all namespaces.
 impl Drop for Live {
     fn drop(&mut self) {
         for routes in [vs(), http_route()] {
             let routes = self.api(&routes);
             let (parameters, every) = (DeleteParams::default(), ListParams::default());
             let all = routes.delete_collection(&parameters, &every);
-            // Where there are none to delete, or no server any more, so be it.
+            // There may be none to delete, or no server any more.
             let _ = self.runtime.block_on(all);
         }
     }
@@ -112,12 +112,12 @@ impl Live {
         live
     }
 
-    /// Without any right of its own.
+    /// Without any permission of its own.
     pub fn untrusted(model: &str) -> Self {
         Self::on(api_server(), model)
     }
 
-    /// Without any right of its own, on that server.
+    /// The same on that server.
     pub fn on(server: &ApiServer, model: &str) -> Self {
         let runtime = runtime();
         let client = runtime.block_on(async { server.client().unwrap() });
@@ -164,21 +164,21 @@ impl Live {
         self.get(&vs(), &format!("{model}-route"))
     }
 
-    /// The part of its route that is for all requests, the last.
+    /// The last entry of its route, which is for all requests.
     pub fn requests(&self, model: &str) -> Value {
         let route = self.route(model).unwrap();
         route["spec"]["http"].as_array().unwrap().last().unwrap().clone()
     }
 
-    /// Makes or changes an object as somebody else.
+    /// Applies an object with that field manager.
     pub fn apply_as(&self, manager: &str, resource: &ApiResource, name: &str, object: &Value) {
         let patch = Patch::Apply(with_type(resource, name, object));
         let parameters = PatchParams::apply(manager).force();
         self.wait(self.api(resource).patch(name, &parameters, &patch)).unwrap();
     }
 
-    /// Makes an object and leaves no field manager that applies. For a moment after a definition was edited, the API server turns
-    /// requests for its objects away as if it were shutting down.
+    /// Creates an object without a field manager that applies. For a moment after a definition was edited, the API server rejects
+    /// requests for its objects as if it were shutting down.
     pub fn create(&self, resource: &ApiResource, name: &str, object: &Value) {
         const MOMENT: Duration = Duration::from_secs(10);
         let object = serde_json::from_value(with_type(resource, name, object)).unwrap();
@@ -220,8 +220,8 @@ impl Live {
             .unwrap();
     }
 
-    /// All that Seldon's operator and Kubernetes' controllers would do until a model serves what its SeldonDeployment
-    /// says: Deployments with each predictor's labels and annotations, their pods available, and the state.
+    /// Does what Seldon's operator and Kubernetes' controllers would do until a model serves its SeldonDeployment:
+    /// Deployments with each predictor's labels and annotations, their pods available, and the state.
     pub fn seldon_serves(&self, model: &str) {
         let predictors = self.sdep(model).unwrap()["spec"]["predictors"].clone();
         for predictor in predictors.as_array().unwrap() {
@@ -242,7 +242,7 @@ impl Live {
                 (service.clone(), json!({"svcName": service, "grpcEndpoint": end}))
             })
             .collect();
-        // As one that runs with KEDA.
+        // As a Seldon Core that runs with KEDA.
         let keda = json!({"type": "KedaReady", "status": "True"});
         let says = json!({
             "state": "Available", "address": {"url": url}, "serviceStatus": services, "conditions": [keda],
@@ -250,7 +250,7 @@ impl Live {
         self.merge_status(&sdep(), model, &says);
     }
 
-    /// The same for one of its predictors, and nothing of the state.
+    /// The same for one of its predictors, without the state.
     pub fn predictor_serves(&self, model: &str, predictor: &Value) {
         let of = self.sdep(model).unwrap();
         let name = predictor["name"].as_str().unwrap();
@@ -290,7 +290,7 @@ impl Live {
         }
     }
 
-    /// Where the requests for a model go, as `predictor weight`; those with a canary's headers aside.
+    /// The destinations of a model's requests, as `predictor weight`, without those for a canary's headers.
     pub fn shares(&self, model: &str) -> Vec<String> {
         let route = self.requests(model)["route"].clone();
         let share = |share: &Value| {
@@ -302,7 +302,6 @@ impl Live {
         route.as_array().unwrap().iter().map(share).collect()
     }
 
-    /// The predictors that the SeldonDeployment has.
     pub fn predictors(&self, model: &str) -> Vec<String> {
         let all = self.sdep(model).unwrap()["spec"]["predictors"].clone();
         all.as_array()
@@ -312,7 +311,7 @@ impl Live {
             .collect()
     }
 
-    /// A config-changed, Seldon's and Kubernetes' part, and another hook: what the status is in the end.
+    /// Runs config-changed, Seldon's and Kubernetes' part, and another hook. Returns the status.
     #[track_caller]
     pub fn serves(&mut self) -> String {
         self.hook("config-changed");
@@ -328,7 +327,7 @@ impl Live {
         status(&self.hook("update-status"))
     }
 
-    /// What the charm asked the API server in a hook, as `verb resource`, from the audit log.
+    /// Runs a hook. Returns its requests to the API server, as `verb resource`, from the audit log.
     pub fn audited(&mut self, hook: &str) -> (HookRun, Vec<String>) {
         let before = audit(&self.user()).len();
         let run = self.hook(hook);
@@ -336,12 +335,12 @@ impl Live {
         (run, requests)
     }
 
-    /// The user that the charm is to the API server.
+    /// The charm's user name at the API server.
     pub fn user(&self) -> String {
         format!("system:serviceaccount:{}:iris", self.model())
     }
 
-    /// The resource version of every object of ours: the same as long as nothing was written.
+    /// The resource versions of all our objects, which stay the same as long as nothing is written.
     pub fn versions(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for resource in [sdep(), vs(), http_route()] {
@@ -352,14 +351,14 @@ impl Live {
     }
 }
 
-/// What a user asked the shared API server so far, as `verb resource`.
+/// A user's requests to the shared API server so far, as `verb resource`.
 pub fn audit(user: &str) -> Vec<String> {
     audited(user, |event| {
         format!("{} {}", text(&event["verb"]), text(&event["objectRef"]["resource"]))
     })
 }
 
-/// The same with the codes that were answered. A watch is booked when it begins as well, and that is what counts here.
+/// The same with the response codes. A watch is logged when it begins too, and that entry counts here.
 pub fn audit_answers(user: &str) -> Vec<(String, u64)> {
     let mut all = audited(user, |event| {
         let request = format!("{} {}", text(&event["verb"]), text(&event["objectRef"]["resource"]));
@@ -377,12 +376,32 @@ pub fn audit_addresses(user: &str) -> Vec<String> {
 }
 
 fn audited<T>(user: &str, shown: impl Fn(&Value) -> T) -> Vec<T> {
-    fs::read_to_string(api_server().audit_log())
-        .unwrap()
+    audit_log()
         .lines()
+        // Most lines are of other users, and parsing them takes seconds.
+        .filter(|line| line.contains(user))
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|event| event["user"]["username"] == user)
         .map(|event| shown(&event))
+        .collect()
+}
+
+/// The audit log, including what kube-apiserver has rotated, which it does at 100 MB: `audit-<time>.log`.
+fn audit_log() -> String {
+    let current = api_server().audit_log();
+    let mut files: Vec<PathBuf> = fs::read_dir(current.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("audit") && name.ends_with(".log")
+        })
+        .collect();
+    // The rotated ones come first: `-` sorts before `.`.
+    files.sort();
+    files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap_or_default())
         .collect()
 }
 
@@ -398,7 +417,7 @@ fn with_type(resource: &ApiResource, name: &str, object: &Value) -> Value {
     object
 }
 
-/// The spec of somebody's VirtualService that takes a prefix on a gateway.
+/// A foreign VirtualService that takes a prefix on a gateway.
 pub fn takes(gateway: &str, prefix: &str) -> Value {
     json!({"spec": {
         "hosts": ["*"],
