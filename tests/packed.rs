@@ -1,6 +1,6 @@
-//! The charm as Juju is given it: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys what came out.
+//! The packed charm: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys it from there.
 //!
-//! A binary of its own, because packing takes minutes and so it runs by name only.
+//! A binary of its own, because packing takes minutes and it therefore runs by name only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -15,7 +15,7 @@ use packed::{PROJECT, folder, said};
 #[path = "support/packed.rs"]
 mod packed;
 
-/// The largest that `dispatch` may become, in bytes: a site downloads it over a thin line.
+/// The limit for `dispatch`, in bytes: sites download it over slow links.
 const LARGEST: u64 = 9_000_000;
 
 #[test]
@@ -50,7 +50,7 @@ fn packed_charm_deploys_and_runs_hooks() {
     let size = dispatch.metadata().unwrap().len();
     println!("dispatch: {size} bytes");
     assert!(size < LARGEST, "dispatch has grown to {size} bytes");
-    // A program that asks for no loader needs nobody's C library.
+    // A program without a loader needs no C library of the system.
     let segments = said(
         Command::new("readelf")
             .args(["--wide", "--program-headers"])
@@ -58,7 +58,6 @@ fn packed_charm_deploys_and_runs_hooks() {
     );
     assert!(segments.contains("LOAD") && !segments.contains("INTERP"), "{segments}");
 
-    // Deployed from there, as Juju would.
     fs::copy(Path::new(PROJECT).join("bundle.yaml"), charm.join("bundle.yaml")).unwrap();
     let home = folder("site");
     let juju = |words: &[&str]| {

@@ -1,7 +1,7 @@
-//! What a hook costs, beside the same job done in Python: `cargo test --test bench`, or `just bench`.
+//! What a hook costs, compared with the same job in Python: `cargo test --test bench`, or `just bench`.
 //!
-//! Both charms meet the same API server and the same hook tools, each in namespaces of its own, in turn. What is measured is the
-//! charm's process, by the operating system's account of it.
+//! Both charms use the same API server and hook tools, in turn, each in its own namespaces. The figures are the operating system's
+//! for the charm's process.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,11 +34,11 @@ use table::{Figures, Table};
 /// One of the two charms.
 struct Subject {
     name: &'static str,
-    /// What Juju would start.
+    /// The program that Juju would start.
     dispatch: PathBuf,
-    /// The size of the packed charm, in bytes.
+    /// In bytes.
     packed: u64,
-    /// The size of what is unpacked, in bytes.
+    /// In bytes.
     unpacked: u64,
 }
 
@@ -60,7 +60,7 @@ fn main() {
     let mut table = Table::new(&subjects);
     for models in FLEETS {
         for (hook, times) in [("first", 3), ("changed", 5), ("quiet", 20)] {
-            // The largest fleet of the slower one takes some ten seconds each time.
+            // A hook of the slower charm takes some ten seconds for the largest fleet.
             let times = if models < 100 { times } else { times.min(5) };
             table.add(
                 models,
@@ -84,13 +84,12 @@ fn ours() -> Subject {
     }
 }
 
-/// The option `models`, the first of them with this image.
+/// The option `models`, its first entry with this image.
 fn fleet(models: usize, image: &str) -> String {
     let entry = |at: usize| format!("model-{at}: {{image: '{}'}}\n", if at == 0 { image } else { "iris:1" });
     (0..models).map(entry).collect()
 }
 
-/// Runs a hook of that kind so often.
 fn measure(subject: &Subject, models: usize, hook: &str, times: usize) -> Vec<Figures> {
     let stopwatch = Stopwatch::before(&subject.dispatch);
     let name = format!("{}-{models}-{hook}", subject.name);
@@ -124,7 +123,7 @@ fn application(name: &str, stopwatch: &Stopwatch, models: usize) -> Live {
     live
 }
 
-/// Runs a hook, and says what it cost.
+/// Runs a hook and returns what it cost.
 fn run(live: &mut Live, stopwatch: &Stopwatch, hook: &str) -> Figures {
     let (run, requests) = live.audited(hook);
     assert_eq!(run.exit, 0, "{run:#?}");

@@ -1,4 +1,4 @@
-//! The Python charm of tests/bench/peer, put together as charmcraft would.
+//! The Python charm of tests/bench/peer, built as charmcraft would.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::Subject;
 use crate::packed::{PROJECT, folder, said};
 
-/// The peer, with the packages it needs from PyPI.
+/// The peer with its packages from PyPI.
 pub fn made() -> Subject {
     let source = Path::new(PROJECT).join("tests/bench/peer");
     let charm = folder("peer");
@@ -47,7 +47,7 @@ pub fn made() -> Subject {
     }
 }
 
-/// Of all files in a folder, in bytes.
+/// In bytes.
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries

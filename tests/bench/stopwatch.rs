@@ -1,4 +1,4 @@
-//! A process between the unit agent and a charm, that asks the operating system what the charm has used.
+//! A process between the unit agent and a charm that asks the operating system what the charm has used.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,21 +11,20 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use site::agent::Scratch;
 
-/// What makes this program that process.
+/// The argument that makes this program that process.
 pub const WORD: &str = "stopwatch";
 
 /// What a charm's process has used.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spent {
-    /// From start to end.
     pub wall: Duration,
-    /// Of a processor, without the hook tools that it started: those are Juju's.
+    /// CPU time, without the hook tools that it started: those are Juju's.
     pub cpu: Duration,
-    /// The most memory of it or any one of those, in KiB.
+    /// Peak memory of it or any one of those, in KiB.
     pub memory: i64,
 }
 
-/// Stands before one charm.
+/// Wraps one charm.
 pub struct Stopwatch {
     scratch: Scratch,
 }
@@ -46,7 +45,7 @@ impl Stopwatch {
         stopwatch
     }
 
-    /// What the unit agent is to start.
+    /// The program for the unit agent to start.
     pub fn dispatch(&self) -> PathBuf {
         self.scratch.path().join("dispatch")
     }
@@ -55,22 +54,21 @@ impl Stopwatch {
         self.scratch.path().join("figures.json")
     }
 
-    /// What the last hook has used.
     pub fn read(&self) -> Spent {
         serde_json::from_reader(File::open(self.figures()).unwrap()).unwrap()
     }
 }
 
-/// Runs the program, leaves its figures in the file, and ends as it ended.
+/// Runs the program, writes its figures to the file, and exits as it did.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> ! {
     let (figures, program) = (arguments.next().unwrap(), arguments.next().unwrap());
     let began = Instant::now();
     let mut child = Command::new(program).spawn().unwrap();
     let pid = Pid::from_raw(child.id().try_into().unwrap());
-    // It has ended, and is still to be asked about.
+    // It has ended and is not reaped yet, so /proc still has its figures.
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     let wall = began.elapsed();
-    // The first of its figures: nanoseconds on a processor, of the one thread that both charms have.
+    // The first figure is CPU time in nanoseconds, of the one thread that both charms have.
     let scheduled = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
     let cpu = scheduled.split(' ').next().unwrap().parse().unwrap();
     let status = child.wait().unwrap();

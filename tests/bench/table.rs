@@ -1,4 +1,4 @@
-//! The figures as a table in Markdown, ours before the peer's in each of its fields.
+//! The figures as a Markdown table, ours before the peer's in each cell.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::stopwatch::Spent;
 /// What one hook cost.
 pub struct Figures {
     pub spent: Spent,
-    /// Of hook tools.
+    /// Calls of hook tools.
     pub calls: usize,
-    /// Of the API server.
+    /// Requests to the API server.
     pub requests: usize,
-    /// How many of them change something.
+    /// Requests that write.
     pub writes: usize,
 }
 
@@ -36,7 +36,7 @@ impl Table {
         }
     }
 
-    /// A row with the medians of some hooks of a kind, ours and the peer's.
+    /// Adds a row with the medians of hooks of one kind.
     pub fn add(&mut self, models: usize, hook: &str, figures: &[Vec<Figures>; 2]) {
         let field =
             |digits, unit, of: fn(&Figures) -> f64| pair(figures.each_ref().map(|all| median(all, of)), digits, unit);
@@ -53,7 +53,7 @@ impl Table {
     }
 }
 
-/// Ours and the peer's, and how much more that is.
+/// Ours, the peer's, and the ratio.
 fn pair([ours, peer]: [f64; 2], digits: usize, unit: &str) -> String {
     let times = peer / ours;
     let more = if times.is_finite() && times >= 1.5 {

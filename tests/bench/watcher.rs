@@ -1,5 +1,5 @@
-//! What the watcher costs, and how soon it is heard: `cargo test --test bench -- watcher [minutes]`. Memory and processor are by
-//! the operating system's account, over so many quiet minutes and over a storm of a thousand changes of a pod.
+//! What the watcher costs, and how soon it reacts: `cargo test --test bench -- watcher [minutes]`. Memory and CPU time are the
+//! operating system's figures, over that many quiet minutes and over a thousand changes of a pod.
 
 use std::fs;
 use std::path::Path;
@@ -13,22 +13,20 @@ use crate::support::Edge;
 use crate::support::kinds::{pod, vs};
 use crate::{FLEETS, fleet};
 
-/// What makes this program measure that.
+/// The argument that selects this measurement.
 pub const WORD: &str = "watcher";
-/// How often each time is taken.
 const TIMES: usize = 10;
-/// How many changes the storm has.
 const STORM: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the operating system says of a process.
+/// The operating system's figures for a process.
 #[derive(Clone, Copy)]
 struct Account {
-    /// The most memory it had so far, in KiB.
+    /// Peak memory, in KiB.
     peak: u64,
-    /// What it has now, in KiB.
+    /// Memory now, in KiB.
     now: u64,
-    /// Milliseconds on a processor, its looks included, which are processes of their own.
+    /// CPU time in milliseconds, including its probes, which are processes of their own.
     cpu: u64,
 }
 
@@ -52,7 +50,7 @@ pub fn run(dispatch: &Path, minutes: u64) {
     latencies(&mut lives[0]);
 }
 
-/// A fleet that serves, and its watcher.
+/// A serving fleet and its watcher.
 fn watched(dispatch: &Path, models: usize) -> Live {
     let mut live = Live::new(&format!("watched-{models}"));
     dispatch.clone_into(&mut live.agent.dispatch);
@@ -63,7 +61,7 @@ fn watched(dispatch: &Path, models: usize) -> Live {
     live
 }
 
-/// Runs what is asked for, until there has been nothing for a while.
+/// Runs the hooks that the watcher triggers, until there has been none for a while.
 fn settled(live: &mut Live) {
     while !answer(live, Duration::from_secs(2), |_, ran| ran > 0).is_empty() {}
 }
@@ -100,7 +98,6 @@ fn account(live: &Live) -> Account {
     }
 }
 
-/// A pod of the first model that changes a thousand times.
 fn storm(live: &mut Live) -> String {
     let labels = json!({"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid});
     let spec = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}});
@@ -124,7 +121,6 @@ fn storm(live: &mut Live) -> String {
     )
 }
 
-/// Ten times each, for one model.
 fn latencies(live: &mut Live) {
     let mut back = Vec::new();
     for _ in 0..TIMES {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::console::{ROOT, page, pages};
 
-/// What stands in the round brackets of the links of a page, outside code.
+/// The targets of a page's links, outside code.
 fn links(markdown: &str) -> Vec<String> {
     let mut fenced = false;
     let mut links = Vec::new();

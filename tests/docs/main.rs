@@ -1,6 +1,6 @@
-//! The documentation is true: what it has its readers type works, its links lead somewhere, and its index knows every page.
+//! The documentation: its commands work, its links have targets, and its index lists every page.
 //!
-//! What needs models that answer is in `tests/e2e/docs.rs`.
+//! Pages that need models that answer are run by `tests/e2e/docs.rs`.
 
 #![allow(
     clippy::unwrap_used,

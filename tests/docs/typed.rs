@@ -1,4 +1,4 @@
-//! What the pages have their readers type.
+//! The commands on the pages.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::console::{Block, Reader, blocks, page, pages};
 
-/// Pages whose sessions need models that answer: `tests/e2e/docs.rs` walks them.
+/// Pages whose sessions need models that answer; `tests/e2e/docs.rs` runs them.
 const ON_A_FULL_SITE: [&str; 1] = ["docs/tutorial.md"];
 
-/// What no site can run, by its beginning, and why. These stand in blocks marked `sh`.
+/// The beginnings of commands that no site can run, and why. They are in blocks marked `sh`.
 const NOT_RUN: &[(&str, &str)] = &[
     ("sudo ", "changes the machine"),
     ("microk8s ", "MicroK8s is a snap"),
@@ -153,20 +153,20 @@ fn documented_commands_work_as_printed() {
             }
         }
     }));
-    reader.leaves();
+    reader.shut_down();
     if let Err(error) = walked {
         std::panic::resume_unwind(error);
     }
 }
 
-/// Each page begins with the site of bundle.yaml, as the tutorial leaves it.
+/// Each page starts on a site with bundle.yaml deployed, as the tutorial leaves it.
 fn walk(reader: &mut Reader, path: &str) {
     let sessions = sessions(path);
     if sessions.is_empty() {
         return;
     }
     must(reader, "juju deploy ./bundle.yaml --trust");
-    // A file that the page shows with its name.
+    // A file whose name and content the page shows.
     for block in blocks(&page(path)) {
         let name = block.lines.first().and_then(|line| line.strip_prefix("# "));
         let is_file = |name: &&str| Path::new(name).extension().is_some_and(|ending| ending == "yaml");
@@ -176,7 +176,7 @@ fn walk(reader: &mut Reader, path: &str) {
     }
     for block in sessions {
         for step in block.steps() {
-            reader.follows(path, &step);
+            reader.check(path, &step);
         }
         nobody_is_blocked(reader, path, &block);
     }
@@ -186,13 +186,13 @@ fn walk(reader: &mut Reader, path: &str) {
 }
 
 fn must(reader: &Reader, line: &str) {
-    let (succeeded, said) = reader.types(line);
+    let (succeeded, said) = reader.run(line);
     assert!(succeeded, "{line}\n{said}");
 }
 
-/// Our applications with their messages, each with its status before it.
+/// Our applications, with state and message.
 fn ours(reader: &Reader) -> Vec<(String, String)> {
-    let (succeeded, status) = reader.types("juju status --format=json");
+    let (succeeded, status) = reader.run("juju status --format=json");
     assert!(succeeded, "{status}");
     let status: Value = serde_json::from_str(&status).unwrap();
     let applications = status["applications"].as_object().unwrap();
@@ -205,7 +205,7 @@ fn ours(reader: &Reader) -> Vec<(String, String)> {
     .collect()
 }
 
-/// A session leaves nothing that a person must mend, unless the page shows that.
+/// No application stays blocked after a session, unless the page shows that.
 fn nobody_is_blocked(reader: &Reader, path: &str, block: &Block) {
     for (name, status) in ours(reader) {
         let shown = block.lines.iter().any(|line| line.contains("blocked"));

@@ -1,4 +1,4 @@
-//! Actions that ask a model itself: from where the charm's pod would be, through the gateway and past it.
+//! Actions that send requests to a model, from the network of the charm's pod: through the gateway and directly.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn text<'a>(results: &'a BTreeMap<String, Value>, key: &str) -> &'a str {
     results.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What curl says in the node: the status code behind the answer.
+/// The output of curl in the node: the response, then its status code.
 fn curl(url: &str) -> String {
     let output = full()
         .enter()
@@ -120,7 +120,7 @@ fn where_it_is_said_to_be_it_answers(model: &mut Model) {
     let iris = &results["iris"];
     assert_eq!(iris["http"], "http://192.0.2.1:31380/model/asked/", "{results:#?}");
     assert_eq!(iris.get("unknown"), None, "{results:#?}");
-    // Names are for pods; the node has none of the cluster's.
+    // Cluster DNS is for pods; the node cannot resolve these names.
     let name = "iris-canary.asked.svc.cluster.local";
     let canary = iris["services"]["canary"].as_str().unwrap();
     let canary = canary.replace(name, &cluster_address(model, "iris-canary"));

@@ -23,11 +23,11 @@ use crate::support::{Edge, status};
 pub const FLOWER: &str = r#"{"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}"#;
 /// How long a model may take until it serves: Seldon's probes begin after 20 s, and four tests share two cores.
 pub const SERVES: Duration = Duration::from_secs(180);
-/// How long what needs no pod may take.
+/// How long anything without a new pod may take.
 pub const SOON: Duration = Duration::from_secs(30);
 /// The one gateway of the site, which all models share: its namespace and name.
 const GATEWAY: (&str, &str) = ("istio-system", "gate");
-/// Between two looks.
+/// Between two polls.
 const POLL: Duration = Duration::from_millis(250);
 
 static FULL: OnceLock<Mutex<Full>> = OnceLock::new();
@@ -50,12 +50,12 @@ pub fn full() -> MutexGuard<'static, Full> {
     FULL.get().unwrap().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends it. Whatever became of the tests, nothing of it may stay.
+/// Ends it; nothing of it may stay, even if tests failed.
 pub fn stop() {
     full().end_now().unwrap();
 }
 
-/// A folder of this process; those of processes that are no more go.
+/// A folder of this process. Deletes those of ended processes.
 pub fn folder(name: &str) -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
@@ -75,7 +75,7 @@ pub fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// Looks until something is so, and says what it saw last where it never is.
+/// Polls until the condition holds; panics with what it saw last.
 #[track_caller]
 pub fn until<T>(limit: Duration, what: &str, mut snapshot: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
@@ -88,7 +88,7 @@ pub fn until<T>(limit: Duration, what: &str, mut snapshot: impl FnMut() -> Resul
     }
 }
 
-/// The charm in a namespace of its own, with the rights of `rbac.yaml` and no others.
+/// The charm in a namespace of its own, with the permissions of `rbac.yaml` and no others.
 pub struct Model {
     edge: Edge,
     runtime: Runtime,
@@ -158,7 +158,7 @@ impl Model {
         model
     }
 
-    /// The same with its hooks and actions in the node's network, where its pod would be.
+    /// The same with hooks and actions in the node's network, as in its pod.
     pub fn inside(name: &str) -> Self {
         let mut model = Self::new(name);
         let path = model.agent.kubeconfig.clone().unwrap();
@@ -169,7 +169,7 @@ impl Model {
         model
     }
 
-    /// Applies `rbac.yaml` as its head says.
+    /// Applies `rbac.yaml` as its header describes.
     pub fn grant(&self) {
         let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
         let text = text
@@ -227,12 +227,12 @@ impl Model {
             .unwrap();
     }
 
-    /// Where something is behind the gateway.
+    /// The URL of a path at the gateway.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.gateway)
     }
 
-    /// Where a model's predictions are.
+    /// The URL of a model's predictions.
     pub fn predictions(&self, model: &str) -> String {
         self.url(&format!("/model/{model}/api/v0.1/predictions"))
     }
@@ -253,7 +253,7 @@ impl Model {
             .sum()
     }
 
-    /// What the executor counts in the pod that is meant.
+    /// The executor's metrics of the selected pod.
     pub fn executor_counts(&self, selects: impl Fn(&Value) -> bool) -> String {
         let pods = self.objects(&kinds::pod());
         let address = pods
@@ -271,7 +271,7 @@ impl Model {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Sets options and runs config-changed: what the status is then.
+    /// Sets options and runs config-changed. Returns the status.
     #[track_caller]
     pub fn configure(&mut self, pairs: &[(&str, &str)]) -> String {
         self.config(pairs);
@@ -284,7 +284,7 @@ impl Model {
         status(&self.hook("update-status"))
     }
 
-    /// Runs update-status until the status holds all these parts; it is returned.
+    /// Runs update-status until the status contains all these parts. Returns the status.
     #[track_caller]
     pub fn until_says(&mut self, limit: Duration, parts: &[&str]) -> String {
         until(limit, &format!("{} says {parts:?}", self.name.clone()), || {
@@ -306,7 +306,7 @@ impl Model {
         model
     }
 
-    /// Removes the application as Juju does: the last hook, and what Juju keeps for it.
+    /// Removes the application as Juju does: the last hook, and Juju's own objects.
     pub fn remove_application(&mut self) {
         self.world.unit_mut("iris/0").unwrap().life = Life::Dying;
         self.hook("remove");
@@ -317,12 +317,12 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        // Memory and prefixes are for the tests that follow; one that failed has its own reason to tell.
+        // Later tests need its memory and prefix. A failed test reports its own reason.
         let _ = self.wait(self.cluster.remove_model(&self.world.model));
     }
 }
 
-/// Sets the number of pods of one of the site's own Deployments, and waits until it has them.
+/// Scales one of the site's own Deployments, and waits until it has that many pods.
 pub fn scale(namespace: &str, name: &str, replicas: u32) {
     let runtime = runtime();
     runtime.block_on(async {

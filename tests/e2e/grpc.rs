@@ -1,7 +1,7 @@
-//! What cannot go by a path: calls over gRPC. And what tries a path out in a browser.
+//! gRPC calls, which have no path of the model, and the page that tries a model out in a browser.
 //!
-//! The clients are those of `examples/clients`. Each runs in the file system of a model's container, where the packages that it needs
-//! are, but from this machine and through its one port, as any client.
+//! The clients are those of `examples/clients`. Each runs in the file system of a model's container, which has the packages it needs,
+//! but from this machine and through its one port, as any client.
 
 use std::fs;
 use std::io::Write as _;
@@ -37,7 +37,7 @@ const TENSORFLOW: Client = Client {
 };
 
 impl Client {
-    /// What it says of a model, or why it fails.
+    /// Its output for a model, or its error.
     fn says(&self, model: &Model, arguments: &[&str]) -> Result<String, String> {
         let script = format!("{}/examples/clients/{}", env!("CARGO_MANIFEST_DIR"), self.script);
         let mut client = Command::new("chroot")
@@ -83,7 +83,6 @@ fn root(model: &Model) -> PathBuf {
     processes.into_iter().find(of_it).unwrap().join("root")
 }
 
-/// No route of the gateway is for it.
 #[track_caller]
 fn nobody_takes(said: Result<String, String>) {
     let why = said.unwrap_err();
@@ -119,7 +118,7 @@ fn seldons_client_is_led(mut model: Model) {
         let said = SELDON.says(&model, &[by, &["--times", "40"]].concat()).unwrap();
         assert!(said.lines().all(|line| line.contains("'shape': [1, 3]")), "{said}");
         let of_2 = said.lines().filter(|line| line.starts_with("2 ")).count();
-        // Of forty, so many that it is another number once in ten thousand times.
+        // Of forty; outside of this range once in ten thousand times.
         assert!((7..=33).contains(&of_2), "{of_2} of 40: {said}");
     }
     for other in [

@@ -1,4 +1,4 @@
-//! The Gateway API, as istio-ingress-k8s speaks it: the site's gateway under another name, on the same port.
+//! The Gateway API, as used by istio-ingress-k8s: the site's gateway under another name, on the same port.
 
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::kinds::{gateway_of_gateway_api, http_route, vs};
 const NAMESPACE: &str = "istio-system";
 const OURS: &str = "iris:gateway-metadata";
 
-/// Deploys an istio-ingress-k8s beside istio-pilot and relates it. Gives its name, which is that of a gateway of the model's own.
+/// Deploys an istio-ingress-k8s alongside istio-pilot and relates it. Returns its name, also that of the model's own gateway.
 fn integrate(model: &mut Model) -> String {
     let name = format!("ingress-{}", model.model());
     let charm = Charm::stand_in("istio-ingress-k8s", "2/stable");
@@ -60,13 +60,13 @@ pub fn http_route_serves_model_and_canary_share() {
     let answers: Vec<_> = (0..100).map(|_| model.predict()).collect();
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     let of_2 = answers.iter().filter(|answer| answer.version() == "2").count();
-    // Of a hundred, so many that it is another number once in ten thousand times.
+    // Of a hundred; outside of this range once in ten thousand times.
     assert!((13..=48).contains(&of_2), "{of_2} of 100");
     let url = model.predictions("httproute");
     for _ in 0..10 {
         assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
     }
-    // What the prefix is cut off from, and what is no part of it.
+    // Paths below the prefix, which is stripped, and paths outside of it.
     let bare = ask(&model.url("/model/httproute"), FLOWER);
     assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");
     let other = ask(&model.url("/model/httproutex/api/v0.1/predictions"), FLOWER);

@@ -17,25 +17,25 @@ use crate::fixture::folder;
 /// How long a client waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Of how many failures more is told than their number.
+/// How many failures are shown in detail.
 const TOLD: usize = 20;
 
-/// On what a request went.
+/// The connection of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Connection {
-    /// One that was made for it.
+    /// A new one.
     New,
-    /// One that its client keeps.
+    /// One that its client keeps open.
     Kept,
 }
 
-/// What a client was answered.
+/// The response to a client.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// 0 where there was none.
+    /// 0 without a response.
     pub status: u16,
     pub body: String,
-    /// When it was there.
+    /// When it arrived.
     pub at: Instant,
     /// How long it took.
     pub took: Duration,
@@ -112,13 +112,13 @@ pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
     ask_with(&client(), Connection::New, url, body, headers)
 }
 
-/// The header of that name of an answer.
+/// A header of the response.
 pub fn header(url: &str, body: &str, name: &str) -> Option<String> {
     let answer = client().post(url).content_type("application/json").send(body).ok()?;
     Some(answer.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-/// What is at an address.
+/// GET of a URL.
 pub fn get(url: &str) -> Answer {
     answered(Instant::now(), Connection::New, client().get(url).call())
 }
@@ -130,8 +130,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Of so many clients, each of which asks 20 times a second: half of them on connections that they keep, half on a
-    /// new one each time.
+    /// From that many clients, each with 20 requests a second: half of them on kept connections, half on a
+    /// new one each.
     pub fn start(url: &str, body: &str, clients: usize) -> Self {
         const PACE: Duration = Duration::from_millis(50);
         let stop = Arc::new(AtomicBool::new(false));
@@ -158,7 +158,7 @@ impl Load {
         Self { stop, clients }
     }
 
-    /// What was answered, in order of time.
+    /// The responses, in order of time.
     pub fn stop(self) -> Vec<Answer> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all: Vec<Answer> = self
@@ -171,7 +171,7 @@ impl Load {
     }
 }
 
-/// Every request was answered, at no less than this rate a second.
+/// Asserts that every request succeeded, at no less than this rate a second.
 #[track_caller]
 pub fn none_failed(answers: &[Answer], rate: f64) {
     let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
@@ -203,7 +203,7 @@ pub fn none_failed(answers: &[Answer], rate: f64) {
     assert!(seen >= rate, "{seen:.0} requests a second are no load");
 }
 
-/// What the logs of the port that leads to the gateway, and of the gateway itself, hold of failures within a second of
+/// The failures in the logs of the gateway and of the port that leads to it, within a second of
 /// one of these moments.
 fn site_said(moments: &[Timestamp]) -> String {
     const SECOND: SignedDuration = SignedDuration::from_secs(1);

@@ -116,7 +116,7 @@ fn main() -> ExitCode {
             status_follows_a_model_within_three_seconds,
             refresh_loses_no_request_and_rolls_no_pod;
     };
-    // What takes away a part that others stand on.
+    // These stop a part that other tests need, so they run alone.
     let alone = claims! {
         outages:
             seldons_own_route_and_ours_coexist,

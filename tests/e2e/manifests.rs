@@ -1,4 +1,4 @@
-//! Models that are more than one server: graphs, predictors of one's own, payload logs, explainers.
+//! Models of more than one server: graphs, manifests with several predictors, payload logs, explainers.
 
 use std::process::Stdio;
 
@@ -14,7 +14,7 @@ use crate::support::kinds::pod;
 const IN_MILLIMETRES: &str = r#"{"data": {"ndarray": [[51, 35, 14, 2]]}}"#;
 /// One with long petals.
 const LONG_PETALS: &str = r#"{"data": {"ndarray": [[6.0, 3.0, 5.0, 1.8]]}}"#;
-/// Seldon's setting for answers that say which way they took, which feedback is led by.
+/// Seldon's annotation for responses that include their routing, which feedback follows.
 const TELLS_ROUTING: &str = "seldon.io/engine-seldon-enable-routing-injection";
 
 pub fn graphs_combine_split_route_and_learn() {
@@ -43,7 +43,7 @@ pub fn graphs_combine_split_route_and_learn() {
 }
 
 fn three_stages_make_one_answer(model: &Model) {
-    // The first request makes five Python processes load what they put off, on two cores that start other models.
+    // The first request makes five Python processes load lazily, on two cores that start other models.
     let answer = until(SOON, "the graph of three stages answers", || {
         let answer = ask(&model.predictions("stages"), IN_MILLIMETRES);
         if answer.status == 200 {
@@ -59,7 +59,7 @@ fn three_stages_make_one_answer(model: &Model) {
     }
     assert_eq!(meta["tags"]["scaled"], "mm to cm");
     assert_eq!(meta["tags"]["averaged"], true);
-    // What the two say of it alone, once each, and the mean of both.
+    // The response of each alone, and the mean of both.
     let probabilities_of = |name: &str| {
         until(SOON, &format!("{name} is asked"), || {
             let answer = served(&ask(&model.predictions("ab"), FLOWER));
@@ -83,7 +83,7 @@ fn an_ab_test_splits_near_its_ratio(model: &Model) {
     let first = (0..100)
         .filter(|_| served(&ask(&model.predictions("ab"), FLOWER)).version() == "1")
         .count();
-    // It is another number once in twenty thousand times.
+    // Outside of this range once in twenty thousand times.
     assert!((50..=88).contains(&first), "{first} of a hundred went to the first");
 }
 
@@ -97,7 +97,7 @@ fn feedback_goes_the_way_of_its_request(model: &Model) {
     inputs(FLOWER, 0, "1");
     let answer = inputs(LONG_PETALS, 1, "2");
 
-    // A client sends back what it was answered, and what it was worth.
+    // A client sends back the response and its reward.
     let request: Value = serde_json::from_str(LONG_PETALS).unwrap();
     let feedback = json!({"request": request, "response": answer, "reward": 0.75});
     let taken = served(&ask(
@@ -135,7 +135,7 @@ pub fn manifest_splits_logs_and_explains() {
     the_explainer_says_what_an_answer_hangs_on(&model);
 }
 
-/// Seldon Core up to 1.16, of which the site runs one, never changes a Deployment whose count nobody gives.
+/// Seldon Core up to 1.16, which the site runs, never updates a Deployment without explicit replicas.
 pub fn manifest_without_replicas_changes_its_image() {
     let mut model = Model::new("uncounted");
     for (image, version) in [(IRIS_1, "1"), (IRIS_2, "2")] {
@@ -156,12 +156,12 @@ pub fn manifest_without_replicas_changes_its_image() {
 
 fn two_predictors_share_the_requests(model: &Model) {
     let some = (0..100).filter(|_| served(&model.predict()).version() == "2").count();
-    // It is another number once in ten thousand times.
+    // Outside of this range once in ten thousand times.
     assert!((9..=43).contains(&some), "{some} of a hundred went to the one with 25%");
 }
 
 fn each_side_of_a_request_is_logged(model: &Model, sink: &Sink) {
-    // Whichever came first: the headers that a client finds its request by, and both sides of it.
+    // In any order: the headers that identify a request, and both sides of it.
     let answer = until(SOON, "the second predictor answers", || {
         let answer = served(&model.predict());
         if answer.version() == "2" {
@@ -205,7 +205,7 @@ fn the_explainer_says_what_an_answer_hangs_on(model: &Model) {
     assert_eq!(answer["data"]["raw"]["prediction"], json!([0]), "{answer}");
 }
 
-/// Something that was answered as it should be.
+/// Asserts a successful response.
 #[track_caller]
 fn served(answer: &Answer) -> Answer {
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -216,7 +216,7 @@ fn parsed(text: &Value) -> Value {
     serde_json::from_str(text.as_str().unwrap()).unwrap()
 }
 
-/// What is answered inside the node.
+/// The JSON at a URL inside the node.
 #[track_caller]
 fn inside(url: &str) -> Value {
     let mut command = full().enter().unwrap();
@@ -226,7 +226,7 @@ fn inside(url: &str) -> Value {
         .unwrap_or_else(|_| panic!("{url} answered {}", String::from_utf8_lossy(&output.stdout)))
 }
 
-/// How often the executor of a model asked a node for something.
+/// How often the executor of a model called a node of its graph.
 fn calls(model: &Model, of: &str, node: &str, path: &str) -> u64 {
     let (node, path) = (format!("model_name=\"{node}\""), format!("service=\"{path}\""));
     model
@@ -272,7 +272,7 @@ impl Sink {
         format!("http://{}:8080/", self.address)
     }
 
-    /// All that came, oldest first.
+    /// All payloads, oldest first.
     fn events(&self) -> Vec<Value> {
         serde_json::from_value(inside(&self.url())).unwrap()
     }

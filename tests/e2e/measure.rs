@@ -11,7 +11,7 @@ use crate::fixture::{FLOWER, Model, SERVES, full, until};
 use crate::load::ask;
 use crate::support::kinds::{deployment, pod};
 
-/// How many requests a latency is taken from.
+/// The sample size of a latency.
 const REQUESTS: usize = 1000;
 /// Bytes in a mebibyte.
 const MEBI: u64 = 1024 * 1024;
@@ -116,10 +116,10 @@ fn latency() {
     }
 }
 
-/// What everything holds with so many models.
+/// The memory of every process, by number of models.
 fn memory() {
     let mut model = Model::new("memory");
-    // As much processor as the charm asks for by itself would be too much for thirty executors on two cores.
+    // The charm's default CPU request would be too much for thirty executors on two cores.
     let executor = "{requests: {cpu: 20m, memory: 64Mi}, limits: {memory: 256Mi}}";
     model.config(&[("image", ""), ("prefix", ""), ("engine-resources", executor)]);
     for count in [0_u32, 1, 10, 30] {
@@ -134,7 +134,7 @@ fn memory() {
                 assert_eq!(ask(&model.predictions(&format!("m{number}")), FLOWER).status, 200);
             }
         }
-        // Pods of what was measured before may still be ending.
+        // Pods of the previous measurement may still be terminating.
         let mut parts = until(SERVES, "no other models are left", || {
             let parts = full().memory().unwrap();
             let has_models = parts.iter().any(|(name, _)| name == "seldon-core-microservice");

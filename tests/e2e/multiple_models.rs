@@ -29,7 +29,7 @@ pub fn ten_models_share_a_port_and_one_leaves() {
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
         let version = 1 + name.bytes().last().unwrap() % 2;
         assert_eq!(answer.version(), version.to_string(), "{name}");
-        // The wrapper says by which name it was asked.
+        // The wrapper returns the name it was called by.
         assert!(
             answer.json()["meta"]["requestPath"].get(name).is_some(),
             "{name}: {answer:?}"
@@ -63,7 +63,6 @@ pub fn taken_prefix_blocks_only_the_second_model() {
     let says = second.configure(&[("prefix", "/model/first/"), ("image", "site.local/iris:2")]);
     assert!(says.starts_with("blocked: "), "{says}");
     assert_contains(&says, &["/model/first/", "prefix"]);
-    // And with a prefix of its own it serves.
     second.configure(&[("prefix", "/model/second/")]);
     second.until_says(SERVES, &["active: "]);
     let answers = load.stop();
@@ -97,7 +96,7 @@ pub fn headers_of_one_model_freeze_no_routes() {
     });
     let says = model.configure(&[("headers", "{response: {set: {x-load: a%20b%20c}}}")]);
     assert_contains(&says, &["blocked: option headers: response.set: x-load: \"%20b%\""]);
-    // What comes after it reaches the gateway all the same.
+    // Later routes still reach the gateway.
     let mut second = Model::serving("unfrozen");
     second.configure(&[("prefix", "/model/thawed/")]);
     until(SOON, "a route changes", || {

@@ -1,4 +1,4 @@
-//! What Prometheus makes of what it is told: real scrapes of real pods, and every query of the dashboard on them.
+//! Prometheus with the charm's databags: real scrapes of real pods, and every query of the dashboard on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -23,16 +23,16 @@ const NO_FLOWER: &str = r#"{"data": {"ndarray": [[5.1]]}}"#;
 /// Labels and numbers.
 type Found = Vec<(BTreeMap<String, String>, f64)>;
 
-/// A Prometheus on the node, as long as this value.
+/// A Prometheus on the node, which lives as long as this value.
 struct Prometheus {
-    // It ends when it is asked to, in `drop`: a signal would reach the program that led into the node, and not it.
+    // `drop` ends it by request: a signal would reach the program that entered the node instead.
     child: Child,
     folder: PathBuf,
 }
 
 impl Prometheus {
-    /// With a relation's bag as Canonical's charm would turn it into its configuration, but that the names of Services become their
-    /// addresses: a site has no DNS.
+    /// Starts one with the configuration that Canonical's charm would make of a databag, but with the addresses of Services for their
+    /// names: a site has no DNS.
     fn start(model: &Model, bag: &BTreeMap<String, String>) -> Self {
         let folder = folder("prometheus");
         fs::create_dir_all(&folder).unwrap();
@@ -94,7 +94,7 @@ impl Prometheus {
         }
     }
 
-    /// The answer to a query: labels and numbers, of which at least one, and none that is no number.
+    /// The result of a query: labels and numbers, at least one, and none NaN.
     fn query(&self, query: &str) -> Result<Found, String> {
         let found: Found = self.get("query", &[("query", query)])?["result"]
             .as_array()
@@ -124,7 +124,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// A query as Grafana sends it, with all chosen that can be.
+/// A query as Grafana sends it, with everything selected.
 fn chosen(query: &str, model: &Model) -> String {
     query
         .replace("$juju_model_uuid", &model.world.model.uuid)
@@ -143,7 +143,7 @@ pub fn every_dashboard_panel_shows_data() {
         .world
         .integrate("iris:metrics-endpoint", "prometheus:metrics-endpoint")
         .unwrap();
-    // One of one pod, whose counts come through its Service, and one of two.
+    // A predictor with one pod, whose counts come through its Service, and one with two.
     let canary = format!("{{image: '{IRIS_2}', weight: 50, replicas: 2}}");
     model.configure(&[("image", IRIS_1), ("canary", &canary)]);
     model.until_says(SERVES, &["active: "]);
@@ -179,7 +179,7 @@ pub fn every_dashboard_panel_shows_data() {
         let found = until(SERVES, &title, || {
             use_it();
             let found = prometheus.query(&chosen(&query, &model))?;
-            // All that has come to the first of them has come to every other.
+            // A panel is complete once both predictors are in it.
             let predictors: BTreeSet<&str> = found
                 .iter()
                 .filter_map(|(labels, _)| labels.get("seldon_predictor"))
@@ -199,7 +199,7 @@ pub fn every_dashboard_panel_shows_data() {
     }
     load.stop();
     says_the_truth(&seen);
-    // The wrapper counts a feedback before its reward, and may be asked in between: it shows for as long as there are few of them.
+    // The wrapper counts a feedback before its reward, and may be scraped in between: the difference shows while there are few.
     let (_, mean) = stack::queries()
         .into_iter()
         .find(|(title, _)| title.ends_with("Mean reward"))
@@ -223,7 +223,7 @@ fn all_targets_answer(prometheus: &Prometheus) {
             .map(|(labels, _)| labels["seldon_endpoint"].as_str())
             .collect();
         kinds.sort_unstable();
-        // A Service each; the two pods of the canary; what each of the three models counts itself.
+        // A Service each, the two pods of the canary, and the custom metrics of each of the three models.
         if kinds != ["custom", "custom", "custom", "pod", "pod", "service", "service"] {
             return Err(format!("{kinds:?}"));
         }
@@ -242,7 +242,7 @@ fn all_targets_answer(prometheus: &Prometheus) {
     });
 }
 
-/// Numbers that are known beforehand, or nearly.
+/// Values that are known in advance, or nearly.
 fn says_the_truth(seen: &BTreeMap<String, Found>) {
     let values_of = |title: &str| {
         let found = seen.iter().find(|(name, _)| name.split_once(' ').unwrap().1 == title);
@@ -307,7 +307,7 @@ fn rules_are_read(prometheus: &Prometheus) {
     }
 }
 
-/// A pod that is no more is no target any more after the next hook, and its successor is one.
+/// After the next hook a deleted pod is no target any more, and its successor is one.
 fn a_pod_that_goes_is_missed(model: &mut Model, prometheus: &Prometheus, id: u32) {
     let names = |model: &Model| -> BTreeSet<String> {
         let bag = model.world.relations[&id].data("iris").cloned().unwrap();

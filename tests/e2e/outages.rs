@@ -1,4 +1,4 @@
-//! A part of the site is away.
+//! Outages of parts of the site.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::load::{Load, ask, none_failed};
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
 
-/// Brings back what a test took away, also where the test fails: those that follow stand on it.
+/// Restores what a test stopped, even if it fails: later tests need it.
 struct Back<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for Back<F> {
@@ -21,7 +21,7 @@ impl<F: FnMut()> Drop for Back<F> {
     }
 }
 
-/// Takes all pods of one of the site's own Deployments away, until the value is dropped.
+/// Scales one of the site's own Deployments to zero until the value is dropped.
 fn without(namespace: &'static str, name: &'static str) -> Back<impl FnMut()> {
     scale(namespace, name, 0);
     Back(move || scale(namespace, name, 1))
@@ -62,7 +62,7 @@ pub fn seldons_own_route_and_ours_coexist() {
     let says = model.update_status();
     assert!(says.starts_with("active: "), "{says}");
     assert_eq!(model.predict().status, 200);
-    // A change of ours leaves theirs, and goes through.
+    // A change of ours keeps theirs, and takes effect.
     model.configure(&[("image", IRIS_2)]);
     model.until_says(SERVES, &["active: ", IRIS_2]);
     let names = model.names(&vs());
@@ -94,7 +94,7 @@ pub fn missing_seldon_controller_is_never_active() {
     assert!(says.starts_with("active: "), "what serves, serves: {says}");
     model.config(&[("image", IRIS_2)]);
     let mut seen = Vec::new();
-    // Its webhook is away too, and refuses by its absence: the charm must say so, and must not take it for a no.
+    // Its webhook is down too, which rejects every write: the charm must report that, and not as a denial.
     for _ in 0..3 {
         let says = model.says();
         assert!(says.starts_with("waiting: "), "{says}");
@@ -112,7 +112,7 @@ pub fn routes_keep_working_without_istiod() {
     let back = without("istio-system", "istiod");
     let says = model.update_status();
     assert!(says.starts_with("active: "), "what serves, serves: {says}");
-    // A new route cannot be checked, so Istio's webhook lets nothing through.
+    // A new route cannot be validated, so Istio's webhook rejects it.
     let mut second = Model::new("undirected-too");
     let says = second.says();
     assert!(says.starts_with("waiting: "), "{says}");
@@ -169,7 +169,7 @@ pub fn gateway_outage_spoils_no_later_connection() {
         return;
     }
     let connections = String::from_utf8_lossy(&output.stdout);
-    // What is expected to be answered by the node itself never reaches the gateway.
+    // A connection whose reply is expected from the node itself never reaches the gateway.
     let stray = connections.lines().find(|line| {
         line.contains("SYN_SENT") && line.contains("dst=192.0.2.1 ") && line.contains("[UNREPLIED] src=192.0.2.1 ")
     });

@@ -1,4 +1,4 @@
-//! What is the charm's own, and what is not.
+//! The charm's own objects, and foreign ones.
 
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ pub fn missing_permissions_block_and_recover() {
     assert_contains(&says, &["blocked: ", "juju trust iris --scope=cluster", "rbac.yaml"]);
     assert!(model.names(&sdep()).is_empty() && model.names(&vs()).is_empty());
     model.grant();
-    // The API server's own memory of rights is some seconds long.
+    // The API server caches permissions for some seconds.
     model.until_says(SERVES, &["active: "]);
     assert_eq!(model.predict().status, 200);
 }
@@ -91,7 +91,7 @@ pub fn istio_and_seldon_webhooks_accept_the_objects() {
         object["metadata"] = json!({"name": name});
         object
     };
-    // As ours, but for one mistake each.
+    // Like ours, with one mistake each.
     let mut route = strip(model.objects(&vs())[0].clone(), "wrong");
     route["spec"]["http"][0]["route"] = json!([]);
     assert_contains(&rejected(&vs(), route), &["denied the request", "route"]);
@@ -103,7 +103,7 @@ pub fn istio_and_seldon_webhooks_accept_the_objects() {
     );
 }
 
-/// Nothing of a model is in the namespace any more, and the gateway knows nothing of it.
+/// Asserts that a model has no object left in the namespace, and no route in the gateway.
 #[track_caller]
 fn nothing_is_left(model: &Model, name: &str) {
     until(SOON, "the path is 404", || {

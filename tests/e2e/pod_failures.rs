@@ -1,4 +1,4 @@
-//! A model does not come up, and the status says why.
+//! A model does not become ready, and the status says why.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::load::{Load, none_failed};
 use crate::support::assert_contains;
 use crate::support::kinds::pod;
 
-/// How long the status may take to say what the kubelet has said of a pod.
+/// How long the status may take to show what the kubelet reported.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// A pod's container was said to be in that state, for that reason.
+/// Whether a container of the pod was reported in that state, for that reason.
 fn reason_is(pod: &Value, reason: &str) -> bool {
     let statuses = |kind: &str| pod["status"][kind].as_array().cloned().unwrap_or_default();
     [statuses("containerStatuses"), statuses("initContainerStatuses")]
@@ -27,7 +27,7 @@ fn reason_is(pod: &Value, reason: &str) -> bool {
         })
 }
 
-/// Waits for the kubelet's word.
+/// Waits for the kubelet's report.
 #[track_caller]
 fn until_kubelet_says(model: &Model, reason: &str) {
     until(SERVES, &format!("a pod is {reason}"), || {
@@ -62,7 +62,7 @@ pub fn crash_at_start_is_named() {
     until_kubelet_says(&model, "CrashLoopBackOff");
     let says = model.until_says(TOLD, &["blocked: ", "crashes"]);
     assert_contains(&says, &["iris", "logs"]);
-    // It is tried again and again, and between two crashes it runs.
+    // It is restarted again and again, and runs between two crashes.
     let restarts = |model: &Model| -> u64 {
         let pods = model.objects(&pod());
         let containers = pods
@@ -85,7 +85,7 @@ pub fn crash_at_start_is_named() {
             Err(format!("{now} restarts"))
         }
     });
-    // Set right, it serves.
+    // Once fixed, it serves.
     model.configure(&[("env", "")]);
     model.until_says(SERVES, &["active: "]);
 }
@@ -108,7 +108,7 @@ pub fn unschedulable_model_is_named() {
     let says = model.until_says(TOLD, &["memory"]);
     assert_contains(&says, &["iris", "resources"]);
     assert!(!says.starts_with("active: "), "{says}");
-    // What is too large may still be followed by what is not.
+    // An unschedulable version does not block the next one.
     model.configure(&[("resources", ""), ("image", IRIS_2)]);
     model.until_says(SERVES, &["active: "]);
 }

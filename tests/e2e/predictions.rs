@@ -1,4 +1,4 @@
-//! A model serves.
+//! Predictions of a serving model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::support::{assert_contains, status};
 
 pub fn request_of_the_blog_is_answered() {
     let mut model = Model::new("blog");
-    // As the blog's: the application's name, and nothing said of the path.
+    // As in the blog: the application's name, and no option for the path.
     model.config(&[("prefix", "")]);
     model.says();
     let says = model.until_says(SERVES, &["active: "]);
@@ -28,7 +28,7 @@ pub fn request_of_the_blog_is_answered() {
     assert!((sum - 1.0).abs() < 1e-9, "{probabilities:?}");
     eprintln!("{}", answer.body);
 
-    // The model has nothing at its root, and says so itself; the gateway's own 404 is empty.
+    // The model itself answers 404 at its root; the gateway's own 404 is empty.
     let bare = ask(&model.url("/model/iris"), FLOWER);
     assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");
     for path in ["/model/irisx", "/model/irisx/api/v0.1/predictions"] {
@@ -61,7 +61,7 @@ pub fn active_means_a_request_succeeds() {
         let run = model.hook("update-status");
         let says = status(&run);
         if says.starts_with("active: ") {
-            // Whoever reads it asks at once.
+            // A reader of the status may send a request at once.
             let answer = model.predict();
             assert_eq!(answer.status, 200, "{answer:?}");
             break answer.at;
@@ -90,7 +90,7 @@ pub fn new_version_loses_no_request() {
         statuses.push(model.update_status());
     }
     let active = Instant::now();
-    // What is still on its way when it says active must arrive too.
+    // Requests still on their way when it becomes active must succeed too.
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
     none_failed(&answers, 50.0);

@@ -1,4 +1,4 @@
-//! A new version by steps, under load, and never a lost request.
+//! New versions in steps, under load, without a lost request.
 
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub fn stepwise_canary_loses_no_request() {
     let canary = |weight: u8| format!("{{image: '{IRIS_2}', weight: {weight}}}");
     let steps = [
         (IRIS_1, canary(0), 0..=0),
-        // Of a hundred requests, so many that it is another number once in ten thousand times.
+        // Of a hundred requests; outside of this range once in ten thousand times.
         (IRIS_1, canary(10), 1..=24),
         (IRIS_1, canary(50), 30..=70),
         (IRIS_1, canary(100), 100..=100),
@@ -37,7 +37,7 @@ pub fn stepwise_canary_loses_no_request() {
             "{seen} of a hundred after image={image} canary={canary}"
         );
     }
-    // What is still on its way must arrive too.
+    // Requests still on their way must succeed too.
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
     none_failed(&answers, 30.0);
@@ -79,7 +79,7 @@ pub fn shadow_gets_copies_and_answers_nobody() {
         let answer = model.predict();
         assert_eq!((answer.status, answer.version().as_str()), (200, "1"));
     }
-    // A copy is sent off after the request, and nobody waits for it.
+    // Copies are sent after the request, and nothing waits for their responses.
     until(Duration::from_secs(10), "the shadow has seen all of them", || {
         match model.requests_counted("shadow") - before {
             20 => Ok(()),

@@ -1,4 +1,4 @@
-//! The site itself: what it leaves on the machine.
+//! The site leaves nothing on the machine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::fixture::{SOON, folder, until};
 
-/// What a site could leave behind, beside its own folder.
+/// What a site could leave behind outside of its own folder.
 fn machine() -> BTreeSet<String> {
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().unwrap();
@@ -98,7 +98,7 @@ pub fn killed_site_leaves_nothing_behind() {
     let file = fs::read_to_string(folder.join("kubernetes/node.pid")).unwrap();
     let pid = file.split(' ').next().unwrap();
     Command::new("kill").args(["-9", pid]).status().unwrap();
-    // The kernel ends what was in its namespaces.
+    // The kernel ends the processes in its namespaces.
     until(SOON, "its processes end", || match processes(&folder) {
         left if left.is_empty() => Ok(()),
         left => Err(format!("{left:#?}")),

@@ -1,4 +1,4 @@
-//! Between hooks, on real parts: how soon the status follows a model, and a refresh of the charm under load.
+//! Between hooks, on a real cluster: how soon the status follows a model, and a refresh of the charm under load.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::support::{Edge, previous, status};
 const PROMISED: Duration = Duration::from_secs(3);
 
 impl Model {
-    /// Runs what the watcher asks for until it is so; how long that took.
+    /// Runs the hooks that the watcher triggers until the condition holds. Returns how long that took.
     #[track_caller]
     fn awaits(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) -> Duration {
         let edge: &mut Edge = self;
@@ -37,7 +37,7 @@ fn is(word: &'static str) -> impl Fn(&World) -> bool {
     move |world| world.unit("iris/0").unwrap().status.status == word
 }
 
-/// Asks until the first right answer, which is when a model is ready: at what time that came.
+/// Sends requests until the first correct response. Returns its time, which is when the model is ready.
 fn first_answer(url: String, version: &'static str) -> thread::JoinHandle<Instant> {
     thread::spawn(move || {
         let start = Instant::now();
@@ -69,7 +69,7 @@ pub fn status_follows_a_model_within_three_seconds() {
         model.runs_for(Duration::from_millis(50));
     }
 
-    // What breaks is told as well: the only pod goes, and comes back.
+    // Failures are reported as well: the only pod is deleted, and comes back.
     model.awaits(SOON, is("active"));
     let only = model
         .names(&pod())
@@ -102,7 +102,7 @@ pub fn refresh_loses_no_request_and_rolls_no_pod() {
     thread::sleep(Duration::from_secs(5));
     none_failed(&load.stop(), 20.0);
     assert_eq!(model.names(&pod()), pods);
-    // And it does what the new one is asked.
+    // The new version applies changes.
     model.configure(&[("image", IRIS_2)]);
     model.until_says(SERVES, &["active: ", IRIS_2]);
 }

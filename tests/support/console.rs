@@ -1,8 +1,8 @@
-//! What the documentation has its readers type, and what it says that they see.
+//! The commands in the documentation, and the output that it shows.
 //!
-//! A block of code marked `console` is a session: each line that begins with `$ ` is typed into a shell, and what follows it is
-//! what is printed. In it `…` stands for anything, on a line of its own for any lines. Blanks count as one, and an address for
-//! any other. Where nothing follows, nothing is compared.
+//! A block of code marked `console` is a session: each line that begins with `$ ` is a command for a shell, and the lines below it
+//! are its output. There `…` matches anything, on a line of its own any number of lines. Blanks count as one, and any address matches
+//! any other. Without output, nothing is compared.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -15,17 +15,16 @@ use std::time::Instant;
 /// The root of this repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A block of code of a page.
 #[derive(Debug)]
 pub struct Block {
-    /// What it is marked as; nothing where it is only indented.
+    /// Its mark; empty for an indented block.
     pub kind: String,
     /// The number of the line before its first.
     pub line: usize,
     pub lines: Vec<String>,
 }
 
-/// What is typed, and what is printed then.
+/// A command and its expected output.
 #[derive(Debug)]
 pub struct Step {
     pub line: usize,
@@ -33,12 +32,12 @@ pub struct Step {
     pub shown: Vec<String>,
 }
 
-/// The page of that path, below the root.
+/// A page by its path below the root.
 pub fn page(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The pages of the documentation, below the root.
+/// The paths of all pages below the root.
 pub fn pages() -> Vec<String> {
     let mut pages = vec!["CONTRIBUTING.md".to_owned()];
     for folder in ["docs", "docs/how-to", "docs/reference", "docs/explanation"] {
@@ -53,7 +52,6 @@ pub fn pages() -> Vec<String> {
     pages
 }
 
-/// The blocks of code of a page.
 pub fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let (mut fenced, mut blank, mut indented) = (false, true, false);
@@ -86,7 +84,7 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
 }
 
 impl Block {
-    /// What it has its reader type. A line that ends with `\` goes on in the next.
+    /// Its commands. A line that ends with `\` continues on the next.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         for (at, line) in self.lines.iter().enumerate() {
@@ -117,26 +115,26 @@ impl Block {
     }
 }
 
-/// Somebody who follows the documentation, with a site of their own.
+/// A reader who follows the documentation on a site of their own.
 pub struct Reader {
     home: PathBuf,
-    /// What is called otherwise here than in the documentation: as it is there, and here.
-    pub otherwise: Vec<(String, String)>,
+    /// Names that differ between the documentation and this machine: there, and here.
+    pub substitutions: Vec<(String, String)>,
 }
 
 impl Reader {
-    /// In an empty folder with what a clone of this repository has. `otherwise` holds for its files too.
-    pub fn new(home: PathBuf, otherwise: &[(&str, &str)]) -> Self {
-        let otherwise: Vec<(String, String)> = otherwise
+    /// Starts in an empty folder with the files of a clone. `substitutions` apply to the files too.
+    pub fn new(home: PathBuf, substitutions: &[(&str, &str)]) -> Self {
+        let substitutions: Vec<(String, String)> = substitutions
             .iter()
             .map(|(there, here)| ((*there).to_owned(), (*here).to_owned()))
             .collect();
-        let reader = Self { home, otherwise };
+        let reader = Self { home, substitutions };
         fs::create_dir_all(reader.home.join("bin")).unwrap();
         for name in ["examples", "rbac.yaml"] {
             symlink(Path::new(ROOT).join(name), reader.home.join(name)).unwrap();
         }
-        fs::write(reader.home.join("bundle.yaml"), reader.here(&page("bundle.yaml"))).unwrap();
+        fs::write(reader.home.join("bundle.yaml"), reader.localize(&page("bundle.yaml"))).unwrap();
         let juju = format!(
             "#!/bin/sh\nexec '{}' --quiet --dir '{}' --dispatch '{}' \"$@\"\n",
             site::agent::site_binary().unwrap().display(),
@@ -149,34 +147,33 @@ impl Reader {
         reader
     }
 
-    /// Puts a file beside what there is.
     pub fn file(&self, name: &str, text: &str) {
-        fs::write(self.home.join(name), self.here(text)).unwrap();
+        fs::write(self.home.join(name), self.localize(text)).unwrap();
     }
 
-    /// A text of the documentation with the names that things have here.
-    fn here(&self, text: &str) -> String {
+    /// Replaces the names of the documentation by those of this machine.
+    fn localize(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (there, here) in &self.otherwise {
+        for (there, here) in &self.substitutions {
             text = text.replace(there, here);
         }
         text
     }
 
-    /// What is seen here with the names of the documentation.
-    fn there(&self, text: &str) -> String {
+    /// Replaces the names of this machine by those of the documentation.
+    fn documented(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (there, here) in &self.otherwise {
+        for (there, here) in &self.substitutions {
             text = text.replace(here, there);
         }
         text
     }
 
-    /// Types a line; whether it succeeded, and what it printed.
-    pub fn types(&self, line: &str) -> (bool, String) {
+    /// Runs a line. Returns whether it succeeded, and its output.
+    pub fn run(&self, line: &str) -> (bool, String) {
         let path = std::env::var("PATH").unwrap_or_default();
         let output = Command::new("bash")
-            .args(["-o", "pipefail", "-c", &format!("exec 2>&1; {}", self.here(line))])
+            .args(["-o", "pipefail", "-c", &format!("exec 2>&1; {}", self.localize(line))])
             .current_dir(&self.home)
             .env("PATH", format!("{}:{path}", self.home.join("bin").display()))
             .env_remove("KUBECONFIG")
@@ -184,14 +181,14 @@ impl Reader {
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.success(), self.there(&printed))
+        (output.status.success(), self.documented(&printed))
     }
 
-    /// Types what a page says, and looks whether that is seen which it says.
-    pub fn follows(&mut self, page: &str, step: &Step) {
+    /// Runs a command of a page and compares the output.
+    pub fn check(&mut self, page: &str, step: &Step) {
         let at = format!("{page}:{}: {}", step.line, step.typed);
         let start = Instant::now();
-        let (succeeded, printed) = self.types(&step.typed);
+        let (succeeded, printed) = self.run(&step.typed);
         eprintln!("{at}: {:.1} s", start.elapsed().as_secs_f64());
         let fails = step.shown.iter().any(|line| line.starts_with("ERROR "));
         assert!(succeeded != fails, "{at}\n{printed}");
@@ -199,38 +196,38 @@ impl Reader {
             return;
         }
         let seen: Vec<&str> = printed.trim_end().lines().collect();
-        // A URI is made anew for each secret.
+        // Each secret has a URI of its own.
         if let ([shown], [seen]) = (step.shown.as_slice(), seen.as_slice())
             && shown.starts_with("secret:")
             && seen.starts_with("secret:")
         {
-            self.otherwise.push((shown.clone(), (*seen).to_owned()));
+            self.substitutions.push((shown.clone(), (*seen).to_owned()));
             return;
         }
         let shown: Vec<String> = step.shown.iter().map(|line| plain(line)).collect();
         let plain: Vec<String> = seen.iter().map(|line| plain(line)).collect();
         assert!(
             same_lines(&shown, &plain),
-            "{at}\nis said to print\n{}\nand prints\n{printed}",
+            "{at}\nshould print\n{}\nand prints\n{printed}",
             step.shown.join("\n")
         );
     }
 
-    /// Where the gateway of a full site is.
+    /// The address of a full site's gateway.
     pub fn gateway(&self) -> String {
         let port = fs::read_to_string(self.home.join("site/kubernetes/gateway.port")).unwrap();
         format!("127.0.0.1:{}", port.trim())
     }
 
-    /// Ends the site, whatever became of it.
-    pub fn leaves(&self) {
-        let (ended, said) = self.types("juju down");
+    /// Ends the site.
+    pub fn shut_down(&self) {
+        let (ended, said) = self.run("juju down");
         assert!(ended, "{said}");
         fs::remove_dir_all(&self.home).unwrap();
     }
 }
 
-/// A line without what differs from site to site.
+/// A line without what differs between sites.
 fn plain(line: &str) -> String {
     let words: Vec<String> = line
         .split_whitespace()

@@ -1,4 +1,4 @@
-//! The kinds of objects that tests look at.
+//! The kinds of objects that tests read.
 
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;

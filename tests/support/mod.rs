@@ -1,4 +1,4 @@
-//! What the tests of hooks share: a Juju model with the charm in it, and the real binary run over it.
+//! Shared by the tests of hooks: a Juju model with the charm in it, and the real binary run on it.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use site::agent::{ActionResult, Agent, Fault, Hook, HookRun};
 use site::juju::{Charm, Given, World};
 
-/// The charm as application `iris` with one unit, related to an istio-pilot that has named its gateway.
+/// The charm as application `iris` with one unit, related to an istio-pilot that has published its gateway.
 pub struct Edge {
     pub world: World,
     pub agent: Agent,
@@ -21,7 +21,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// A Juju model of that name, without a cluster.
+    /// A Juju model without a cluster.
     pub fn new(model: &str) -> Self {
         let mut world = World::new(model);
         // Tests of one process may use a name twice, and a watcher's socket is found by the UUID.
@@ -47,7 +47,7 @@ impl Edge {
         edge
     }
 
-    /// The name of the Juju model, and of its namespace.
+    /// The name of the Juju model and of its namespace.
     pub fn model(&self) -> String {
         self.world.model.name.clone()
     }
@@ -58,13 +58,13 @@ impl Edge {
         self
     }
 
-    /// What istio-pilot writes in its bag. An empty value takes the key out.
+    /// Writes to the databag of istio-pilot. An empty value removes the key.
     pub fn says_gateway(&mut self, pairs: &[(&str, &str)]) -> &mut Self {
         self.world.write_bag(self.gateway_info, "istio-pilot", pairs).unwrap();
         self
     }
 
-    /// A secret of that name, granted to the charm. Returns its URI.
+    /// Adds a secret and grants it to the charm. Returns its URI.
     pub fn secret(&mut self, name: &str, content: &[(&str, &str)]) -> String {
         let uri = self.world.add_secret(name, content).unwrap();
         self.world.grant_secret(name, "iris").unwrap();
@@ -76,7 +76,7 @@ impl Edge {
         self
     }
 
-    /// Runs one hook on `iris/0` and returns what it did, whatever that was.
+    /// Runs one hook on `iris/0`, which may fail.
     pub fn run(&mut self, hook: impl Into<Hook>) -> HookRun {
         self.run_on("iris/0", hook)
     }
@@ -86,7 +86,7 @@ impl Edge {
         self.agent.run_hook(&mut self.world, unit, hook).unwrap()
     }
 
-    /// The same for a hook that Juju must not have to repeat.
+    /// Runs a hook on `iris/0` that must succeed.
     #[track_caller]
     pub fn hook(&mut self, hook: impl Into<Hook>) -> HookRun {
         let run = self.run(hook);
@@ -94,10 +94,10 @@ impl Edge {
         run
     }
 
-    /// Runs an action on `iris/0` as `juju run --string-args` does, with a map of parameters. What is not text is typed as JSON.
+    /// Runs an action on `iris/0` as `juju run --string-args` does. Parameters other than text are typed as JSON.
     ///
     /// # Errors
-    /// What Juju says of parameters that do not fit.
+    /// Juju's message about invalid parameters.
     pub fn act(&mut self, action: &str, parameters: &Value) -> Result<ActionResult, String> {
         let typed = |(name, value): (&String, &Value)| match value {
             Value::String(text) => format!("{name}={text}"),
@@ -133,18 +133,17 @@ impl Edge {
     }
 }
 
-/// A status as `word: message`.
+/// A status as `state: message`.
 pub fn status(run: &HookRun) -> String {
     format!("{}: {}", run.status.status, run.status.message)
 }
 
-/// What was said in the log of a hook.
+/// The log of a hook.
 pub fn log(run: &HookRun) -> String {
     let lines: Vec<&str> = run.log.iter().map(|line| line.message.as_str()).collect();
     lines.join("\n")
 }
 
-/// All parts are in a text.
 #[track_caller]
 pub fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {

@@ -20,7 +20,7 @@ pub fn said(command: &mut Command) -> String {
     text
 }
 
-/// A new folder of that name, of this process; those of processes that are no more go with the next API server's.
+/// A new folder of that name for this process. The next API server to start deletes those of ended processes.
 pub fn folder(name: &str) -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packed-{}", std::process::id()));
     let folder = all.join(name);
@@ -28,15 +28,14 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// What was in a packed charm.
+/// The contents of a packed charm.
 pub struct Charm {
-    /// Its size, in bytes.
+    /// In bytes.
     pub size: u64,
     /// The modes of its files, by name.
     pub files: BTreeMap<String, u32>,
 }
 
-/// Packs the charm and unpacks it into a folder.
 pub fn charm(to: &Path) -> Charm {
     let from = folder("packed");
     said(Command::new(format!("{PROJECT}/packaging/pack")).current_dir(&from));

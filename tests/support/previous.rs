@@ -1,4 +1,4 @@
-//! The charm as it was before, built from this repository's history.
+//! The previous version of the charm, built from this repository's history.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use site::assets;
 /// The last version that a site may be refreshed from.
 const COMMIT: &str = "e96539e080884b8470774151b27c769216d1cbca";
 
-/// Its `dispatch`, made once and kept.
+/// Its `dispatch`, built once and cached.
 pub fn dispatch() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn dispatch() -> &'static Path {
 }
 
 fn make(folder: &Path) {
-    // Another process may be making the same.
+    // Another process may be building the same.
     let building = folder.with_extension(std::process::id().to_string());
     fs::create_dir_all(&building).unwrap();
     let mut archive = Command::new("git")

@@ -1,4 +1,4 @@
-//! What the observability stack makes of a bag, by its interfaces' own rules: `canonical/charm-relation-interfaces`,
+//! How the observability stack reads a databag, by the rules of its interfaces: `canonical/charm-relation-interfaces`,
 //! `interfaces/prometheus_scrape/v0/schema.py`, and `canonical/prometheus-k8s-operator`,
 //! `lib/charms/prometheus_k8s/v0/prometheus_scrape.py`.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use seldon_model::integrations::dashboard;
 use serde_json::{Value, json};
 
-/// What a job may say; the rest is taken out.
+/// The keys a job may have; the others are removed.
 const ALLOWED: [&str; 17] = [
     "job_name",
     "metrics_path",
@@ -30,7 +30,7 @@ const ALLOWED: [&str; 17] = [
     "params",
 ];
 
-/// Is sure that a provider's bag is one of the interface.
+/// Asserts that a provider's databag follows the interface.
 #[track_caller]
 pub fn is_prometheus_scrape(bag: &BTreeMap<String, String>) {
     let keys: Vec<&str> = bag.keys().map(String::as_str).collect();
@@ -71,8 +71,8 @@ pub fn is_prometheus_scrape(bag: &BTreeMap<String, String>) {
     }
 }
 
-/// The jobs as Canonical's Prometheus writes them into its configuration: named after the application, each target with the labels
-/// of where in Juju it belongs, and `instance` made of those.
+/// The jobs as Canonical's Prometheus writes them into its configuration: named after the application, each target with the
+/// labels of its Juju topology, and `instance` made of those.
 pub fn scrape_configs(bag: &BTreeMap<String, String>) -> Vec<Value> {
     is_prometheus_scrape(bag);
     let metadata: Value = serde_json::from_str(&bag["scrape_metadata"]).unwrap();
@@ -101,7 +101,6 @@ pub fn scrape_configs(bag: &BTreeMap<String, String>) -> Vec<Value> {
     jobs
 }
 
-/// The dashboard.
 pub fn dashboard() -> Value {
     serde_json::from_str(dashboard::JSON).unwrap()
 }

@@ -1,4 +1,4 @@
-//! A network that swallows what is sent, without a word to either end: no FIN, no RST, as when a firewall forgets a connection.
+//! A network that drops what is sent without a sign to either end: no FIN, no RST, as when a firewall forgets a connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Between a client and a server of TCP.
+/// A TCP proxy between a client and a server.
 pub struct BlackHole {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -14,7 +14,7 @@ pub struct BlackHole {
 }
 
 impl BlackHole {
-    /// Goes before that server, and passes everything on.
+    /// Forwards everything to that server.
     pub fn in_front_of(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let network = Self {
@@ -45,18 +45,18 @@ impl BlackHole {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// From now on, nothing that is sent over the connections so far arrives, and neither end learns of the other's end.
+    /// From now on, nothing sent over the existing connections arrives, and neither end notices when the other closes.
     pub fn drop_open_connections(&self) {
         self.dropped.store(self.connections(), Ordering::SeqCst);
     }
 
-    /// The same for all connections that are still to come.
+    /// The same for all future connections too.
     pub fn drop_all_connections(&self) {
         self.dropped.store(usize::MAX, Ordering::SeqCst);
     }
 }
 
-/// Passes on what comes, until the connection is dropped: then it is read and thrown away.
+/// Forwards data until the connection is dropped; then reads and discards it.
 fn pass(mut from: TcpStream, mut to: TcpStream, number: usize, dropped: &AtomicUsize) {
     let is_dropped = || number < dropped.load(Ordering::SeqCst);
     let mut chunk = [0; 16 * 1024];
@@ -64,7 +64,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, number: usize, dropped: &AtomicU
         let read = from.read(&mut chunk).unwrap_or_default();
         if is_dropped() {
             if read == 0 {
-                // Both ends stay open for as long as the test.
+                // Both ends stay open for the rest of the test.
                 std::mem::forget((from, to));
                 return;
             }

@@ -1,4 +1,4 @@
-//! Wherever it starts from and wherever it is cut off, it arrives where a fresh deployment would, and then is quiet.
+//! From any state, and killed at any point, the charm arrives where a fresh deployment would, and then writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,16 +16,16 @@ use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::{sdep, vs};
 use crate::support::status;
 
-/// How many hooks it may take at most until nothing is left to be done.
+/// The most hooks it may take until nothing is left to do.
 const HOOKS: usize = 4;
 
-/// What is asked for: options by name.
+/// Options by name.
 type Options = BTreeMap<&'static str, String>;
 
-/// Somebody else's VirtualService, which is beside ours in some tests.
+/// A foreign VirtualService, which exists alongside ours in some tests.
 const THEIRS: &str = "theirs";
 
-/// The names of the objects of a kind, but for that one.
+/// The names of the objects of a kind, except that one.
 fn names(live: &Live, resource: &ApiResource) -> Vec<String> {
     let list = live.wait(live.api(resource).list(&ListParams::default())).unwrap();
     list.iter()
@@ -40,12 +40,12 @@ fn objects(live: &Live) -> Vec<Value> {
     for resource in [sdep(), vs()] {
         for name in names(live, &resource) {
             let mut object = live.get(&resource, &name).unwrap();
-            // The digest is of the labels too, the model's UUID among them.
+            // The hash covers the labels too, including the model's UUID.
             if let Some(digest) = object.pointer_mut("/spec/predictors/0/annotations/seldon-model~1spec-hash") {
                 *digest = json!("<digest>");
             }
             let mut metadata = object["metadata"].take();
-            // What it served before is its history, and not what it comes to.
+            // What it served before is history, not part of the result.
             if let Some(annotations) = metadata["annotations"].as_object_mut() {
                 annotations.remove("seldon-model/served-before");
             }
@@ -57,7 +57,7 @@ fn objects(live: &Live) -> Vec<Value> {
             })
             .to_string()
             .replace(&live.world.model.uuid, "<uuid>");
-            // As a name of its own, in hosts and in gateways.
+            // The namespace as a name of its own, in hosts and gateways.
             let text = text
                 .replace(&format!(".{}.svc", live.model()), ".<namespace>.svc")
                 .replace(&format!("{}/gate", live.model()), "<namespace>/gate")
@@ -83,7 +83,7 @@ fn set(live: &mut Live, options: &Options) {
 /// The options that these tests set.
 const ALL_OPTIONS: [&str; 4] = ["image", "models", "resources", "prefix"];
 
-/// Hooks, and Seldon's part between them, until nothing is written any more. What the status is then.
+/// Runs hooks, and Seldon's part between them, until nothing is written any more. Returns the status.
 fn settle(live: &mut Live) -> Result<String, String> {
     let mut before = None;
     for _ in 0..=HOOKS {
@@ -110,7 +110,7 @@ fn models(entries: &str) -> Options {
     [("models", entries.to_owned()), ("image", "iris:1".to_owned())].into()
 }
 
-/// What a fresh deployment comes to.
+/// The objects of a fresh deployment.
 fn deployed(options: &Options) -> Vec<Value> {
     let mut live = fresh("whole");
     set(&mut live, options);
@@ -119,7 +119,7 @@ fn deployed(options: &Options) -> Vec<Value> {
     objects(&live)
 }
 
-/// The charm is killed before its write of that number.
+/// Kills the charm before its write of that number.
 fn kills_before(proxy: &Proxy, write: usize) {
     let one = RequestFilter {
         after: write,
@@ -155,7 +155,7 @@ fn killed_before_any_write_it_converges() {
             }
             writes += 1;
         }
-        // Each of three models has two objects, and of the other fleet one model leaves and one object stays as it is.
+        // Each of three models has two objects. From the other fleet, one model is removed and one object stays unchanged.
         assert!(writes >= 6, "{writes} writes");
     }
 }
@@ -182,7 +182,7 @@ fn killed_during_removal_it_leaves_nothing() {
     assert_eq!(writes, 4);
 }
 
-/// What else an entry may say.
+/// More options of an entry.
 const MORE: [&str; 5] = [
     "",
     ", env: {TRACE: 'on'}",
@@ -191,7 +191,7 @@ const MORE: [&str; 5] = [
     ", pod: {nodeSelector: {a: b}}, logger: 'http://broker', tracing: 'jaeger:6831', headers: {request: {set: {a: b}}}",
 ];
 
-/// A fleet of some of three models, each of a version, one of them perhaps at a prefix that others had before.
+/// A fleet of up to three models in some version, one of them perhaps at a prefix that another had before.
 fn fleet() -> impl Strategy<Value = Options> {
     let entry = (1..3_u8, 0..3_u8, prop::sample::select(&MORE[..]));
     (prop::collection::btree_map(0..3_usize, entry, 1..=3), 0..4_usize).prop_map(|(entries, shared)| {
@@ -207,14 +207,13 @@ fn fleet() -> impl Strategy<Value = Options> {
     })
 }
 
-/// What is wrong with options, if anything is.
 #[derive(Clone, Copy, Debug)]
 enum Mistake {
-    /// None of the entries can be read.
+    /// No entry can be parsed.
     Yaml,
-    /// A default of all entries is wrong.
+    /// A default of all entries is invalid.
     Default,
-    /// One entry is wrong.
+    /// One entry is invalid.
     Entry,
 }
 
@@ -235,11 +234,11 @@ enum Accident {
     Deleted,
     Edited,
     Labelled,
-    /// A field of an older version of the charm, which it would not set any more.
+    /// A field of an older version of the charm, which it no longer sets.
     Older,
 }
 
-/// Lets it happen to one object of each kind.
+/// Does it to one object of each kind.
 fn cause(live: &Live, accident: &Accident, which: prop::sample::Index) {
     for resource in [sdep(), vs()] {
         let names = names(live, &resource);
@@ -287,10 +286,10 @@ fn mistake() -> impl Strategy<Value = Option<Mistake>> {
     ]
 }
 
-/// How many cases go on at once: most of a case is waiting.
+/// How many cases run at once: most of a case is waiting.
 const LANES: u32 = 4;
 
-/// Checks a law in as many cases as `CASES` says: a hundred by themselves, thousands in `just nightly`.
+/// Checks a property in as many cases as `CASES` says: a hundred by default, thousands in `just nightly`.
 fn holds<S: Strategy>(
     cases: impl Fn() -> S + Sync,
     law: impl Fn(S::Value, &Fresh) -> Result<(), TestCaseError> + Sync,
@@ -314,7 +313,7 @@ fn holds<S: Strategy>(
     });
 }
 
-/// What fresh deployments come to; each is made once.
+/// The objects of fresh deployments; each is deployed once.
 #[derive(Default)]
 struct Fresh(std::cell::RefCell<BTreeMap<Options, Vec<Value>>>);
 
@@ -349,7 +348,7 @@ fn any_cluster_state_converges_to_the_plan() {
         || (fleet(), accidents(), fleet()),
         |(before, accidents, to), fresh_ones| {
             let mut live = fresh("found");
-            // Somebody else's, which must stay as they are.
+            // A foreign route, which must stay as it is.
             live.create(&vs(), THEIRS, &takes(&format!("{}/gate", live.model()), "/theirs/"));
             let theirs = live.get(&vs(), THEIRS);
             set(&mut live, &before);

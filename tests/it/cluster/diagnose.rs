@@ -1,4 +1,4 @@
-//! The action `diagnose`: the first link that is broken, for each that can be, and what to type.
+//! The action `diagnose`: the first check that fails, for each that can, and the command to run.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn seldons_service(live: &Live, name: &str) {
     live.apply_as("seldon", &service(), name, &object);
 }
 
-/// Where it is broken, why, and the report.
+/// The failed check, its reason, and the report.
 #[track_caller]
 fn diagnosis(live: &mut Live) -> (String, String, String) {
     let results = act(live, "diagnose", &json!({})).unwrap();
@@ -70,7 +70,7 @@ fn serving_model_passes_every_check() {
             "ok       seldon: says Available",
         ],
     );
-    // A younger route that wants the same harms nobody, and is results.
+    // A younger route of the same prefix takes nothing, and is reported.
     live.create(&vs(), "younger", &takes("sound/gate", "/model/"));
     let report = broken_at(&mut live, "nothing", &[]);
     assert_contains(

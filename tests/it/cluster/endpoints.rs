@@ -1,4 +1,4 @@
-//! The action `endpoints`: where models are reached, and what is said where that cannot be found out.
+//! The action `endpoints`: the URLs of models, and what is unknown.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::support::kinds::{kind, pod, service};
 /// The address of the one node of the shared API server.
 const NODE: &str = "192.0.2.1";
 
-/// A Gateway with pods of its own, `servers` being what it takes, and a Service for them of that type.
+/// A Gateway with these servers and pods of its own, and a Service of that type for them.
 pub fn gateway(live: &Live, servers: &Value, service_type: &str) {
     let labels = json!({"gateway-of": live.model()});
     let gateway = kind("networking.istio.io", "v1beta1", "Gateway");
@@ -39,7 +39,7 @@ pub fn gateway_pod(live: &Live, ready: bool) {
     live.merge_status(&pod(), "gate", &status);
 }
 
-/// The node that is there for all tests.
+/// The node that all tests share.
 fn node(live: &Live) {
     let nodes: Api<kube::api::DynamicObject> = Api::all_with(live.client.clone(), &kind("", "v1", "Node"));
     let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "edge"}});
@@ -57,7 +57,7 @@ fn node(live: &Live) {
         .unwrap();
 }
 
-/// The servers of a Gateway that takes plain HTTP for every host.
+/// The servers of a Gateway that accepts plain HTTP for every host.
 pub fn http() -> Value {
     json!([{"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}])
 }
@@ -112,7 +112,7 @@ fn every_url_of_a_model_is_listed() {
     for absent in ["https", "addresses", "unknown", "grpc-host"] {
         assert_eq!(results["iris"].get(absent), None, "{results:#?}");
     }
-    // A load balancer goes before the port of a node.
+    // A load balancer comes before the port of a node.
     let balancer = json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}});
     live.merge_status(&service(), "gate", &balancer);
     let results = endpoints(&mut live);
@@ -159,7 +159,7 @@ fn missing_permissions_are_listed_with_remaining_urls() {
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 5, "{requests:?}");
     let results = endpoints(&mut live);
-    // In its own namespace the charm may: the gateway is there, and its pod knows the node's address.
+    // In its own namespace the charm may list pods, and the gateway's pod has the node's address.
     let port = node_port(&live, "http");
     assert_eq!(results["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
     assert_contains(
@@ -188,7 +188,7 @@ fn missing_permissions_are_listed_with_remaining_urls() {
         results["iris"]["services"]["default"],
         "http://iris-default.blinkered.svc.cluster.local:8000/"
     );
-    // A model cannot be asked through a gateway whose address is not known either.
+    // A prediction needs the gateway's address too.
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
     assert_contains(
         &why,

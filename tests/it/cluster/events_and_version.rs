@@ -1,4 +1,4 @@
-//! What is said of a change where it is not the status: the version, Kubernetes' events, and the events of security.
+//! Reports of a change other than the status: the workload version, Kubernetes events, and security events.
 
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::Value;
@@ -23,7 +23,7 @@ impl Live {
     }
 }
 
-/// The events of security in the log of a hook, each one JSON object of the level TRACE.
+/// The security events in the log of a hook, each one JSON object at level TRACE.
 fn security(run: &HookRun) -> Vec<String> {
     let read = |line: &str| {
         let event: Value = serde_json::from_str(line).unwrap();

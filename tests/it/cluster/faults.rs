@@ -1,4 +1,4 @@
-//! An API server that misbehaves: what the charm makes of it, and that it comes right again.
+//! An API server that misbehaves: how the charm reports it, and that it recovers.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::proxy::{ALL, ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::sdep;
 use crate::support::{assert_contains, log, status};
 
-/// How long a hook may take: what a leader may rely on (`BUDGET` in src/cluster.rs), and the tools beside it.
+/// How long a hook may take: the time a leader may rely on (`BUDGET` in src/cluster.rs), and the hook tools.
 const BUDGET: Duration = Duration::from_secs(27);
 
 /// A charm whose model serves, behind a proxy.
@@ -30,7 +30,7 @@ fn answer(code: u16, header: Option<(&'static str, &'static str)>, body: &str) -
 fn transient_faults_within_a_hook_are_not_reported() {
     let (mut live, proxy) = serving("passing");
     for fault in [
-        // As a Kubernetes that sheds load says it.
+        // The response of a Kubernetes that sheds load.
         answer(
             429,
             Some(("Retry-After", "1")),
@@ -57,7 +57,7 @@ fn transient_faults_within_a_hook_are_not_reported() {
         ApiFault::error(500, "InternalError", "etcdserver: request timed out"),
         ApiFault::error(409, "Conflict", "the object has been modified"),
         ApiFault::Reset,
-        // It went through, and only the answer to it was lost.
+        // The write succeeded, and only the response was lost.
         ApiFault::Cut,
     ]
     .into_iter()
@@ -165,7 +165,6 @@ fn rejected_write_is_reported_and_changes_nothing() {
         live.config(&[("image", "seldonio/sklearn-iris:0.3")]);
         assert!(live.says().starts_with("active: "), "{fault:?}");
     }
-    // And in the end it is taken.
     live.config(&[("image", "iris:2")]);
     assert!(live.serves().starts_with("active: iris serves iris:2"));
 }
@@ -191,7 +190,7 @@ fn certificate_not_valid_now_blocks_naming_the_clock() {
 fn leadership_lost_during_observation_writes_nothing() {
     let (mut live, proxy) = serving("deposed");
     let before = live.versions();
-    // It is asked for when there is something to write, and by then another unit has it.
+    // Leadership is checked when there is something to write, and by then another unit has it.
     live.error("is-leader", Fault::Raw(b"false".to_vec()));
     proxy.inject(ALL, ApiFault::Slow(Duration::from_millis(200)));
     live.config(&[("image", "iris:2")]);

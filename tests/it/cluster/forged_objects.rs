@@ -1,5 +1,5 @@
-//! Objects that pass for ours: our labels, our names, an owner or a finalizer that somebody else has set. None of them deletes or steers a
-//! model, and each is named.
+//! Objects that imitate ours: with our labels, our names, or an owner or finalizer that somebody else has set. None of them deletes or
+//! redirects a model, and each is reported.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn manager(live: &Live) -> String {
     format!("seldon-model-iris-{}", &live.world.model.uuid[..8])
 }
 
-/// The labels that the charm gives to what it makes for a model.
+/// The labels that the charm gives to a model's objects.
 fn labels(live: &Live, model: &str) -> Value {
     json!({
         "seldon-model/application": "iris",
@@ -51,7 +51,7 @@ fn statefulset_uid(live: &Live) -> String {
     set["metadata"]["uid"].as_str().unwrap().to_owned()
 }
 
-/// One of each kind that the charm makes for a model with a secret, and its name.
+/// A serving model with a secret, and the kinds and names of its objects.
 fn served_with_secret(model: &str) -> (Live, Vec<(ApiResource, String)>) {
     let mut live = Live::new(model);
     let uri = live.secret(
@@ -92,7 +92,7 @@ fn forged_owner_reaches_no_object_of_ours() {
 fn forged_owner_of_an_older_release_is_replaced() {
     let (mut live, all) = served_with_secret("stamped-owner");
     let uid = statefulset_uid(&live);
-    // As a release wrote it that read the owner off the objects.
+    // As written by a release that read the owner from the objects.
     for (kind, name) in &all {
         let mut object = live.get(kind, name).unwrap();
         let metadata = object["metadata"].as_object_mut().unwrap();
@@ -153,7 +153,7 @@ fn foreign_owner_or_finalizer_is_reported() {
 #[test]
 fn older_route_with_our_labels_is_not_overlooked() {
     for (test, behind, kind) in [("labelled-vs", false, vs()), ("labelled-http", true, http_route())] {
-        // In a namespace of its own, and under another name in ours.
+        // In another namespace, and under another name in ours.
         for place in ["elsewhere", "ours"] {
             let model = format!("{test}-{place}");
             let mut live = if behind {
@@ -188,7 +188,7 @@ fn older_route_with_our_labels_is_not_overlooked() {
     }
 }
 
-/// A copy as a person makes one: `kubectl get -o yaml`, another name, `kubectl apply`.
+/// A copy made with `kubectl get -o yaml`, another name, and `kubectl apply`.
 fn copy(live: &Live, kind: &ApiResource, name: &str) -> String {
     let mut object = live.get(kind, name).unwrap();
     let metadata = object["metadata"].as_object_mut().unwrap();

@@ -1,4 +1,4 @@
-//! The gateway of istio-ingress-k8s: routes of the Gateway API, and one gateway at a time.
+//! The gateway of istio-ingress-k8s: routes of the Gateway API, and only one gateway at a time.
 
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::support::{assert_contains, status};
 
 pub const INGRESS: &str = "istio-ingress-k8s";
 
-/// Deploys istio-ingress-k8s and relates it, its gateway being there but not named yet. Gives the relation's id.
+/// Deploys and relates istio-ingress-k8s; its gateway exists but is not published yet. Returns the relation's id.
 pub fn integrate(live: &mut Live) -> u32 {
     let model = live.model();
     live.world
@@ -24,7 +24,7 @@ pub fn integrate(live: &mut Live) -> u32 {
         .unwrap()
 }
 
-/// What istiod writes of the gateway: whether it takes requests.
+/// Writes istiod's condition of the gateway.
 fn runs(live: &Live, is: &str) {
     let programmed = json!({
         "type": "Programmed", "status": is, "reason": "AsItIs", "message": "so says istiod",
@@ -33,7 +33,7 @@ fn runs(live: &Live, is: &str) {
     live.merge_status(&gateway_of_gateway_api(), INGRESS, &json!({"conditions": [programmed]}));
 }
 
-/// What the charm writes once its gateway takes requests.
+/// Writes what the gateway's charm publishes once its gateway runs.
 pub fn says_gateway(live: &mut Live, id: u32) {
     let metadata = json!({
         "namespace": live.model(), "gateway_name": INGRESS,
@@ -63,7 +63,7 @@ pub fn route_of(live: &Live, model: &str) -> Option<Value> {
     live.get(&http_route(), &format!("{model}-route"))
 }
 
-/// What istiod writes of every route: these conditions, each true or not.
+/// Writes istiod's conditions of every route.
 pub fn gateway_says(live: &Live, accepted: bool, resolved: bool) {
     let routes = live.wait(live.api(&http_route()).list(&ListParams::default())).unwrap();
     for route in routes {
@@ -82,7 +82,7 @@ pub fn gateway_says(live: &Live, accepted: bool, resolved: bool) {
     }
 }
 
-/// Hooks, Seldon's and the gateway's part: what the status is in the end.
+/// Runs hooks, Seldon's and the gateway's part. Returns the status.
 #[track_caller]
 pub fn serves(live: &mut Live) -> String {
     live.serves();
@@ -125,7 +125,7 @@ fn model_is_active_once_route_is_accepted() {
         live.says(),
         "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"
     );
-    // It is for that gateway, and the path is cut off.
+    // The route is attached to that gateway and strips the prefix.
     let route = route_of(&live, "iris").unwrap();
     assert_eq!(route["spec"]["parentRefs"][0]["namespace"], "taken-up");
     let last = route["spec"]["rules"].as_array().unwrap().last().unwrap();
@@ -176,7 +176,7 @@ fn changing_gateways_deletes_the_old_route_last() {
     let mut live = Live::new("over");
     assert_contains(&live.serves(), &["active"]);
     let id = integrate(&mut live);
-    // Both: what served goes on, whatever else is asked.
+    // With both related the previous route keeps serving, whatever the options.
     live.config(&[("timeout", "5s")]);
     says_gateway(&mut live, id);
     let says = live.says();
@@ -217,7 +217,7 @@ fn changing_gateways_deletes_the_old_route_last() {
     );
     assert!(live.route("iris").is_none());
 
-    // Back, with both for a while again.
+    // Back again, with both related for a while.
     live.gateway_info = live
         .world
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
@@ -230,7 +230,7 @@ fn changing_gateways_deletes_the_old_route_last() {
         .unwrap();
     assert_contains(&live.says(), &["active: iris serves"]);
     assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
-    // Nothing is left that says there was another way, and nobody looks for it any more.
+    // No annotation of the HTTPRoute is left, and it is no longer listed.
     live.hook("update-status");
     let metadata = live.sdep("iris").unwrap()["metadata"].clone();
     assert!(!metadata.to_string().contains("http-route"), "{metadata:#}");

@@ -1,4 +1,4 @@
-//! The gateway: named by relation or option, late, down, gone, or one too many.
+//! The gateway: from relation or option, late, down, deleted, or one too many.
 
 use site::agent::{Hook, RelationEvent};
 use site::juju::Charm;
@@ -28,7 +28,7 @@ fn broken_relation_deletes_route_and_keeps_model() {
     let mut live = Live::new("broken");
     assert!(live.serves().starts_with("active"));
     let id = live.gateway_info;
-    // Juju lists the relation still while it is being broken.
+    // Juju still lists the relation while it is being broken.
     let run = live.hook(Hook::relation(RelationEvent::Broken, id));
     assert_contains(&status(&run), &["blocked: iris has no gateway"]);
     assert!(live.sdep("iris").is_some() && live.route("iris").is_none());

@@ -1,4 +1,4 @@
-//! Routes for calls over gRPC and for the page of a model: what the API server takes, and what a second application is told.
+//! Routes for gRPC calls and for the page of a model, and their conflicts.
 
 use serde_json::{Value, json};
 

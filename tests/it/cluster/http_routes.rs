@@ -1,4 +1,4 @@
-//! The HTTPRoute of a model: what is in it, whose it is, and who else wants its requests.
+//! The HTTPRoute of a model: its content, its ownership, and conflicts with other routes.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn every_route_option_is_accepted_and_applied_once() {
             "RequestMirror"
         ]
     );
-    // Those with the header go to the canary alone.
+    // Requests with the header go to the canary only.
     assert_eq!(shares(&rules[0]), ["iris-canary 100"]);
     let before = live.versions();
     let (run, requests) = live.audited("update-status");
@@ -109,7 +109,7 @@ fn overlapping_http_route_blocks_by_name() {
     assert!(live.sdep("iris").is_none());
     live.delete(&http_route(), "theirs");
     assert_contains(&serves(&mut live), &["active"]);
-    // A younger one of the same path gets nothing; one below takes its part whenever it was made.
+    // A younger route of the same path gets nothing; one of a longer path takes its part whatever its age.
     live.create(&http_route(), "younger", &theirs("/model/iris"));
     assert_contains(&live.says(), &["active"]);
     live.create(&http_route(), "below", &theirs("/model/iris/api"));
@@ -167,7 +167,7 @@ fn unset_hosts_are_removed_without_field_ownership() {
 
     live.config(&[("hosts", "other.example")]);
     assert_contains(&serves(&mut live), &["active"]);
-    // As it does when istiod writes a status in another version than ours.
+    // As happens when istiod writes a status in another version than ours.
     let fields = route_of(&live, "iris").unwrap()["metadata"]["managedFields"].clone();
     let mut fields: Vec<Value> = fields.as_array().unwrap().clone();
     for entry in &mut fields {

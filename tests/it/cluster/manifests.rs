@@ -1,4 +1,4 @@
-//! Every shape of model that Seldon Core serves, accepted by the real API server with the real definitions.
+//! Every form of model that Seldon Core serves, accepted by the real API server with the real definitions.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn holds(live: &Value, wanted: &Value, place: &str) {
     }
 }
 
-/// Deploys a manifest, has it served, and is sure that it is kept as written and then left alone.
+/// Deploys a manifest, has it served, and asserts that it is kept as written and then left alone.
 fn deploys(live: &mut Live, name: &str, text: &str) {
     let manifest: Value = serde_yaml::from_str(text).unwrap();
     live.config(&[("image", ""), ("manifest", text)]);
@@ -38,7 +38,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
     live.seldon_serves("iris");
     let mut says = live.says();
     if says.starts_with("waiting") {
-        // Now that its predictors answer, the gateway leads to all of them.
+        // Now that its predictors answer, the route leads to all of them.
         says = live.says();
     }
     assert_contains(&says, &["active: iris serves ", " at /model/iris/"]);
@@ -51,7 +51,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
     let before = live.versions();
     live.hook("update-status");
     assert_eq!(live.versions(), before, "{name}: a quiet hook wrote");
-    // A clean sheet for the next one: Seldon's part is gone with it.
+    // Clean up for the next one, including Seldon's part.
     live.config(&[("manifest", ""), ("models", "{other: {image: 'other:1', replicas: 0}}")]);
     live.hook("config-changed");
     let all = live
@@ -80,7 +80,7 @@ fn documented_seldon_manifests_deploy_as_written() {
         let name = file.file_name().unwrap().to_str().unwrap();
         let text = fs::read_to_string(file).unwrap();
         if name == "canary-without-traffic.json" {
-            // Seldon's own webhook refuses this one.
+            // Seldon's own webhook rejects this one.
             live.config(&[("image", ""), ("manifest", &text)]);
             let says = live.says();
             assert_contains(
@@ -117,7 +117,6 @@ fn every_example_deploys_and_serves() {
             "{} does not say how it is used",
             file.display()
         );
-        // And a quiet hook after it.
         let before = live.versions();
         live.hook("update-status");
         assert_eq!(live.versions(), before, "{}", file.display());
@@ -148,7 +147,7 @@ fn predictor_gets_no_requests_before_it_answers() {
     let mut live = Live::new("weights");
     live.config(&[("image", ""), ("manifest", TWO)]);
     assert_contains(&live.says(), &["waiting: iris"]);
-    // Neither answers: as asked, for there is nothing better.
+    // Neither answers: the configured weights apply.
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
     live.predictor_serves("iris", &all[0]);
@@ -157,7 +156,7 @@ fn predictor_gets_no_requests_before_it_answers() {
     live.seldon_serves("iris");
     assert_contains(&live.says(), &["active: iris serves blue (iris:1) and green (iris:2)"]);
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
-    // A predictor that fails gets none, and the status does not say active.
+    // A failing predictor gets none, and the status is not active.
     live.merge_status(&deployment(), "iris-green-0-iris", &json!({"availableReplicas": 0}));
     assert_contains(
         &live.says(),
@@ -174,7 +173,6 @@ fn previous_predictor_stays_until_successor_answers() {
     assert_contains(&live.says(), &["waiting: iris is changing over to blue"]);
     assert_eq!(live.predictors("iris"), ["blue", "green", "default"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
-    // The new ones answer.
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();
     live.predictor_serves("iris", &all[0]);
     live.predictor_serves("iris", &all[1]);
@@ -182,7 +180,7 @@ fn previous_predictor_stays_until_successor_answers() {
     assert_contains(&live.says(), &["active: iris serves blue"]);
     assert_eq!(live.shares("iris"), ["blue 75", "green 25"]);
     assert_eq!(live.predictors("iris"), ["blue", "green"]);
-    // And back to one: at once, as it is one of those that answer.
+    // Back to one at once, as it is one of those that answer.
     let one = TWO
         .split("  - name: green")
         .next()

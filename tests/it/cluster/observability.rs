@@ -1,4 +1,4 @@
-//! The relations with the observability stack, through the real binary: what is told, when, and by whom.
+//! The relations with the observability stack: what is written to their databags, when, and by which unit.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::fixture::Live;
 use crate::support::kinds::pod;
 use crate::support::{assert_contains, stack};
 
-/// Relates the charm to applications of Canonical's, and gives the ids of the relations.
+/// Relates the charm to Prometheus and Grafana. Returns the ids of the relations.
 fn relate(live: &mut Live) -> (u32, u32) {
     for name in ["prometheus", "grafana"] {
         live.world
@@ -37,7 +37,7 @@ fn bag(live: &Live, id: u32) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What is scraped, as `model predictor endpoint address`.
+/// The scrape targets, as `model predictor endpoint address`.
 fn scraped(live: &Live, id: u32) -> Vec<String> {
     let bag = bag(live, id);
     stack::is_prometheus_scrape(&bag);
@@ -150,13 +150,13 @@ fn force_removed_relation_does_not_block_others() {
         let id = live.world.integrate_offer(endpoint).unwrap();
         live.world.force_remove_relation(id).unwrap();
     }
-    // Those that came later have the higher ids, and are asked for behind them.
+    // Later relations have higher ids, and are read after them.
     let metrics = live.world.integrate_offer("iris:metrics-endpoint").unwrap();
     let dashboard = live.world.integrate_offer("iris:grafana-dashboard").unwrap();
     assert_contains(&live.serves(), &["active: iris serves"]);
     assert_eq!(scraped(&live, metrics).len(), 1);
     assert_eq!(bag(&live, dashboard).len(), 1);
-    // It went between being read and being written.
+    // The relation was removed between being read and being written.
     live.error("relation-set", Fault::Exit(1, "ERROR relation not found\n".into()));
     live.config(&[("canary", "{image: 'iris:2'}")]);
     assert_contains(&live.says(), &["waiting: iris"]);
@@ -209,7 +209,7 @@ fn scrape_jobs_follow_predictors_and_pods() {
             service("default"),
         ]
     );
-    // A faulty option takes nothing away: what served before goes on, and is watched.
+    // An invalid option removes nothing: the previous version keeps serving and is scraped.
     live.config(&[("resources", "many")]);
     assert_contains(&live.says(), &["blocked: "]);
     assert_eq!(scraped(&live, metrics).len(), 6);
@@ -238,13 +238,13 @@ fn two_hundred_models_fit_one_databag() {
     let entries: Vec<String> = (0..200).map(entry).collect();
     live.config(&[("image", ""), ("models", &format!("{{{}}}", entries.join(", ")))]);
     let mut says = live.says();
-    // What a hook has no time for on a busy machine is the next one's to do.
+    // On a busy machine a hook may leave work to the next one.
     for _ in 0..3 {
         if says.contains("takes too long") {
             says = live.says();
         }
     }
-    // Longer than one argument of a program may be.
+    // The databag is longer than one argument of a program may be.
     let length = bag(&live, metrics)["scrape_jobs"].len();
     assert!(length > 128 * 1024, "{length} bytes, {says}");
     assert_eq!(scraped(&live, metrics).len(), 600);

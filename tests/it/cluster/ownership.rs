@@ -1,4 +1,4 @@
-//! What is not ours is never touched, and what others claim is found before anything is written.
+//! Foreign objects are never touched, and conflicting claims are found before anything is written.
 
 use serde_json::json;
 
@@ -70,10 +70,10 @@ fn taken_prefix_blocks_naming_the_route() {
 fn younger_route_does_not_take_the_prefix() {
     let mut live = Live::new("later");
     assert!(live.serves().starts_with("active"));
-    // Istio asks the older route first; creation times have whole seconds, and names decide among equals.
+    // Istio matches the older route first; creation times have whole seconds, and names decide among equals.
     live.create(&vs(), "zz-later", &takes("later/gate", "/model/iris/"));
     assert!(live.says().starts_with("active"), "{}", live.says());
-    // A model that now wants what the rival has would take its requests, being older.
+    // A model that moves to that prefix would take its requests, as its route is older.
     live.create(&vs(), "zz-other", &takes("later/gate", "/other/"));
     live.config(&[("prefix", "/other/")]);
     assert_contains(
@@ -126,7 +126,7 @@ fn old_deployment_does_not_make_new_model_ready() {
     live.serves();
     live.delete(&sdep(), "iris");
     live.hook("update-status");
-    // Kubernetes has not deleted the old one's Deployment yet, and Seldon finds it as it should be.
+    // Kubernetes has not deleted the old Deployment yet, and Seldon finds it up to date.
     live.merge_status(&sdep(), "iris", &json!({"state": "Available"}));
     let says = live.says();
     assert!(says.starts_with("waiting: "), "{says}");
@@ -147,7 +147,7 @@ fn manual_change_is_reverted_and_logged() {
             json!({"spec": {"hosts": ["mine.example"]}}),
         ),
         ("kubectl-patch", sdep(), "iris", json!({"spec": {"predictors": []}})),
-        // Nothing of ours is changed, and still it is not what was asked for.
+        // No field of ours is changed, but the object is not up to date.
         ("kubectl-edit", sdep(), "iris", json!({"spec": {"protocol": "v2"}})),
         (
             "kubectl-label",

@@ -1,4 +1,4 @@
-//! What the service account may do, and what is said when it may not.
+//! The permissions of the service account, and how missing ones are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +43,7 @@ fn untrusted_application_lists_missing_permissions() {
     assert!(live.serves().starts_with("active"));
 }
 
-/// Applies `rbac.yaml` for an application `iris` in this namespace, leaving out rules that `keep` refuses.
+/// Applies `rbac.yaml` for an application `iris` in this namespace, with the rules that `keep` selects.
 pub fn grant(live: &Live, keep: impl Fn(&Value) -> bool) {
     grant_rules(live, |rules| rules.retain(&keep));
 }
@@ -114,12 +114,12 @@ fn granted() -> BTreeSet<String> {
     all
 }
 
-/// All that the charm does for which it needs a right, each once.
+/// Does everything that the charm needs a permission for, once.
 fn does_everything(live: &mut Live) {
     live.agent.listen().unwrap();
     live.hook("leader-elected");
     let uri = live.secret("registry", &[("registry", "r"), ("username", "u"), ("password", "p")]);
-    // A scaler in words that not every Seldon knows.
+    // An autoscaler with metrics that not every Seldon Core has.
     live.config(&[
         ("image-pull-secret", &uri),
         ("resources", "{requests: {cpu: 100m}}"),
@@ -139,7 +139,7 @@ fn does_everything(live: &mut Live) {
     live.delete(&deployment(), "iris-default-0-iris");
     live.hook("update-status");
     live.agent.faults.clear();
-    // The other kind of gateway, and back to none.
+    // The other kind of gateway.
     leave_pilot(live);
     let id = integrate(live);
     says_gateway(live, id);
@@ -168,7 +168,7 @@ fn rbac_yaml_grants_exactly_what_is_used() {
         let granted = granted();
         let beyond: Vec<_> = inputs.difference(&granted).collect();
         assert!(beyond.is_empty(), "asked for and not granted: {beyond:?}");
-        // An apply that makes an object is booked as a patch, and needs both rights.
+        // An apply that creates an object is logged as a patch, and needs both permissions.
         let makes = |right: &&String| {
             let resource = right.strip_prefix("create ");
             resource.is_some_and(|resource| inputs.contains(&format!("patch {resource}")))
@@ -223,7 +223,7 @@ fn missing_write_permission_stops_the_whole_model() {
     assert!(live.sdep("iris").is_none(), "no half of a model");
 }
 
-/// The charm behind istio-ingress-k8s, without any right yet.
+/// The charm behind istio-ingress-k8s, without any permission yet.
 fn behind_ingress(model: &str) -> Live {
     let mut live = Live::untrusted(model);
     leave_pilot(&mut live);
@@ -249,7 +249,7 @@ fn http_route_permissions_are_required_with_gateway_api() {
         ],
     );
     assert!(live.sdep("iris").is_none(), "no half of a model");
-    // With istio-pilot they are of no use.
+    // With istio-pilot they are not needed.
     live.world
         .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
         .unwrap();

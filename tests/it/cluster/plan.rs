@@ -1,4 +1,4 @@
-//! The action `plan`: what it shows of what would be written, and that it writes nothing.
+//! The action `plan`: it shows what would be written, and writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::fixture::{Live, audit_addresses, takes};
 use crate::support::assert_contains;
 use crate::support::kinds::{sdep, secret, vs};
 
-/// What an action answers, or why it fails.
+/// The results of an action, or its failure.
 pub fn act(live: &mut Live, action: &str, parameters: &Value) -> Result<BTreeMap<String, Value>, String> {
     let ended = live.act(action, parameters)?;
     match ended.status.as_str() {
@@ -28,7 +28,7 @@ fn text<'a>(results: &'a BTreeMap<String, Value>, key: &str) -> &'a str {
     results.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The resource versions of all that is ours.
+/// The resource versions of all our objects.
 fn versions(live: &Live) -> Vec<(String, String)> {
     let list = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();
     let secrets = list.iter().map(|o| (o.name_any(), o.resource_version().unwrap()));
@@ -85,7 +85,7 @@ fn plan_shows_a_diff_and_writes_nothing() {
     let tried = |line: &&String| line.contains("dryRun=All");
     assert!(writes.iter().filter(tried).count() >= 4);
 
-    // What was planned is what comes.
+    // The plan stays the same once the options are set.
     live.config(&[
         ("image", "seldonio/sklearn-iris:0.4"),
         ("prefix", "/new/"),
@@ -223,7 +223,7 @@ fn plan_without_permissions_names_the_command() {
             "list/create/patch/delete seldondeployments",
         ],
     );
-    // Two gateways at once: the route is not known, the model is.
+    // A second gateway application that is not related is no conflict.
     live.trust(true);
     live.world
         .add_application("istio-gateway", Charm::stand_in("istio-gateway", "1.28/stable"), 1)

@@ -1,4 +1,4 @@
-//! What is said of pods and routes beyond the image, taken by the real API server with the real definitions.
+//! Options about pods and routes beyond the image, accepted by the real API server with the real definitions.
 
 use serde_json::{Value, json};
 use site::agent::Hook;
@@ -8,7 +8,7 @@ use super::fixture::Live;
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, kind, sdep};
 
-/// Sets options, has the model served, and is sure that a quiet hook then writes nothing. Gives the status.
+/// Sets options, has the model served, and asserts that a quiet hook then writes nothing. Returns the status.
 #[track_caller]
 fn settles(live: &mut Live, pairs: &[(&str, &str)]) -> String {
     live.config(pairs);
@@ -104,7 +104,7 @@ fn every_pod_option_is_accepted_and_removable() {
 fn pod_field_unknown_to_seldon_blocks() {
     let mut live = Live::new("unknown");
     settles(&mut live, &[]);
-    // Kubernetes has it, and Seldon's definition is older.
+    // Kubernetes has the field; Seldon's definition is older.
     live.config(&[("pod", "{resourceClaims: [{name: gpu, resourceClaimName: gpu}]}")]);
     assert_contains(&live.says(), &["blocked: iris", "resourceClaims"]);
     assert_eq!(predictor(&live).pointer("/componentSpecs/0/spec/resourceClaims"), None);
@@ -123,7 +123,7 @@ fn replicas_are_not_ours_while_autoscaled() {
     );
     assert_contains(&says, &["active"]);
     assert_eq!(predictor(&live).get("replicas"), None);
-    // What the autoscaler comes to is as asked.
+    // The autoscaler's number of replicas is up to date.
     let name = "iris-default-0-iris";
     live.merge(&deployment(), name, &json!({"spec": {"replicas": 4}}));
     let generation = live.get(&deployment(), name).unwrap()["metadata"]["generation"].clone();
@@ -165,7 +165,7 @@ fn explainer_is_routed_once_it_answers() {
     live.seldon_serves("iris");
     let name = "iris-default-explainer";
     live.merge_status(&deployment(), name, &json!({"availableReplicas": 0}));
-    // The model serves meanwhile, but that is not all that was asked for.
+    // The model serves meanwhile, but its explainer does not.
     assert_contains(&live.says(), &["waiting: iris"]);
     let http = |live: &Live| live.route("iris").unwrap()["spec"]["http"].clone();
     assert!(!http(&live).to_string().contains("explainer"));
@@ -194,7 +194,7 @@ fn headers_are_changed_by_the_route() {
     assert_eq!(live.route("iris").unwrap()["spec"]["http"][0].get("headers"), None);
 }
 
-/// Has the gateway take other things.
+/// Replaces the servers of the gateway.
 fn gateway_takes(live: &Live, servers: &Value) {
     let gateway = kind("networking.istio.io", "v1beta1", "Gateway");
     live.merge(&gateway, "gate", &json!({"spec": {"servers": servers}}));
@@ -255,7 +255,7 @@ fn tracing_receiver_is_requested_once_and_used() {
         env[0],
         json!({"name": "JAEGER_ENDPOINT", "value": "http://tempo.cos:14268/api/traces"})
     );
-    // And without it no traces.
+    // Without the relation there are no traces.
     live.hook(Hook::relation(site::agent::RelationEvent::Broken, id));
     assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
 }

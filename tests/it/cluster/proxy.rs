@@ -1,4 +1,4 @@
-//! A proxy before the API server that misbehaves on demand.
+//! A proxy in front of the API server that misbehaves on demand.
 
 use std::fs;
 use std::io;
@@ -30,23 +30,23 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::fixture::{Live, runtime};
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum ApiFault {
-    /// It is answered so in the API server's place: code, header, body.
+    /// The proxy answers instead of the API server: code, header, body.
     Answer(u16, Option<(&'static str, &'static str)>, String),
-    /// It goes through, after that time.
+    /// It is forwarded after that time.
     Slow(Duration),
-    /// Its answer breaks off in the middle.
+    /// The response breaks off in the middle.
     Cut,
-    /// The connection ends without an answer.
+    /// The connection ends without a response.
     Reset,
-    /// The charm is killed before it goes through.
+    /// The charm is killed before it is forwarded.
     Kill,
 }
 
 impl ApiFault {
-    /// An answer as the API server words its refusals.
+    /// An error as the API server words it.
     pub fn error(code: u16, reason: &str, message: &str) -> Self {
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure",
@@ -56,24 +56,23 @@ impl ApiFault {
     }
 }
 
-/// Which requests it is about.
+/// Which requests get the fault.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFilter {
-    /// Whether it is this request, by method and path.
+    /// By method and path.
     pub matches: fn(&str, &str) -> bool,
-    /// How many of them pass before.
+    /// How many of them pass first.
     pub after: usize,
-    /// How many of them it meets; those that follow pass.
+    /// How many of them get it; later ones pass.
     pub times: usize,
 }
 
-/// Every request.
 pub const ALL: RequestFilter = RequestFilter {
     matches: |_, _| true,
     after: 0,
     times: usize::MAX,
 };
-/// What changes something. Questions about rights are asked by POST too, and change nothing.
+/// Requests that write. Access reviews are sent by POST too, and write nothing.
 pub const WRITES: RequestFilter = RequestFilter {
     matches: |method, path| method != "GET" && !path.contains("selfsubject"),
     ..ALL
@@ -92,7 +91,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Goes between them, with a certificate that is valid in these years.
+    /// Starts one between them, with a certificate that is valid in these years.
     pub fn in_front_of(live: &mut Live, years: Range<i32>) -> Self {
         let path = live.agent.kubeconfig.clone().unwrap();
         let text = fs::read_to_string(&path).unwrap();
@@ -130,7 +129,7 @@ impl Proxy {
         Self { state }
     }
 
-    /// From now on, this becomes of these requests.
+    /// From now on, these requests get this fault.
     pub fn inject(&self, filter: RequestFilter, fault: ApiFault) {
         *self.state.lock().unwrap() = State {
             filter: Some((filter, fault)),
@@ -138,19 +137,17 @@ impl Proxy {
         };
     }
 
-    /// From now on every request passes.
     pub fn clear(&self) {
         *self.state.lock().unwrap() = State::default();
     }
 
-    /// The requests since the fault last changed, as `method path`.
+    /// The requests since the last change of the fault, as `method path`.
     pub fn seen(&self) -> Vec<String> {
         self.state.lock().unwrap().seen.clone()
     }
 }
 
 impl State {
-    /// What becomes of this request.
     fn fault_for(&mut self, method: &str, path: &str) -> Option<ApiFault> {
         self.seen.push(format!("{method} {path}"));
         let (filter, fault) = self.filter.as_ref()?;
@@ -173,7 +170,7 @@ async fn serve(
     let mut config = Config::from_custom_kubeconfig(direct, &KubeConfigOptions::default())
         .await
         .unwrap();
-    // Each request brings its own.
+    // Each request has its own credentials.
     config.auth_info = AuthInfo::default();
     let client = Client::try_from(config).unwrap();
     let listener = TcpListener::from_std(listener).unwrap();
@@ -182,7 +179,7 @@ async fn serve(
         let (stream, _) = listener.accept().await.unwrap();
         let (acceptor, client, state, model) = (acceptor.clone(), client.clone(), Arc::clone(&state), model.clone());
         tokio::spawn(async move {
-            // Whoever does not trust the certificate hangs up, and that is what is being tested.
+            // A client that does not trust the certificate hangs up, which is what some tests want.
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
@@ -224,7 +221,7 @@ async fn answer(
     }
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    // The client puts its own there.
+    // The client sets its own.
     parts.headers.remove(HOST);
     let request = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
     let (mut parts, body) = client.send(request).await.map_err(io::Error::other)?.into_parts();
@@ -238,7 +235,7 @@ async fn answer(
     Ok(Response::from_parts(parts, body))
 }
 
-/// The body of an answer, or its first half and then an error.
+/// The body of a response, or its first half and then an error.
 struct Sent {
     data: Option<Bytes>,
     breaks: bool,
@@ -273,7 +270,7 @@ impl Body for Sent {
     }
 }
 
-/// Kills the charm of a Juju model where it stands.
+/// Kills the running charm of a Juju model.
 fn kill(model: &str) {
     let of = format!("JUJU_MODEL_NAME={model}");
     let charm = fs::read_dir("/proc").unwrap().flatten().find(|entry| {

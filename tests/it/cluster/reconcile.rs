@@ -1,4 +1,4 @@
-//! Config in, objects out, and a status that is true.
+//! Options in, objects and a true status out.
 
 use serde_json::{Value, json};
 
@@ -231,7 +231,7 @@ fn invalid_option_keeps_previous_models_serving() {
     live.config(&[("models", "{a: {}, b: {}, gone: {}}")]);
     assert!(live.serves().starts_with("active"));
     let before = live.sdep("a").unwrap();
-    // One entry faulty, one new, one taken out.
+    // One entry invalid, one new, one removed.
     live.config(&[("models", "{a: {replicas: -1, image: 'iris:9'}, b: {}, c: {}}")]);
     let says = live.says();
     assert_contains(&says, &["blocked: 1 of 3 serve; models: a: replicas=-1"]);
@@ -251,7 +251,7 @@ fn route_follows_port_of_the_live_service() {
     let ports = json!({"spec": {"ports": [{"name": "http", "port": 9000}, {"name": "grpc", "port": 9500}]},
         "metadata": {"labels": {"seldon-deployment-id": "iris"}}});
     live.create(&service(), "iris-default", &ports);
-    // Seldon says another port than the route has: the Service is asked.
+    // Seldon reports another port than the route has, so the Service is read.
     live.merge_status(
         &sdep(),
         "iris",
@@ -261,7 +261,7 @@ fn route_follows_port_of_the_live_service() {
     let port = |route: &Value| route["route"][0]["destination"]["port"]["number"].clone();
     assert_eq!(port(&live.requests("iris")), 9000);
     assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
-    // What it says of gRPC it does not renew, so the Service is asked again.
+    // Seldon does not renew the gRPC port, so the Service is read again.
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 6, "{requests:?}");
     live.merge_status(

@@ -1,4 +1,4 @@
-//! `juju refresh` from the version before this one: what it made stays as it is.
+//! `juju refresh` from the previous version leaves its objects unchanged.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::support::kinds::{deployment, vs};
 use crate::support::{previous, status};
 
 impl Live {
-    /// What would roll pods or lead requests elsewhere, were it another: the specs of SeldonDeployments and routes.
+    /// The specs of SeldonDeployments and routes: a change would roll pods or redirect requests.
     fn specs(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for resource in [crate::support::kinds::sdep(), vs()] {

@@ -1,4 +1,4 @@
-//! A new version by steps: who gets how many requests at each, and that nothing is taken away that still gets some.
+//! New versions in steps: the share of requests at each, and that nothing is deleted that still gets some.
 
 use serde_json::json;
 use site::agent::Hook;
@@ -7,7 +7,7 @@ use super::fixture::Live;
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
 
-/// The walk of a canary, each step with what it comes to once all pods answer.
+/// The steps of a canary, each with the shares once all pods answer.
 const WALK: [(&str, &str, &[&str]); 6] = [
     ("iris:1", "{image: 'iris:2'}", &["default 100"]),
     ("iris:1", "{image: 'iris:2', weight: 10}", &["default 90", "canary 10"]),
@@ -110,7 +110,7 @@ fn invalid_canary_option_changes_nothing() {
     live.hook("config-changed");
     live.seldon_serves("iris");
     assert_contains(&live.says(), &["active"]);
-    // A canary of another version gets its part all the while, as the one before answers.
+    // A canary that changes its version keeps its share, as the previous one still answers.
     live.config(&[("canary", "{image: 'iris:4', weight: 10}")]);
     assert_eq!(live.says(), "waiting: iris (canary) is changing over");
     assert_eq!(live.shares("iris"), ["default 90", "canary 10"]);
@@ -123,7 +123,7 @@ fn invalid_canary_option_changes_nothing() {
     assert_eq!(live.versions(), before);
 }
 
-/// What an action of that name and for that model says to type, or why it does not.
+/// The command that an action prints for that model, or its failure.
 fn inputs(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
     let parameters = model
         .map(|model| ("model".to_owned(), json!(model)))
@@ -136,7 +136,7 @@ fn inputs(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, 
     }
 }
 
-/// Types that command: all of it must be options of the application.
+/// Runs that command: it must set options of the application only.
 fn types(live: &mut Live, command: &str) {
     let arguments = command.strip_prefix("juju config iris ").unwrap();
     let words = shlex::split(arguments).unwrap();
@@ -217,7 +217,7 @@ fn rollback_names_what_served_before() {
     live.hook("config-changed");
     live.seldon_serves("iris");
     assert_eq!(live.says(), "active: iris serves iris:1 at /model/iris/");
-    // And forth again.
+    // And forward again.
     assert_eq!(
         inputs(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:2 env="
@@ -237,7 +237,7 @@ fn forged_served_record_reaches_no_command() {
     );
     let record = json!({"$(touch /tmp/forged)": "x", "image": "evil:1"}).to_string();
     let annotations = json!({"metadata": {"annotations": {"seldon-model/serves": record}}});
-    // As `kubectl patch` does, and as one who forges our field manager does.
+    // With the field manager of `kubectl patch`, and with our own, forged.
     live.merge_as("kubectl-patch", &sdep(), "iris", &annotations);
     assert!(
         inputs(&mut live, "rollback", None)

@@ -1,4 +1,4 @@
-//! Nothing is left behind, and nothing goes before its time.
+//! Removal: nothing is left behind, and nothing is deleted too early.
 
 use std::thread;
 
@@ -74,7 +74,7 @@ fn removal_waits_until_objects_are_gone() {
     dying(&mut live);
     let user = live.user();
     let release = thread::spawn(move || {
-        // As a controller would: it lets go once its work is done, here when the charm has looked after its deletion.
+        // As a controller would: it drops its finalizer once its work is done, here when the charm has listed after its delete.
         let looked = || {
             let requests = audit(&user);
             let deleted = requests.iter().position(|r| r == "delete seldondeployments");

@@ -1,5 +1,5 @@
-//! When secrets of Juju's are read: each read leaves objects behind on Juju before 3.6.23, so none is read for nothing, and none is
-//! missed that may have changed.
+//! When Juju secrets are read: each read leaves objects behind on Juju before 3.6.23, so none is read needlessly, and none that may
+//! have changed is missed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::{assert_contains, status};
 const BEFORE: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter1")];
 const AFTER: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
 
-/// A model that serves an image from a private registry, with Juju's secret.
+/// A serving model with an image from a private registry, and a Juju secret.
 fn served(model: &str) -> (Live, String) {
     let mut live = Live::new(model);
     let uri = live.secret("registry", &BEFORE);
@@ -83,7 +83,7 @@ fn only_the_secret_that_changed_is_read() {
     let (mut live, uri) = served("changed-secret");
     let store = live.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
     live.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &store)]);
-    // Another URI in the options has no Secret yet, and the one that was there already is left.
+    // The new URI has no Secret yet; the existing one is not read.
     assert_eq!(read(&live.hook("config-changed")), [store.as_str()]);
     live.seldon_serves("iris");
     assert_contains(&status(&live.hook("update-status")), &["active"]);
@@ -100,7 +100,7 @@ fn secret_of_a_new_uri_is_read() {
     live.config(&[("image-pull-secret", &other)]);
     assert_eq!(read(&live.hook("config-changed")), [other.as_str()]);
     assert_eq!(password(&live, &other), "hunter2");
-    // Back to the first while its Secret is there still: it may have changed while nobody used it.
+    // Back to the first while its Secret still exists: it may have changed while unused.
     live.world.update_secret("registry", &AFTER).unwrap();
     live.config(&[("image-pull-secret", &uri)]);
     assert_eq!(read(&live.hook("config-changed")), [uri.as_str()]);
@@ -120,7 +120,7 @@ fn deleted_kubernetes_secret_is_read_and_put_back() {
 fn new_leader_reads_and_applies_what_changed() {
     let (mut live, uri) = served("elected");
     live.world.application_mut("iris").unwrap().add_unit();
-    // It was never told: it has read nothing so far.
+    // The new leader has read nothing so far.
     live.world.update_secret("registry", &AFTER).unwrap();
     live.world.application_mut("iris").unwrap().set_leader(Some("iris/1"));
     let run = live.run_on("iris/1", "leader-elected");
@@ -313,7 +313,7 @@ fn watcher_with_secret_triggers_only_on_change() {
     live.config(&[("image-pull-secret", &uri)]);
     assert_contains(&live.serves(), &["active: iris serves"]);
     live.hook("update-status");
-    // Whatever makes it look, the outcome is the hook's.
+    // Whatever triggers a probe, the outcome equals that of the hook.
     let wakes = |live: &mut Live, limit| {
         let edge = &mut **live;
         edge.agent
@@ -325,7 +325,7 @@ fn watcher_with_secret_triggers_only_on_change() {
     assert_eq!(runs.len(), 1);
     assert_eq!(read(&runs[0]), [""; 0]);
     assert!(wakes(&mut live, Duration::from_secs(2)).is_empty());
-    // It watches no Secrets, but sees one missing with whatever else changes.
+    // It watches no Secrets, but notices a missing one at the next other change.
     live.delete(&secret(), &name(&uri));
     live.merge(
         &crate::support::kinds::sdep(),

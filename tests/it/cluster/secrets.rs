@@ -1,4 +1,4 @@
-//! Secrets of Juju's become Secrets of the cluster: what rolls for them, what goes with them, and that nobody is told.
+//! Juju secrets become Kubernetes Secrets: what rolls for them, what deletes them, and that they stay secret.
 
 use kube::ResourceExt as _;
 use kube::api::ListParams;
@@ -16,7 +16,7 @@ const REGISTRY: [(&str, &str); 3] = [
 ];
 const STORE: [(&str, &str); 2] = [("access-key-id", "edge"), ("secret-access-key", "hunter2")];
 
-/// A model whose image and files both want credentials, and which serves.
+/// A serving model whose image and files both need credentials.
 fn served(model: &str) -> (Live, String, String) {
     let mut live = Live::new(model);
     let registry = live.secret("registry", &REGISTRY);
@@ -41,7 +41,7 @@ fn names(live: &Live) -> Vec<String> {
     list.iter().map(kube::ResourceExt::name_any).collect()
 }
 
-/// The resource versions of all that is ours.
+/// The resource versions of all our objects.
 fn versions(live: &Live) -> Vec<(String, String)> {
     let list = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();
     let secrets = list.iter().map(|o| (o.name_any(), o.resource_version().unwrap()));
@@ -62,7 +62,7 @@ fn pull_secret(predictor: &Value) -> &Value {
     &predictor["componentSpecs"][0]["spec"]["imagePullSecrets"]
 }
 
-/// What Juju's agent runs by itself, by name, and the status then.
+/// The hooks that Juju's agent runs on its own, and the status afterwards.
 fn woken(live: &mut Live) -> (Vec<String>, String) {
     let edge = &mut **live;
     let runs = edge.agent.wake_all(&mut edge.world).unwrap();
@@ -98,7 +98,7 @@ fn juju_secret_becomes_owned_kubernetes_secret() {
             (&json!("SeldonDeployment"), &uid)
         );
     }
-    // A quiet hook finds them as they were left.
+    // A quiet hook finds them unchanged.
     let before = versions(&live);
     let (run, requests) = live.audited("update-status");
     assert_eq!(
@@ -170,7 +170,7 @@ fn unreadable_secret_freezes_only_its_model() {
     live.world.remove_secret("registry").unwrap();
     let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
     live.config(&[("models", &models)]);
-    // Nobody says so, but at the latest a new pod finds it out.
+    // Juju sends no event for a removal; a new pod notices it at the latest.
     assert_contains(
         &status(&live.hook("upgrade-charm")),
         &[
@@ -185,7 +185,7 @@ fn unreadable_secret_freezes_only_its_model() {
     );
     live.seldon_serves("b");
     assert_contains(&live.says(), &["blocked: 1 of 2 serve; models: a: "]);
-    // Added anew and not granted yet.
+    // Added again and not granted yet.
     let uri = live.world.add_secret("registry", &REGISTRY).unwrap();
     let models = format!("{{a: {{image: 'iris:2', image-pull-secret: '{uri}'}}, b: {{image: 'iris:2'}}}}");
     live.config(&[("models", &models)]);
@@ -246,7 +246,7 @@ fn canary_has_its_own_credentials_until_promoted() {
     assert_eq!(referred(&live, 0), json!(format!("iris-storage-{first}-1")));
     assert_eq!(referred(&live, 1), json!(format!("iris-storage-{second}-1")));
     assert_eq!(pull_secret(&predictor(&live, 0)), pull_secret(&predictor(&live, 1)));
-    // Promoted, and gone once it serves.
+    // Promoted, and deleted once it serves.
     live.config(&[
         ("canary", ""),
         ("model-uri", "s3://models/iris-2"),
@@ -282,7 +282,7 @@ fn killed_before_any_write_it_converges() {
             .unwrap();
         let mut whole = live.run("secret-changed").exit == 0;
         if !whole {
-            // As Juju does.
+            // Juju retries a failed hook.
             live.hook("secret-changed");
         }
         live.hook("update-status");
@@ -307,7 +307,7 @@ fn killed_before_any_write_it_converges() {
         }
         kills += 1;
     }
-    // Two Secrets and the model are written, and one Secret goes; and both hooks say so in Kubernetes.
+    // Two Secrets and the model are written, one Secret is deleted, and both hooks write a Kubernetes event.
     assert_eq!(kills, 6);
 }
 
@@ -344,7 +344,7 @@ fn manually_changed_secret_is_restored() {
         &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
         &["hunter1"],
     );
-    // What a program sets is told and left.
+    // A field set by a program is reported and left alone.
     live.merge_as("sync", &secret(), &pull, &empty);
     assert_contains(
         &live.says(),
@@ -352,7 +352,7 @@ fn manually_changed_secret_is_restored() {
     );
     live.delete(&secret(), &pull);
     live.hook("config-changed");
-    // Whether pods were started with what it held is not known, so the next one has another name.
+    // Pods may have started with the deleted one, so the next one has another name.
     live.delete(&secret(), &format!("iris-storage-{store}-1"));
     live.hook("update-status");
     assert_eq!(names(&live), [pull, format!("iris-storage-{store}-2")]);
@@ -404,6 +404,6 @@ fn secret_content_appears_in_no_other_output() {
     }
     let outputs = outputs.join("\n");
     assert!(!outputs.contains("hunter"), "{outputs}");
-    // Encoded neither.
+    // Nor encoded.
     assert!(!outputs.contains("aHVudGVy"), "{outputs}");
 }

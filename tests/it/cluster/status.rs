@@ -1,5 +1,5 @@
-//! Reasons are found where the cluster has them. Their words are tested in `src/status/tests.rs`; here, that they are
-//! looked for in the right place.
+//! Reasons are found where the cluster has them. Their messages are tested in `src/status/tests.rs`; here, that they
+//! are read from the right place.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A cluster that lacks something, refuses, or goes away.
+//! A cluster that lacks something, rejects requests, or becomes unreachable.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ fn admission_denial_is_reported_with_reason() {
         &json!({"spec": {"policyName": "policed", "validationActions": ["Deny"],
             "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "policed"}}}}}),
     );
-    // The API server takes a moment to learn of a policy: until then it admits what it should not.
+    // The API server takes a moment to enforce a policy; until then it admits the object.
     let says = (0..100)
         .map(|n| {
             live.config(&[("image", &format!("iris:{n}"))]);
@@ -146,7 +146,7 @@ fn admission_denial_is_reported_with_reason() {
 #[test]
 fn terminating_namespace_is_reported() {
     let mut live = Live::new("going");
-    // Somebody's finalizer keeps it from being gone at once; nothing is left that could be made in it.
+    // A finalizer keeps it from being deleted at once; nothing can be created in it any more.
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
     let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
     live.wait(api.delete("going", &kube::api::DeleteParams::default()))
@@ -163,7 +163,7 @@ fn exceeded_quota_is_reported_with_numbers() {
     // What the quota controller would write.
     let used = json!({"count/seldondeployments.machinelearning.seldon.io": "0"});
     live.merge_status(&resource, "few", &json!({"hard": hard, "used": used}));
-    // The API server may have looked at the namespace's quotas just before.
+    // The API server caches a namespace's quotas for a moment.
     let says = (0..100)
         .map(|n| {
             live.config(&[("models", &format!("{{m{n}: {{}}}}"))]);
@@ -189,7 +189,7 @@ fn field_missing_in_old_crd_blocks() {
         let spec = version.pointer_mut(path).unwrap().as_object_mut().unwrap();
         spec.remove("protocol").unwrap();
     });
-    // The API server takes a moment to serve the changed definition: until then it takes the field.
+    // The API server takes a moment to serve the changed definition; until then it accepts the field.
     let (model, says) = (0..100)
         .map(|n| {
             let model = format!("m{n}");
@@ -254,7 +254,7 @@ fn edit_definition(live: &Live, name: &str, edit: impl Fn(&mut Value)) {
 fn older_catch_all_route_blocks_old_istio() {
     let server = start("old-istio", true);
     let mut live = Live::trusted_on(&server, "old");
-    // The definition of such an Istio: it has no directResponse.
+    // The CRD of an Istio before 1.15 has no directResponse.
     edit_definition(&live, "virtualservices.networking.istio.io", |version| {
         let path = "/schema/openAPIV3Schema/properties/spec/properties/http/items/properties";
         let route = version.pointer_mut(path).unwrap().as_object_mut().unwrap();

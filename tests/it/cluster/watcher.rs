@@ -1,4 +1,4 @@
-//! Between hooks: the watcher wakes the charm when it would say or do something else, and only then.
+//! Between hooks: the watcher triggers a hook when its outcome would differ, and only then.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,13 +17,13 @@ use crate::support::kinds::{deployment, http_route, pod, vs};
 
 /// The promise of the README.
 const SOON: Duration = Duration::from_secs(3);
-/// Long enough for whatever is not asserted to be quick.
+/// Long enough for anything that is not asserted to be quick.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long nothing must happen, where that is what is asserted.
+/// For how long a test asserts that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(1500);
 
 impl Live {
-    /// On a Juju that can be asked to run the charm, with a model that serves.
+    /// A serving model on a Juju that lets the watcher run hooks.
     pub fn watched(name: &str) -> Self {
         let mut live = Self::new(name);
         live.agent.listen().unwrap();
@@ -31,7 +31,7 @@ impl Live {
         live
     }
 
-    /// Runs what the watcher asks for, until the status begins so.
+    /// Runs the hooks that the watcher triggers, until the status begins like this.
     #[track_caller]
     fn becomes(&mut self, limit: Duration, wanted: &str) -> Vec<HookRun> {
         let is_so = |world: &World| {
@@ -49,7 +49,7 @@ impl Live {
         (&edge.agent, &mut edge.world)
     }
 
-    /// Takes the route away by hand, and runs what the watcher asks for until it is back.
+    /// Deletes the route, and runs the hooks that the watcher triggers until it is back.
     #[track_caller]
     pub fn restores_route(&mut self) -> Vec<HookRun> {
         self.delete(&vs(), "iris-route");
@@ -60,18 +60,18 @@ impl Live {
         runs
     }
 
-    /// Runs what the watcher asks for, for a while.
+    /// Runs the hooks that the watcher triggers for a while.
     pub fn for_a_while(&mut self) -> Vec<HookRun> {
         let (agent, world) = self.parts();
         agent.answer(world, A_WHILE, |_, _| false).unwrap()
     }
 
-    /// The one process that is left behind.
+    /// The one process that the charm left running.
     #[track_caller]
     pub fn watcher(&self, unit: &str) -> u32 {
         let start = Instant::now();
         loop {
-            // What is to end may take a moment to.
+            // An ending process may take a moment.
             match self.agent.left_behind(unit).as_slice() {
                 [one] => return *one,
                 other => assert!(start.elapsed() < PATIENCE, "{other:?}"),
@@ -87,7 +87,7 @@ impl Live {
         }
     }
 
-    /// How often the charm has looked so far.
+    /// How often the charm has observed the cluster so far.
     fn probes(&self) -> usize {
         audit(&self.user())
             .iter()
@@ -95,7 +95,6 @@ impl Live {
             .count()
     }
 
-    /// Waits until it has looked once more.
     #[track_caller]
     fn waits_for_probe(&self, before: usize) {
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Watchers that no longer hear: connections that die without a word, processes that hang, and what hooks make of them.
+//! Watchers that receive nothing any more: connections that die silently, processes that hang, and how hooks handle them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -26,10 +26,10 @@ const LIMITS: WatchLimits = WatchLimits {
     grace: Duration::from_secs(2),
     accept: Duration::from_secs(5),
 };
-/// Long enough for whatever is not asserted to be quick.
+/// Long enough for anything that is not asserted to be quick.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Watches the SeldonDeployments of a charm through that network, and gives its notices with their times.
+/// Watches the SeldonDeployments of a charm through such a network. Returns its notices with their times.
 fn watch(live: &Live) -> (BlackHole, Receiver<(WatchNotice, Instant)>) {
     let text = fs::read_to_string(live.agent.kubeconfig.clone().unwrap()).unwrap();
     let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
@@ -57,7 +57,7 @@ fn watch(live: &Live) -> (BlackHole, Receiver<(WatchNotice, Instant)>) {
     (network, notices)
 }
 
-/// Waits for that notice, and gives those before it.
+/// Waits for that notice. Returns those before it.
 #[track_caller]
 fn until(wanted: WatchNotice, notices: &Receiver<(WatchNotice, Instant)>) -> (Vec<WatchNotice>, Instant) {
     let mut before = Vec::new();
@@ -81,7 +81,7 @@ fn dead_connection_is_noticed_and_replaced() {
     assert!(!before.contains(&WatchNotice::Changed), "it hears: {before:?}");
     let limit = Duration::from_secs(LIMITS.longest.into()) + LIMITS.grace + Duration::from_secs(2);
     assert!(end - start < limit, "{:?}", end - start);
-    // It is looked after that, and what happens is heard again.
+    // The cluster is observed again after that, and changes arrive.
     until(WatchNotice::Changed, &notices);
     let (before, _) = until(WatchNotice::Started, &notices);
     assert!(!before.contains(&WatchNotice::Unusable), "{before:?}");
@@ -95,7 +95,7 @@ fn watch_recovers_after_network_dropped_everything() {
     until(WatchNotice::Changed, &notices);
     network.drop_all_connections();
     until(WatchNotice::Unusable, &notices);
-    // A new connection is answered no more than the old one was.
+    // A new connection gets no response either.
     let (before, _) = until(WatchNotice::Unusable, &notices);
     assert!(!before.contains(&WatchNotice::Changed), "{before:?}");
     network.drop_open_connections();
@@ -149,7 +149,7 @@ fn stopped_watcher_is_replaced_by_next_hook() {
     let new = live.watcher("iris/0");
     assert_ne!(new, stopped);
     live.restores_route();
-    // And that is all there is to say.
+    // It is reported once.
     let run = live.hook("update-status");
     assert_eq!(run.logged("WARNING").count(), 0, "{}", log(&run));
     assert_eq!(live.watcher("iris/0"), new);
@@ -173,7 +173,7 @@ fn replaced_watcher_ends_its_hanging_juju_exec() {
     while live.agent.left_behind("iris/0").len() < 2 {
         assert!(start.elapsed() < PATIENCE, "nothing is run");
     }
-    // It hangs, and the watcher answers hooks all the same.
+    // It hangs, and the watcher answers hooks nevertheless.
     let run = live.hook("update-status");
     assert_eq!(run.logged("WARNING").filter(|line| line.contains("watcher")).count(), 0);
     signal("-STOP", watcher);
@@ -201,7 +201,7 @@ fn full_socket_queue_does_not_delay_hook() {
     let address = UnixAddress::from_abstract_name(&name).unwrap();
     let _held = UnixListener::bind_addr(&address).unwrap();
     let (filled, done) = channel();
-    // The last of them waits for its place for ever.
+    // The last of them waits for ever.
     thread::spawn(move || {
         let mut queue = Vec::new();
         while let Ok(stream) = UnixStream::connect_addr(&address) {

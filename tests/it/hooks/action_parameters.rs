@@ -1,4 +1,4 @@
-//! What reaches an action from a command line: the ways that work on every Juju, and what is refused, by Juju or by the charm.
+//! Parameters of actions on a command line: which forms work on every Juju, and what Juju or the charm rejects.
 
 use serde_json::{Value, json};
 use site::juju::{ActionSpec, Charm, Given};
@@ -21,7 +21,7 @@ impl Parameter {
         kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!(kind)))
     }
 
-    /// The arguments with this parameter as that text, and what the action needs besides.
+    /// Arguments with this parameter as that text, and the others that the action requires.
     fn given(&self, text: &str) -> Vec<String> {
         let needed = match self.action.as_str() {
             "predict" => Some(("data", "{}")),
@@ -165,7 +165,7 @@ fn typed_map_is_rejected_as_by_juju() {
     }
 }
 
-/// Juju 4 makes Go's text of it.
+/// Juju 4 sends it as Go's text form of a map.
 #[test]
 fn map_of_a_file_works_before_juju_4() {
     for (version, map_is_read) in VERSIONS.into_iter().zip([true, true, false]) {

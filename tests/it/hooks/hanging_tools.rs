@@ -1,4 +1,4 @@
-//! Rung 2: hook tools that never answer. Every hook and action ends all the same, and says which tool it was.
+//! Hook tools that never answer. Every hook and action ends nevertheless, and names the tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -10,7 +10,7 @@ use site::juju::Charm;
 
 use crate::support::{Edge, assert_contains, log, status};
 
-/// The limit of one call (`LIMIT` in src/juju/tool.rs), and ample time for the rest of a hook.
+/// The limit of one call (`LIMIT` in crates/juju-hooks/src/tool.rs), and ample time for the rest of a hook.
 const LIMIT: Duration = Duration::from_secs(30 + 15);
 
 /// An application that calls all tools that can be called without a cluster.
@@ -26,7 +26,7 @@ fn edge(model: &str) -> Edge {
     edge
 }
 
-/// Runs it once for each tool that it calls, with that tool hanging, and all at once.
+/// Runs it once for each tool that it calls, with that tool hanging; all in parallel.
 fn with_each_tool_hanging(hook: &(impl Fn() -> Hook + Sync)) -> BTreeMap<String, HookRun> {
     let calls = edge("calls").run(hook()).calls;
     let tools: BTreeSet<String> = calls.iter().map(|call| call.tool().to_owned()).collect();
@@ -51,7 +51,7 @@ fn with_each_tool_hanging(hook: &(impl Fn() -> Hook + Sync)) -> BTreeMap<String,
 
 #[test]
 fn hook_ends_whichever_tool_hangs() {
-    // In which secrets are read too, whatever becomes of the cluster.
+    // `install` reads secrets even without a cluster.
     let runs = with_each_tool_hanging(&|| Hook::from("install"));
     let tools: Vec<&str> = runs.keys().map(String::as_str).collect();
     let expected = [
@@ -104,7 +104,7 @@ fn action_ends_whichever_tool_hangs() {
         assert!(run.wall < LIMIT, "{tool}: {:?}", run.wall);
         let action = run.action.as_ref().unwrap();
         assert_eq!(action.status, "failed", "{tool}: {action:?}");
-        // It needs neither: what a status would add is only which secrets to read.
+        // It needs neither: a status would only add which secrets to read.
         if !["juju-log", "status-get"].contains(&tool.as_str()) {
             assert_contains(&run.stderr, &[&format!("Juju's {tool} did not answer within 30 s")]);
         }

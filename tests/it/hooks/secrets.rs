@@ -1,4 +1,4 @@
-//! Rung 2: the real binary asks a stand-in for Juju for the secrets that options name, with no cluster to be reached.
+//! The secrets that options name, read from a simulated Juju.
 
 use site::agent::{Fault, HookRun};
 
@@ -6,7 +6,7 @@ use crate::support::{Edge, assert_contains, status};
 
 const REGISTRY: [(&str, &str); 3] = [("registry", "r.example"), ("username", "edge"), ("password", "hunter2")];
 
-/// An application with a secret of Juju's that nobody may read yet.
+/// An application with a Juju secret that is not granted yet.
 fn edge(model: &str) -> (Edge, String) {
     let mut edge = Edge::new(model);
     let uri = edge.world.add_secret("registry", &REGISTRY).unwrap();

@@ -1,4 +1,4 @@
-//! Rung 2: the real binary under a stand-in for Juju, with no cluster to be reached: (event, state) -> (calls, status).
+//! The statuses of hooks: (event, Juju state) -> (hook tool calls, status).
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -152,7 +152,7 @@ fn failing_hook_tool_is_named_and_hook_succeeds() {
             assert!(!says.contains("usage"), "{says}");
         }
     }
-    // Without the old status the new one is set, without a log the hook goes on.
+    // Without the old status the new one is set; without a log the hook continues.
     for tool in ["status-get", "juju-log"] {
         for error in errors() {
             let mut edge = Edge::new("tools");
@@ -166,7 +166,7 @@ fn failing_hook_tool_is_named_and_hook_succeeds() {
 #[test]
 fn removed_relation_id_fails_no_hook() {
     let gone = [
-        // Juju's own agent, its controllers of 4.0 and of before, and what a proxy of another model leaves behind.
+        // Juju's own agent, its controllers of 4.0 and before, and leftover proxies of another model.
         Fault::Exit(
             2,
             "ERROR invalid value \"gateway-info:0\" for option -r: relation not found\n".into(),
@@ -189,7 +189,7 @@ fn removed_relation_id_fails_no_hook() {
             assert!(says.starts_with(UNREACHABLE), "{tool} {error:?}: {says}");
         }
     }
-    // What is not found for another reason may be there in a moment, and the models must not lose their gateway for it.
+    // Another "not found" may be transient, and must not cost the models their gateway.
     let mut edge = Edge::new("migrated");
     edge.error("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
     assert_contains(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);

@@ -1,4 +1,4 @@
-//! What the tests of plans share: a site, and a plan's objects.
+//! Shared by the tests of plans: a site, and a plan's objects.
 
 use juju_hooks::Relation;
 use seldon_model::config::{self, Config};
@@ -32,7 +32,7 @@ pub fn site() -> Site {
     }
 }
 
-/// The same site with istio-ingress-k8s in the place of istio-pilot.
+/// The same site with istio-ingress-k8s instead of istio-pilot.
 pub fn site_of_ingress() -> Site {
     let metadata = json!({"namespace": "ingress", "gateway_name": "istio-ingress-k8s"}).to_string();
     Site {
@@ -68,7 +68,7 @@ pub fn rendered_beside(options: &Value, site: &Site, observed: &Observed) -> Vec
         .collect()
 }
 
-/// A look at the cluster in which these predictors of iris answer.
+/// A cluster in which these predictors of iris answer.
 pub fn answering(predictors: &[&str]) -> Observed {
     let deployment = |predictor: &&str| {
         json!({

@@ -1,11 +1,11 @@
-//! The layers of the charm: a module takes only from those before it, so that each can be read without those behind it. And neither in it
-//! nor in the site do two need each other.
+//! The layers of the charm: a module imports only from those before it, so that each can be read without those after it. Neither the
+//! charm nor the site has import cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules below `src`, each behind all that it may take from.
+/// The modules below `src`, each after all that it may import from.
 const ORDER: [&str; 18] = [
     "labels",
     "shell",
@@ -26,10 +26,10 @@ const ORDER: [&str; 18] = [
     "watcher",
     "actions",
 ];
-/// What goes before all: the choice between these.
+/// The module on top, which chooses between these.
 const TOP: &str = "hook";
 
-/// The modules that know no clock, no environment, no input or output, and nothing asynchronous.
+/// The modules without clock, environment, input, output and asynchronous code.
 const PURE: [&str; 8] = [
     "labels", "api", "gateway", "config", "observed", "plan", "changes", "status",
 ];
@@ -65,7 +65,7 @@ fn modules_import_only_from_earlier_ones() {
     assert!(upwards.is_empty(), "{upwards:#?}");
 }
 
-/// `lib.rs` is the table of contents: its modules stand in the order in which they take from each other.
+/// `lib.rs` is the table of contents: it lists its modules in the order of their imports.
 #[test]
 fn library_lists_its_modules_in_order() {
     let library = include_str!("../../../src/lib.rs");
@@ -117,7 +117,7 @@ fn files_of_a_module_have_no_import_cycles() {
     }
 }
 
-/// What is left once all has gone that needs nothing that is left: it is in a circle, or needs one.
+/// Removes everything that needs nothing that is left. The rest is in a cycle, or needs one.
 fn circle<T: Ord + Clone>(mut needs: BTreeMap<T, BTreeSet<T>>) -> BTreeMap<T, BTreeSet<T>> {
     loop {
         let free: Vec<T> = needs
@@ -172,18 +172,18 @@ fn sources(root: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// The module at the top that a file is of.
+/// The top-level module of a file.
 fn module(file: &Path) -> String {
     let first = file.iter().next().unwrap().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The modules at the top that some code takes from, but for its own.
+/// The top-level modules that some code imports from, except its own.
 fn taken(code: &str) -> BTreeSet<String> {
     names_behind(code, "crate::")
 }
 
-/// The names right behind a prefix of paths, those of a list in braces among them.
+/// The names right after a path prefix, including those of a list in braces.
 fn names_behind(code: &str, prefix: &str) -> BTreeSet<String> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = |text: &str| text.chars().take_while(|c| is_of_name(*c)).collect::<String>();

@@ -1,5 +1,5 @@
-//! What the bags of the relations with the observability stack hold: what the interfaces take, of what is there, and alert rules
-//! that fire when they should.
+//! The databags of the relations with the observability stack follow their interfaces, list what can be scraped, and hold alert
+//! rules that fire when they should.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -37,7 +37,7 @@ fn identity() -> Identity {
     }
 }
 
-/// A cluster in which the models of these options are, with pods.
+/// A cluster with the models of these options and these pods.
 fn there(options: &Value, pods: &[Value]) -> Observed {
     let planned = plan(&configured(options), &site(), &Observed::default());
     let applied = json!([{"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}]);
@@ -201,11 +201,11 @@ fn dashboard_databag_follows_the_interface() {
         (&template["charm"], &template["inject_dropdowns"]),
         (&json!("seldon-model"), &json!(false))
     );
-    // Its topology would be put into every query, with a unit that no model's pod has.
+    // Its topology would be added to every query, with a unit that no model's pod has.
     assert_eq!(template["juju_topology"], json!({}));
 }
 
-/// What a program makes of bytes.
+/// Pipes bytes through a program.
 fn through(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -269,7 +269,7 @@ fn every_panel_has_a_valid_query() {
         assert_eq!(panel["datasource"], source);
     }
     for (title, query) in stack::queries() {
-        // What is a failure is said once for alerts and for panels.
+        // Alerts and panels share one definition of a failure.
         assert!(
             !query.contains("service=") || query.contains(alerts::PREDICTIONS),
             "{title}: {query}"
@@ -313,7 +313,7 @@ fn alert_rules_fire_only_when_they_should() {
     fs::write(folder.join("alerts.yaml"), cases).unwrap();
     promtool(&folder, &["test", "rules", "alerts.yaml"]);
     fs::remove_dir_all(&folder).unwrap();
-    // Each is seen to fire.
+    // Each has a case in which it fires.
     for rule in alerts::rules(&context(), true)["groups"][0]["rules"]
         .as_array()
         .unwrap()

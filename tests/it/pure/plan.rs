@@ -1,4 +1,4 @@
-//! Rung 1: what is rendered, as snapshots to read, and laws that hold for whatever is asked.
+//! What is rendered: snapshots to read, and properties that hold for any options.
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ fn http_route_is_equivalent_to_virtual_service() {
         "kept"
     );
     insta::assert_yaml_snapshot!("http_route", objects["route"]);
-    // The SeldonDeployment is the same but for that, so that a change of gateways rolls no pod.
+    // Apart from annotations the SeldonDeployment is the same, so that a change of gateways rolls no pod.
     let mut before = rendered_beside(&options, &site(), &observed).remove(0)["model"].clone();
     let mut after = objects["model"].clone();
     for one in [&mut before, &mut after] {
@@ -129,7 +129,7 @@ fn secrets_reach_every_pod_that_needs_them() {
         secret.object().unwrap()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
         "aHVudGVyMQ=="
     );
-    // Neither what is planned nor what is found shows a value.
+    // Debug output of plan and observation shows no value.
     let mut observed = Observed::default();
     observed
         .secrets
@@ -141,7 +141,7 @@ fn secrets_reach_every_pod_that_needs_them() {
     ] {
         assert!(!shown.contains("hunter") && !shown.contains("aHVudGVy"), "{shown}");
     }
-    // The same content keeps its name, so that nothing rolls, and another one has another.
+    // The same content keeps its name, so that nothing rolls; new content gets a new name.
     let same = planned_with("hunter1", &observed);
     assert_eq!(same.deployment, first.deployment);
     let other = planned_with("hunter2", &observed);
@@ -237,7 +237,7 @@ fn canary_weight_does_not_roll_pods() {
     );
     assert_ne!(hashes("{image: 'iris:3'}")[1], base[1]);
     assert_eq!(hashes("{image: 'iris:3'}")[0], base[0]);
-    // One that comes or goes leaves the pods of the other alone.
+    // Adding or removing a canary leaves the pods of the model alone.
     let alone = planned(&json!({"image": "iris:1"}), &site()).predictors[0].hash.clone();
     assert_eq!(alone, base[0]);
 }
@@ -294,7 +294,7 @@ fn gateway_is_up_unless_reported_down() {
     assert!(up(read(&[])));
     assert!(up(read(&[("gateway_up", "true")])));
     assert!(!up(read(&[("gateway_up", "false")])));
-    // What a databag holds is another charm's: a name that is none must not get into an object.
+    // A databag is another charm's input: an invalid name must not get into an object.
     let odd = RelatedGateway::read(
         &[relation(&[("gateway_name", "../x"), ("gateway_namespace", "istio")])],
         &[],

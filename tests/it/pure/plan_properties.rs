@@ -1,4 +1,4 @@
-//! Rung 1: laws of plans, for whatever models are asked for on whatever a site has of other ones.
+//! Properties of plans, for any models on a site with any other models.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::fixture::{objects, site, site_of_ingress};
 
-/// What serves a model.
 const SOURCES: [&str; 8] = [
     "image: 'iris:1'",
     "image: 'iris:2'",
@@ -33,7 +32,7 @@ const SOURCES: [&str; 8] = [
         {name: two, shadow: true, traffic: 20, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}",
 ];
 
-/// What may be said beside it.
+/// More options of a model.
 const BESIDE: [&str; 13] = [
     "canary: {image: 'iris:3'}",
     "canary: {image: 'iris:3', weight: 33}",
@@ -50,7 +49,7 @@ const BESIDE: [&str; 13] = [
     "prefix: /model/a/",
 ];
 
-/// Names that meet in what Seldon makes of them, and one that leaves no room.
+/// Names that collide with Seldon's suffixes, and one that leaves no room for them.
 const NAMES: [&str; 8] = [
     "a",
     "a-default",
@@ -78,7 +77,7 @@ fn any_models() -> impl Strategy<Value = Config> {
     })
 }
 
-/// A site on which these models were deployed, of whose predictors some answer.
+/// A site on which these models were deployed and some of their predictors answer.
 fn after(config: &Config, answers: &[bool]) -> Observed {
     let plan = plan(config, &site(), &Observed::default());
     let mut observed = Observed::default();
@@ -121,7 +120,7 @@ fn is_label(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// The Services that Seldon makes of a SeldonDeployment, those of shadows apart.
+/// The Services that Seldon makes for a SeldonDeployment: live ones, and those of shadows.
 fn services(deployment: &Value) -> (Vec<String>, Vec<String>) {
     let name = deployment["metadata"]["name"].as_str().unwrap();
     let predictors = deployment["spec"]["predictors"].as_array().unwrap();
@@ -182,7 +181,7 @@ fn all_requests_get_somewhere(plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The same at a gateway of the Gateway API, within what its definition takes.
+/// The same for the Gateway API, within the limits of its CRD.
 fn all_requests_get_somewhere_by_http_route(plan: &Plan) -> Result<(), TestCaseError> {
     for planned in &plan.models {
         let both = objects(planned);

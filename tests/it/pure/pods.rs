@@ -1,4 +1,4 @@
-//! Rung 1: what is said of pods, as it is rendered.
+//! Options of pods, as they are rendered.
 
 use seldon_model::config;
 use seldon_model::observed::Observed;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{rendered, rendered_beside, site};
 
-/// All that is said of pods, and of the way to them.
+/// Every option about pods and the way to them.
 fn of_pods() -> Value {
     json!({
         "image": "iris:1",
@@ -57,7 +57,7 @@ fn older_seldon_gets_v1_autoscaling_metrics() {
     let left = pods(&options("cpu: 80, "), &old)[0]["hpaSpec"].clone();
     assert_eq!(left["metrics"][0]["resource"]["targetAverageUtilization"], 80);
     assert_eq!(left.get("metricsv2"), None);
-    // Nothing is left that could scale it, so it has its least number of pods.
+    // Nothing can scale it any more, so it gets the minimum of replicas.
     let none = rendered_beside(&options(""), &site(), &old)[0]["model"]["spec"]["predictors"][0].clone();
     assert_eq!(
         (&none["replicas"], none["componentSpecs"][0].get("hpaSpec")),
@@ -126,7 +126,7 @@ fn tracing_option_overrides_the_relation() {
     );
 }
 
-/// Seldon's own rules hold for it too: it would be taken as a manifest.
+/// Seldon's own rules hold for it: it is accepted as a manifest.
 #[test]
 fn rendered_pod_options_parse_as_a_manifest() {
     let object = rendered(&of_pods(), &site()).remove(0);

@@ -1,5 +1,5 @@
-//! docs/reference/options.md is made from config.yaml, actions.yaml and metadata.yaml, so that it cannot say anything
-//! else than the charm.
+//! docs/reference/options.md is generated from config.yaml, actions.yaml and metadata.yaml, so that it cannot differ from
+//! the charm.
 //!
 //! `UPDATE_DOCS=1 cargo test --test it reference`, or `just docs`, writes it.
 
@@ -14,14 +14,14 @@ fn read(file: &str) -> Mapping {
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// A description as Markdown: what begins with Form, Default or Example is an item, what is indented is YAML.
+/// A description as Markdown: lines that begin with Form, Default or Example become items, indented ones YAML.
 fn markdown(description: &str) -> String {
     let mut text = String::new();
     let mut code = false;
     for line in description.trim_end().lines() {
         let indented = line.strip_prefix("    ");
         if indented.is_some() != code && !line.is_empty() {
-            // The blank line before it is there already.
+            // The blank line before it exists already.
             text.push_str(if code { "```\n" } else { "```yaml\n" });
             code = !code;
         }
@@ -82,7 +82,7 @@ fn reference() -> String {
     text
 }
 
-/// The types of a parameter, that of its value as such first.
+/// The types of a parameter; text comes last.
 fn types(kinds: &Value) -> String {
     let Value::Sequence(kinds) = kinds else {
         return kinds.as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Rung 1: whatever is asked for and whatever is there, requests go to what answers.
+//! Requests go to what answers, for any options and any state of the cluster.
 
 use proptest::prelude::*;
 use seldon_model::observed::{Observed, Ports};
@@ -19,7 +19,7 @@ fn shares(route: &Value) -> Vec<(String, u64)> {
     http["route"].as_array().unwrap().iter().map(share).collect()
 }
 
-/// A site where iris is what these options say, all of it answering, with that in its route.
+/// A site where iris has these options, all of its predictors answer, and its route has that `http`.
 fn deployed(options: &Value, http: &Value) -> Observed {
     let mut observed = answering(&["default", "canary"]);
     let object = rendered(options, &site()).remove(0);
@@ -54,14 +54,14 @@ fn predictor_with_traffic_is_kept_until_route_changes() {
     let (predictors, to) = comes_to(&after, both);
     assert_eq!(predictors, ["default", "canary"]);
     assert_eq!(to, [share("iris-default", 80), share("iris-canary", 20)]);
-    // Reached by header only, beside a route that leads elsewhere.
+    // Reached by header only, alongside a route that leads elsewhere.
     let by_hand = json!([{"route": [destination("iris-canary", 100)]}, {"route": [destination("elsewhere", 100)]}]);
     assert_eq!(comes_to(&after, by_hand).1, [share("iris-default", 100)]);
     // Nothing leads to it any more.
     let (predictors, to) = comes_to(&after, json!([{"route": [destination("iris-default", 100)]}]));
     assert_eq!(predictors, ["default"]);
     assert_eq!(to, [share("iris-default", 100)]);
-    // The same predictor with another Service: twice under one name it cannot be.
+    // The same predictor with another Service: a name occurs only once.
     let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: [
         {name: default, annotations: {seldon.io/svc-name: other}, graph: {name: m, implementation: SKLEARN_SERVER, modelUri: 'gs://b/m'}}]}}";
     let both = json!([{"route": [destination("iris-default", 80), destination("iris-canary", 20)]}]);
@@ -94,7 +94,7 @@ proptest! {
             .collect();
         for (service, _) in &all {
             prop_assert!(services.contains(service), "{service}");
-            // One that does not answer gets some only where no other that is to get any does.
+            // An unready predictor gets requests only if no other with a weight is ready.
             let silent = !there.contains(&service.trim_start_matches("iris-"));
             let better = (answers[0] && weight < 100) || (answers[1] && weight > 0);
             prop_assert!(!(silent && better), "{:?} with {:?} answering", all, there);
@@ -105,7 +105,7 @@ proptest! {
     }
 }
 
-/// Where a route leads to, copies included.
+/// The destinations of a route, including mirrors.
 fn destinations(http: &Value) -> Vec<Value> {
     let shares = http["route"].as_array().unwrap().iter();
     let to = shares.map(|share| share["destination"].clone());
@@ -169,7 +169,7 @@ fn requests_of_the_model_page_reach_the_model() {
     let of_seldon = http(json!({"image": "iris:1"}));
     assert_eq!(own(&of_seldon).last(), Some(&seldons));
     assert_eq!(of_seldon.as_array().unwrap().len(), 2);
-    // Where it is asked for, for this model or another one, it is not there twice.
+    // A prefix that this model or another one has as an option is not added twice.
     let inputs = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
     assert_eq!(
         own(&http(inputs)),
@@ -177,7 +177,7 @@ fn requests_of_the_model_page_reach_the_model() {
     );
     let others = json!({"image": "iris:1", "models": "{iris: {}, other: {prefix: /seldon/}}"});
     assert!(!own(&http(others)).contains(&seldons));
-    // The page of v2 asks at the root of the host, where only the page itself tells whose call it is.
+    // The page of v2 calls the root of the host, where only the Referer identifies the model.
     for protocol in ["v2", "kfserving"] {
         let manifest = format!(
             "{{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {{protocol: {protocol}, predictors: [
