@@ -35,15 +35,15 @@ pub fn run(dispatch: &Path, minutes: u64) {
     println!("|---|---|---|---|---|");
     let mut lives: Vec<Live> = FLEETS.iter().map(|models| watched(dispatch, *models)).collect();
     let after_storm: Vec<String> = lives.iter_mut().map(storm).collect();
-    let before: Vec<(Account, usize)> = lives.iter().map(|live| (account(live), looks(live))).collect();
+    let before: Vec<(Account, usize)> = lives.iter().map(|live| (account(live), probes(live))).collect();
     std::thread::sleep(Duration::from_secs(minutes * 60));
-    for ((live, storm), (models, (was, looked))) in lives.iter().zip(after_storm).zip(FLEETS.iter().zip(before)) {
+    for ((live, storm), (models, (was, probed))) in lives.iter().zip(after_storm).zip(FLEETS.iter().zip(before)) {
         let is = account(live);
         println!(
             "| {models} | {:.1} MB | {:.1} MB | {storm} | {minutes}, {}, {} ms |",
             megabytes(is.now),
             megabytes(is.peak),
-            looks(live) - looked,
+            probes(live) - probed,
             is.cpu - was.cpu,
         );
     }
@@ -73,7 +73,7 @@ fn answer(live: &mut Live, limit: Duration, enough: impl Fn(&World, usize) -> bo
         .unwrap()
 }
 
-fn looks(live: &Live) -> usize {
+fn probes(live: &Live) -> usize {
     audit(&live.user())
         .iter()
         .filter(|request| *request == "list seldondeployments")
@@ -102,7 +102,7 @@ fn storm(live: &mut Live) -> String {
     let labels = json!({"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid});
     let spec = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}});
     live.create(&pod(), "noise", &spec);
-    let (was, looked, start) = (account(live), looks(live), Instant::now());
+    let (was, probed, start) = (account(live), probes(live), Instant::now());
     for n in 0..STORM {
         live.merge(
             &pod(),
@@ -111,12 +111,12 @@ fn storm(live: &mut Live) -> String {
         );
     }
     let took = start.elapsed();
-    let woken = answer(live, Duration::from_secs(2), |_, _| false);
-    assert!(woken.is_empty(), "{woken:#?}");
+    let triggered = answer(live, Duration::from_secs(2), |_, _| false);
+    assert!(triggered.is_empty(), "{triggered:#?}");
     format!(
         "{STORM} changes in {:.1} s, {} looks, {} ms",
         took.as_secs_f64(),
-        looks(live) - looked,
+        probes(live) - probed,
         account(live).cpu - was.cpu
     )
 }

@@ -40,7 +40,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("juju exec", "a site does not play it"),
     ("juju integrate prometheus", "a site has no observability stack"),
     ("juju model-config", "a site does not play it"),
-    ("juju run iris/0 plan", "tests/e2e/actions.rs asks, where models answer"),
+    (
+        "juju run iris/0 plan",
+        "tests/e2e/actions.rs runs it, where models answer",
+    ),
     ("juju run iris/0 endpoints", "as above"),
     ("juju run iris/0 predict", "as above"),
     ("juju run iris/0 feedback", "as above"),
@@ -51,20 +54,23 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     ("juju remove-relation iris:gateway-info", "as above"),
     ("sed ", "a site brings no kubectl"),
-    ("juju integrate istio", "a stand-in has not all endpoints of its charm"),
+    (
+        "juju integrate istio",
+        "a fake charm lacks some endpoints of the real one",
+    ),
     ("juju integrate velero", "as above"),
-    ("juju config istio", "a stand-in has not all options of its charm"),
+    ("juju config istio", "a fake charm lacks some options of the real one"),
     ("juju config oidc-gatekeeper", "as above"),
     ("juju config dex-auth", "as above"),
     ("juju config velero-operator", "as above"),
     ("juju config s3-integrator", "as above"),
-    ("juju run velero-operator/0", "a stand-in has no actions"),
-    ("juju run s3-integrator/0", "a stand-in has no actions"),
+    ("juju run velero-operator/0", "a fake charm has no actions"),
+    ("juju run s3-integrator/0", "a fake charm has no actions"),
     ("kubectl ", "a site brings no kubectl"),
     ("curl ", "of an example, without a site"),
     ("docker ", "needs a registry"),
     ("cargo ", "runs this test among others"),
-    ("grpcurl ", "tests/e2e/grpc.rs asks with clients of Python instead"),
+    ("grpcurl ", "tests/e2e/grpc.rs uses Python clients instead"),
     ("target/debug/site ", "site/tests/cli.rs types these"),
     ("SELDON_EXECUTOR=", "needs Seldon's executor"),
 ];
@@ -149,7 +155,7 @@ fn documented_commands_work_as_printed() {
     let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for path in pages() {
             if !ON_A_FULL_SITE.contains(&path.as_str()) {
-                walk(&mut reader, &path);
+                run_sessions(&mut reader, &path);
             }
         }
     }));
@@ -160,12 +166,12 @@ fn documented_commands_work_as_printed() {
 }
 
 /// Each page starts on a site with bundle.yaml deployed, as the tutorial leaves it.
-fn walk(reader: &mut Reader, path: &str) {
+fn run_sessions(reader: &mut Reader, path: &str) {
     let sessions = sessions(path);
     if sessions.is_empty() {
         return;
     }
-    must(reader, "juju deploy ./bundle.yaml --trust");
+    run_ok(reader, "juju deploy ./bundle.yaml --trust");
     // A file whose name and content the page shows.
     for block in blocks(&page(path)) {
         let name = block.lines.first().and_then(|line| line.strip_prefix("# "));
@@ -178,14 +184,14 @@ fn walk(reader: &mut Reader, path: &str) {
         for step in block.steps() {
             reader.check(path, &step);
         }
-        nobody_is_blocked(reader, path, &block);
+        no_application_is_blocked(reader, path, &block);
     }
     for (name, _) in ours(reader) {
-        must(reader, &format!("juju remove-application {name} --no-prompt"));
+        run_ok(reader, &format!("juju remove-application {name} --no-prompt"));
     }
 }
 
-fn must(reader: &Reader, line: &str) {
+fn run_ok(reader: &Reader, line: &str) {
     let (succeeded, said) = reader.run(line);
     assert!(succeeded, "{line}\n{said}");
 }
@@ -206,7 +212,7 @@ fn ours(reader: &Reader) -> Vec<(String, String)> {
 }
 
 /// No application stays blocked after a session, unless the page shows that.
-fn nobody_is_blocked(reader: &Reader, path: &str, block: &Block) {
+fn no_application_is_blocked(reader: &Reader, path: &str, block: &Block) {
     for (name, status) in ours(reader) {
         let shown = block.lines.iter().any(|line| line.contains("blocked"));
         assert!(

@@ -60,14 +60,14 @@ pub fn predict_works_through_gateway_and_directly() {
     let mut model = Model::inside("asked");
     model.configure(&[("canary", &format!("{{image: '{IRIS_2}', weight: 0}}"))]);
     model.until_says(SERVES, &["active: "]);
-    where_it_is_said_to_be_it_answers(&mut model);
+    listed_urls_answer(&mut model);
 
     let flower = json_of(FLOWER);
-    let inputs = acted(&mut model, "predict", &json!({"data": flower}));
-    assert_eq!(text(&inputs, "status-code"), "200", "{inputs:?}");
-    assert_contains(text(&inputs, "url"), &[":80/model/asked/api/v1.0/predictions"]);
-    assert_contains(text(&inputs, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
-    assert!(text(&inputs, "latency-ms").parse::<u32>().unwrap() < 10_000);
+    let prediction = acted(&mut model, "predict", &json!({"data": flower}));
+    assert_eq!(text(&prediction, "status-code"), "200", "{prediction:?}");
+    assert_contains(text(&prediction, "url"), &[":80/model/asked/api/v1.0/predictions"]);
+    assert_contains(text(&prediction, "result"), &["\"ndarray\"", "\"version\":\"1\""]);
+    assert!(text(&prediction, "latency-ms").parse::<u32>().unwrap() < 10_000);
     let direct = acted(&mut model, "predict", &json!({"data": flower, "direct": true}));
     assert_contains(text(&direct, "url"), &[":8000/api/v1.0/predictions"]);
     let canary = acted(&mut model, "predict", &json!({"data": flower, "predictor": "canary"}));
@@ -85,12 +85,12 @@ pub fn predict_works_through_gateway_and_directly() {
     assert_contains(&failed.message, &["iris answers with status code "]);
     assert!(failed.results.contains_key("result"), "{failed:?}");
 
-    let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&inputs, "result"))});
+    let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&prediction, "result"))});
     let fed = acted(&mut model, "feedback", &worth);
     assert_eq!(text(&fed, "status-code"), "200", "{fed:?}");
     assert_contains(text(&fed, "url"), &["/model/asked/api/v1.0/feedback"]);
-    let of_1 = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == "default";
-    assert_contains(&model.executor_counts(of_1), &["service=\"feedback\""]);
+    let is_default = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == "default";
+    assert_contains(&model.executor_counts(is_default), &["service=\"feedback\""]);
     let failed = model.act("feedback", &json!({"request": flower})).unwrap();
     assert_contains(&failed.message, &["say what the answer was worth, reward=1.0"]);
 
@@ -105,9 +105,9 @@ pub fn predict_works_through_gateway_and_directly() {
     let request = json!({"inputs": [
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
-    let inputs = acted(&mut model, "predict", &json!({"data": request}));
-    assert_contains(text(&inputs, "url"), &["/model/asked/v2/models/iris/infer"]);
-    assert_contains(text(&inputs, "result"), &["outputs"]);
+    let prediction = acted(&mut model, "predict", &json!({"data": request}));
+    assert_contains(text(&prediction, "url"), &["/model/asked/v2/models/iris/infer"]);
+    assert_contains(text(&prediction, "result"), &["outputs"]);
     let failed = model.act("feedback", &json!({"reward": 1})).unwrap();
     assert_contains(
         &failed.message,
@@ -115,7 +115,7 @@ pub fn predict_works_through_gateway_and_directly() {
     );
 }
 
-fn where_it_is_said_to_be_it_answers(model: &mut Model) {
+fn listed_urls_answer(model: &mut Model) {
     let results = acted(model, "endpoints", &json!({}));
     let iris = &results["iris"];
     assert_eq!(iris["http"], "http://192.0.2.1:31380/model/asked/", "{results:#?}");

@@ -15,7 +15,7 @@ use site::full::Full;
 use site::juju::Life;
 use tokio::runtime::Runtime;
 
-use crate::load::{Answer, ask};
+use crate::load::{Answer, send};
 use crate::support::kinds::{self, deployment};
 use crate::support::{Edge, status};
 
@@ -154,7 +154,7 @@ impl Model {
         model.agent.kubeconfig = Some(path);
         let prefix = format!("/model/{name}/");
         model.config(&[("image", site::images::IRIS_1), ("prefix", &prefix)]);
-        model.says_gateway(&[("gateway_namespace", GATEWAY.0), ("gateway_name", GATEWAY.1)]);
+        model.publish_gateway(&[("gateway_namespace", GATEWAY.0), ("gateway_name", GATEWAY.1)]);
         model
     }
 
@@ -239,7 +239,7 @@ impl Model {
 
     /// The blog's request.
     pub fn predict(&self) -> Answer {
-        ask(&self.predictions(&self.name), FLOWER)
+        send(&self.predictions(&self.name), FLOWER)
     }
 
     /// How many requests the executor of a predictor has counted.

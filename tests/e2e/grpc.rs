@@ -13,7 +13,7 @@ use site::images::{IRIS_2, MLSERVER_IRIS, TENSORFLOW_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES, full};
 use crate::ingress::behind_ingress;
-use crate::load::{Answer, ask, ask_as, get};
+use crate::load::{Answer, get, send, send_as};
 use crate::support::assert_contains;
 use crate::support::kinds::pod;
 
@@ -90,16 +90,16 @@ fn nobody_takes(said: Result<String, String>) {
 }
 
 pub fn seldon_client_is_routed_by_headers_or_host() {
-    seldons_client_is_led(Model::new("calls"));
+    seldon_client_is_routed(Model::new("calls"));
 }
 
 pub fn seldon_client_is_routed_behind_istio_ingress_k8s() {
     let mut model = Model::new("calls-http");
     behind_ingress(&mut model);
-    seldons_client_is_led(model);
+    seldon_client_is_routed(model);
 }
 
-fn seldons_client_is_led(mut model: Model) {
+fn seldon_client_is_routed(mut model: Model) {
     let name = model.model();
     let host = format!("{name}.plant.example");
     let host_with_port = format!("{host}:8080");
@@ -142,10 +142,10 @@ fn seldons_client_is_led(mut model: Model) {
     let paths = document["paths"].as_object().unwrap();
     let path = paths.keys().find(|path| path.ends_with("/predictions")).unwrap();
     assert_eq!(path, &format!("/seldon/{name}/iris/api/v1.0/predictions"));
-    let answer = ask(&model.url(path), FLOWER);
+    let answer = send(&model.url(path), FLOWER);
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
-        ask(
+        send(
             &model.url(&format!("/seldon/{name}/other/api/v1.0/predictions")),
             FLOWER
         )
@@ -175,7 +175,7 @@ pub fn v2_client_is_routed_by_headers_or_host() {
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
     let tried = |from: &str| -> Answer {
-        ask_as(
+        send_as(
             &model.url("/v2/models/iris/infer"),
             &request.to_string(),
             &[("referer", from)],
@@ -201,7 +201,7 @@ pub fn tensorflow_client_is_routed_by_headers_or_host() {
     }
     nobody_takes(TENSORFLOW.says(&model, &["--model", "iris", "--namespace", "elsewhere"]));
     let request = json!({"instances": [[5.1, 3.5, 1.4, 0.2]]});
-    let answer = ask(
+    let answer = send(
         &model.url("/model/calls-tf/v1/models/iris:predict"),
         &request.to_string(),
     );

@@ -10,7 +10,7 @@ use site::images::IRIS_2;
 use site::juju::Charm;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
-use crate::load::{Load, ask, ask_as, none_failed};
+use crate::load::{Load, assert_none_failed, send, send_as};
 use crate::support::assert_contains;
 use crate::support::kinds::{gateway_of_gateway_api, http_route, vs};
 
@@ -32,7 +32,7 @@ fn integrate(model: &mut Model) -> String {
     name
 }
 
-fn leave_pilot(model: &mut Model) {
+fn remove_istio_pilot(model: &mut Model) {
     model
         .world
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
@@ -42,7 +42,7 @@ fn leave_pilot(model: &mut Model) {
 /// Puts a model behind istio-ingress-k8s alone.
 pub fn behind_ingress(model: &mut Model) {
     integrate(model);
-    leave_pilot(model);
+    remove_istio_pilot(model);
 }
 
 pub fn http_route_serves_model_and_canary_share() {
@@ -64,12 +64,12 @@ pub fn http_route_serves_model_and_canary_share() {
     assert!((13..=48).contains(&of_2), "{of_2} of 100");
     let url = model.predictions("httproute");
     for _ in 0..10 {
-        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
+        assert_eq!(send_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
     }
     // Paths below the prefix, which is stripped, and paths outside of it.
-    let bare = ask(&model.url("/model/httproute"), FLOWER);
+    let bare = send(&model.url("/model/httproute"), FLOWER);
     assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");
-    let other = ask(&model.url("/model/httproutex/api/v0.1/predictions"), FLOWER);
+    let other = send(&model.url("/model/httproutex/api/v0.1/predictions"), FLOWER);
     assert!(other.status == 404 && other.body.is_empty(), "{other:?}");
 }
 
@@ -78,7 +78,7 @@ pub fn changing_gateways_and_back_loses_no_request() {
     let load = Load::start(&model.predictions("change"), FLOWER, 2);
     let ingress = integrate(&mut model);
     assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
-    leave_pilot(&mut model);
+    remove_istio_pilot(&mut model);
     model.says();
     model.until_says(SOON, &["active: "]);
     assert_eq!((model.names(&vs()).len(), model.names(&http_route()).len()), (0, 1));
@@ -88,7 +88,7 @@ pub fn changing_gateways_and_back_loses_no_request() {
         .world
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
-    model.says_gateway(&[("gateway_namespace", "istio-system"), ("gateway_name", "gate")]);
+    model.publish_gateway(&[("gateway_namespace", "istio-system"), ("gateway_name", "gate")]);
     assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
     model
         .world
@@ -99,7 +99,7 @@ pub fn changing_gateways_and_back_loses_no_request() {
     assert_eq!((model.names(&vs()).len(), model.names(&http_route()).len()), (1, 0));
     thread::sleep(Duration::from_secs(5));
     let answers = load.stop();
-    none_failed(&answers, 10.0);
+    assert_none_failed(&answers, 10.0);
     eprintln!("{} requests while gateways were changed, none failed", answers.len());
 }
 
@@ -119,7 +119,7 @@ pub fn rejected_route_is_reported_with_istiods_reason() {
             .unwrap();
     };
     listens(&model, &Value::Null, "Same");
-    leave_pilot(&mut model);
+    remove_istio_pilot(&mut model);
     model.says();
     let parts = [
         "blocked: iris: the gateway istio-system/ingress-refused does not take its HTTPRoute",

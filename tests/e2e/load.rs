@@ -18,7 +18,7 @@ use crate::fixture::folder;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many failures are shown in detail.
-const TOLD: usize = 20;
+const DETAILED: usize = 20;
 
 /// The connection of a request.
 #[derive(Clone, Copy, Debug)]
@@ -103,12 +103,12 @@ fn answered(start: Instant, connection: Connection, answer: Result<Response<Body
 }
 
 /// One request, on a connection of its own.
-pub fn ask(url: &str, body: &str) -> Answer {
-    ask_as(url, body, &[])
+pub fn send(url: &str, body: &str) -> Answer {
+    send_as(url, body, &[])
 }
 
 /// The same with headers of its own.
-pub fn ask_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+pub fn send_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
     ask_with(&client(), Connection::New, url, body, headers)
 }
 
@@ -146,7 +146,7 @@ impl Load {
                         answers.push(if number % 2 == 0 {
                             ask_with(&kept, Connection::Kept, &url, &body, &[])
                         } else {
-                            ask(&url, &body)
+                            send(&url, &body)
                         });
                         next += PACE;
                         thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -173,12 +173,12 @@ impl Load {
 
 /// Asserts that every request succeeded, at no less than this rate a second.
 #[track_caller]
-pub fn none_failed(answers: &[Answer], rate: f64) {
+pub fn assert_none_failed(answers: &[Answer], rate: f64) {
     let (first, last) = (answers.first().unwrap(), answers.last().unwrap());
     let failed: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 200).collect();
     // By the clock of the site's logs.
     let clock = |answer: &Answer| Timestamp::now() - answer.at.elapsed();
-    let told = failed.iter().take(TOLD).map(|answer| {
+    let details = failed.iter().take(DETAILED).map(|answer| {
         format!(
             "\n{} {} after {} ms on a connection that is {:?}, {:.3} s after the first answer, at {}",
             answer.status,
@@ -194,8 +194,8 @@ pub fn none_failed(answers: &[Answer], rate: f64) {
         "{} of {} failed:{}\nThe site at that time:\n{}",
         failed.len(),
         answers.len(),
-        told.collect::<String>(),
-        site_said(&failed.iter().copied().map(clock).collect::<Vec<_>>())
+        details.collect::<String>(),
+        site_logs(&failed.iter().copied().map(clock).collect::<Vec<_>>())
     );
     let seconds = (last.at - first.at).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
@@ -205,7 +205,7 @@ pub fn none_failed(answers: &[Answer], rate: f64) {
 
 /// The failures in the logs of the gateway and of the port that leads to it, within a second of
 /// one of these moments.
-fn site_said(moments: &[Timestamp]) -> String {
+fn site_logs(moments: &[Timestamp]) -> String {
     const SECOND: SignedDuration = SignedDuration::from_secs(1);
     let site = folder("e2e");
     let pods = fs::read_dir(site.join("pods")).into_iter().flatten().flatten();
@@ -225,5 +225,5 @@ fn site_said(moments: &[Timestamp]) -> String {
     };
     let lines = texts.iter().flat_map(|text| text.lines());
     let lines = lines.filter(|line| !line.contains("\" 200 ")).filter(near);
-    lines.take(TOLD).collect::<Vec<_>>().join("\n")
+    lines.take(DETAILED).collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use site::images::{IRIS_1, IRIS_2, STEPS};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, full, until};
-use crate::load::{Answer, ask};
+use crate::load::{Answer, send};
 use crate::support::kinds::pod;
 
 /// The flower in millimetres.
@@ -38,14 +38,14 @@ pub fn graphs_combine_split_route_and_learn() {
     model.until_says(2 * SERVES, &["active: "]);
 
     three_stages_make_one_answer(&model);
-    an_ab_test_splits_near_its_ratio(&model);
-    feedback_goes_the_way_of_its_request(&model);
+    ab_test_splits_near_its_ratio(&model);
+    feedback_follows_the_route_of_its_request(&model);
 }
 
 fn three_stages_make_one_answer(model: &Model) {
     // The first request makes five Python processes load lazily, on two cores that start other models.
     let answer = until(SOON, "the graph of three stages answers", || {
-        let answer = ask(&model.predictions("stages"), IN_MILLIMETRES);
+        let answer = send(&model.predictions("stages"), IN_MILLIMETRES);
         if answer.status == 200 {
             Ok(answer)
         } else {
@@ -62,7 +62,7 @@ fn three_stages_make_one_answer(model: &Model) {
     // The response of each alone, and the mean of both.
     let probabilities_of = |name: &str| {
         until(SOON, &format!("{name} is asked"), || {
-            let answer = served(&ask(&model.predictions("ab"), FLOWER));
+            let answer = served(&send(&model.predictions("ab"), FLOWER));
             if answer.json()["meta"]["requestPath"].get(name).is_some() {
                 Ok(answer.probabilities())
             } else {
@@ -79,28 +79,28 @@ fn three_stages_make_one_answer(model: &Model) {
     }
 }
 
-fn an_ab_test_splits_near_its_ratio(model: &Model) {
+fn ab_test_splits_near_its_ratio(model: &Model) {
     let first = (0..100)
-        .filter(|_| served(&ask(&model.predictions("ab"), FLOWER)).version() == "1")
+        .filter(|_| served(&send(&model.predictions("ab"), FLOWER)).version() == "1")
         .count();
     // Outside of this range once in twenty thousand times.
     assert!((50..=88).contains(&first), "{first} of a hundred went to the first");
 }
 
-fn feedback_goes_the_way_of_its_request(model: &Model) {
-    let inputs = |flower: &str, way: i64, version: &str| {
-        let answer = served(&ask(&model.predictions("learning"), flower));
+fn feedback_follows_the_route_of_its_request(model: &Model) {
+    let predict = |flower: &str, way: i64, version: &str| {
+        let answer = served(&send(&model.predictions("learning"), flower));
         assert_eq!(answer.json()["meta"]["routing"]["way"], way, "{answer:?}");
         assert_eq!(answer.version(), version);
         answer.json()
     };
-    inputs(FLOWER, 0, "1");
-    let answer = inputs(LONG_PETALS, 1, "2");
+    predict(FLOWER, 0, "1");
+    let answer = predict(LONG_PETALS, 1, "2");
 
     // A client sends back the response and its reward.
     let request: Value = serde_json::from_str(LONG_PETALS).unwrap();
     let feedback = json!({"request": request, "response": answer, "reward": 0.75});
-    let taken = served(&ask(
+    let taken = served(&send(
         &model.url("/model/learning/api/v1.0/feedback"),
         &feedback.to_string(),
     ));
@@ -132,7 +132,7 @@ pub fn manifest_splits_logs_and_explains() {
 
     two_predictors_share_the_requests(&model);
     each_side_of_a_request_is_logged(&model, &sink);
-    the_explainer_says_what_an_answer_hangs_on(&model);
+    explainer_names_the_decisive_feature(&model);
 }
 
 /// Seldon Core up to 1.16, which the site runs, never updates a Deployment without explicit replicas.
@@ -196,8 +196,8 @@ fn each_side_of_a_request_is_logged(model: &Model, sink: &Sink) {
     );
 }
 
-fn the_explainer_says_what_an_answer_hangs_on(model: &Model) {
-    let answer = served(&ask(&model.url("/model/shapes/explainer/api/v1.0/explain"), FLOWER)).json();
+fn explainer_names_the_decisive_feature(model: &Model) {
+    let answer = served(&send(&model.url("/model/shapes/explainer/api/v1.0/explain"), FLOWER)).json();
     // Any flower with petals as short as these is of the same kind.
     let anchor = answer["data"]["anchor"].to_string();
     assert!(anchor.contains("petal"), "{answer}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, full, until};
-use crate::load::ask;
+use crate::load::send;
 use crate::support::kinds::{deployment, pod};
 
 /// The sample size of a latency.
@@ -17,13 +17,13 @@ const REQUESTS: usize = 1000;
 const MEBI: u64 = 1024 * 1024;
 
 pub fn measure() {
-    a_change();
+    change();
     latency();
     memory();
 }
 
 /// From `juju config` to the first answer of the new version.
-fn a_change() {
+fn change() {
     println!("\n| from `config image=` to | seconds |\n|---|---|");
     let mut model = Model::serving("change");
     let start = Instant::now();
@@ -131,7 +131,7 @@ fn memory() {
             model.until_says(10 * SERVES, &["active: "]);
             // Each has answered once: what a model loads at its first request is counted.
             for number in 0..count {
-                assert_eq!(ask(&model.predictions(&format!("m{number}")), FLOWER).status, 200);
+                assert_eq!(send(&model.predictions(&format!("m{number}")), FLOWER).status, 200);
             }
         }
         // Pods of the previous measurement may still be terminating.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use seldon_model::config::value::HEADER_COMMANDS;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
-use crate::load::{Load, ask, header, none_failed};
+use crate::load::{Load, assert_none_failed, header, send};
 use crate::support::assert_contains;
 
 pub fn ten_models_share_a_port_and_one_leaves() {
@@ -25,7 +25,7 @@ pub fn ten_models_share_a_port_and_one_leaves() {
     model.until_says(2 * SERVES, &["active: "]);
     eprintln!("ten models serve after {} s", start.elapsed().as_secs());
     for name in &names {
-        let answer = ask(&model.predictions(name), FLOWER);
+        let answer = send(&model.predictions(name), FLOWER);
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
         let version = 1 + name.bytes().last().unwrap() % 2;
         assert_eq!(answer.version(), version.to_string(), "{name}");
@@ -44,7 +44,7 @@ pub fn ten_models_share_a_port_and_one_leaves() {
     let says = model.configure(&[("models", &entries(rest))]);
     assert!(says.starts_with("active: "), "{says}");
     until(SOON, &format!("{gone} is gone"), || {
-        let answer = ask(&model.predictions(gone), FLOWER);
+        let answer = send(&model.predictions(gone), FLOWER);
         if answer.status == 404 {
             Ok(())
         } else {
@@ -52,7 +52,7 @@ pub fn ten_models_share_a_port_and_one_leaves() {
         }
     });
     for load in loads {
-        none_failed(&load.stop(), 5.0);
+        assert_none_failed(&load.stop(), 5.0);
     }
 }
 
@@ -66,7 +66,7 @@ pub fn taken_prefix_blocks_only_the_second_model() {
     second.configure(&[("prefix", "/model/second/")]);
     second.until_says(SERVES, &["active: "]);
     let answers = load.stop();
-    none_failed(&answers, 50.0);
+    assert_none_failed(&answers, 50.0);
     assert!(answers.iter().all(|answer| answer.version() == "1"));
     assert_eq!(second.predict().version(), "2");
 }
@@ -100,7 +100,7 @@ pub fn headers_of_one_model_freeze_no_routes() {
     let mut second = Model::serving("unfrozen");
     second.configure(&[("prefix", "/model/thawed/")]);
     until(SOON, "a route changes", || {
-        match ask(&second.predictions("thawed"), FLOWER).status {
+        match send(&second.predictions("thawed"), FLOWER).status {
             200 => Ok(()),
             other => Err(other.to_string()),
         }

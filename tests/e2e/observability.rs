@@ -11,7 +11,7 @@ use site::images::{IRIS_1, IRIS_2};
 use site::juju::Charm;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, until};
-use crate::load::{Load, ask};
+use crate::load::{Load, send};
 use crate::support::kinds::{deployment, pod, service};
 use crate::support::stack;
 
@@ -159,13 +159,13 @@ pub fn every_dashboard_panel_shows_data() {
 
     let feedback = model.url("/model/watched/api/v1.0/feedback");
     let reward = json!({"request": serde_json::from_str::<Value>(FLOWER).unwrap(), "response": {}, "reward": 0.5});
-    let use_it = || {
-        assert_eq!(ask(&model.predictions("watched"), NO_FLOWER).status, 500);
-        assert_eq!(ask(&feedback, &reward.to_string()).status, 200);
+    let send_requests = || {
+        assert_eq!(send(&model.predictions("watched"), NO_FLOWER).status, 500);
+        assert_eq!(send(&feedback, &reward.to_string()).status, 200);
     };
     all_targets_answer(&prometheus);
     until(SERVES, "both predictors have answered well and badly", || {
-        use_it();
+        send_requests();
         let rates = "sum by (seldon_predictor, code) (rate(seldon_api_executor_server_requests_seconds_count{service=\"predictions\"}[5m])) > 0";
         let found = prometheus.query(rates)?;
         if found.len() == 4 {
@@ -177,7 +177,7 @@ pub fn every_dashboard_panel_shows_data() {
     let mut seen = BTreeMap::new();
     for (title, query) in stack::queries() {
         let found = until(SERVES, &title, || {
-            use_it();
+            send_requests();
             let found = prometheus.query(&chosen(&query, &model))?;
             // A panel is complete once both predictors are in it.
             let predictors: BTreeSet<&str> = found
@@ -198,19 +198,19 @@ pub fn every_dashboard_panel_shows_data() {
         seen.insert(title, found);
     }
     load.stop();
-    says_the_truth(&seen);
+    values_are_correct(&seen);
     // The wrapper counts a feedback before its reward, and may be scraped in between: the difference shows while there are few.
     let (_, mean) = stack::queries()
         .into_iter()
         .find(|(title, _)| title.ends_with("Mean reward"))
         .unwrap();
     until(SERVES, "the mean reward is that of every feedback", || {
-        use_it();
+        send_requests();
         let found = prometheus.query(&chosen(&mean, &model))?;
         let close = found.iter().all(|(_, reward)| (reward - 0.5).abs() < 0.05);
         if close { Ok(()) } else { Err(format!("{found:?}")) }
     });
-    variables_offer_what_is_there(&prometheus, &model);
+    variables_list_what_exists(&prometheus, &model);
     rules_are_read(&prometheus);
     a_pod_that_goes_is_missed(&mut model, &prometheus, id);
 }
@@ -243,7 +243,7 @@ fn all_targets_answer(prometheus: &Prometheus) {
 }
 
 /// Values that are known in advance, or nearly.
-fn says_the_truth(seen: &BTreeMap<String, Found>) {
+fn values_are_correct(seen: &BTreeMap<String, Found>) {
     let values_of = |title: &str| {
         let found = seen.iter().find(|(name, _)| name.split_once(' ').unwrap().1 == title);
         found.unwrap_or_else(|| panic!("no panel {title}")).1.clone()
@@ -276,7 +276,7 @@ fn says_the_truth(seen: &BTreeMap<String, Found>) {
     );
 }
 
-fn variables_offer_what_is_there(prometheus: &Prometheus, model: &Model) {
+fn variables_list_what_exists(prometheus: &Prometheus, model: &Model) {
     for variable in stack::dashboard()["templating"]["list"].as_array().unwrap() {
         let query = chosen(variable["query"]["query"].as_str().unwrap(), model);
         let inside = query.strip_prefix("label_values(").unwrap().strip_suffix(')').unwrap();

@@ -8,7 +8,7 @@ use serde_json::json;
 use site::images::IRIS_2;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
-use crate::load::{Load, ask, none_failed};
+use crate::load::{Load, assert_none_failed, send};
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
 
@@ -84,7 +84,7 @@ pub fn api_server_outage_is_waited_for_and_recovers() {
     assert_contains(&says, &["the Kubernetes API cannot be reached"]);
     drop(back);
     model.until_says(SERVES, &["active: "]);
-    none_failed(&load.stop(), 50.0);
+    assert_none_failed(&load.stop(), 50.0);
 }
 
 pub fn missing_seldon_controller_is_never_active() {
@@ -122,7 +122,7 @@ pub fn routes_keep_working_without_istiod() {
         200 => Ok(()),
         other => Err(other.to_string()),
     });
-    none_failed(&load.stop(), 50.0);
+    assert_none_failed(&load.stop(), 50.0);
 }
 
 pub fn kubelet_outage_does_not_stay_active() {
@@ -154,7 +154,7 @@ pub fn gateway_outage_spoils_no_later_connection() {
     let before = rejected();
     let back = without("istio-system", "istio-ingressgateway");
     until(SERVES, "a client is refused", || {
-        let answer = ask(&url, FLOWER);
+        let answer = send(&url, FLOWER);
         if rejected() > before {
             Ok(())
         } else {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use site::images::IRIS_1;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
-use crate::load::{Load, ask, none_failed};
+use crate::load::{Load, assert_none_failed, send};
 use crate::support::kinds::{deployment, pod, sdep, service, stateful_set, vs, webhook};
 use crate::support::{assert_contains, log, status};
 
@@ -107,7 +107,7 @@ pub fn istio_and_seldon_webhooks_accept_the_objects() {
 #[track_caller]
 fn nothing_is_left(model: &Model, name: &str) {
     until(SOON, "the path is 404", || {
-        let answer = ask(&model.predictions(name), FLOWER);
+        let answer = send(&model.predictions(name), FLOWER);
         if answer.status == 404 {
             Ok(())
         } else {
@@ -138,7 +138,7 @@ pub fn removed_application_leaves_nothing() {
     let load = Load::start(&other.predictions("staying"), FLOWER, 3);
     model.remove_application();
     nothing_is_left(&model, "leaving");
-    none_failed(&load.stop(), 50.0);
+    assert_none_failed(&load.stop(), 50.0);
 }
 
 pub fn force_removed_application_leaves_nothing() {

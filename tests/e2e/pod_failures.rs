@@ -6,12 +6,12 @@ use serde_json::Value;
 use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
-use crate::load::{Load, none_failed};
+use crate::load::{Load, assert_none_failed};
 use crate::support::assert_contains;
 use crate::support::kinds::pod;
 
 /// How long the status may take to show what the kubelet reported.
-const TOLD: Duration = Duration::from_secs(60);
+const REPORTED: Duration = Duration::from_secs(60);
 
 /// Whether a container of the pod was reported in that state, for that reason.
 fn reason_is(pod: &Value, reason: &str) -> bool {
@@ -47,20 +47,20 @@ pub fn bad_image_is_named_and_previous_version_serves() {
     let says = model.configure(&[("image", MISSING)]);
     assert!(!says.starts_with("active: "), "{says}");
     until_kubelet_says(&model, "ErrImagePull");
-    let says = model.until_says(TOLD, &["blocked: ", MISSING]);
+    let says = model.until_says(REPORTED, &["blocked: ", MISSING]);
     assert_contains(&says, &["iris", "cannot be pulled", "juju config iris image="]);
     assert_eq!(model.predict().version(), "1");
 
     model.configure(&[("image", IRIS_1)]);
     model.until_says(SERVES, &["active: ", IRIS_1]);
-    none_failed(&load.stop(), 50.0);
+    assert_none_failed(&load.stop(), 50.0);
 }
 
 pub fn crash_at_start_is_named() {
     let mut model = Model::new("crashing");
     model.configure(&[("env", "{FAIL_AT_START: no such flower}")]);
     until_kubelet_says(&model, "CrashLoopBackOff");
-    let says = model.until_says(TOLD, &["blocked: ", "crashes"]);
+    let says = model.until_says(REPORTED, &["blocked: ", "crashes"]);
     assert_contains(&says, &["iris", "logs"]);
     // It is restarted again and again, and runs between two crashes.
     let restarts = |model: &Model| -> u64 {
@@ -97,7 +97,7 @@ pub fn out_of_memory_model_is_named() {
         ("resources", "{limits: {memory: 400Mi}}"),
     ]);
     until_kubelet_says(&model, "OOMKilled");
-    let says = model.until_says(TOLD, &["blocked: ", "memory"]);
+    let says = model.until_says(REPORTED, &["blocked: ", "memory"]);
     assert_contains(&says, &["iris", "resources"]);
 }
 
@@ -105,7 +105,7 @@ pub fn unschedulable_model_is_named() {
     let mut model = Model::new("large");
     let says = model.configure(&[("resources", "{requests: {memory: 900Gi}}")]);
     assert!(!says.starts_with("active: "), "{says}");
-    let says = model.until_says(TOLD, &["memory"]);
+    let says = model.until_says(REPORTED, &["memory"]);
     assert_contains(&says, &["iris", "resources"]);
     assert!(!says.starts_with("active: "), "{says}");
     // An unschedulable version does not block the next one.
@@ -123,6 +123,6 @@ pub fn missing_model_uri_is_named() {
         ("model-uri", NOWHERE),
     ]);
     until_kubelet_says(&model, "CrashLoopBackOff");
-    let says = model.until_says(TOLD, &["blocked: ", NOWHERE]);
+    let says = model.until_says(REPORTED, &["blocked: ", NOWHERE]);
     assert_contains(&says, &["iris", "model-uri"]);
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use site::images::{IRIS_2, MLSERVER_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES};
-use crate::load::{Load, ask, none_failed};
+use crate::load::{Load, assert_none_failed, send};
 use crate::support::{assert_contains, status};
 
 pub fn request_of_the_blog_is_answered() {
@@ -20,7 +20,7 @@ pub fn request_of_the_blog_is_answered() {
     let says = model.until_says(SERVES, &["active: "]);
     assert_contains(&says, &["site.local/iris:1", "/model/iris/"]);
 
-    let answer = ask(&model.predictions("iris"), FLOWER);
+    let answer = send(&model.predictions("iris"), FLOWER);
     assert_eq!(answer.status, 200, "{answer:?}");
     let probabilities = answer.probabilities();
     assert_eq!(probabilities.len(), 3, "{answer:?}");
@@ -29,10 +29,10 @@ pub fn request_of_the_blog_is_answered() {
     eprintln!("{}", answer.body);
 
     // The model itself answers 404 at its root; the gateway's own 404 is empty.
-    let bare = ask(&model.url("/model/iris"), FLOWER);
+    let bare = send(&model.url("/model/iris"), FLOWER);
     assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");
     for path in ["/model/irisx", "/model/irisx/api/v0.1/predictions"] {
-        let other = ask(&model.url(path), FLOWER);
+        let other = send(&model.url(path), FLOWER);
         assert!(other.status == 404 && other.body.is_empty(), "{path}: {other:?}");
     }
 }
@@ -46,7 +46,7 @@ pub fn active_means_a_request_succeeds() {
         move || {
             let mut first = None;
             while !done.load(Ordering::Relaxed) {
-                let answer = ask(&url, FLOWER);
+                let answer = send(&url, FLOWER);
                 if answer.status == 200 {
                     first.get_or_insert(answer.at);
                 }
@@ -84,16 +84,16 @@ pub fn new_version_loses_no_request() {
     let mut model = Model::serving("release");
     let load = Load::start(&model.predictions("release"), FLOWER, 3);
     let mut statuses = vec![model.configure(&[("image", IRIS_2)])];
-    let inputs = Instant::now();
+    let start = Instant::now();
     while !statuses.last().unwrap().starts_with("active: ") {
-        assert!(inputs.elapsed() < SERVES, "{statuses:#?}");
+        assert!(start.elapsed() < SERVES, "{statuses:#?}");
         statuses.push(model.update_status());
     }
     let active = Instant::now();
     // Requests still on their way when it becomes active must succeed too.
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
-    none_failed(&answers, 50.0);
+    assert_none_failed(&answers, 50.0);
     assert_contains(statuses.last().unwrap(), &["site.local/iris:2"]);
     assert!(
         statuses.iter().rev().skip(1).all(|says| says.starts_with("waiting: ")),
@@ -129,7 +129,7 @@ pub fn mlserver_answers_protocol_v2() {
     let request = json!({"inputs": [
         {"name": "flower", "shape": [1, 4], "datatype": "FP64", "data": [[5.1, 3.5, 1.4, 0.2]]},
     ]});
-    let answer = ask(&model.url("/model/v2/v2/models/iris/infer"), &request.to_string());
+    let answer = send(&model.url("/model/v2/v2/models/iris/infer"), &request.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["outputs"][0]["data"][0], 0, "{answer:?}");
 }

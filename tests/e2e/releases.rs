@@ -6,13 +6,13 @@ use std::time::Duration;
 use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
-use crate::load::{Load, ask, ask_as, none_failed};
+use crate::load::{Load, assert_none_failed, send, send_as};
 use crate::support::assert_contains;
 
 /// How many of a hundred requests version 2 answered.
 fn part_of_2(model: &Model) -> usize {
-    let inputs: Vec<_> = (0..100).map(|_| model.predict()).collect();
-    inputs.iter().filter(|answer| answer.version() == "2").count()
+    let answers: Vec<_> = (0..100).map(|_| model.predict()).collect();
+    answers.iter().filter(|answer| answer.version() == "2").count()
 }
 
 pub fn stepwise_canary_loses_no_request() {
@@ -40,7 +40,7 @@ pub fn stepwise_canary_loses_no_request() {
     // Requests still on their way must succeed too.
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
-    none_failed(&answers, 30.0);
+    assert_none_failed(&answers, 30.0);
     eprintln!("{} requests while a canary was walked, none failed", answers.len());
 }
 
@@ -54,7 +54,7 @@ pub fn promotion_sends_no_request_to_old_version() {
     model.until_says(SERVES, &["active: "]);
     thread::sleep(Duration::from_secs(15));
     let answers = load.stop();
-    none_failed(&answers, 20.0);
+    assert_none_failed(&answers, 20.0);
     assert!(answers.iter().all(|answer| answer.version() == "2"));
 }
 
@@ -64,9 +64,9 @@ pub fn only_requests_with_header_reach_canary() {
     assert_contains(&model.until_says(SERVES, &["active: "]), &["where x-canary=yes"]);
     let url = model.predictions("header");
     for _ in 0..20 {
-        assert_eq!(ask(&url, FLOWER).version(), "1");
-        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
-        assert_eq!(ask_as(&url, FLOWER, &[("x-canary", "no")]).version(), "1");
+        assert_eq!(send(&url, FLOWER).version(), "1");
+        assert_eq!(send_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
+        assert_eq!(send_as(&url, FLOWER, &[("x-canary", "no")]).version(), "1");
     }
 }
 

@@ -7,7 +7,7 @@ use site::images::IRIS_2;
 use site::juju::World;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
-use crate::load::{Load, ask, none_failed};
+use crate::load::{Load, assert_none_failed, send};
 use crate::support::kinds::{pod, vs};
 use crate::support::{Edge, previous, status};
 
@@ -42,7 +42,7 @@ fn first_answer(url: String, version: &'static str) -> thread::JoinHandle<Instan
     thread::spawn(move || {
         let start = Instant::now();
         while start.elapsed() < SERVES {
-            let answer = ask(&url, FLOWER);
+            let answer = send(&url, FLOWER);
             if answer.status == 200 && answer.version() == version {
                 return answer.at;
             }
@@ -100,7 +100,7 @@ pub fn refresh_loses_no_request_and_rolls_no_pod() {
         assert!(status(&run).starts_with("active: "), "{hook}: {}", status(&run));
     }
     thread::sleep(Duration::from_secs(5));
-    none_failed(&load.stop(), 20.0);
+    assert_none_failed(&load.stop(), 20.0);
     assert_eq!(model.names(&pod()), pods);
     // The new version applies changes.
     model.configure(&[("image", IRIS_2)]);

@@ -42,7 +42,7 @@ impl Edge {
             agent: Agent::new(env!("CARGO_BIN_EXE_dispatch")).unwrap(),
             gateway_info,
         };
-        edge.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", model)]);
+        edge.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", model)]);
         edge.config(&[("image", "seldonio/sklearn-iris:0.3")]);
         edge
     }
@@ -59,7 +59,7 @@ impl Edge {
     }
 
     /// Writes to the databag of istio-pilot. An empty value removes the key.
-    pub fn says_gateway(&mut self, pairs: &[(&str, &str)]) -> &mut Self {
+    pub fn publish_gateway(&mut self, pairs: &[(&str, &str)]) -> &mut Self {
         self.world.write_bag(self.gateway_info, "istio-pilot", pairs).unwrap();
         self
     }

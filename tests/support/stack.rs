@@ -32,7 +32,7 @@ const ALLOWED: [&str; 17] = [
 
 /// Asserts that a provider's databag follows the interface.
 #[track_caller]
-pub fn is_prometheus_scrape(bag: &BTreeMap<String, String>) {
+pub fn assert_prometheus_scrape(bag: &BTreeMap<String, String>) {
     let keys: Vec<&str> = bag.keys().map(String::as_str).collect();
     assert_eq!(keys, ["alert_rules", "scrape_jobs", "scrape_metadata"]);
     let read = |key: &str| serde_json::from_str::<Value>(&bag[key]).unwrap();
@@ -74,7 +74,7 @@ pub fn is_prometheus_scrape(bag: &BTreeMap<String, String>) {
 /// The jobs as Canonical's Prometheus writes them into its configuration: named after the application, each target with the
 /// labels of its Juju topology, and `instance` made of those.
 pub fn scrape_configs(bag: &BTreeMap<String, String>) -> Vec<Value> {
-    is_prometheus_scrape(bag);
+    assert_prometheus_scrape(bag);
     let metadata: Value = serde_json::from_str(&bag["scrape_metadata"]).unwrap();
     let get = |key: &str| metadata[key].as_str().unwrap().to_owned();
     let short: String = get("model_uuid").chars().take(8).collect();

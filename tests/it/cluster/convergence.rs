@@ -290,7 +290,7 @@ fn mistake() -> impl Strategy<Value = Option<Mistake>> {
 const LANES: u32 = 4;
 
 /// Checks a property in as many cases as `CASES` says: a hundred by default, thousands in `just nightly`.
-fn holds<S: Strategy>(
+fn check_property<S: Strategy>(
     cases: impl Fn() -> S + Sync,
     law: impl Fn(S::Value, &Fresh) -> Result<(), TestCaseError> + Sync,
 ) {
@@ -344,7 +344,7 @@ fn same(found: &[Value], expected: &[Value]) -> Result<(), TestCaseError> {
 #[test]
 fn any_cluster_state_converges_to_the_plan() {
     let accidents = || prop::collection::vec((accident(), any::<prop::sample::Index>()), 0..4);
-    holds(
+    check_property(
         || (fleet(), accidents(), fleet()),
         |(before, accidents, to), fresh_ones| {
             let mut live = fresh("found");
@@ -367,13 +367,13 @@ fn any_cluster_state_converges_to_the_plan() {
 
 #[test]
 fn invalid_options_cost_nothing_and_leave_nothing() {
-    holds(
+    check_property(
         || prop::collection::vec((fleet(), mistake()), 2..6),
         |sequence, fresh_ones| {
             let mut live = fresh("mistaken");
             let mut served: BTreeSet<String> = BTreeSet::new();
             for (mut options, mistake) in sequence {
-                let there =
+                let existing =
                     |live: &Live| -> BTreeSet<String> { live.versions().into_iter().map(|(name, _)| name).collect() };
                 if let Some(mistake) = mistake {
                     let before = live.versions();
@@ -381,7 +381,7 @@ fn invalid_options_cost_nothing_and_leave_nothing() {
                     set(&mut live, &options);
                     let says = status(&live.hook("config-changed"));
                     prop_assert!(says.starts_with("blocked: "), "{:?}: {}", options, says);
-                    prop_assert!(served.is_subset(&there(&live)), "{:?} took something away", options);
+                    prop_assert!(served.is_subset(&existing(&live)), "{:?} took something away", options);
                     if !matches!(mistake, Mistake::Entry) {
                         prop_assert_eq!(live.versions(), before, "{:?} changed something", options);
                     }
@@ -391,7 +391,7 @@ fn invalid_options_cost_nothing_and_leave_nothing() {
                     prop_assert!(says.starts_with("active: "), "{:?}: {}", options, says);
                     same(&objects(&live), &fresh_ones.objects(&options))?;
                 }
-                served = there(&live);
+                served = existing(&live);
             }
             Ok(())
         },

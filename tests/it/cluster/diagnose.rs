@@ -9,7 +9,7 @@ use crate::support::assert_contains;
 use crate::support::kinds::{deployment, kind, pod, sdep, service, vs};
 
 /// A model that serves, with all that Seldon and Istio would make.
-fn whole(model: &str) -> Live {
+fn serving(model: &str) -> Live {
     let mut live = Live::new(model);
     gateway(&live, &http(), "NodePort");
     assert!(live.serves().starts_with("active"));
@@ -40,13 +40,13 @@ fn diagnosis(live: &mut Live) -> (String, String, String) {
 }
 
 #[track_caller]
-fn broken_at(live: &mut Live, link: &str, why: &[&str]) -> String {
+fn fails_at(live: &mut Live, check: &str, why: &[&str]) -> String {
     let (broken, said, report) = diagnosis(live);
-    assert_eq!(broken, link, "{said}\n{report}");
+    assert_eq!(broken, check, "{said}\n{report}");
     assert_contains(&said, why);
-    let heading = match link {
+    let heading = match check {
         "nothing" => "Model iris: whole".to_owned(),
-        link => format!("Model iris: broken at {link}"),
+        check => format!("Model iris: broken at {check}"),
     };
     assert_contains(&report, &[&heading]);
     report
@@ -54,9 +54,9 @@ fn broken_at(live: &mut Live, link: &str, why: &[&str]) -> String {
 
 #[test]
 fn serving_model_passes_every_check() {
-    let mut live = whole("sound");
+    let mut live = serving("sound");
     let before = live.versions();
-    let report = broken_at(&mut live, "nothing", &[]);
+    let report = fails_at(&mut live, "nothing", &[]);
     assert_contains(
         &report,
         &[
@@ -72,7 +72,7 @@ fn serving_model_passes_every_check() {
     );
     // A younger route of the same prefix takes nothing, and is reported.
     live.create(&vs(), "younger", &takes("sound/gate", "/model/"));
-    let report = broken_at(&mut live, "nothing", &[]);
+    let report = fails_at(&mut live, "nothing", &[]);
     assert_contains(
         &report,
         &["beside it on the gateway: VirtualService sound/younger wants requests of /model/iris/"],
@@ -83,17 +83,17 @@ fn serving_model_passes_every_check() {
 
 #[test]
 fn first_failed_check_before_gateway_is_named() {
-    let mut live = whole("wayin");
+    let mut live = serving("wayin");
     live.create(&vs(), "theirs", &takes("wayin/gate", "/theirs/"));
     live.config(&[("prefix", "/theirs/iris/")]);
-    broken_at(
+    fails_at(
         &mut live,
         "route",
         &["taken by VirtualService wayin/theirs", "juju config iris prefix=/…/"],
     );
     live.config(&[("prefix", "")]);
     gateway_pod(&live, false);
-    broken_at(
+    fails_at(
         &mut live,
         "gateway",
         &[
@@ -103,7 +103,7 @@ fn first_failed_check_before_gateway_is_named() {
     );
     gateway_pod(&live, true);
     live.delete(&service(), "gate");
-    broken_at(
+    fails_at(
         &mut live,
         "gateway",
         &["no Service leads to the pods of the gateway wayin/gate"],
@@ -113,10 +113,10 @@ fn first_failed_check_before_gateway_is_named() {
     gateway(&live, &servers, "NodePort");
     live.config(&[("hosts", "y.example")]);
     live.says();
-    broken_at(&mut live, "gateway", &["takes requests for x.example only"]);
+    fails_at(&mut live, "gateway", &["takes requests for x.example only"]);
     live.config(&[("hosts", "")]);
     live.delete(&kind("networking.istio.io", "v1beta1", "Gateway"), "gate");
-    broken_at(
+    fails_at(
         &mut live,
         "gateway",
         &["the gateway wayin/gate does not exist yet; istio-pilot makes it"],
@@ -124,7 +124,7 @@ fn first_failed_check_before_gateway_is_named() {
     live.world
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
-    let report = broken_at(
+    let report = fails_at(
         &mut live,
         "route",
         &["iris has no gateway", "juju relate iris:gateway-info istio-pilot"],
@@ -134,35 +134,35 @@ fn first_failed_check_before_gateway_is_named() {
 
 #[test]
 fn first_failed_check_behind_gateway_is_named() {
-    let mut live = whole("behind");
+    let mut live = serving("behind");
     live.delete(&vs(), "iris-route");
-    broken_at(
+    fails_at(
         &mut live,
         "virtual-service",
         &["the leader applies it in its next hook"],
     );
     live.says();
     live.config(&[("image", "iris:2")]);
-    broken_at(
+    fails_at(
         &mut live,
         "seldon-deployment",
         &["SeldonDeployment iris is not as asked"],
     );
     live.says();
-    broken_at(
+    fails_at(
         &mut live,
         "deployment",
         &["Seldon Core has not made what is asked for now of iris yet"],
     );
     live.delete(&service(), "iris-default");
-    broken_at(
+    fails_at(
         &mut live,
         "service",
         &["Seldon Core has made no Service iris-default of iris yet"],
     );
     seldons_service(&live, "iris-default");
     live.delete(&deployment(), "iris-default-0-iris");
-    broken_at(
+    fails_at(
         &mut live,
         "deployment",
         &[
@@ -173,15 +173,15 @@ fn first_failed_check_behind_gateway_is_named() {
     live.seldon_serves("iris");
     let failed = json!({"state": "Failed", "description": "too bad"});
     live.merge_status(&sdep(), "iris", &failed);
-    broken_at(&mut live, "seldon", &["Seldon Core calls iris Failed (too bad)"]);
+    fails_at(&mut live, "seldon", &["Seldon Core calls iris Failed (too bad)"]);
 }
 
 #[test]
 fn image_pull_failure_fails_the_pods_check() {
-    let mut live = whole("pulled");
+    let mut live = serving("pulled");
     let away = json!({"availableReplicas": 0, "readyReplicas": 0});
     live.merge_status(&deployment(), "iris-default-0-iris", &away);
-    broken_at(&mut live, "pods", &["iris is starting seldonio/sklearn-iris:0.3"]);
+    fails_at(&mut live, "pods", &["iris is starting seldonio/sklearn-iris:0.3"]);
     let of = live.get(&deployment(), "iris-default-0-iris").unwrap();
     let metadata = json!({"labels": of["metadata"]["labels"], "annotations": of["metadata"]["annotations"]});
     let image = "seldonio/sklearn-iris:0.3";
@@ -197,7 +197,7 @@ fn image_pull_failure_fails_the_pods_check() {
         "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}},
     });
     live.merge_status(&pod(), "iris-0", &json!({"containerStatuses": [container]}));
-    broken_at(
+    fails_at(
         &mut live,
         "pods",
         &[
@@ -210,15 +210,15 @@ fn image_pull_failure_fails_the_pods_check() {
 #[test]
 fn missing_permissions_and_invalid_options_come_first() {
     let mut live = Live::untrusted("rightless");
-    let report = broken_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
+    let report = fails_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
     assert_contains(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
     live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
-    broken_at(&mut live, "options", &["models: iris: replicas=-1"]);
+    fails_at(&mut live, "options", &["models: iris: replicas=-1"]);
     live.config(&[("models", "")]);
     super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     gateway(&live, &http(), "NodePort");
     live.serves();
-    let report = broken_at(&mut live, "service", &["Seldon Core has made no Service"]);
+    let report = fails_at(&mut live, "service", &["Seldon Core has made no Service"]);
     assert_contains(
         &report,
         &[
@@ -233,7 +233,7 @@ fn missing_seldon_or_unreachable_api_is_reported() {
     let server = start("bare-of-seldon", false);
     let mut live = Live::on(&server, "bare");
     live.trust(true);
-    broken_at(
+    fails_at(
         &mut live,
         "seldon-core",
         &["Seldon Core is not installed", "juju deploy seldon-core --trust"],
@@ -241,11 +241,11 @@ fn missing_seldon_or_unreachable_api_is_reported() {
     live.world
         .integrate("iris:seldon-core", "seldon-core:juju-info")
         .unwrap();
-    broken_at(
+    fails_at(
         &mut live,
         "seldon-core",
         &["Seldon Core is related but not installed yet"],
     );
     live.agent.kubeconfig = None;
-    broken_at(&mut live, "kubernetes", &["the Kubernetes API cannot be reached"]);
+    fails_at(&mut live, "kubernetes", &["the Kubernetes API cannot be reached"]);
 }

@@ -34,7 +34,7 @@ fn runs(live: &Live, is: &str) {
 }
 
 /// Writes what the gateway's charm publishes once its gateway runs.
-pub fn says_gateway(live: &mut Live, id: u32) {
+pub fn publish_gateway(live: &mut Live, id: u32) {
     let metadata = json!({
         "namespace": live.model(), "gateway_name": INGRESS,
         "deployment_name": "istio-ingress-k8s-istio", "service_account": "istio-ingress-k8s-istio",
@@ -44,7 +44,7 @@ pub fn says_gateway(live: &mut Live, id: u32) {
     live.world.write_bag(id, INGRESS, &pairs).unwrap();
 }
 
-pub fn leave_pilot(live: &mut Live) {
+pub fn remove_istio_pilot(live: &mut Live) {
     live.world
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
@@ -53,9 +53,9 @@ pub fn leave_pilot(live: &mut Live) {
 /// The charm behind istio-ingress-k8s alone.
 pub fn behind_ingress(model: &str) -> Live {
     let mut live = Live::new(model);
-    leave_pilot(&mut live);
+    remove_istio_pilot(&mut live);
     let id = integrate(&mut live);
-    says_gateway(&mut live, id);
+    publish_gateway(&mut live, id);
     live
 }
 
@@ -64,7 +64,7 @@ pub fn route_of(live: &Live, model: &str) -> Option<Value> {
 }
 
 /// Writes istiod's conditions of every route.
-pub fn gateway_says(live: &Live, accepted: bool, resolved: bool) {
+pub fn set_route_conditions(live: &Live, accepted: bool, resolved: bool) {
     let routes = live.wait(live.api(&http_route()).list(&ListParams::default())).unwrap();
     for route in routes {
         let condition = |kind: &str, is: bool| {
@@ -86,7 +86,7 @@ pub fn gateway_says(live: &Live, accepted: bool, resolved: bool) {
 #[track_caller]
 pub fn serves(live: &mut Live) -> String {
     live.serves();
-    gateway_says(live, true, true);
+    set_route_conditions(live, true, true);
     status(&live.hook("update-status"))
 }
 
@@ -110,17 +110,17 @@ fn model_is_active_once_route_is_accepted() {
             "juju status istio-ingress-k8s",
         ],
     );
-    gateway_says(&live, false, true);
+    set_route_conditions(&live, false, true);
     assert_contains(
         &live.says(),
         &["blocked: iris: the gateway taken-up/istio-ingress-k8s does not take its HTTPRoute (so says istiod)"],
     );
-    gateway_says(&live, true, false);
+    set_route_conditions(&live, true, false);
     assert_contains(
         &live.says(),
         &["waiting: iris: the gateway", "finds no way to it (so says istiod)"],
     );
-    gateway_says(&live, true, true);
+    set_route_conditions(&live, true, true);
     assert_eq!(
         live.says(),
         "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/"
@@ -178,7 +178,7 @@ fn changing_gateways_deletes_the_old_route_last() {
     let id = integrate(&mut live);
     // With both related the previous route keeps serving, whatever the options.
     live.config(&[("timeout", "5s")]);
-    says_gateway(&mut live, id);
+    publish_gateway(&mut live, id);
     let says = live.says();
     assert_contains(
         &says,
@@ -191,7 +191,7 @@ fn changing_gateways_deletes_the_old_route_last() {
     assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
     assert!(live.requests("iris")["timeout"].is_null(), "its route stays as it was");
 
-    leave_pilot(&mut live);
+    remove_istio_pilot(&mut live);
     assert_contains(
         &live.says(),
         &["waiting: iris: the gateway over/istio-ingress-k8s has not taken up"],
@@ -201,14 +201,14 @@ fn changing_gateways_deletes_the_old_route_last() {
         live.route("iris").is_some(),
         "the old one stays until the new one is taken"
     );
-    gateway_says(&live, true, true);
+    set_route_conditions(&live, true, true);
     live.config(&[("timeout", "6s")]);
     live.hook("config-changed");
     assert!(
         live.route("iris").is_some(),
         "what is changed may not be taken any more"
     );
-    gateway_says(&live, true, true);
+    set_route_conditions(&live, true, true);
     let run = live.hook("update-status");
     assert_contains(&status(&run), &["active: iris serves"]);
     assert_contains(
@@ -222,7 +222,7 @@ fn changing_gateways_deletes_the_old_route_last() {
         .world
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
-    live.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "over")]);
+    live.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "over")]);
     assert_contains(&live.says(), &["blocked: there is to be one gateway"]);
     assert!(route_of(&live, "iris").is_some());
     live.world
@@ -249,7 +249,7 @@ fn http_route_stays_until_istio_gateway_exists() {
         .world
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
-    live.says_gateway(&[("gateway_name", "late"), ("gateway_namespace", "back-early")]);
+    live.publish_gateway(&[("gateway_name", "late"), ("gateway_namespace", "back-early")]);
     assert_contains(
         &live.says(),
         &["waiting: the gateway back-early/late does not exist yet"],
@@ -263,14 +263,14 @@ fn http_route_stays_until_istio_gateway_exists() {
 #[test]
 fn broken_relation_deletes_route_and_keeps_model() {
     let mut live = Live::new("ingress-broken");
-    leave_pilot(&mut live);
+    remove_istio_pilot(&mut live);
     let id = integrate(&mut live);
     assert_contains(
         &live.says(),
         &["waiting: istio-ingress-k8s has not said which gateway to use"],
     );
     assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
-    says_gateway(&mut live, id);
+    publish_gateway(&mut live, id);
     assert_contains(&serves(&mut live), &["active"]);
     let run = live.hook(Hook::relation(RelationEvent::Broken, id));
     assert_contains(&status(&run), &["blocked: iris has no gateway"]);

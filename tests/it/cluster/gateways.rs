@@ -41,12 +41,12 @@ fn broken_relation_deletes_route_and_keeps_model() {
 #[test]
 fn missing_gateway_data_keeps_the_route() {
     let mut live = Live::new("late");
-    live.says_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
+    live.publish_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
     assert_contains(&live.says(), &["waiting: istio-pilot has not said which gateway"]);
     assert!(live.sdep("iris").is_some() && live.route("iris").is_none());
-    live.says_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "late")]);
+    live.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "late")]);
     assert!(live.serves().starts_with("active"));
-    live.says_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
+    live.publish_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
     assert_contains(&live.says(), &["waiting: istio-pilot has not said which gateway"]);
     assert!(live.route("iris").is_some(), "what served serves on");
 }
@@ -55,14 +55,14 @@ fn missing_gateway_data_keeps_the_route() {
 fn absent_gateway_is_waited_for() {
     let mut live = Live::new("down");
     assert!(live.serves().starts_with("active"));
-    live.says_gateway(&[("gateway_up", "false")]);
+    live.publish_gateway(&[("gateway_up", "false")]);
     assert_contains(
         &live.says(),
         &["waiting: the gateway down/gate is not up, says istio-pilot"],
     );
-    live.says_gateway(&[("gateway_up", "true")]);
+    live.publish_gateway(&[("gateway_up", "true")]);
     assert!(live.says().starts_with("active"));
-    live.says_gateway(&[("gateway_name", "other")]);
+    live.publish_gateway(&[("gateway_name", "other")]);
     assert_contains(
         &live.says(),
         &["waiting: the gateway down/other does not exist yet; istio-pilot makes it"],

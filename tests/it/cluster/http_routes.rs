@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use super::gateway_api::{INGRESS, behind_ingress, gateway_says, route_of, serves, shares};
+use super::gateway_api::{INGRESS, behind_ingress, route_of, serves, set_route_conditions, shares};
 use crate::support::assert_contains;
 use crate::support::kinds::http_route;
 
@@ -73,7 +73,7 @@ fn options_unsupported_by_gateway_api_are_reported() {
         .unwrap();
     live.config(&[("shadow", "{image: 'iris:3', weight: 25}")]);
     serves(&mut live);
-    gateway_says(&live, true, true);
+    set_route_conditions(&live, true, true);
     assert_contains(
         &live.says(),
         &[

@@ -10,17 +10,17 @@ use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
 
 /// All of `wanted` is in `live`, field for field; in maps there may be more.
-fn holds(live: &Value, wanted: &Value, place: &str) {
+fn assert_subset(live: &Value, wanted: &Value, place: &str) {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
             for (key, value) in wanted.iter().filter(|(_, value)| !value.is_null()) {
-                holds(live.get(key).unwrap_or(&Value::Null), value, &format!("{place}.{key}"));
+                assert_subset(live.get(key).unwrap_or(&Value::Null), value, &format!("{place}.{key}"));
             }
         }
         (Value::Array(live), Value::Array(wanted)) => {
             assert_eq!(live.len(), wanted.len(), "{place}");
             for (at, (live, wanted)) in live.iter().zip(wanted).enumerate() {
-                holds(live, wanted, &format!("{place}[{at}]"));
+                assert_subset(live, wanted, &format!("{place}[{at}]"));
             }
         }
         (live, wanted) => assert_eq!(live, wanted, "{place}"),
@@ -34,7 +34,7 @@ fn deploys(live: &mut Live, name: &str, text: &str) {
     let said = live.says();
     assert!(!said.starts_with("blocked"), "{name}: {said}");
     let found = live.sdep("iris").unwrap_or_else(|| panic!("{name}: {said}"));
-    holds(&found["spec"], &manifest["spec"], name);
+    assert_subset(&found["spec"], &manifest["spec"], name);
     live.seldon_serves("iris");
     let mut says = live.says();
     if says.starts_with("waiting") {

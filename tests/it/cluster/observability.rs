@@ -40,7 +40,7 @@ fn bag(live: &Live, id: u32) -> BTreeMap<String, String> {
 /// The scrape targets, as `model predictor endpoint address`.
 fn scraped(live: &Live, id: u32) -> Vec<String> {
     let bag = bag(live, id);
-    stack::is_prometheus_scrape(&bag);
+    stack::assert_prometheus_scrape(&bag);
     let jobs: Vec<Value> = serde_json::from_str(&bag["scrape_jobs"]).unwrap();
     let configs = jobs.iter().flat_map(|job| job["static_configs"].as_array().unwrap());
     let mut all: Vec<String> = configs

@@ -8,7 +8,7 @@ use serde_json::Value;
 use site::agent::{Fault, Hook};
 
 use super::fixture::{Live, audit_answers};
-use super::gateway_api::{integrate, leave_pilot, says_gateway, serves};
+use super::gateway_api::{integrate, publish_gateway, remove_istio_pilot, serves};
 use crate::support::assert_contains;
 use crate::support::kinds::deployment;
 
@@ -140,9 +140,9 @@ fn does_everything(live: &mut Live) {
     live.hook("update-status");
     live.agent.faults.clear();
     // The other kind of gateway.
-    leave_pilot(live);
+    remove_istio_pilot(live);
     let id = integrate(live);
-    says_gateway(live, id);
+    publish_gateway(live, id);
     assert!(serves(live).starts_with("active"), "{}", live.says());
     live.hook("update-status");
     live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
@@ -160,20 +160,20 @@ fn rbac_yaml_grants_exactly_what_is_used() {
         let answers = audit_answers(&live.user());
         let rejected: Vec<_> = answers.iter().filter(|(_, code)| *code == 403).collect();
         assert!(rejected.is_empty(), "asked for and not granted: {rejected:#?}");
-        let inputs: BTreeSet<String> = answers
+        let requests: BTreeSet<String> = answers
             .into_iter()
             .map(|(request, _)| request)
             .filter(|request| !request.contains("selfsubject") && !request.ends_with(' '))
             .collect();
         let granted = granted();
-        let beyond: Vec<_> = inputs.difference(&granted).collect();
+        let beyond: Vec<_> = requests.difference(&granted).collect();
         assert!(beyond.is_empty(), "asked for and not granted: {beyond:?}");
         // An apply that creates an object is logged as a patch, and needs both permissions.
         let makes = |right: &&String| {
             let resource = right.strip_prefix("create ");
-            resource.is_some_and(|resource| inputs.contains(&format!("patch {resource}")))
+            resource.is_some_and(|resource| requests.contains(&format!("patch {resource}")))
         };
-        let unused: Vec<_> = granted.difference(&inputs).filter(|right| !makes(right)).collect();
+        let unused: Vec<_> = granted.difference(&requests).filter(|right| !makes(right)).collect();
         if unused.is_empty() {
             return;
         }
@@ -226,9 +226,9 @@ fn missing_write_permission_stops_the_whole_model() {
 /// The charm behind istio-ingress-k8s, without any permission yet.
 fn behind_ingress(model: &str) -> Live {
     let mut live = Live::untrusted(model);
-    leave_pilot(&mut live);
+    remove_istio_pilot(&mut live);
     let id = integrate(&mut live);
-    says_gateway(&mut live, id);
+    publish_gateway(&mut live, id);
     live
 }
 

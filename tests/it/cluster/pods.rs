@@ -234,11 +234,11 @@ fn tracing_receiver_is_requested_once_and_used() {
         .unwrap();
     let id = live.world.integrate("iris:tracing", "tempo:tracing").unwrap();
     live.hook("config-changed");
-    let inputs = live.world.relations[&id]
+    let requested = live.world.relations[&id]
         .data("iris")
         .and_then(|bag| bag.get("receivers"))
         .cloned();
-    assert_eq!(inputs.as_deref(), Some(r#"["jaeger_thrift_http"]"#));
+    assert_eq!(requested.as_deref(), Some(r#"["jaeger_thrift_http"]"#));
     assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
     let run = live.hook("update-status");
     assert!(

@@ -124,7 +124,7 @@ fn invalid_canary_option_changes_nothing() {
 }
 
 /// The command that an action prints for that model, or its failure.
-fn inputs(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
+fn printed_command(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, String> {
     let parameters = model
         .map(|model| ("model".to_owned(), json!(model)))
         .into_iter()
@@ -137,7 +137,7 @@ fn inputs(live: &mut Live, action: &str, model: Option<&str>) -> Result<String, 
 }
 
 /// Runs that command: it must set options of the application only.
-fn types(live: &mut Live, command: &str) {
+fn run_command(live: &mut Live, command: &str) {
     let arguments = command.strip_prefix("juju config iris ").unwrap();
     let words = shlex::split(arguments).unwrap();
     let pairs: Vec<(&str, &str)> = words.iter().map(|word| word.split_once('=').unwrap()).collect();
@@ -150,7 +150,7 @@ fn promote_prints_command_that_promotes_canary() {
     live.config(&[("image", "iris:1")]);
     live.serves();
     assert_contains(
-        &inputs(&mut live, "promote", None).unwrap_err(),
+        &printed_command(&mut live, "promote", None).unwrap_err(),
         &["iris has no canary; juju config iris canary="],
     );
     live.config(&[(
@@ -158,8 +158,8 @@ fn promote_prints_command_that_promotes_canary() {
         "{image: 'iris:2', env: {LEVEL: 'it''s on'}, weight: 50, match: {a: b}}",
     )]);
     live.serves();
-    let command = inputs(&mut live, "promote", None).unwrap();
-    types(&mut live, &command);
+    let command = printed_command(&mut live, "promote", None).unwrap();
+    run_command(&mut live, &command);
     live.hook("config-changed");
     live.seldon_serves("iris");
     assert_eq!(live.says(), "active: iris serves iris:2 at /model/iris/");
@@ -180,10 +180,10 @@ fn promote_changes_one_entry_of_models() {
     ]);
     live.hook("config-changed");
     assert_contains(
-        &inputs(&mut live, "promote", None).unwrap_err(),
+        &printed_command(&mut live, "promote", None).unwrap_err(),
         &["say which model: model=<one of a, b>"],
     );
-    let command = inputs(&mut live, "promote", Some("a")).unwrap();
+    let command = printed_command(&mut live, "promote", Some("a")).unwrap();
     assert_eq!(
         command,
         r#"juju config iris models='{"a":{"image":"iris:2"},"b":{"replicas":2}}'"#
@@ -196,7 +196,7 @@ fn rollback_names_what_served_before() {
     live.config(&[("image", "iris:1"), ("env", "{A: 1}")]);
     live.hook("config-changed");
     assert_eq!(
-        inputs(&mut live, "rollback", None).unwrap_err(),
+        printed_command(&mut live, "rollback", None).unwrap_err(),
         "nothing else is known that iris has served"
     );
     live.serves();
@@ -204,22 +204,22 @@ fn rollback_names_what_served_before() {
     live.config(&[("image", "iris:broken")]);
     live.hook("config-changed");
     assert_eq!(
-        inputs(&mut live, "rollback", None).unwrap(),
+        printed_command(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:1"
     );
     live.config(&[("image", "iris:2"), ("env", "")]);
     live.hook("config-changed");
     live.seldon_serves("iris");
     live.hook("update-status");
-    let command = inputs(&mut live, "rollback", None).unwrap();
+    let command = printed_command(&mut live, "rollback", None).unwrap();
     assert_eq!(command, "juju config iris env='{A: 1}' image=iris:1");
-    types(&mut live, &command);
+    run_command(&mut live, &command);
     live.hook("config-changed");
     live.seldon_serves("iris");
     assert_eq!(live.says(), "active: iris serves iris:1 at /model/iris/");
     // And forward again.
     assert_eq!(
-        inputs(&mut live, "rollback", None).unwrap(),
+        printed_command(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:2 env="
     );
 }
@@ -232,7 +232,7 @@ fn forged_served_record_reaches_no_command() {
     live.config(&[("image", "iris:2")]);
     live.hook("config-changed");
     assert_eq!(
-        inputs(&mut live, "rollback", None).unwrap(),
+        printed_command(&mut live, "rollback", None).unwrap(),
         "juju config iris image=iris:1"
     );
     let record = json!({"$(touch /tmp/forged)": "x", "image": "evil:1"}).to_string();
@@ -240,14 +240,14 @@ fn forged_served_record_reaches_no_command() {
     // With the field manager of `kubectl patch`, and with our own, forged.
     live.merge_as("kubectl-patch", &sdep(), "iris", &annotations);
     assert!(
-        inputs(&mut live, "rollback", None)
+        printed_command(&mut live, "rollback", None)
             .unwrap_err()
             .contains("nothing else is known")
     );
     let manager = format!("seldon-model-iris-{}", &live.world.model.uuid[..8]);
     live.apply_as(&manager, &sdep(), "iris", &annotations);
     assert!(
-        inputs(&mut live, "rollback", None)
+        printed_command(&mut live, "rollback", None)
             .unwrap_err()
             .contains("nothing else is known")
     );

@@ -314,17 +314,17 @@ fn watcher_with_secret_triggers_only_on_change() {
     assert_contains(&live.serves(), &["active: iris serves"]);
     live.hook("update-status");
     // Whatever triggers a probe, the outcome equals that of the hook.
-    let wakes = |live: &mut Live, limit| {
+    let triggered = |live: &mut Live, limit| {
         let edge = &mut **live;
         edge.agent
             .answer(&mut edge.world, limit, |_, runs| !runs.is_empty())
             .unwrap()
     };
     live.delete(&crate::support::kinds::vs(), "iris-route");
-    let runs = wakes(&mut live, SOON);
+    let runs = triggered(&mut live, SOON);
     assert_eq!(runs.len(), 1);
     assert_eq!(read(&runs[0]), [""; 0]);
-    assert!(wakes(&mut live, Duration::from_secs(2)).is_empty());
+    assert!(triggered(&mut live, Duration::from_secs(2)).is_empty());
     // It watches no Secrets, but notices a missing one at the next other change.
     live.delete(&secret(), &name(&uri));
     live.merge(
@@ -332,7 +332,7 @@ fn watcher_with_secret_triggers_only_on_change() {
         "iris",
         &serde_json::json!({"metadata": {"annotations": {"theirs": "1"}}}),
     );
-    let runs = wakes(&mut live, SOON);
+    let runs = triggered(&mut live, SOON);
     assert_eq!(read(&runs[0]), [uri.as_str()]);
     assert_eq!(password(&live, &uri), "hunter1");
     let made = live.wait(live.api(&secret()).list(&ListParams::default())).unwrap();

@@ -63,7 +63,7 @@ fn pull_secret(predictor: &Value) -> &Value {
 }
 
 /// The hooks that Juju's agent runs on its own, and the status afterwards.
-fn woken(live: &mut Live) -> (Vec<String>, String) {
+fn run_pending_hooks(live: &mut Live) -> (Vec<String>, String) {
     let edge = &mut **live;
     let runs = edge.agent.wake_all(&mut edge.world).unwrap();
     assert!(runs.iter().all(|run| run.exit == 0), "{runs:#?}");
@@ -119,7 +119,7 @@ fn juju_secret_becomes_owned_kubernetes_secret() {
 #[test]
 fn storage_secret_rolls_pods_pull_secret_does_not() {
     let (mut live, registry, store) = served("rolled");
-    woken(&mut live);
+    run_pending_hooks(&mut live);
     let (pull, old, new) = (
         format!("iris-image-pull-{registry}"),
         format!("iris-storage-{store}-1"),
@@ -129,7 +129,7 @@ fn storage_secret_rolls_pods_pull_secret_does_not() {
     live.world
         .update_secret("registry", &[REGISTRY[0], REGISTRY[1], ("password", "hunter3")])
         .unwrap();
-    let (hooks, says) = woken(&mut live);
+    let (hooks, says) = run_pending_hooks(&mut live);
     assert_eq!(hooks, ["secret-changed"]);
     assert_contains(&says, &["active: iris serves"]);
     assert_eq!(live.sdep("iris").unwrap()["metadata"]["generation"], before, "it rolls");
@@ -142,7 +142,7 @@ fn storage_secret_rolls_pods_pull_secret_does_not() {
     live.world
         .update_secret("store", &[STORE[0], ("secret-access-key", "hunter4")])
         .unwrap();
-    let (hooks, says) = woken(&mut live);
+    let (hooks, says) = run_pending_hooks(&mut live);
     assert_eq!(hooks, ["secret-changed"]);
     assert_contains(&says, &["waiting: iris is changing over"]);
     assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(new));

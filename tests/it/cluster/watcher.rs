@@ -61,7 +61,7 @@ impl Live {
     }
 
     /// Runs the hooks that the watcher triggers for a while.
-    pub fn for_a_while(&mut self) -> Vec<HookRun> {
+    pub fn runs_for_a_while(&mut self) -> Vec<HookRun> {
         let (agent, world) = self.parts();
         agent.answer(world, A_WHILE, |_, _| false).unwrap()
     }
@@ -114,7 +114,7 @@ fn ready_model_is_active_within_three_seconds() {
     let runs = live.becomes(SOON, "active: iris serves");
     assert!(start.elapsed() < SOON);
     assert_eq!(runs.len(), 1, "one wake is enough: {runs:#?}");
-    assert!(live.for_a_while().is_empty());
+    assert!(live.runs_for_a_while().is_empty());
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn missing_watch_permission_leaves_hooks_working() {
     live.agent.listen().unwrap();
     assert_eq!(live.serves().split(':').next(), Some("active"));
     live.watcher("iris/0");
-    assert!(live.for_a_while().is_empty());
+    assert!(live.runs_for_a_while().is_empty());
 }
 
 #[test]
@@ -193,14 +193,14 @@ fn deleted_http_route_is_back_within_three_seconds() {
     let (agent, world) = live.parts();
     let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
     assert!(route_of(&live, "iris").is_some(), "{runs:#?}");
-    gateway_api::gateway_says(&live, true, true);
+    gateway_api::set_route_conditions(&live, true, true);
     live.becomes(PATIENCE, "active: ");
 }
 
 #[test]
 fn change_without_new_status_triggers_no_hook() {
     let mut live = Live::watched("calm");
-    live.for_a_while();
+    live.runs_for_a_while();
     let before = live.probes();
     live.merge(
         &vs(),
@@ -208,13 +208,13 @@ fn change_without_new_status_triggers_no_hook() {
         &json!({"metadata": {"annotations": {"seen-by": "somebody"}}}),
     );
     live.waits_for_probe(before);
-    assert!(live.for_a_while().is_empty());
+    assert!(live.runs_for_a_while().is_empty());
 }
 
 #[test]
 fn thousand_pod_changes_cost_few_probes() {
     let mut live = Live::watched("storm");
-    live.for_a_while();
+    live.runs_for_a_while();
     let labels =
         json!({"labels": {"seldon-model/application": "iris", "seldon-model/model-uuid": live.world.model.uuid}});
     let spec = json!({"metadata": labels, "spec": {"containers": [{"name": "x", "image": "x"}]}});
@@ -227,7 +227,7 @@ fn thousand_pod_changes_cost_few_probes() {
             &json!({"metadata": {"annotations": {"n": n.to_string()}}}),
         );
     }
-    assert!(live.for_a_while().is_empty());
+    assert!(live.runs_for_a_while().is_empty());
     let (probes, halves) = (live.probes() - before, start.elapsed().as_millis() / 500);
     assert!(
         (1..halves + 4).contains(&(probes as u128)),

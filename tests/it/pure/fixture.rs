@@ -57,10 +57,10 @@ pub fn configured(options: &Value) -> Config {
 }
 
 pub fn rendered(options: &Value, site: &Site) -> Vec<Value> {
-    rendered_beside(options, site, &Observed::default())
+    rendered_with(options, site, &Observed::default())
 }
 
-pub fn rendered_beside(options: &Value, site: &Site, observed: &Observed) -> Vec<Value> {
+pub fn rendered_with(options: &Value, site: &Site, observed: &Observed) -> Vec<Value> {
     plan(&configured(options), site, observed)
         .models
         .iter()

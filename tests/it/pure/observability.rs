@@ -38,7 +38,7 @@ fn identity() -> Identity {
 }
 
 /// A cluster with the models of these options and these pods.
-fn there(options: &Value, pods: &[Value]) -> Observed {
+fn cluster_with(options: &Value, pods: &[Value]) -> Observed {
     let planned = plan(&configured(options), &site(), &Observed::default());
     let applied = json!([{"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}]);
     let objects = planned.models.iter().map(|planned| {
@@ -106,7 +106,7 @@ fn single_pod_is_scraped_through_its_service() {
     ];
     // Labels by their names: container, pod, seldon_endpoint, seldon_model, seldon_predictor.
     assert_eq!(
-        targets(&there(&options, &pods)),
+        targets(&cluster_with(&options, &pods)),
         [
             "executor: 10.1.0.2:8000 seldon-container-engine iris-canary-a pod iris canary",
             "executor: [fd00::3]:8000 seldon-container-engine iris-canary-b pod iris canary",
@@ -125,14 +125,17 @@ fn autoscaled_predictor_is_scraped_by_pod() {
         "image": "iris:1", "autoscale": "{max: 3, cpu: 80}", "resources": "{requests: {cpu: 100m}}",
     });
     assert_eq!(
-        targets(&there(&options, &[])),
+        targets(&cluster_with(&options, &[])),
         ["service: iris-default.edge.svc.cluster.local:8000 service iris default"]
     );
 }
 
 #[test]
 fn service_metrics_of_several_pods_are_dropped() {
-    let jobs = metrics::scrape_jobs(&there(&json!({"image": "iris:1", "replicas": 2}), &[]), &identity());
+    let jobs = metrics::scrape_jobs(
+        &cluster_with(&json!({"image": "iris:1", "replicas": 2}), &[]),
+        &identity(),
+    );
     let drop = json!([{"source_labels": ["__name__"], "regex": ".+", "action": "drop"}]);
     assert_eq!((jobs.len(), &jobs[0]["metric_relabel_configs"]), (1, &drop));
 }
@@ -140,13 +143,13 @@ fn service_metrics_of_several_pods_are_dropped() {
 #[test]
 fn stopped_and_terminating_pods_are_not_scraped() {
     assert_eq!(
-        targets(&there(&json!({"image": "iris:1", "replicas": 0}), &[])),
+        targets(&cluster_with(&json!({"image": "iris:1", "replicas": 0}), &[])),
         Vec::<String>::new()
     );
     let bare = json!({"image": "iris:1", "annotations": "{seldon.io/no-engine: 'true'}"});
     let pods = [pod("default", "iris-default-a", "10.1.0.1")];
     assert_eq!(
-        targets(&there(&bare, &pods)),
+        targets(&cluster_with(&bare, &pods)),
         ["custom: 10.1.0.1:6000 iris iris-default-a custom iris default"]
     );
     let mut leaving = pod("default", "a", "10.1.0.1");
@@ -158,14 +161,14 @@ fn stopped_and_terminating_pods_are_not_scraped() {
     let options = json!({"image": "iris:1"});
     let only = ["executor: iris-default.edge.svc.cluster.local:8000 service iris default"];
     assert_eq!(
-        targets(&there(&options, &[leaving, done, without_address, other])),
+        targets(&cluster_with(&options, &[leaving, done, without_address, other])),
         only
     );
-    let mut observed = there(&options, &[]);
+    let mut observed = cluster_with(&options, &[]);
     observed.seldon_deployments[0].metadata.deletion_timestamp =
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     assert_eq!(targets(&observed), Vec::<String>::new());
-    let mut observed = there(&options, &[]);
+    let mut observed = cluster_with(&options, &[]);
     observed.seldon_deployments[0].metadata.labels = None;
     assert_eq!(targets(&observed), Vec::<String>::new(), "somebody else's");
 }
@@ -174,9 +177,9 @@ fn stopped_and_terminating_pods_are_not_scraped() {
 fn metrics_databag_follows_the_interface() {
     let options = json!({"image": "iris:1", "canary": "{image: 'iris:2', replicas: 2}"});
     let pods = [pod("default", "a", "10.1.0.1"), pod("canary", "b", "10.1.0.2")];
-    for observed in [there(&options, &pods), Observed::default()] {
+    for observed in [cluster_with(&options, &pods), Observed::default()] {
         let bag = metrics_bag(&context(), metrics::scrape_jobs(&observed, &identity()));
-        stack::is_prometheus_scrape(&bag.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
+        stack::assert_prometheus_scrape(&bag.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
     }
     let bag = metrics_bag(&context(), Vec::new());
     assert_eq!(

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use site::bundle::Bundle;
 use site::juju::World;
 
-use super::fixture::{answering, configured, relation, rendered, rendered_beside, site, site_of_ingress};
+use super::fixture::{answering, configured, relation, rendered, rendered_with, site, site_of_ingress};
 
 fn planned(options: &Value, site: &Site) -> PlannedModel {
     plan(&configured(options), site, &Observed::default()).models.remove(0)
@@ -61,7 +61,7 @@ fraud:
   annotations: {seldon.io/rest-timeout: 5000, seldon.io/no-engine: true}
 ",
     });
-    insta::assert_yaml_snapshot!("every_option", rendered_beside(&options, &site, &observed));
+    insta::assert_yaml_snapshot!("every_option", rendered_with(&options, &site, &observed));
 }
 
 #[test]
@@ -73,14 +73,14 @@ fn http_route_is_equivalent_to_virtual_service() {
         "shadow": "{image: 'iris:3'}",
     });
     let observed = answering(&["default", "canary", "shadow"]);
-    let objects = rendered_beside(&options, &site_of_ingress(), &observed).remove(0);
+    let objects = rendered_with(&options, &site_of_ingress(), &observed).remove(0);
     assert_eq!(
         objects["model"]["metadata"]["annotations"]["seldon-model/http-route"],
         "kept"
     );
     insta::assert_yaml_snapshot!("http_route", objects["route"]);
     // Apart from annotations the SeldonDeployment is the same, so that a change of gateways rolls no pod.
-    let mut before = rendered_beside(&options, &site(), &observed).remove(0)["model"].clone();
+    let mut before = rendered_with(&options, &site(), &observed).remove(0)["model"].clone();
     let mut after = objects["model"].clone();
     for one in [&mut before, &mut after] {
         one["metadata"]["annotations"] = Value::Null;
@@ -157,7 +157,7 @@ fn canary_and_shadow_are_separate_predictors() {
         "shadow": "{image: 'iris:3', weight: 25, replicas: 1}",
     });
     let all = answering(&["default", "canary", "shadow"]);
-    insta::assert_yaml_snapshot!("canary_and_shadow", rendered_beside(&options, &site(), &all));
+    insta::assert_yaml_snapshot!("canary_and_shadow", rendered_with(&options, &site(), &all));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn grpc_is_matched_by_headers_or_host() {
         "canary": "{image: 'iris:2', weight: 10, match: {x-canary: 'yes'}}",
     });
     let all = answering(&["default", "canary"]);
-    insta::assert_yaml_snapshot!("grpc", rendered_beside(&options, &site(), &all)[0]["route"]["spec"]);
+    insta::assert_yaml_snapshot!("grpc", rendered_with(&options, &site(), &all)[0]["route"]["spec"]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ const SOURCES: [&str; 8] = [
 ];
 
 /// More options of a model.
-const BESIDE: [&str; 13] = [
+const EXTRAS: [&str; 13] = [
     "canary: {image: 'iris:3'}",
     "canary: {image: 'iris:3', weight: 33}",
     "canary: {image: 'iris:3', weight: 100, match: {x: y}}",
@@ -62,9 +62,9 @@ const NAMES: [&str; 8] = [
 ];
 
 fn any_model() -> impl Strategy<Value = String> {
-    let beside = prop::collection::btree_set(select(&BESIDE[..]), 0..4);
-    (select(&SOURCES[..]), beside).prop_map(|(source, beside)| {
-        let all: Vec<&str> = [source].into_iter().chain(beside).collect();
+    let extras = prop::collection::btree_set(select(&EXTRAS[..]), 0..4);
+    (select(&SOURCES[..]), extras).prop_map(|(source, extras)| {
+        let all: Vec<&str> = [source].into_iter().chain(extras).collect();
         format!("{{{}}}", all.join(", "))
     })
 }
@@ -135,7 +135,7 @@ fn services(deployment: &Value) -> (Vec<String>, Vec<String>) {
     (all, shadows.iter().map(service).collect())
 }
 
-fn names_are_legal_and_nobody_elses(plan: &Plan) -> Result<(), TestCaseError> {
+fn names_are_valid_and_unique(plan: &Plan) -> Result<(), TestCaseError> {
     let mut services_so_far = BTreeSet::new();
     let mut routes_so_far = BTreeSet::new();
     for planned in &plan.models {
@@ -158,7 +158,7 @@ fn names_are_legal_and_nobody_elses(plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn all_requests_get_somewhere(plan: &Plan) -> Result<(), TestCaseError> {
+fn every_request_has_a_destination(plan: &Plan) -> Result<(), TestCaseError> {
     for planned in &plan.models {
         let both = objects(planned);
         let (live, shadows) = services(&both["model"]);
@@ -182,7 +182,7 @@ fn all_requests_get_somewhere(plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 /// The same for the Gateway API, within the limits of its CRD.
-fn all_requests_get_somewhere_by_http_route(plan: &Plan) -> Result<(), TestCaseError> {
+fn every_request_has_a_backend(plan: &Plan) -> Result<(), TestCaseError> {
     for planned in &plan.models {
         let both = objects(planned);
         let (live, shadows) = services(&both["model"]);
@@ -221,8 +221,8 @@ proptest! {
         let observed = after(&before, &answers);
         let plan = plan(&now, &site(), &observed);
         prop_assert_eq!(plan.models.len() + plan.frozen.len(), now.models.len() + now.frozen.len());
-        names_are_legal_and_nobody_elses(&plan)?;
-        all_requests_get_somewhere(&plan)?;
+        names_are_valid_and_unique(&plan)?;
+        every_request_has_a_destination(&plan)?;
     }
 
     #[test]
@@ -233,7 +233,7 @@ proptest! {
     ) {
         let observed = after(&before, &answers);
         let plan = plan(&now, &site_of_ingress(), &observed);
-        names_are_legal_and_nobody_elses(&plan)?;
-        all_requests_get_somewhere_by_http_route(&plan)?;
+        names_are_valid_and_unique(&plan)?;
+        every_request_has_a_backend(&plan)?;
     }
 }

@@ -5,7 +5,7 @@ use seldon_model::observed::Observed;
 use seldon_model::plan::Site;
 use serde_json::{Value, json};
 
-use super::fixture::{rendered, rendered_beside, site};
+use super::fixture::{rendered, rendered_with, site};
 
 /// Every option about pods and the way to them.
 fn of_pods() -> Value {
@@ -35,7 +35,7 @@ fn pod_options_reach_every_predictor() {
 
 /// The pods of the model's own predictor.
 fn pods(options: &Value, observed: &Observed) -> Value {
-    rendered_beside(options, &site(), observed)[0]["model"]["spec"]["predictors"][0]["componentSpecs"].clone()
+    rendered_with(options, &site(), observed)[0]["model"]["spec"]["predictors"][0]["componentSpecs"].clone()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn older_seldon_gets_v1_autoscaling_metrics() {
     assert_eq!(left["metrics"][0]["resource"]["targetAverageUtilization"], 80);
     assert_eq!(left.get("metricsv2"), None);
     // Nothing can scale it any more, so it gets the minimum of replicas.
-    let none = rendered_beside(&options(""), &site(), &old)[0]["model"]["spec"]["predictors"][0].clone();
+    let none = rendered_with(&options(""), &site(), &old)[0]["model"]["spec"]["predictors"][0].clone();
     assert_eq!(
         (&none["replicas"], none["componentSpecs"][0].get("hpaSpec")),
         (&json!(2), None)

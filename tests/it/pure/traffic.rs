@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use seldon_model::observed::{Observed, Ports};
 use serde_json::{Value, json};
 
-use super::fixture::{answering, rendered, rendered_beside, site};
+use super::fixture::{answering, rendered, rendered_with, site};
 
 /// Where requests go, as `Service weight`.
 fn shares(route: &Value) -> Vec<(String, u64)> {
@@ -39,7 +39,7 @@ fn predictor_with_traffic_is_kept_until_route_changes() {
     let before = json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 20}"});
     let after = json!({"image": "iris:2"});
     let comes_to = |options: &Value, http: Value| {
-        let object = rendered_beside(options, &site(), &deployed(&before, &http)).remove(0);
+        let object = rendered_with(options, &site(), &deployed(&before, &http)).remove(0);
         let names = |predictor: &Value| predictor["name"].as_str().unwrap().to_owned();
         let predictors: Vec<String> = object["model"]["spec"]["predictors"]
             .as_array()
@@ -86,7 +86,7 @@ proptest! {
             .zip(&answers)
             .filter_map(|(name, answers)| answers.then_some(name))
             .collect();
-        let object = rendered_beside(&options, &site(), &answering(&there)).remove(0);
+        let object = rendered_with(&options, &site(), &answering(&there)).remove(0);
         let all = shares(&object["route"]);
         prop_assert_eq!(all.iter().map(|(_, weight)| weight).sum::<u64>(), 100);
         let services: Vec<String> = object["model"]["spec"]["predictors"].as_array().unwrap().iter()
@@ -133,7 +133,7 @@ proptest! {
         for name in names {
             observed.services.insert(format!("iris-{name}"), Ports { http: ports.0, grpc: ports.1 });
         }
-        let object = rendered_beside(&options, &site(), &observed).remove(0);
+        let object = rendered_with(&options, &site(), &observed).remove(0);
         let http = object["route"]["spec"]["http"].as_array().unwrap();
         let is_grpc = |http: &&Value| http["match"][0]["headers"].get("content-type").is_some();
         let (calls, requests): (Vec<_>, Vec<_>) = http.iter().partition(is_grpc);
@@ -170,9 +170,9 @@ fn requests_of_the_model_page_reach_the_model() {
     assert_eq!(own(&of_seldon).last(), Some(&seldons));
     assert_eq!(of_seldon.as_array().unwrap().len(), 2);
     // A prefix that this model or another one has as an option is not added twice.
-    let inputs = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
+    let options = json!({"image": "iris:1", "prefix": "/seldon/edge/iris/"});
     assert_eq!(
-        own(&http(inputs)),
+        own(&http(options)),
         [seldons.clone(), json!({"exact": "/seldon/edge/iris"})]
     );
     let others = json!({"image": "iris:1", "models": "{iris: {}, other: {prefix: /seldon/}}"});
