@@ -8,7 +8,7 @@ default:
 run *args="demo":
     cargo run -p site -- {{args}}
 
-# Every rung of tests, on a real Kubernetes API.
+# Levels 1 to 3 of the tests, on a real Kubernetes API.
 test:
     cargo test --workspace
 
