@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
+use juju_hooks::Relation;
 use libfuzzer_sys::fuzz_target;
 use seldon_model::inputs::gateway::RelatedGateway;
-use juju_hooks::Relation;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{options, reconciled, within_bounds};
 

@@ -1,8 +1,8 @@
 //! What the hook tools print, whichever of them.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use juju_hooks::answer;
+use libfuzzer_sys::fuzz_target;
 use seldon_model::observed::Observed;
 use seldon_model_fuzz::{SECRET, gateway, reconciled, within_bounds};
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
+use juju_hooks::State;
 use peak_alloc::PeakAlloc;
 use seldon_model::changes;
 use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
 use seldon_model::inputs::gateway::RelatedGateway;
-use juju_hooks::State;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, Site};
 use seldon_model::status::{self, Report, StatusInput};
