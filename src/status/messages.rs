@@ -20,7 +20,6 @@ use crate::shell::{command, juju_config, juju_trust};
 use juju_hooks::State;
 
 /// A refusal by the API server.
-#[must_use]
 pub fn api_error(application: &str, namespace: &str, error: &ApiError) -> Problem {
     match error {
         ApiError::Unreachable { why } => Problem::waiting(format!(
@@ -404,7 +403,6 @@ pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported)
 }
 
 /// A hook tool failed, so what is asked for is not known.
-#[must_use]
 pub fn tool_failure(error: &juju_hooks::ToolError) -> Problem {
     Problem::waiting(format!("{error}; tried again at the next hook"))
 }
@@ -417,7 +415,6 @@ pub fn is_tool_failure(status: &juju_hooks::Status) -> bool {
 }
 
 /// Seldon was deployed by Juju and is not there yet.
-#[must_use]
 pub fn seldon_is_deploying() -> Problem {
     Problem::waiting(
         "Seldon Core is related but not installed yet (the cluster knows no SeldonDeployment); look at juju status seldon-core"
