@@ -61,7 +61,7 @@ fn packed_charm_deploys_and_runs_hooks() {
     fs::copy(Path::new(PROJECT).join("bundle.yaml"), charm.join("bundle.yaml")).unwrap();
     let home = folder("site");
     let juju = |words: &[&str]| {
-        let mut command = Command::new(site::agent::tool_client().unwrap());
+        let mut command = Command::new(site::programs::site_binary().unwrap());
         command.arg("--dir").arg(&home).arg("--dispatch").arg(&dispatch);
         said(command.args(words).current_dir(&charm).env_remove("KUBECONFIG"))
     };

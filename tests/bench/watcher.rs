@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use juju_sim::juju::World;
 use serde_json::json;
-use site::juju::World;
 
 use crate::fixture::{Live, audit};
 use crate::support::Edge;
@@ -66,7 +66,7 @@ fn settled(live: &mut Live) {
     while !answer(live, Duration::from_secs(2), |_, ran| ran > 0).is_empty() {}
 }
 
-fn answer(live: &mut Live, limit: Duration, enough: impl Fn(&World, usize) -> bool) -> Vec<site::agent::HookRun> {
+fn answer(live: &mut Live, limit: Duration, enough: impl Fn(&World, usize) -> bool) -> Vec<juju_sim::agent::HookRun> {
     let edge: &mut Edge = live;
     edge.agent
         .answer(&mut edge.world, limit, |world, runs| enough(world, runs.len()))

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use juju_sim::agent::ActionResult;
+use kube_box::images::{IRIS_2, MLSERVER_IRIS};
 use serde_json::{Value, json};
-use site::agent::ActionResult;
-use site::images::{IRIS_2, MLSERVER_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES, full};
 use crate::support::assert_contains;

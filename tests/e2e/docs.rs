@@ -5,8 +5,8 @@ use crate::fixture::folder;
 
 /// Names that differ in the documentation: the blog's two images, which come from a registry.
 const IMAGES: [(&str, &str); 2] = [
-    ("seldonio/sklearn-iris:0.3", site::images::IRIS_1),
-    ("seldonio/sklearn-iris:0.4", site::images::IRIS_2),
+    ("seldonio/sklearn-iris:0.3", kube_box::images::IRIS_1),
+    ("seldonio/sklearn-iris:0.4", kube_box::images::IRIS_2),
 ];
 /// Where the documentation reaches the gateway.
 const GATEWAY: &str = "10.0.0.7:31380";

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use juju_sim::agent::Cluster;
+use juju_sim::juju::Life;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use site::agent::Cluster;
 use site::full::Full;
-use site::juju::Life;
 use tokio::runtime::Runtime;
 
 use crate::load::{Answer, send};
@@ -129,7 +129,7 @@ impl Model {
             )
         };
         let mut cluster = Cluster::new(client.clone());
-        cluster.units_run = true;
+        cluster.unit_image = Some(kube_box::images::PAUSE);
         let mut model = Self {
             edge: Edge::new(name),
             runtime,
@@ -153,7 +153,7 @@ impl Model {
         fs::write(&path, text).unwrap();
         model.agent.kubeconfig = Some(path);
         let prefix = format!("/model/{name}/");
-        model.config(&[("image", site::images::IRIS_1), ("prefix", &prefix)]);
+        model.config(&[("image", kube_box::images::IRIS_1), ("prefix", &prefix)]);
         model.publish_gateway(&[("gateway_namespace", GATEWAY.0), ("gateway_name", GATEWAY.1)]);
         model
     }

@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use kube_box::images::{IRIS_2, MLSERVER_IRIS, TENSORFLOW_IRIS};
 use serde_json::json;
-use site::images::{IRIS_2, MLSERVER_IRIS, TENSORFLOW_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES, full};
 use crate::ingress::behind_ingress;

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use juju_sim::agent::provide_ingresses;
+use juju_sim::juju::Charm;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube_box::images::IRIS_2;
 use serde_json::{Value, json};
-use site::agent::provide_ingresses;
-use site::images::IRIS_2;
-use site::juju::Charm;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
 use crate::load::{Load, assert_none_failed, send, send_as};

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 
 use kube::api::PostParams;
+use kube_box::images::{IRIS_1, IRIS_2, STEPS};
 use serde_json::{Value, json};
-use site::images::{IRIS_1, IRIS_2, STEPS};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, full, until};
 use crate::load::{Answer, send};

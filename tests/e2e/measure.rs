@@ -4,8 +4,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kube_box::images::{IRIS_1, IRIS_2};
 use serde_json::Value;
-use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, full, until};
 use crate::load::send;

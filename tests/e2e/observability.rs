@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use juju_sim::juju::Charm;
+use kube_box::images::{IRIS_1, IRIS_2};
 use serde_json::{Value, json};
-use site::images::{IRIS_1, IRIS_2};
-use site::juju::Charm;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, until};
 use crate::load::{Load, send};
@@ -56,7 +56,7 @@ impl Prometheus {
         let log = File::create(folder.join("log")).unwrap();
         let mut command: Command = full().enter().unwrap();
         let child = command
-            .arg(site::assets::prometheus(&|line| eprintln!("{line}")).unwrap())
+            .arg(kube_box::assets::prometheus(&|line| eprintln!("{line}")).unwrap())
             .arg(format!("--config.file={}", folder.join("prometheus.json").display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg(format!("--web.listen-address={PROMETHEUS}"))

@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube_box::images::IRIS_2;
 use serde_json::json;
-use site::images::IRIS_2;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
 use crate::load::{Load, assert_none_failed, send};

@@ -1,8 +1,8 @@
 //! The charm's own objects, and foreign ones.
 
 use kube::api::{Api, PostParams};
+use kube_box::images::IRIS_1;
 use serde_json::{Value, json};
-use site::images::IRIS_1;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, until};
 use crate::load::{Load, assert_none_failed, send};

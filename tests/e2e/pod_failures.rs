@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use kube_box::images::{IRIS_1, IRIS_2};
 use serde_json::Value;
-use site::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
 use crate::load::{Load, assert_none_failed};

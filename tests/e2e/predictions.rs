@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kube_box::images::{IRIS_2, MLSERVER_IRIS};
 use serde_json::json;
-use site::images::{IRIS_2, MLSERVER_IRIS};
 
 use crate::fixture::{FLOWER, Model, SERVES};
 use crate::load::{Load, assert_none_failed, send};

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use site::images::{IRIS_1, IRIS_2};
+use kube_box::images::{IRIS_1, IRIS_2};
 
 use crate::fixture::{FLOWER, Model, SERVES, until};
 use crate::load::{Load, assert_none_failed, send, send_as};

@@ -62,7 +62,7 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 fn site(folder: &Path, words: &[&str]) -> Output {
-    let output = Command::new(site::agent::tool_client().unwrap())
+    let output = Command::new(site::programs::site_binary().unwrap())
         .arg("--dir")
         .arg(folder)
         .args(words)

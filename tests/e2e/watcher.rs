@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use site::images::IRIS_2;
-use site::juju::World;
+use juju_sim::juju::World;
+use kube_box::images::IRIS_2;
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
 use crate::load::{Load, assert_none_failed, send};

@@ -137,7 +137,7 @@ impl Reader {
         fs::write(reader.home.join("bundle.yaml"), reader.localize(&page("bundle.yaml"))).unwrap();
         let juju = format!(
             "#!/bin/sh\nexec '{}' --quiet --dir '{}' --dispatch '{}' \"$@\"\n",
-            site::agent::site_binary().unwrap().display(),
+            site::programs::site_binary().unwrap().display(),
             reader.home.join("site").display(),
             env!("CARGO_BIN_EXE_dispatch"),
         );

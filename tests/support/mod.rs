@@ -8,9 +8,9 @@ pub mod stack;
 
 use std::path::Path;
 
+use juju_sim::agent::{ActionResult, Agent, Fault, Hook, HookRun};
+use juju_sim::juju::{Charm, Given, World};
 use serde_json::Value;
-use site::agent::{ActionResult, Agent, Fault, Hook, HookRun};
-use site::juju::{Charm, Given, World};
 
 /// The charm as application `iris` with one unit, related to an istio-pilot that has published its gateway.
 pub struct Edge {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use site::assets;
+use kube_box::assets;
 
 /// The last version that a site may be refreshed from.
 const COMMIT: &str = "e96539e080884b8470774151b27c769216d1cbca";

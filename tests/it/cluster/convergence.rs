@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use juju_sim::juju::Life;
 use kube::ResourceExt;
 use kube::api::{ApiResource, ListParams};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
-use site::juju::Life;
 
 use super::fixture::{Live, takes};
 use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};

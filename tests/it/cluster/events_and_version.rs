@@ -1,8 +1,8 @@
 //! Reports of a change other than the status: the workload version, Kubernetes events, and security events.
 
+use juju_sim::agent::{Fault, Hook, HookRun};
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::Value;
-use site::agent::{Fault, Hook, HookRun};
 
 use super::fixture::Live;
 use crate::support::kinds::kind;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use juju_sim::agent::Fault;
 use serde_json::Value;
-use site::agent::Fault;
 
 use super::fixture::Live;
 use super::proxy::{ALL, ApiFault, Proxy, RequestFilter, WRITES};

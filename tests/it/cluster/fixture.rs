@@ -7,12 +7,12 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use juju_sim::agent::{Cluster, HookRun};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
+use kube_box::apiserver::{self, ApiServer};
+use kube_box::assets;
 use serde_json::{Value, json};
-use site::agent::{Cluster, HookRun};
-use site::apiserver::{self, ApiServer};
-use site::assets;
 use tokio::runtime::Runtime;
 
 use crate::support::kinds::{deployment, http_route, sdep, vs};

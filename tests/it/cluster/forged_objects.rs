@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use juju_sim::juju::Life;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
-use site::juju::Life;
 
 use super::fixture::{Live, takes};
 use super::gateway_api::{behind_ingress, serves as serves_behind_ingress};

@@ -1,9 +1,9 @@
 //! The gateway of istio-ingress-k8s: routes of the Gateway API, and only one gateway at a time.
 
+use juju_sim::agent::{Hook, RelationEvent};
+use juju_sim::juju::{Charm, Life};
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use site::agent::{Hook, RelationEvent};
-use site::juju::{Charm, Life};
 
 use super::fixture::Live;
 use crate::support::kinds::{gateway_of_gateway_api, http_route, sdep};
@@ -154,7 +154,7 @@ fn quiet_hook_costs_one_more_request() {
             "list deployments",
         ]
     );
-    let tools: Vec<&str> = run.calls.iter().map(site::agent::Call::tool).collect();
+    let tools: Vec<&str> = run.calls.iter().map(juju_sim::agent::Call::tool).collect();
     assert_eq!(
         tools,
         [

@@ -1,7 +1,7 @@
 //! The gateway: from relation or option, late, down, deleted, or one too many.
 
-use site::agent::{Hook, RelationEvent};
-use site::juju::Charm;
+use juju_sim::agent::{Hook, RelationEvent};
+use juju_sim::juju::Charm;
 
 use super::fixture::Live;
 use crate::support::{assert_contains, status};

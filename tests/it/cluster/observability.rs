@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use juju_sim::agent::{Fault, Hook, HookRun, RelationEvent};
+use juju_sim::juju::Charm;
 use serde_json::{Value, json};
-use site::agent::{Fault, Hook, HookRun, RelationEvent};
-use site::juju::Charm;
 
 use super::fixture::Live;
 use crate::support::kinds::pod;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Instant;
 
+use juju_sim::agent::{Fault, Hook};
 use serde_json::Value;
-use site::agent::{Fault, Hook};
 
 use super::fixture::{Live, audit_answers};
 use super::gateway_api::{integrate, publish_gateway, remove_istio_pilot, serves};
@@ -92,7 +92,7 @@ fn rbac_yaml_suffices_for_the_whole_life() {
     live.config(&[("models", "{b: {}}")]);
     assert!(live.serves().starts_with("active"), "{}", live.says());
     assert!(live.sdep("iris").is_none());
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
     assert!(live.sdep("b").is_none());
 }
@@ -145,7 +145,7 @@ fn does_everything(live: &mut Live) {
     publish_gateway(live, id);
     assert!(serves(live).starts_with("active"), "{}", live.says());
     live.hook("update-status");
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
 }
 
@@ -265,7 +265,7 @@ fn rbac_yaml_suffices_behind_istio_ingress_k8s() {
     assert_contains(&serves(&mut live), &["active"]);
     live.config(&[("models", "{b: {}}")]);
     assert_contains(&serves(&mut live), &["active: b serves"]);
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
     assert_eq!(live.versions(), []);
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use juju_sim::juju::Charm;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use site::juju::Charm;
 
 use super::fixture::{Live, audit_addresses, takes};
 use crate::support::assert_contains;

@@ -1,8 +1,8 @@
 //! Options about pods and routes beyond the image, accepted by the real API server with the real definitions.
 
+use juju_sim::agent::Hook;
+use juju_sim::juju::Charm;
 use serde_json::{Value, json};
-use site::agent::Hook;
-use site::juju::Charm;
 
 use super::fixture::Live;
 use crate::support::assert_contains;
@@ -256,6 +256,6 @@ fn tracing_receiver_is_requested_once_and_used() {
         json!({"name": "JAEGER_ENDPOINT", "value": "http://tempo.cos:14268/api/traces"})
     );
     // Without the relation there are no traces.
-    live.hook(Hook::relation(site::agent::RelationEvent::Broken, id));
+    live.hook(Hook::relation(juju_sim::agent::RelationEvent::Broken, id));
     assert_eq!(predictor(&live).pointer("/svcOrchSpec/env"), None);
 }

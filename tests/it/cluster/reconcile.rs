@@ -74,7 +74,7 @@ fn quiet_hook_costs_nine_calls_five_requests() {
             "list deployments"
         ]
     );
-    let tools: Vec<&str> = run.calls.iter().map(site::agent::Call::tool).collect();
+    let tools: Vec<&str> = run.calls.iter().map(juju_sim::agent::Call::tool).collect();
     assert_eq!(
         tools,
         [
@@ -304,7 +304,7 @@ fn list_models_reports_every_model() {
     let mut live = Live::new("listed");
     live.config(&[("models", "{a: {}, b: {image: 'iris:2'}, c: {replicas: -1}}")]);
     live.serves();
-    let run = live.hook(site::agent::Hook::action(
+    let run = live.hook(juju_sim::agent::Hook::action(
         "list-models",
         std::collections::BTreeMap::new(),
     ));

@@ -1,7 +1,7 @@
 //! New versions in steps: the share of requests at each, and that nothing is deleted that still gets some.
 
+use juju_sim::agent::Hook;
 use serde_json::json;
-use site::agent::Hook;
 
 use super::fixture::Live;
 use crate::support::assert_contains;

@@ -10,7 +10,7 @@ use crate::support::assert_contains;
 use crate::support::kinds::{sdep, secret};
 
 fn dying(live: &mut Live) {
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn restart_and_scale_down_delete_nothing() {
     let before = live.versions();
     live.hook("stop");
     live.world.application_mut("iris").unwrap().add_unit();
-    live.world.unit_mut("iris/1").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/1").unwrap().life = juju_sim::juju::Life::Dying;
     let run = live.run_on("iris/1", "remove");
     assert_eq!(run.exit, 0);
     assert_eq!(live.versions(), before);

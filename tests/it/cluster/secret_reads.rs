@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use juju_sim::agent::{Fault, Hook, HookRun};
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::Value;
-use site::agent::{Fault, Hook, HookRun};
 
 use super::fixture::Live;
 use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};

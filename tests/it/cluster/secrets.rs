@@ -364,7 +364,7 @@ fn manually_changed_secret_is_restored() {
 fn secret_content_appears_in_no_other_output() {
     let (mut live, ..) = served("discreet");
     let mut outputs = Vec::new();
-    let mut collect = |run: &site::agent::HookRun| {
+    let mut collect = |run: &juju_sim::agent::HookRun| {
         let arguments: Vec<String> = run.calls.iter().map(|call| format!("{call:?}")).collect();
         let calls = arguments.iter().filter(|call| !call.contains("secret-get"));
         let calls: Vec<&String> = calls.collect();
@@ -395,7 +395,7 @@ fn secret_content_appears_in_no_other_output() {
         )
         .unwrap();
     collect(&live.hook("secret-changed"));
-    collect(&live.hook(site::agent::Hook::action(
+    collect(&live.hook(juju_sim::agent::Hook::action(
         "list-models",
         std::collections::BTreeMap::new(),
     )));

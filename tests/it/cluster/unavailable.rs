@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use juju_sim::agent::Fault;
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
-use site::agent::Fault;
 
 use super::fixture::{Live, runtime, start, takes};
 use crate::support::kinds::vs;
@@ -27,7 +27,7 @@ fn missing_seldon_blocks_or_waits() {
         .integrate("iris:seldon-core", "seldon-core:juju-info")
         .unwrap();
     assert_contains(&live.says(), &["waiting: Seldon Core is related but not installed yet"]);
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
 }
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use juju_sim::agent::{Agent, HookRun};
+use juju_sim::juju::World;
 use serde_json::json;
-use site::agent::{Agent, HookRun};
-use site::juju::World;
 
 use super::fixture::{Live, audit, audit_answers};
 use super::gateway_api::{self, behind_ingress, route_of};
@@ -281,7 +281,7 @@ fn option_stop_and_removal_end_the_watcher() {
     live.no_watcher("iris/0");
     live.hook("start");
     live.watcher("iris/0");
-    live.world.unit_mut("iris/0").unwrap().life = site::juju::Life::Dying;
+    live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
     live.no_watcher("iris/0");
 }

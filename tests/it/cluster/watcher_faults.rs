@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use juju_sim::agent::HookRun;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use seldon_model::cluster::{WatchLimits, WatchNotice, Watched, Watches};
 use seldon_model::identity::Identity;
-use site::agent::HookRun;
 
 use super::black_hole::BlackHole;
 use super::fixture::{Live, runtime};

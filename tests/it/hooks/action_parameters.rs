@@ -1,7 +1,7 @@
 //! Parameters of actions on a command line: which forms work on every Juju, and what Juju or the charm rejects.
 
+use juju_sim::juju::{ActionSpec, Charm, Given};
 use serde_json::{Value, json};
-use site::juju::{ActionSpec, Charm, Given};
 
 use crate::support::{Edge, assert_contains};
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Duration;
 
+use juju_sim::agent::{Fault, Hook, HookRun};
+use juju_sim::juju::Charm;
 use serde_json::json;
-use site::agent::{Fault, Hook, HookRun};
-use site::juju::Charm;
 
 use crate::support::{Edge, assert_contains, log, status};
 

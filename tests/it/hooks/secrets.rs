@@ -1,6 +1,6 @@
 //! The secrets that options name, read from a simulated Juju.
 
-use site::agent::{Fault, HookRun};
+use juju_sim::agent::{Fault, HookRun};
 
 use crate::support::{Edge, assert_contains, status};
 
@@ -115,7 +115,7 @@ fn secret_changed_without_api_stays_in_status() {
     let other = edge.secret("store", &[("access-key-id", "edge"), ("secret-access-key", "hunter3")]);
     edge.config(&[("model-uri", "s3://models/iris"), ("storage-secret", &other)]);
     edge.hook("update-status");
-    let changed = site::agent::Hook::Secret {
+    let changed = juju_sim::agent::Hook::Secret {
         event: "changed".into(),
         id: uri.clone(),
         label: String::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use site::agent::{Fault, Hook};
+use juju_sim::agent::{Fault, Hook};
 
 use crate::support::{Edge, assert_contains, status};
 
@@ -93,7 +93,7 @@ fn removed_unit_deletes_nothing_while_others_remain() {
 fn last_unit_retries_while_api_is_unreachable() {
     let mut edge = Edge::new("last");
     let unit = edge.world.unit_mut("iris/0").unwrap();
-    unit.life = site::juju::Life::Dying;
+    unit.life = juju_sim::juju::Life::Dying;
     let run = edge.run("remove");
     assert_eq!(run.exit, 1);
     assert_contains(

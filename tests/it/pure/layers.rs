@@ -84,24 +84,29 @@ fn cluster_does_not_know_juju() {
     assert!(!sources("src").iter().any(knows));
 }
 
+/// The crates that the tests run the charm in. The first two do not know each other: neither is among the dependencies of the other.
+const TEST_CRATES: [&str; 3] = ["crates/juju-sim/src", "crates/kube-box/src", "crates/site/src"];
+
 #[test]
 fn site_modules_have_no_import_cycles() {
-    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, code) in sources("site/src") {
-        let module = module(&file);
-        // The command line is a program of its own.
-        if !["lib", "main", "cli"].contains(&module.as_str()) {
-            let taken = taken(&code).into_iter().filter(|taken| *taken != module);
-            needs.entry(module.clone()).or_default().extend(taken);
+    for root in TEST_CRATES {
+        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (file, code) in sources(root) {
+            let module = module(&file);
+            // The command line is a program of its own.
+            if !["lib", "main", "cli"].contains(&module.as_str()) {
+                let taken = taken(&code).into_iter().filter(|taken| *taken != module);
+                needs.entry(module.clone()).or_default().extend(taken);
+            }
         }
+        let circle = circle(needs);
+        assert!(circle.is_empty(), "{root}: {circle:#?}");
     }
-    let circle = circle(needs);
-    assert!(circle.is_empty(), "{circle:#?}");
 }
 
 #[test]
 fn files_of_a_module_have_no_import_cycles() {
-    for root in ["src", "site/src"] {
+    for root in ["src"].into_iter().chain(TEST_CRATES) {
         let files: BTreeMap<PathBuf, String> = sources(root).into_iter().collect();
         let mut needs: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
         for (file, code) in &files {
@@ -168,7 +173,7 @@ fn sources(root: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(files.len() > 50, "the sources are elsewhere");
+    assert!(files.len() > 5, "the sources are elsewhere");
     files
 }
 

@@ -298,7 +298,7 @@ fn written_rules() -> PathBuf {
 }
 
 fn promtool(folder: &Path, arguments: &[&str]) {
-    let program = site::assets::promtool(&|line| eprintln!("{line}")).unwrap();
+    let program = kube_box::assets::promtool(&|line| eprintln!("{line}")).unwrap();
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)

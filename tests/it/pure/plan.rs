@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use juju_hooks::SecretContent;
+use juju_sim::juju::World;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use proptest::prelude::*;
 use seldon_model::config;
@@ -12,7 +13,6 @@ use seldon_model::observed::{Observed, Ports, Secret};
 use seldon_model::plan::{PlannedModel, Route, Site, gateways, plan};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
-use site::juju::World;
 
 use super::fixture::{answering, configured, relation, rendered, rendered_with, site, site_of_ingress};
 
