@@ -71,7 +71,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("docker ", "needs a registry"),
     ("cargo ", "runs this test among others"),
     ("grpcurl ", "tests/e2e/grpc.rs uses Python clients instead"),
-    ("target/debug/site ", "site/tests/cli.rs types these"),
+    ("target/debug/site ", "crates/site/tests/cli.rs types these"),
     ("SELDON_EXECUTOR=", "needs Seldon's executor"),
 ];
 
