@@ -1,12 +1,12 @@
-//! Options in, models out. Every fault is collected, each naming option, value, rule and mend.
+//! Options in, models out. Every error is collected, each with option, rule, command, value and example.
 //!
-//! One vocabulary: an entry of `models` uses the words of the options, parsed by the same code. With `models` set
+//! One vocabulary: the keys of an entry in `models` are the names of the options, parsed by the same code. With `models` set
 //! the options are the defaults of each entry; without it there is one model, named after the application.
 
 mod check;
 pub mod command;
 mod error;
-mod explain;
+mod explainer;
 pub mod graph;
 pub mod manifest;
 mod options;
@@ -31,7 +31,7 @@ use crate::gateway::prefix::Prefix;
 use crate::shell::juju_config;
 pub use error::ConfigError;
 use error::Location;
-pub use explain::Explainer;
+pub use explainer::Explainer;
 use graph::Node;
 use manifest::Manifest;
 pub(crate) use options::ENTRY_KEYS;
@@ -44,20 +44,19 @@ use value::{
 };
 pub(crate) use yaml::yaml;
 
-/// Longest text of an option that is looked into, in bytes. A list of a hundred models takes about 20 KiB.
+/// Longest text of an option that is parsed, in bytes. A list of a hundred models takes about 20 KiB.
 const LONGEST_OPTION: usize = 256 * 1024;
 
-/// Most models of one application: as many as a hook can look after within its time.
+/// Most models of one application: as many as a hook can reconcile within its time.
 const MOST_MODELS: usize = 200;
 
-/// What a model is served from. At least one of image and implementation is there.
+/// At least one of image and implementation is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Source {
-    /// The image of the model server.
     pub image: Option<Image>,
     /// Seldon's name of a prepackaged server.
     pub implementation: Option<Implementation>,
-    /// Where the model's files are, for Seldon's storage initializer.
+    /// The model's files, for Seldon's storage initializer.
     pub model_uri: Option<String>,
 }
 
@@ -82,38 +81,28 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// What answers requests, as one set of words describes it: a server and its pods.
+/// The server of a model, a canary or a shadow, and its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// The nodes that a request goes through, where there are several. Then the words of one server say nothing.
+    /// Replaces the options of a single server.
     pub graph: Option<Node>,
-    /// What is served.
     pub source: Source,
-    /// Parameters of the model server.
     pub parameters: Vec<Parameter>,
-    /// Environment of the model's container.
     pub env: BTreeMap<String, String>,
-    /// What the model's container asks for and may take.
+    /// Of the model's container.
     pub resources: Option<Resources>,
-    /// The same for Seldon's executor beside it.
+    /// Of Seldon's executor in the same pod.
     pub engine_resources: Option<Resources>,
-    /// How many pods; none when it is stopped on purpose.
+    /// The number of pods; 0 stops the model.
     pub replicas: u16,
-    /// Who else decides how many.
     pub autoscale: Option<Autoscale>,
-    /// How many of them may be away while a node is emptied.
     pub disruption_budget: Option<DisruptionBudget>,
-    /// When the node pulls the image.
     pub image_pull_policy: PullPolicy,
-    /// What it is allowed to pull it with.
     pub image_pull_secret: Option<NamedSecret>,
-    /// What the model's files are fetched with.
+    /// For the model's files.
     pub storage_secret: Option<NamedSecret>,
-    /// What else its pods are to have.
     pub pod: Option<PodFields>,
-    /// Where copies of requests and answers go.
     pub logger: Option<Logger>,
-    /// Where traces go.
     pub tracing: Option<Tracing>,
 }
 
@@ -126,42 +115,34 @@ impl std::fmt::Display for ServerOptions {
     }
 }
 
-/// A model as it was asked for: sound, and complete but for the site it goes to.
+/// A valid model, complete except for what depends on the site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// Its name, and so the name of its objects.
+    /// The name of its objects too.
     pub name: String,
-    /// Whether it is an entry of `models`, so that what is to be changed is changed there.
+    /// Whether it is an entry of `models`, which is then the option to change.
     pub is_entry: bool,
-    /// The whole of it, if it was written as a SeldonDeployment. Then the words that describe a server say nothing.
+    /// Replaces the options of the server.
     pub manifest: Option<Manifest>,
-    /// What serves it.
     pub server: ServerOptions,
-    /// The words that say so, as they were set, wherever that was.
+    /// The options of the server as they were set.
     pub options: Map<String, Json>,
-    /// Those that its canary says for itself.
+    /// The canary's own options.
     pub canary_options: Map<String, Json>,
-    /// The protocol its clients speak; `None` leaves it to Seldon, which means `seldon`.
+    /// `None` leaves it to Seldon, which uses `seldon`.
     pub protocol: Option<Protocol>,
-    /// What gets some of its requests.
     pub canary: Option<Canary>,
-    /// What gets copies of its requests.
     pub shadow: Option<Shadow>,
-    /// What explains its answers.
     pub explainer: Option<Explainer>,
-    /// The path that leads to it.
     pub prefix: Prefix,
-    /// The host names it answers to.
     pub hosts: Vec<String>,
-    /// The host name by which its calls over gRPC are known without headers.
+    /// The hostname that identifies its gRPC calls without headers.
     pub grpc_host: Option<String>,
-    /// How long the gateway waits for an answer.
     pub timeout: Option<Milliseconds>,
-    /// How often the gateway tries again; `None` leaves it to Istio.
+    /// `None` leaves it to Istio.
     pub retries: Option<u8>,
-    /// What becomes of headers on the way.
     pub headers: Headers,
-    /// The gateway that was named for it, instead of the related one.
+    /// Used instead of the related gateway.
     pub gateway: Option<GatewayName>,
     /// Labels for its objects and pods.
     pub labels: BTreeMap<String, String>,
@@ -170,8 +151,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// In a few words what it serves.
-    #[must_use]
+    /// What it serves, in short.
     pub fn serves(&self) -> String {
         if let Some(manifest) = &self.manifest {
             return manifest.to_string();
@@ -186,9 +166,7 @@ impl Model {
         all.join(", ")
     }
 
-    /// The version of what it serves, as short as `juju status` has room for: the tag of its image, or the last part of where its
-    /// files are.
-    #[must_use]
+    /// Its version, short enough for `juju status`: the tag of its image, or the last part of its model URI.
     pub fn version(&self) -> String {
         match (&self.manifest, &self.server.graph) {
             (Some(_), _) => "manifest".to_owned(),
@@ -198,7 +176,6 @@ impl Model {
     }
 
     /// The names of its predictors' Services.
-    #[must_use]
     pub fn services(&self) -> Vec<String> {
         if let Some(manifest) = &self.manifest {
             return manifest.services(&self.name);
@@ -211,77 +188,64 @@ impl Model {
             .collect()
     }
 
-    /// What an operator types to set a word of that predictor of this model.
-    #[must_use]
+    /// The command that sets an option of a predictor.
     pub fn predictor_config_command(&self, application: &str, predictor: &str, option: &str, value: &str) -> String {
-        if self.manifest.is_some() || ![seldon::CANARY, seldon::SHADOW].contains(&predictor) {
+        let is_release = [seldon::CANARY, seldon::SHADOW].contains(&predictor);
+        if self.manifest.is_some() || self.is_entry || !is_release {
             return self.config_command(application, option, value);
         }
-        if self.is_entry {
-            self.config_command(application, &format!("{option} in {predictor}"), value)
-        } else {
-            format!("set {option} in it and {}", juju_config(application, predictor, "{…}"))
-        }
+        juju_config(application, predictor, "…")
     }
 
-    /// What an operator types to set a word of this model.
-    #[must_use]
+    /// The command that sets an option. Inside a file of the reader, the message says what to set.
     pub fn config_command(&self, application: &str, option: &str, value: &str) -> String {
+        let is_node_key = options::NODE_KEYS.contains(&option);
         if self.is_entry {
-            let file = juju_config(application, "models", "@models.yaml");
-            format!("set {option} of {} and {file}", self.name)
-        } else if self.server.graph.is_some() && options::NODE_KEYS.contains(&option) {
-            format!(
-                "set {option} in the graph and {}",
-                juju_config(application, "graph", "@graph.yaml")
-            )
+            juju_config(application, "models", "@models.yaml")
+        } else if self.server.graph.is_some() && is_node_key {
+            juju_config(application, "graph", "@graph.yaml")
         } else if self.manifest.is_some() && !["prefix", "grpc-host", "gateway"].contains(&option) {
-            let file = juju_config(application, "manifest", "@manifest.yaml");
-            format!("set {option} in the manifest and {file}")
+            juju_config(application, "manifest", "@manifest.yaml")
         } else {
             juju_config(application, option, value)
         }
     }
 }
 
-/// What the options ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
-    /// The sound models, by name.
+    /// The valid models, sorted by name.
     pub models: Vec<Model>,
-    /// What is wrong, in the order of the options.
+    /// In the order of the options.
     pub errors: Vec<ConfigError>,
-    /// Models that were named but are faulty: what they have in the cluster stays as it is.
+    /// Models with errors: their objects in the cluster stay unchanged.
     pub frozen: BTreeSet<String>,
-    /// What is in those secrets of Juju's that the sound models name and that were read.
+    /// The content of the valid models' Juju secrets, as far as they were read.
     pub secrets: SecretDataByUse,
 }
 
-/// Reads what `config-get` answered. Total: whatever is in there, the result says it.
-#[must_use]
+/// Reads the answer of `config-get`. Total: whatever is wrong with it is in the result.
 pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
     let mut config = Config::default();
     let entries = match models(options) {
         Ok(Some(entries)) => entries,
         Ok(None) => vec![(application.to_owned(), Ok(None))],
-        Err(rule) => {
-            config.errors.push(ConfigError::new(
-                application,
-                &Location::Option("models"),
-                "models",
-                rule,
-            ));
+        Err(violation) => {
+            let location = Location::Option("models");
+            config
+                .errors
+                .push(ConfigError::new(application, &location, "models", violation));
             return config;
         }
     };
     for (name, entry) in &entries {
         let entry = match entry {
             Ok(entry) => entry.as_ref(),
-            Err(rule) => {
+            Err(violation) => {
                 let location = Location::Entry(name.clone());
                 config
                     .errors
-                    .push(ConfigError::new(application, &location, "entry", rule.clone()));
+                    .push(ConfigError::new(application, &location, "", violation.clone()));
                 config.frozen.insert(name.clone());
                 continue;
             }
@@ -295,7 +259,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
             config.frozen.insert(name.clone());
         }
         for error in errors {
-            // A faulty default is one fault, however many models share it.
+            // An invalid default is one error, however many models share it.
             if !config.errors.contains(&error) {
                 config.errors.push(error);
             }
@@ -309,7 +273,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
     config
 }
 
-/// The models by name, each with its entry in `models` if there is one, or what is wrong with that.
+/// The models by name, each with its entry in `models` if it has one.
 type Entries = Vec<(String, Result<Option<Mapping>, Violation>)>;
 
 /// The entries of `models`; `None` when the option is not set.
@@ -322,32 +286,28 @@ fn models(options: &Map<String, Json>) -> Result<Option<Entries>, Violation> {
         return Ok(None);
     }
     let Value::Mapping(map) = yaml::yaml(text)? else {
-        return Err(Violation::new(
-            "must be a YAML map of model name to entry, such as {iris: {image: seldonio/sklearn-iris:0.3}}",
-            EXAMPLE,
-        ));
+        return Err(Violation::new("must be a YAML map of model names", EXAMPLE)
+            .with_detail("such as {iris: {image: seldonio/sklearn-iris:0.3}}"));
     };
     if map.len() > MOST_MODELS {
-        let rule = format!(
-            "has {} models, at most {MOST_MODELS} are served by one application",
-            map.len()
-        );
+        let rule = format!("has {} models, must be at most {MOST_MODELS}", map.len());
         return Err(Violation::new(rule, EXAMPLE));
     }
     let entry = |(name, entry)| match (name, entry) {
         (Value::String(name), Value::Null) => (name, Ok(Some(Mapping::new()))),
         (Value::String(name), Value::Mapping(entry)) => (name, Ok(Some(entry))),
         (Value::String(name), _) => {
-            let rule = "must be a map, such as {image: seldonio/sklearn-iris:0.3}";
-            (name, Err(Violation::new(rule, "")))
+            let violation =
+                Violation::new("must be a map", "").with_detail("such as {image: seldonio/sklearn-iris:0.3}");
+            (name, Err(violation))
         }
         (name, _) => {
-            let rule = "the name of a model must be text, such as iris";
-            (value::scalar(&name).unwrap_or_default(), Err(Violation::new(rule, "")))
+            let violation = Violation::new("the model's name must be text", "").with_detail("put it in quotes");
+            (value::scalar(&name).unwrap_or_default(), Err(violation))
         }
     };
     Ok(Some(map.into_iter().map(entry).collect()))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

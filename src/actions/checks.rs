@@ -44,7 +44,6 @@ pub struct ClusterContext<'a> {
 }
 
 /// All links of a model, in the order in which a request takes them.
-#[must_use]
 pub fn checks(input: &StatusInput, planned: &PlannedModel, around: ClusterContext) -> Vec<Check> {
     let deployments: Vec<&Deployment> = input.observed.deployments_of(&planned.model.name).collect();
     vec![
@@ -60,7 +59,6 @@ pub fn checks(input: &StatusInput, planned: &PlannedModel, around: ClusterContex
 }
 
 /// The first that is broken.
-#[must_use]
 pub fn first_failed(links: &[Check]) -> Option<&Check> {
     links.iter().find(|link| link.state == CheckState::Failed)
 }

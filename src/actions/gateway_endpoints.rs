@@ -126,7 +126,6 @@ const MOST_NODES: usize = 3;
 
 /// Those of these Services that lead to the pods that a gateway names by `selector`. Where the pods are not known, these labels must do,
 /// and the namespace of the Gateway goes before others.
-#[must_use]
 pub fn services_of(
     namespace: &str,
     selector: &BTreeMap<String, String>,
@@ -153,7 +152,6 @@ fn holds(all: &BTreeMap<String, String>, some: &BTreeMap<String, String>) -> boo
 
 impl GatewayEndpoints {
     /// All ways in, the one that reaches farthest first.
-    #[must_use]
     pub fn endpoints(&self, listeners: &Listeners) -> Vec<Endpoint> {
         let mut endpoints = BTreeSet::new();
         for listener in &listeners.servers {
@@ -250,7 +248,6 @@ impl GatewayEndpoints {
 }
 
 /// The host names that both a model and a gateway take, the nearer ones where one covers the other; `None` where any will do.
-#[must_use]
 pub fn common_hosts(ours: &[String], theirs: &[String]) -> BTreeSet<Option<String>> {
     let both = ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other)));
     both.filter(|(one, other)| hosts_overlap(slice::from_ref(*one), slice::from_ref(*other)))

@@ -105,7 +105,7 @@ fn read_map(text: &str) -> Result<Map<String, Value>, String> {
     if let Ok(Value::Object(map)) = serde_json::from_str(text) {
         return Ok(map);
     }
-    let yaml = yaml(text).map_err(|rule| rule.rule)?;
+    let yaml = yaml(text).map_err(|violation| violation.rule)?;
     if !matches!(yaml, Yaml::Mapping(_)) {
         return Err(NOT_A_MAP.to_owned());
     }

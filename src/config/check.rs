@@ -1,12 +1,12 @@
-//! Rules between values: a name and what Seldon makes of it, a server and its protocol, a prefix and the next one.
+//! Rules between several values: a name and the Services Seldon derives from it, a server and its protocol, two prefixes.
 
 use std::collections::BTreeMap;
 
 use super::error::{ConfigError, Location};
 use super::manifest::Manifest;
 use super::resolver::OptionResolver;
-use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation};
-use super::{Config, ServerOptions, Source};
+use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
+use super::{Config, Model, ServerOptions, Source};
 use crate::api::seldon::PREDICTOR;
 use crate::gateway::hosts::{hosts_overlap, nearest_host};
 use crate::identity::route_name;
@@ -21,34 +21,28 @@ const LONGEST_SERVICE: usize = 63;
 /// The name becomes the name of Services: DNS-1035, or Seldon fails on it after having accepted it.
 pub fn name(resolver: &mut OptionResolver) {
     let name = resolver.name;
-    let rule = if !is_service_name(name) {
-        "must be small letters, digits and -, beginning with a letter and ending with none of -"
+    let (rule, detail) = if !is_service_name(name) {
+        (
+            "is not valid",
+            "lowercase letters, digits and -, starting with a letter and not ending with -",
+        )
     } else if name.len() > LONGEST_NAME {
-        "has over 48 characters, and Seldon appends to it"
+        ("is too long", "at most 48 characters, as Seldon Core appends to it")
     } else {
         return;
     };
-    let (rule, example) = if resolver.is_entry() {
-        (format!("the name of the model {rule}"), "")
+    if resolver.is_entry() {
+        let rule = format!("the model's name {rule}");
+        resolver.entry_error(Violation::new(rule, "").with_detail(detail));
     } else {
-        (
-            format!(
-                "the name of the application {rule}; give the model another one in this option, or deploy anew under one"
-            ),
-            "{iris: {}}",
-        )
-    };
-    resolver.model_error(
-        "models",
-        Violation {
-            value: Some(name.to_owned()),
-            rule,
-            example: example.to_owned(),
-        },
-    );
+        let rule = format!("the application's name {rule}");
+        let detail = format!("{detail}; give the model another name here, or redeploy under another name");
+        let violation = Violation::with_value(name, rule, "{iris: {}}").with_detail(detail);
+        resolver.error("models", violation);
+    }
 }
 
-/// Whether a text is a label of DNS-1035, but for its length.
+/// Whether a text is a DNS-1035 label, except for its length.
 pub fn is_service_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && !name.ends_with('-')
@@ -64,47 +58,49 @@ pub fn services(resolver: &mut OptionResolver, manifest: &Manifest) {
     for (at, service) in services.iter().enumerate() {
         let valid = is_service_name(service) && service.len() <= LONGEST_SERVICE;
         let twice = services.iter().take(at).any(|earlier| earlier == service);
-        let rule = if !valid {
-            "which must be at most 63 small letters, digits and -, beginning with a letter and ending with none of -"
+        let (rule, detail) = if !valid {
+            (
+                "does not give a valid Service name",
+                format!(
+                    "{service}: at most {LONGEST_SERVICE} lowercase letters, digits and -, starting with a letter and not ending with -"
+                ),
+            )
         } else if twice {
-            "which an earlier predictor has already"
+            (
+                "is used twice",
+                format!("an earlier predictor has the Service {service} too"),
+            )
         } else {
             continue;
         };
-        let rule = format!("predictors[{at}].name makes the Service {service:?}, {rule}");
-        resolver.error("manifest", Violation::new(rule, "@manifest.yaml"));
+        let violation = Violation::new(rule, "@manifest.yaml").with_detail(detail);
+        resolver.error("manifest", violation.in_part(&format!("predictors[{at}].name")));
     }
     for (at, service) in manifest.explainers(resolver.name) {
         if service.len() > LONGEST_SERVICE {
-            let rule = format!(
-                "predictors[{at}].explainer gets the Service {service:?}, which must be at most 63 characters; take a shorter name"
-            );
-            resolver.error("manifest", Violation::new(rule, "@manifest.yaml"));
+            let violation = Violation::new("its Service's name is too long", "@manifest.yaml")
+                .with_detail(format!("{service}: at most {LONGEST_SERVICE} characters"))
+                .in_part(&format!("predictors[{at}].explainer"));
+            resolver.error("manifest", violation);
         }
     }
 }
 
-/// What is served must be named, and the server must speak the protocol.
+/// A model needs a server, which must support the protocol.
 pub fn source(resolver: &mut OptionResolver, source: &Source, protocol: Option<Protocol>) {
     const IMAGE: &str = "seldonio/sklearn-iris:0.3";
     match (&source.image, &source.implementation, &source.model_uri) {
         (None, None, None) => resolver.model_error(
             "image",
-            Violation::new("is not set, nor is implementation: there is no model to serve", IMAGE),
+            Violation::new("is not set", IMAGE).with_detail("nor is implementation: there is no model to serve"),
         ),
         (None, None, Some(_)) => resolver.model_error(
             "implementation",
-            Violation::new(
-                "is not set, so nothing can serve the files at model-uri",
-                "SKLEARN_SERVER",
-            ),
+            Violation::new("is not set, model-uri needs a server", "SKLEARN_SERVER"),
         ),
         (_, Some(server), None) if server.needs_files() => resolver.model_error(
             "model-uri",
-            Violation::new(
-                format!("is not set, and {server} serves the files it names"),
-                "gs://bucket/model",
-            ),
+            Violation::new(format!("is not set, {server} needs it"), "gs://bucket/model"),
         ),
         _ => {}
     }
@@ -113,9 +109,9 @@ pub fn source(resolver: &mut OptionResolver, source: &Source, protocol: Option<P
     }
 }
 
-/// What is said of pods must suit what runs in them.
+/// The options of pods must fit the containers that run in them.
 pub fn pods(resolver: &mut OptionResolver, server: &ServerOptions, needed: bool) {
-    if !needed || resolver.is_faulty() {
+    if !needed || resolver.has_errors() {
         return;
     }
     let name = resolver.name;
@@ -140,39 +136,42 @@ pub fn pods(resolver: &mut OptionResolver, server: &ServerOptions, needed: bool)
         return;
     };
     for (resource, part, example) in [("cpu", cpu, "100m"), ("memory", memory, "256Mi")] {
-        let says = |resources: Option<&Resources>| {
+        let is_set = |resources: Option<&Resources>| {
             resources.is_some_and(|all| all.requests.contains_key(resource) || all.limits.contains_key(resource))
         };
         let Some(part) = part else {
             continue;
         };
-        let of = format!("no {resource}, of which {resource}: {part} in autoscale is a percentage");
         let example = format!("{{requests: {{{resource}: {example}}}}}");
-        // Where nothing is said of the executor, Seldon does; of a model's container nobody does.
+        let violation = |example: &str| {
+            Violation::new(format!("must request {resource}"), example).with_detail(format!(
+                "{resource}: {part} in autoscale is a percentage of the request"
+            ))
+        };
+        // Seldon sets a default for the executor, but none for a model's container.
         let executor = server.engine_resources.as_ref();
-        match nodes.iter().find(|(_, resources)| !says(*resources)) {
+        match nodes.iter().find(|(_, resources)| !is_set(*resources)) {
             Some((node, _)) if server.graph.is_some() => {
-                let rule = format!("{node} has resources that request {of}, such as {example}");
-                resolver.error("graph", Violation::new(rule, "@graph.yaml"));
+                let violation = violation("@graph.yaml").in_part(&format!("{node}.resources"));
+                resolver.error("graph", violation);
             }
-            Some(_) => resolver.model_error("resources", Violation::new(format!("requests {of}"), example)),
-            None if executor.is_some() && !says(executor) => {
-                resolver.model_error("engine-resources", Violation::new(format!("requests {of}"), example));
+            Some(_) => resolver.model_error("resources", violation(&example)),
+            None if executor.is_some() && !is_set(executor) => {
+                resolver.model_error("engine-resources", violation(&example));
             }
             None => {}
         }
     }
 }
 
-/// The Service of an explainer must get the name that the route leads to.
+/// The Service of an explainer must get the name of the route's destination.
 pub fn explainer(resolver: &mut OptionResolver) {
     let service = format!("{}-{PREDICTOR}-explainer", resolver.name);
     if service.len() > LONGEST_SERVICE {
         let over = service.len() - LONGEST_SERVICE;
-        let rule = format!(
-            "makes the Service {service}, {over} characters longer than Kubernetes takes; give the model a shorter name"
-        );
-        resolver.error("explainer", Violation::new(rule, ""));
+        let violation = Violation::new("the model's name is too long for it", "")
+            .with_detail(format!("its Service {service} would be {over} characters too long"));
+        resolver.error("explainer", violation);
     }
 }
 
@@ -184,60 +183,50 @@ fn protocols(resolver: &mut OptionResolver, server: &Implementation, protocol: P
         return;
     }
     let names: Vec<_> = known.iter().map(|protocol| protocol.as_str()).collect();
-    // The server is what asks for it, so the fault is where the model is described.
-    resolver.model_error(
-        "protocol",
-        Violation {
-            value: Some(protocol.as_str().to_owned()),
-            rule: format!("{server} speaks {} only", names.join(" and ")),
-            example: names.first().copied().unwrap_or_default().to_owned(),
-        },
-    );
+    // The server determines it, so the error belongs to the model and not to the option.
+    let rule = format!("must be {} with {server}", either(&names));
+    let example = names.first().copied().unwrap_or_default();
+    resolver.model_error("protocol", Violation::with_value(protocol.as_str(), rule, example));
 }
 
-/// Where the hosts of a model are named, that for gRPC must be among them: no others lead to its route.
+/// If a model has hosts, the one for gRPC must be among them: its route matches no others.
 pub fn grpc_host(resolver: &mut OptionResolver, host: &str, hosts: &[String]) {
     if nearest_host(hosts, host).is_none() {
         let hosts = hosts.join(",");
-        let rule = format!("lacks {host}, which is the grpc-host");
-        let violation = Violation::with_value(hosts.clone(), rule, format!("{hosts},{host}"));
+        let violation = Violation::with_value(hosts.clone(), "must include grpc-host", format!("{hosts},{host}"));
         resolver.error("hosts", violation);
     }
 }
 
-/// A model's host for gRPC must lead to that model. Of two that have the same, neither is touched, as with prefixes; one whose calls
-/// would go to the hosts of another is not touched either.
+/// A model's host for gRPC must identify that model. Of two models with the same one, neither is changed, as with prefixes; nor is one
+/// whose calls would match the hosts of another.
 pub fn grpc_hosts(application: &str, config: &mut Config) {
     let mut clashes = Vec::new();
-    for (at, one) in config.models.iter().enumerate() {
-        let Some(host) = &one.grpc_host else {
+    for (index, model) in config.models.iter().enumerate() {
+        let Some(host) = &model.grpc_host else {
             continue;
         };
-        let near = nearest_host(&one.hosts, host);
-        for (of, other) in config.models.iter().enumerate() {
-            let gateways_meet = one.gateway.is_none() || other.gateway.is_none() || one.gateway == other.gateway;
-            if of == at || !gateways_meet {
+        let nearest = nearest_host(&model.hosts, host);
+        for (other_index, other) in config.models.iter().enumerate() {
+            if other_index == index || !may_share_gateway(model, other) {
                 continue;
             }
-            if other.grpc_host.as_ref() == Some(host) && of < at {
-                let rule = format!("is that of {} already; each model needs its own", other.name);
-                clashes.push((one.name.clone(), host.clone(), rule, Some(other.name.clone())));
-            } else if nearest_host(&other.hosts, host) > near {
-                let rule = format!(
-                    "is one of the hosts of {}, so that its calls go there; take another name",
-                    other.name
-                );
-                clashes.push((one.name.clone(), host.clone(), rule, None));
+            if other.grpc_host.as_ref() == Some(host) && other_index < index {
+                let rule = format!("is used by {} already", other.name);
+                clashes.push((model.name.clone(), host.clone(), rule, Some(other.name.clone())));
+            } else if nearest_host(&other.hosts, host) > nearest {
+                let rule = format!("is one of the hosts of {}", other.name);
+                clashes.push((model.name.clone(), host.clone(), rule, None));
             }
         }
     }
     for (name, host, rule, other) in clashes {
-        // One fault for each model, however many it clashes with.
+        // One error for each model, however many it clashes with.
         if config.frozen.insert(name.clone()) {
             let violation = Violation::with_value(host, rule, format!("{name}.example.com"));
             config.errors.push(ConfigError::new(
                 application,
-                &Location::Entry(name),
+                &Location::EntryKey(name),
                 "grpc-host",
                 violation,
             ));
@@ -248,41 +237,46 @@ pub fn grpc_hosts(application: &str, config: &mut Config) {
     models.retain(|model| !frozen.contains(&model.name));
 }
 
-/// Two models may not claim the same requests. Neither of the two is touched: which one is wrong, only a person
-/// knows.
+/// The related gateway is not known here: it may be the one that another model names.
+fn may_share_gateway(model: &Model, other: &Model) -> bool {
+    model.gateway.is_none() || other.gateway.is_none() || model.gateway == other.gateway
+}
+
+/// Two models must not match the same requests. Neither of them is changed, as only the operator knows which one is wrong.
 pub fn overlaps(application: &str, config: &mut Config) {
     let mut clashes = Vec::new();
-    for (at, one) in config.models.iter().enumerate() {
-        for other in config.models.iter().skip(at + 1) {
-            // Which gateway is related is not known here: it may be the one that the other names.
-            let gateways_meet = one.gateway.is_none() || other.gateway.is_none() || one.gateway == other.gateway;
-            if gateways_meet && one.prefix.overlaps(&other.prefix) && hosts_overlap(&one.hosts, &other.hosts) {
-                clashes.push((one.name.clone(), other.name.clone(), other.prefix.clone()));
+    for (index, earlier) in config.models.iter().enumerate() {
+        for model in config.models.iter().skip(index + 1) {
+            if may_share_gateway(earlier, model)
+                && earlier.prefix.overlaps(&model.prefix)
+                && hosts_overlap(&earlier.hosts, &model.hosts)
+            {
+                clashes.push((earlier.name.clone(), model.name.clone(), model.prefix.clone()));
             }
         }
     }
-    for (one, other, prefix) in clashes {
-        // One fault for each model, however many it clashes with.
-        if config.frozen.insert(other.clone()) {
-            let violation = Violation {
-                value: Some(prefix.to_string()),
-                rule: format!("overlaps the prefix of {one}; each model needs its own"),
-                example: format!("/model/{other}/"),
-            };
+    for (earlier, name, prefix) in clashes {
+        // One error for each model, however many it clashes with.
+        if config.frozen.insert(name.clone()) {
+            let violation = Violation::with_value(
+                prefix.to_string(),
+                format!("overlaps the prefix of {earlier}"),
+                format!("/model/{name}/"),
+            );
             config.errors.push(ConfigError::new(
                 application,
-                &Location::Entry(other),
+                &Location::EntryKey(name),
                 "prefix",
                 violation,
             ));
         }
-        config.frozen.insert(one);
+        config.frozen.insert(earlier);
     }
     let Config { models, frozen, .. } = config;
     models.retain(|model| !frozen.contains(&model.name));
 }
 
-/// Two models must not get one Service: that of `a-b` with predictor `c` would be that of `a` with predictor `b-c`.
+/// Two models must not get the same Service: that of `a-b` with predictor `c` would be that of `a` with predictor `b-c`.
 pub fn service_names(application: &str, config: &mut Config) {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut clashes = Vec::new();
@@ -298,36 +292,32 @@ pub fn service_names(application: &str, config: &mut Config) {
     }
     for (name, owner, service) in clashes {
         if config.frozen.insert(name.clone()) {
-            let rule = Violation::new(
-                format!("gets the Service {service}, which {owner} has already; give the predictor another name"),
-                "",
-            );
+            let violation = Violation::new(format!("has a Service of {owner}"), "")
+                .with_detail(format!("{service}: rename the predictor"));
             config.errors.push(ConfigError::new(
                 application,
-                &Location::Entry(name.clone()),
+                &Location::EntryKey(name.clone()),
                 "manifest",
-                rule,
+                violation,
             ));
         }
         config.models.retain(|model| model.name != name);
     }
 }
 
-/// Seldon may make a VirtualService with a model's own name, and ours is named after the model with `-route`: one model
-/// must not be called as the route of another.
+/// Seldon may create a VirtualService with a model's own name, and ours is named after the model with `-route`: a model
+/// must not have the name of another one's route.
 pub fn route_names(application: &str, config: &mut Config) {
     let routes: Vec<String> = config.models.iter().map(|model| route_name(&model.name)).collect();
     for route in routes {
         if config.models.iter().any(|model| model.name == route) {
-            let rule = Violation::new(
-                "the name of the model is that of another one's route; take another name",
-                "",
-            );
+            let violation =
+                Violation::new("the name is used by another model's route", "").with_detail("rename the model");
             config.errors.push(ConfigError::new(
                 application,
                 &Location::Entry(route.clone()),
-                "models",
-                rule,
+                "",
+                violation,
             ));
             config.models.retain(|model| model.name != route);
             config.frozen.insert(route);

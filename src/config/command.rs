@@ -1,4 +1,4 @@
-//! What an operator types to change words of a model: an action cannot change the configuration itself.
+//! The command that changes options of a model: an action cannot change the configuration itself.
 
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
@@ -6,11 +6,10 @@ use serde_yaml::{Mapping, Value};
 use super::yaml::yaml;
 use crate::shell::{self, juju_config, setting};
 
-/// New values by word; one without a value is unset.
+/// New values by option; one without a value is unset.
 pub type OptionChanges = Vec<(String, Option<Json>)>;
 
-/// The command that makes these changes to a model of that name. `None` where the options cannot be read.
-#[must_use]
+/// `None` if the options cannot be read.
 pub fn command(application: &str, options: &Map<String, Json>, model: &str, changes: &OptionChanges) -> Option<String> {
     let set = |option: &str| options.get(option).is_some_and(|value| value.as_str() != Some(""));
     if !set("models") {
@@ -31,7 +30,7 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
         let key = Value::String(option.clone());
         match value {
             Some(value) => drop(entry.insert(key, serde_yaml::to_value(value).ok()?)),
-            // What the option says for all is unset by an empty value.
+            // The default of all models is unset by an empty value.
             None if set(option) => drop(entry.insert(key, Value::String(String::new()))),
             None => drop(entry.remove(&key)),
         }
@@ -48,8 +47,7 @@ fn text(value: &Json) -> String {
     }
 }
 
-/// The words of a model's canary, as they have to be set for the model itself. `None` where it has none.
-#[must_use]
+/// The options of a model's canary, as they have to be set for the model itself. `None` if it has no canary.
 pub fn promotion(model: &super::Model) -> Option<OptionChanges> {
     model.canary.as_ref()?;
     let mut changes: OptionChanges = model
@@ -58,32 +56,31 @@ pub fn promotion(model: &super::Model) -> Option<OptionChanges> {
         .filter(|(option, _)| !["weight", "match"].contains(&option.as_str()))
         .map(|(option, value)| (option.clone(), Some(value.clone())))
         .collect();
-    let says = |option: &str| model.canary_options.contains_key(option);
-    // What a graph or one server says must not stand beside the other.
+    let is_set = |option: &str| model.canary_options.contains_key(option);
+    // A graph cannot be combined with the options of a single server.
     let node_keys = super::options::NODE_KEYS;
-    if says("graph") {
+    if is_set("graph") {
         changes.extend(
             node_keys
                 .iter()
                 .filter(|option| model.options.contains_key(**option))
                 .map(|option| ((*option).to_owned(), None)),
         );
-    } else if model.options.contains_key("graph") && node_keys.iter().any(|option| says(option)) {
+    } else if model.options.contains_key("graph") && node_keys.iter().any(|option| is_set(option)) {
         changes.push(("graph".to_owned(), None));
     }
     changes.push(("canary".to_owned(), None));
     Some(changes)
 }
 
-/// What has to be set so that these words are all that is said of a model's server.
-#[must_use]
+/// The changes after which a model's server has these options and no others.
 pub fn restore(model: &super::Model, options: &Map<String, Json>) -> OptionChanges {
     let mut changes: OptionChanges = options
         .iter()
         .filter(|(option, value)| model.options.get(*option) != Some(*value))
         .map(|(option, value)| (option.clone(), Some(value.clone())))
         .collect();
-    let gone = model.options.keys().filter(|option| !options.contains_key(*option));
-    changes.extend(gone.map(|option| (option.clone(), None)));
+    let removed = model.options.keys().filter(|option| !options.contains_key(*option));
+    changes.extend(removed.map(|option| (option.clone(), None)));
     changes
 }

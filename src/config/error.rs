@@ -1,116 +1,151 @@
-//! What is wrong with an option, said so that the reader can mend it.
+//! What is wrong with an option: what is the case, the command to run, the cause.
 
 use std::fmt;
 
 use super::value::Violation;
-use crate::shell::juju_config;
+use crate::shell::{juju_config, setting};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// An option of the application.
     Option(&'static str),
-    /// A word in the entry of that model.
+    /// The entry of a model as a whole.
     Entry(String),
-    /// A word in the map that is the value of an option, or of a word in the entry of that model.
+    /// A key in the entry of a model.
+    EntryKey(String),
+    /// A key in the map that is the value of an option, or of a key in the entry of that model.
     Nested {
-        /// The option or the word.
         option: &'static str,
-        /// The model whose entry it is in.
         model: Option<String>,
     },
 }
 
-/// One fault. Its text never holds the value of an `env` variable, which may be a secret.
+/// One invalid value. Its text never holds the value of an `env` variable, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The model whose entry is faulty; `None` for an option.
+    /// The model whose entry is invalid; `None` for an option.
     pub model: Option<String>,
-    text: String,
-    fix: String,
+    what: String,
+    run: Option<String>,
+    cause: Vec<String>,
 }
 
 /// Longest part of a value that a message repeats, in characters.
 const LONGEST_VALUE: usize = 40;
 
+/// How much of a message `juju status` shows, in bytes (`status::problem::SHOWN`). An example that does not fit follows the command.
+const SHOWN: usize = 117;
+
 impl ConfigError {
-    /// A rule that the value of `key` breaks.
+    /// The value of `key` violates a rule.
     pub(super) fn new(application: &str, location: &Location, key: &str, violation: Violation) -> Self {
-        let value = violation
-            .value
-            .map(|value| format!("={}", shorten(&value)))
-            .unwrap_or_default();
-        let key = shorten(key);
-        let rule = printable(&violation.rule);
-        let example = printable(&violation.example);
-        let file = juju_config(application, "models", "@models.yaml");
-        let in_entry = |key: &str, example: &str| {
-            if example.is_empty() {
-                format!("mend it and {file}")
-            } else {
-                format!("write {key}: {example} and {file}")
+        let Violation {
+            value,
+            rule,
+            detail,
+            example,
+        } = violation;
+        let (key, rule, example) = (shorten(key), printable(&rule), printable(&example));
+        let value = value.map(|value| format!("value: {}", shorten(&value)));
+        let detail = Some(printable(&detail)).filter(|detail| !detail.is_empty());
+        let mut cause: Vec<String> = value.into_iter().chain(detail).collect();
+        // A file belongs to the reader: what to set in it is in the rule.
+        let edit = (!example.is_empty() && !example.starts_with('@')).then(|| format!("set {key}: {example}"));
+        let models_file = || juju_config(application, "models", "@models.yaml");
+        let (model, what, run) = match location {
+            Location::Option(option) => {
+                let what = format!("option {option}: {rule}");
+                let run = juju_config(application, option, &example);
+                let fits = what.len() + separator(&what).len() + run.len() <= SHOWN;
+                if !example.is_empty() && (fits || example.starts_with('@')) {
+                    (None, what, run)
+                } else {
+                    cause.extend((!example.is_empty()).then(|| format!("such as {}", setting(option, &example))));
+                    (None, what, juju_config(application, option, "…"))
+                }
             }
-        };
-        match location {
-            Location::Option(option) => Self {
-                model: None,
-                text: format!("option {option}{value}: {rule}"),
-                fix: if example.is_empty() {
-                    format!("mend it with {}", juju_config(application, option, "…"))
-                } else {
-                    juju_config(application, option, &example)
-                },
-            },
-            Location::Nested { option, model: None } => Self {
-                model: None,
-                text: format!("option {option}: {key}{value}: {rule}"),
-                fix: if example.is_empty() {
-                    format!("mend it with {}", juju_config(application, option, "{…}"))
-                } else {
-                    format!(
-                        "write {key}: {example} in it and {}",
-                        juju_config(application, option, "{…}")
-                    )
-                },
-            },
+            Location::Nested { option, model: None } => {
+                cause.extend(edit);
+                (
+                    None,
+                    format!("option {option}: {key}: {rule}"),
+                    juju_config(application, option, "…"),
+                )
+            }
             Location::Nested {
                 option,
                 model: Some(model),
-            } => Self {
-                text: format!("models: {}: {option}: {key}{value}: {rule}", shorten(model)),
-                fix: in_entry(&key, &example),
-                model: Some(model.clone()),
-            },
-            Location::Entry(model) => Self {
-                text: format!("models: {}: {key}{value}: {rule}", shorten(model)),
-                fix: in_entry(&key, &example),
-                model: Some(model.clone()),
-            },
+            } => {
+                cause.extend(edit);
+                let what = format!("models: {}: {option}.{key}: {rule}", shorten(model));
+                (Some(model), what, models_file())
+            }
+            Location::EntryKey(model) => {
+                cause.extend(edit);
+                let what = format!("models: {}: {key}: {rule}", shorten(model));
+                (Some(model), what, models_file())
+            }
+            Location::Entry(model) => (
+                Some(model),
+                format!("models: {}: {rule}", shorten(model)),
+                models_file(),
+            ),
+        };
+        Self {
+            model: model.cloned(),
+            what,
+            run: Some(run),
+            cause,
         }
+    }
+
+    /// What is the case, the violated rule included.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The command to run, ready to be pasted.
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// The value, the rest of the rule, an example.
+    pub fn cause(&self) -> Option<String> {
+        (!self.cause.is_empty()).then(|| self.cause.join("; "))
+    }
+
+    /// The same error, fixed by another command than `juju config`.
+    pub(super) fn fixed_by(self, run: String) -> Self {
+        Self { run: Some(run), ..self }
+    }
+
+    /// The same error with one more part of its cause.
+    pub(super) fn because(mut self, cause: String) -> Self {
+        self.cause.push(cause);
+        self
     }
 }
 
-impl ConfigError {
-    /// The same fault, mended otherwise than by another value.
-    pub(super) fn fixed_by(self, fix: String) -> Self {
-        Self { fix, ..self }
-    }
-
-    /// The same fault, mended by something else before its mend.
-    pub(super) fn fixed_after(self, first: &str) -> Self {
-        let fix = format!("{first}, {}", self.fix);
-        self.fixed_by(fix)
-    }
+/// What stands between what is the case and the command. A suggestion ends with a question mark.
+fn separator(what: &str) -> &'static str {
+    if what.ends_with('?') { " Run: " } else { ". Run: " }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.text, self.fix)
+        f.write_str(&self.what)?;
+        if let Some(run) = &self.run {
+            write!(f, "{}{run}", separator(&self.what))?;
+        }
+        match self.cause() {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
     }
 }
 
 /// A value as a message shows it: one line, printable, not long.
-fn shorten(value: &str) -> String {
+pub(super) fn shorten(value: &str) -> String {
     let shown: String = printable(value).chars().take(LONGEST_VALUE).collect();
     if value.chars().nth(LONGEST_VALUE).is_some() {
         format!("{shown}…")
@@ -121,7 +156,7 @@ fn shorten(value: &str) -> String {
     }
 }
 
-/// Rules and examples may repeat the name of a key, and that may be anything.
+/// Rules and examples may repeat the name of a key, which may be any text.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

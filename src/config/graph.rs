@@ -1,4 +1,4 @@
-//! Several nodes that a request goes through, as a tree: what is shorter than a manifest.
+//! An inference graph as a tree of nodes, shorter than a manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,32 +8,33 @@ use serde_yaml::Value;
 use super::Source;
 use super::check;
 use super::reader::Reader;
-use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Violation};
+use super::suggestion::unknown_key;
+use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Violation, either, with_location};
 use super::yaml::yaml;
 
 const EXAMPLE: &str = "@graph.yaml";
 
-/// Deepest that Seldon's definition lets a graph be (operator v1.16.0, `config/crd/bases`).
+/// The greatest depth that Seldon's definition allows (operator v1.16.0, `config/crd/bases`).
 const DEEPEST: usize = 10;
 
 /// Longest name of a node, as of a model: Seldon makes the label key `seldon-app-svc-<node>` of it.
 const LONGEST_NAME: usize = 48;
 
-/// Seldon's own A/B test, which its executor does itself (v1.17.1, `executor/predictor/predictor_process.go`).
+/// Seldon's own A/B test, which its executor implements (v1.17.1, `executor/predictor/predictor_process.go`).
 const RANDOM_ABTEST: &str = "RANDOM_ABTEST";
 
-/// What a node does with a request.
+/// The role of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Answers it.
+    /// Answers requests.
     Model,
-    /// Changes it on its way to the children.
+    /// Changes requests to its children.
     Transformer,
-    /// Changes the children's answer.
+    /// Changes the answers of its children.
     OutputTransformer,
-    /// Chooses a child.
+    /// Chooses one of its children.
     Router,
-    /// Makes one answer of all children's.
+    /// Combines the answers of its children.
     Combiner,
 }
 
@@ -45,7 +46,7 @@ const KINDS: [(&str, Kind, &str); 5] = [
     ("combiner", Kind::Combiner, "COMBINER"),
 ];
 
-/// The words of a node beside its kind.
+/// The keys of a node other than its kind.
 const GRAPH_KEYS: [&str; 9] = [
     "image",
     "implementation",
@@ -59,8 +60,7 @@ const GRAPH_KEYS: [&str; 9] = [
 ];
 
 impl Kind {
-    /// Seldon's word for it.
-    #[must_use]
+    /// Seldon's name of it.
     pub fn as_str(self) -> &'static str {
         KINDS
             .iter()
@@ -72,37 +72,28 @@ impl Kind {
 /// A node of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name, and that of its container.
+    /// The name of its container too.
     pub name: String,
-    /// What it does.
     pub kind: Kind,
-    /// What serves it.
     pub source: Source,
-    /// Parameters for it.
     pub parameters: Vec<Parameter>,
-    /// Environment of its container.
     pub env: BTreeMap<String, String>,
-    /// What its container asks for and may take.
     pub resources: Option<Resources>,
-    /// When the node pulls its image; `None` where the option says so for all.
+    /// `None` is that of the option, for all nodes.
     pub image_pull_policy: Option<PullPolicy>,
-    /// Whether it has a pod to itself.
     pub own_pod: bool,
-    /// What comes behind it.
     pub children: Vec<Node>,
 }
 
 impl Node {
-    /// It and all below it, in the order of the text.
-    #[must_use]
+    /// This node and all below it, in the order of the text.
     pub fn all(&self) -> Vec<&Node> {
         let mut all = vec![self];
         all.extend(self.children.iter().flat_map(Node::all));
         all
     }
 
-    /// Whether it runs in a container; Seldon's own A/B test does not.
-    #[must_use]
+    /// Seldon's own A/B test runs in no container.
     pub fn has_container(&self) -> bool {
         self.source
             .implementation
@@ -116,7 +107,7 @@ impl fmt::Display for Node {
         write!(f, "{}", self.name)?;
         match self.children.as_slice() {
             [] => Ok(()),
-            [one] => write!(f, " > {one}"),
+            [child] => write!(f, " > {child}"),
             several => {
                 let names: Vec<String> = several.iter().map(ToString::to_string).collect();
                 write!(f, " > ({})", names.join(", "))
@@ -125,7 +116,6 @@ impl fmt::Display for Node {
     }
 }
 
-/// Reads a graph.
 pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, Violation> {
     let node = match value {
         Value::String(text) => node(&yaml(text)?, "", protocol, 1),
@@ -133,8 +123,8 @@ pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, V
     }?;
     let mut names = BTreeSet::new();
     match node.all().into_iter().find(|node| !names.insert(&node.name)) {
-        Some(twice) => Err(Violation::new(
-            format!("has two nodes called {}; each needs a name of its own", twice.name),
+        Some(duplicate) => Err(Violation::new(
+            format!("two nodes are named {}", duplicate.name),
             EXAMPLE,
         )),
         None => Ok(node),
@@ -142,29 +132,24 @@ pub(crate) fn graph(value: &Value, protocol: Option<Protocol>) -> Result<Node, V
 }
 
 fn node(value: &Value, location: &str, protocol: Option<Protocol>, depth: usize) -> Result<Node, Violation> {
-    let here = if location.is_empty() { "the graph" } else { location };
-    let refuse = |rule: &str| Violation::new(format!("{here} {rule}"), EXAMPLE);
+    let violation = |rule: &str| Violation::new(rule, EXAMPLE).in_part(location);
     let Value::Mapping(map) = value else {
-        return Err(refuse(
-            "must be a map, such as {model: iris, image: seldonio/sklearn-iris:0.3}",
-        ));
+        return Err(violation("must be a map").with_detail("such as {model: iris, image: seldonio/sklearn-iris:0.3}"));
     };
     if depth > DEEPEST {
-        return Err(refuse(
-            "lies deeper than ten nodes, which Seldon's definition does not take",
-        ));
+        return Err(violation("is too deep").with_detail(format!("Seldon Core supports {DEEPEST} levels of nodes")));
     }
     let kinds: Vec<_> = KINDS.iter().filter(|(key, _, _)| map.contains_key(*key)).collect();
     let [(key, kind, _)] = kinds.as_slice() else {
-        return Err(refuse(
-            "must have one of model, transformer, output-transformer, router and combiner, with the node's name",
-        ));
+        return Err(violation("must have one kind and name, such as `model: iris`")
+            .with_detail(format!("the kinds are {}", either(&KINDS.map(|(key, _, _)| key)))));
     };
+    let reader = Reader::at_location(map, location, EXAMPLE);
     let name = map.get(*key).and_then(Value::as_str).unwrap_or_default().to_owned();
     if name.len() > LONGEST_NAME || !check::is_service_name(&name) {
-        return Err(refuse(&format!(
-            "has the name {key}={name:?}, which must be at most 48 small letters, digits and -, beginning with a letter and ending with none of -"
-        )));
+        let rule = with_location(&reader.location_of(key), "is not a valid name");
+        return Err(Violation::with_value(name, rule, EXAMPLE)
+            .with_detail("at most 48 lowercase letters, digits and -, starting with a letter and not ending with -"));
     }
     let known = [&GRAPH_KEYS[..], &[key]].concat();
     if let Some(unknown) = map
@@ -172,42 +157,45 @@ fn node(value: &Value, location: &str, protocol: Option<Protocol>, depth: usize)
         .map(|key| key.as_str().unwrap_or_default())
         .find(|key| !known.contains(key))
     {
-        let unknown = value::name_in(unknown);
-        let near =
-            value::nearest(unknown, &known).map_or_else(String::new, |key| format!("; the nearest known is {key}"));
-        return Err(refuse(&format!("has {unknown:?}, which is no word of a node{near}")));
+        return Err(unknown_key(value::name_in(unknown), &known, EXAMPLE).in_part(location));
     }
-    let read = Reader::at_location(map, location, EXAMPLE);
     let kind = *kind;
     let source = Source {
-        image: read.text("image", value::image)?,
-        implementation: read.text("implementation", value::node_implementation)?,
-        model_uri: read.text("model-uri", value::model_uri)?,
+        image: reader.text("image", value::image)?,
+        implementation: reader.text("implementation", value::node_implementation)?,
+        model_uri: reader.text("model-uri", value::model_uri)?,
     };
     let children = match map.get("children") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Sequence(list)) => (0..)
             .zip(list)
-            .map(|(at, child)| node(child, &read.at(&format!("children[{at}]")), protocol, depth + 1))
+            .map(|(at, child)| {
+                node(
+                    child,
+                    &reader.location_of(&format!("children[{at}]")),
+                    protocol,
+                    depth + 1,
+                )
+            })
             .collect::<Result<_, _>>()?,
-        Some(_) => return Err(read.refuse("children", "must be a list of nodes")),
+        Some(_) => return Err(reader.violation("children", "must be a list of nodes")),
     };
     let node = Node {
         name,
         kind,
         source,
-        parameters: read.yaml("parameters", value::parameters)?.unwrap_or_default(),
-        env: read.yaml("env", value::env)?.unwrap_or_default(),
-        resources: read.yaml("resources", value::resources)?,
-        image_pull_policy: read.text("image-pull-policy", value::pull_policy)?,
-        own_pod: read.flag("own-pod")?,
+        parameters: reader.yaml("parameters", value::parameters)?.unwrap_or_default(),
+        env: reader.yaml("env", value::env)?.unwrap_or_default(),
+        resources: reader.yaml("resources", value::resources)?,
+        image_pull_policy: reader.text("image-pull-policy", value::pull_policy)?,
+        own_pod: reader.flag("own-pod")?,
         children,
     };
-    validate(&node, protocol).map_err(|rule| refuse(&rule))?;
+    validate(&node, protocol).map_err(|rule| violation(&rule))?;
     Ok(node)
 }
 
-/// What Seldon would refuse of a node, or take and then not do.
+/// Checks what Seldon would reject in a node, or accept and then ignore.
 fn validate(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
     let Node {
         name,
@@ -218,12 +206,10 @@ fn validate(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
     } = node;
     let chooses = matches!(kind, Kind::Router | Kind::Combiner);
     if chooses && protocol == Some(Protocol::Tensorflow) {
-        return Err(format!(
-            "has the {name}, and with protocol tensorflow Seldon neither routes nor combines"
-        ));
+        return Err(format!("{name} is not supported with protocol tensorflow"));
     }
     if *kind != Kind::Model && children.is_empty() {
-        return Err(format!("has no children, and {name} does something with those"));
+        return Err("must have children".to_owned());
     }
     let needs_files = source
         .implementation
@@ -234,28 +220,27 @@ fn validate(node: &Node, protocol: Option<Protocol>) -> Result<(), String> {
             let only_ratio = node.parameters.iter().all(|parameter| parameter.name == "ratioA");
             if *kind != Kind::Router || children.len() != 2 || !only_ratio {
                 return Err(
-                    "is RANDOM_ABTEST, which must be a router of two children with ratioA as its only parameter"
-                        .to_owned(),
+                    "RANDOM_ABTEST must be a router of two children, with ratioA as its only parameter".to_owned(),
                 );
             }
         }
-        (None, None, _) => return Err("has neither image nor implementation".to_owned()),
+        (None, None, _) => return Err("has neither `image` nor `implementation`".to_owned()),
         (_, Some(server), None) if needs_files => {
-            return Err(format!("has no model-uri, and {server} serves the files it names"));
+            return Err(format!("model-uri is not set, {server} needs it"));
         }
         (image, Some(server), _) => {
             let known = server.protocols().filter(|_| image.is_none());
-            let inputs = protocol.unwrap_or(Protocol::Seldon);
-            if let Some(known) = known.filter(|known| !known.contains(&inputs)) {
+            let protocol = protocol.unwrap_or(Protocol::Seldon);
+            if let Some(known) = known.filter(|known| !known.contains(&protocol)) {
                 let options: Vec<_> = known.iter().map(|protocol| protocol.as_str()).collect();
                 return Err(format!(
-                    "has {server}, which speaks {} only, and protocol is {}",
-                    options.join(" and "),
-                    inputs.as_str()
+                    "{server} needs protocol {}, not {}",
+                    either(&options),
+                    protocol.as_str()
                 ));
             }
             if *kind != Kind::Model {
-                return Err(format!("has {server}, which serves models, and {name} is none"));
+                return Err(format!("{server} is for models, and {name} is not a model"));
             }
         }
         _ => {}

@@ -1,4 +1,4 @@
-//! A whole SeldonDeployment, as users have it from Seldon's documentation.
+//! A complete SeldonDeployment, as in Seldon's documentation.
 
 mod replicas;
 pub mod rules;
@@ -13,31 +13,26 @@ use super::value::{self, Violation};
 use super::yaml::documents;
 use crate::api::seldon::read::Spec;
 
-/// What a message shows for a manifest that would do.
 const EXAMPLE: &str = "@manifest.yaml";
 
-/// The group of Seldon's kinds.
 const GROUP: &str = "machinelearning.seldon.io";
 
 /// Versions of one schema: the two older ones are other names of the first (operator v1.16.0,
 /// `config/crd/bases`, which serves all three from one definition).
 const VERSIONS: [&str; 3] = ["v1", "v1alpha3", "v1alpha2"];
 
-/// A SeldonDeployment that Seldon's rules are kept in. Its name and namespace are not: a model is called as its
-/// application or entry.
+/// A valid SeldonDeployment without its name and namespace: a model is named after its application or entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// Labels of the SeldonDeployment itself.
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the SeldonDeployment itself; those of `spec` are in there.
+    /// Annotations of the SeldonDeployment itself; those of `spec` are in `spec`.
     pub annotations: BTreeMap<String, String>,
-    /// `spec`, field for field.
     pub spec: Json,
 }
 
 impl Manifest {
-    /// The names of its predictors' Services under a model of that name.
-    #[must_use]
+    /// The names of its predictors' Services.
     pub fn services(&self, model: &str) -> Vec<String> {
         let spec = read(&self.spec).unwrap_or_default();
         spec.predictors
@@ -46,8 +41,7 @@ impl Manifest {
             .collect()
     }
 
-    /// The names of its explainers' Services under a model of that name, with the places of their predictors.
-    #[must_use]
+    /// The names of its explainers' Services, with the indices of their predictors.
     pub fn explainers(&self, model: &str) -> Vec<(usize, String)> {
         let spec = read(&self.spec).unwrap_or_default();
         let all = spec.predictors.iter().enumerate();
@@ -59,54 +53,50 @@ impl Manifest {
 /// Reads a manifest, YAML or JSON.
 pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
     let document = match value {
-        Value::String(text) => one(documents(text)?)?,
+        Value::String(text) => single_document(documents(text)?)?,
         other => other.clone(),
     };
     let document = json(&document, "", EXAMPLE)?;
     kind(&document)?;
-    let texts = |pointer: &str| texts(document.pointer(pointer), pointer);
+    let metadata = |pointer: &str| texts(document.pointer(pointer), pointer);
     let mut spec = document
         .get("spec")
         .cloned()
-        .ok_or_else(|| Violation::new("has no spec", EXAMPLE))?;
+        .ok_or_else(|| Violation::new("spec is not set", EXAMPLE))?;
     apply_defaults(&mut spec);
     let read = read(&spec)?;
     replicas::apply_defaults(&mut spec, &read);
     match rules::violations(&read).into_iter().next() {
-        Some(violation) => Err(Violation::new(
-            format!("{} {}", violation.location, violation.rule),
-            EXAMPLE,
-        )),
+        Some(violation) => Err(Violation::new(violation.rule, EXAMPLE)
+            .with_detail(violation.detail)
+            .in_part(&violation.location)),
         None => Ok(Manifest {
-            labels: value::labels_as_written(texts("/metadata/labels")?)?,
-            annotations: texts("/metadata/annotations")?,
+            labels: value::labels_as_written(metadata("/metadata/labels")?)?,
+            annotations: metadata("/metadata/annotations")?,
             spec,
         }),
     }
 }
 
-/// The parts of a spec that rules rest on.
+/// The parts of a spec that the rules are about.
 pub(crate) fn read(spec: &Json) -> Result<Spec, Violation> {
     serde_path_to_error::deserialize(spec).map_err(|error| schema_violation(&error, "", EXAMPLE))
 }
 
-/// A predictor of a SeldonDeployment that is in the cluster.
+/// A predictor of a SeldonDeployment in the cluster.
 pub(crate) fn predictor(written: &Json) -> Option<crate::api::seldon::read::Predictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
-/// The one document that is not empty.
-fn one(documents: Vec<Value>) -> Result<Value, Violation> {
+/// Empty documents are ignored.
+fn single_document(documents: Vec<Value>) -> Result<Value, Violation> {
     let mut full = documents.into_iter().filter(|document| *document != Value::Null);
     match (full.next(), full.count()) {
-        (Some(one), 0) => Ok(one),
-        (None, _) => Err(Violation::new("has nothing in it", EXAMPLE)),
+        (Some(document), 0) => Ok(document),
+        (None, _) => Err(Violation::new("is empty", EXAMPLE)),
         (Some(_), more) => {
-            let rule = format!(
-                "has {} documents, and a model is one SeldonDeployment; give each a model of its own in the option models",
-                more + 1
-            );
-            Err(Violation::new(rule, EXAMPLE))
+            let rule = format!("has {} documents, must be one", more + 1);
+            Err(Violation::new(rule, EXAMPLE).with_detail("for several SeldonDeployments use option models"))
         }
     }
 }
@@ -114,54 +104,47 @@ fn one(documents: Vec<Value>) -> Result<Value, Violation> {
 fn kind(document: &Json) -> Result<(), Violation> {
     let text = |key: &str| document.get(key).and_then(Json::as_str).unwrap_or_default();
     if !document.is_object() {
-        return Err(Violation::new("is no SeldonDeployment, but text or a list", EXAMPLE));
+        return Err(Violation::new("is not a valid SeldonDeployment", EXAMPLE).with_detail("text or a list"));
     }
     let (version, kind) = (text("apiVersion"), text("kind"));
     if kind != "SeldonDeployment" {
-        let found = if kind.is_empty() {
-            "has no kind"
-        } else {
-            "is of another kind"
-        };
-        return Err(Violation::new(
-            format!("{found}; it must be kind: SeldonDeployment"),
-            EXAMPLE,
-        ));
+        return Err(Violation {
+            value: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
+            ..Violation::new("kind: must be SeldonDeployment", EXAMPLE)
+        });
     }
     match version.split_once('/') {
         Some((GROUP, version)) if VERSIONS.contains(&version) => Ok(()),
-        Some((GROUP, "v1alpha1")) => Err(Violation::new(
-            "is of v1alpha1, whose componentSpec is the list componentSpecs today; write it anew for v1",
-            EXAMPLE,
-        )),
-        _ => Err(Violation::new(
-            format!("must be apiVersion: {GROUP}/v1, or one of its older names v1alpha2 and v1alpha3"),
-            EXAMPLE,
-        )),
+        Some((GROUP, "v1alpha1")) => Err(Violation::new("apiVersion: v1alpha1 is not supported", EXAMPLE)
+            .with_detail("in v1 its componentSpec is the list componentSpecs")),
+        _ => {
+            Err(Violation::new(format!("apiVersion: must be {GROUP}/v1"), EXAMPLE).with_detail("or v1alpha2, v1alpha3"))
+        }
     }
 }
 
 fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, Violation> {
     let location = pointer.trim_start_matches('/').replace('/', ".");
-    let refuse = |what: &str| Violation::new(format!("{location}{what} must be text: put it in quotes"), EXAMPLE);
+    let not_text =
+        |key: &str| Violation::new("must be text, put it in quotes", EXAMPLE).in_part(&format!("{location}.{key}"));
     match map {
         None => Ok(BTreeMap::new()),
         Some(Json::Object(map)) => map
             .iter()
             .map(|(key, value)| {
-                let text = value.as_str().ok_or_else(|| refuse(&format!(".{key}")))?;
+                let text = value.as_str().ok_or_else(|| not_text(key))?;
                 Ok((key.clone(), text.to_owned()))
             })
             .collect(),
-        Some(_) => Err(Violation::new(format!("{location} must be a map"), EXAMPLE)),
+        Some(_) => Err(Violation::new("must be a map", EXAMPLE).in_part(&location)),
     }
 }
 
-/// In a few words what its predictors serve.
+/// What its predictors serve, in short.
 impl std::fmt::Display for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let spec = read(&self.spec).unwrap_or_default();
-        let one = |predictor: &crate::api::seldon::read::Predictor| {
+        let served = |predictor: &crate::api::seldon::read::Predictor| {
             let unit = &predictor.graph;
             let image = predictor
                 .container(&unit.name)
@@ -182,10 +165,10 @@ impl std::fmt::Display for Manifest {
             }
         };
         match spec.predictors.as_slice() {
-            [only] => f.write_str(&one(only)),
+            [only] => f.write_str(&served(only)),
             several => {
                 let named = |predictor: &crate::api::seldon::read::Predictor| {
-                    format!("{} ({})", predictor.name, one(predictor))
+                    format!("{} ({})", predictor.name, served(predictor))
                 };
                 f.write_str(&several.iter().map(named).collect::<Vec<_>>().join(" and "))
             }

@@ -1,6 +1,6 @@
-//! The words that options and entries of `models` are written in.
+//! The names of options, which are the keys of an entry in `models` too.
 
-/// The words of a model. The option `models` is not one of them.
+/// The options of a model. `models` is not one of them.
 pub const ENTRY_KEYS: [&str; 31] = [
     "manifest",
     "graph",
@@ -35,7 +35,7 @@ pub const ENTRY_KEYS: [&str; 31] = [
     "shadow",
 ];
 
-/// The words that say something of a server and its pods, all of which a manifest says itself.
+/// The options of a server and its pods, which a manifest replaces.
 pub const SERVER_KEYS: [&str; 22] = [
     "graph",
     "image",
@@ -61,8 +61,8 @@ pub const SERVER_KEYS: [&str; 22] = [
     "shadow",
 ];
 
-/// The words that say something of one server, all of which a graph says of each of its nodes.
+/// The options of a single server, which each node of a graph has itself.
 pub const NODE_KEYS: [&str; 6] = ["image", "implementation", "model-uri", "parameters", "env", "resources"];
 
-/// Those of them that an option gives where nobody set it.
+/// The options with a default in config.yaml.
 pub const WITH_DEFAULT: [&str; 3] = ["engine-resources", "replicas", "image-pull-policy"];

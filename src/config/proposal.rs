@@ -1,41 +1,39 @@
-//! Options as they would be, were some of them set otherwise.
+//! The options as they would be with some of them changed.
 
 use serde_json::{Map, Value};
 
 use super::options::{ENTRY_KEYS, WITH_DEFAULT};
-use super::suggestion::suggestion;
+use super::suggestion::unknown;
 
-/// The options beside the words of a model.
+/// The options of the application itself.
 const APPLICATION_OPTIONS: [&str; 2] = ["models", WATCH];
-/// The one that is true or false, and has a default.
+/// A boolean with a default.
 const WATCH: &str = "watch";
-/// The options that Juju takes as whole numbers; all others are text to it.
+/// The options of type `int`; all others but `watch` are text.
 const INTEGER_OPTIONS: [&str; 2] = ["replicas", "retries"];
 
-/// These options with some of them set to other values, written as they would be in YAML: a map or a list need not be put in quotes.
-/// Null unsets one.
+/// The options with these changes, written as in YAML: a map or a list needs no quotes, and null unsets an option.
 ///
 /// # Errors
-/// What is no option of this charm, with the nearest one; and null for one that has a default, which only Juju knows.
+/// For an unknown option, and for null where only Juju knows the default.
 pub fn propose(options: &Map<String, Value>, changes: &Map<String, Value>) -> Result<Map<String, Value>, String> {
     let mut known = ENTRY_KEYS.to_vec();
     known.extend(APPLICATION_OPTIONS);
     let mut proposed = options.clone();
     for (option, value) in changes {
         if !known.contains(&option.as_str()) {
-            return Err(format!(
-                "config: {option:?} is no option of this charm{}",
-                suggestion(option, &known)
-            ));
+            return Err(format!("config: {}", unknown("option", option, &known)));
         }
         if value.is_null() {
             if has_default(option) {
-                return Err(format!("config: {option} has a default; write the value that is meant"));
+                return Err(format!(
+                    "config: option {option} has a default, set a value instead of null"
+                ));
             }
             proposed.remove(option);
             continue;
         }
-        proposed.insert(option.clone(), as_juju_has_it(option, value));
+        proposed.insert(option.clone(), as_stored_by_juju(option, value));
     }
     Ok(proposed)
 }
@@ -44,7 +42,7 @@ fn has_default(option: &str) -> bool {
     option == WATCH || WITH_DEFAULT.contains(&option)
 }
 
-fn as_juju_has_it(option: &str, value: &Value) -> Value {
+fn as_stored_by_juju(option: &str, value: &Value) -> Value {
     match value {
         Value::String(text) if INTEGER_OPTIONS.contains(&option) => {
             text.trim().parse::<i64>().map_or(value.clone(), Value::from)
@@ -84,11 +82,11 @@ mod tests {
     fn unknown_option_is_rejected_with_a_suggestion() {
         assert_eq!(
             proposed(&json!({"immage": "x"})),
-            Err("config: \"immage\" is no option of this charm; the nearest known is image".to_owned())
+            Err("config: unknown option `immage`, did you mean `image`?".to_owned())
         );
         assert_eq!(
             proposed(&json!({"replicas": null})),
-            Err("config: replicas has a default; write the value that is meant".to_owned())
+            Err("config: option replicas has a default, set a value instead of null".to_owned())
         );
     }
 
@@ -96,15 +94,15 @@ mod tests {
     fn option_types_match_config_yaml() {
         let text = include_str!("../../config.yaml");
         let config: Value = serde_yaml::from_str(text).unwrap();
-        for (option, said) in config["options"].as_object().unwrap() {
+        for (option, declared) in config["options"].as_object().unwrap() {
             assert_eq!(
                 INTEGER_OPTIONS.contains(&option.as_str()),
-                said["type"] == "int",
+                declared["type"] == "int",
                 "{option}"
             );
-            let default = said.get("default").is_some_and(|value| value != "");
+            let default = declared.get("default").is_some_and(|value| value != "");
             assert_eq!(has_default(option), default, "{option}");
-            assert_eq!(option == WATCH, said["type"] == "boolean", "{option}");
+            assert_eq!(option == WATCH, declared["type"] == "boolean", "{option}");
             assert!(proposed(&json!({option: "1"})).is_ok(), "{option}");
         }
     }

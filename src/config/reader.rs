@@ -1,11 +1,11 @@
-//! The words of a map that is itself the value of a word, each fault with its place in that map.
+//! Reads the keys of a map inside an option's value; each violation names its location in that map.
 
 use serde_yaml::{Mapping, Value};
 
-use super::suggestion;
+use super::suggestion::{unknown_key, unknown_keys};
 use super::value::{self, Violation};
 
-/// A map, and where it is in the value of the option.
+/// A map, and its location in the value of the option.
 pub struct Reader<'a> {
     map: &'a Mapping,
     location: String,
@@ -13,7 +13,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The map at that place, which is empty for the whole value.
+    /// An empty location is the whole value.
     pub fn at_location(map: &'a Mapping, location: &str, example: &'static str) -> Self {
         Self {
             map,
@@ -22,46 +22,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A value that must be a map of these words and no others.
-    pub fn of(value: &'a Value, known: &[&str], example: &'static str) -> Result<Self, Violation> {
+    /// A value that must be a map of these keys and no others.
+    pub fn new(value: &'a Value, known: &[&str], example: &'static str) -> Result<Self, Violation> {
         let Value::Mapping(map) = value else {
-            let rule = format!("must be a YAML map, not {}", value::type_name(value));
-            return Err(Violation::new(rule, example));
+            return Err(value::not_a_map(value, example));
         };
         let reader = Self::at_location(map, "", example);
-        reader.knows(known)?;
+        reader.check_keys(known)?;
         Ok(reader)
     }
 
-    /// The map that a word says, of these words and no others.
+    /// The map under a key, which may have these keys and no others.
     pub fn map(&self, key: &str, known: &[&str]) -> Result<Option<Reader<'a>>, Violation> {
         match self.raw(key) {
             None => Ok(None),
             Some(Value::Mapping(map)) => {
-                let reader = Self::at_location(map, &self.at(key), self.example);
-                reader.knows(known)?;
+                let reader = Self::at_location(map, &self.location_of(key), self.example);
+                reader.check_keys(known)?;
                 Ok(Some(reader))
             }
-            Some(other) => Err(self.refuse(key, &format!("must be a map, not {}", value::type_name(other)))),
+            Some(other) => Err(self.violation(key, &format!("must be a map, not {}", value::type_name(other)))),
         }
     }
 
-    fn knows(&self, known: &[&str]) -> Result<(), Violation> {
-        match suggestion::unknown_keys(self.map, known).first() {
+    fn check_keys(&self, known: &[&str]) -> Result<(), Violation> {
+        match unknown_keys(self.map, known).first() {
             None => Ok(()),
-            Some(unknown) => {
-                let near = suggestion::suggestion(unknown, known);
-                let options = known.join(", ");
-                Err(Violation::new(
-                    format!("{}: is none of {options}{near}", self.at(unknown)),
-                    self.example,
-                ))
-            }
+            Some(unknown) => Err(unknown_key(unknown, known, self.example).in_part(&self.location)),
         }
     }
 
-    /// The place of a word.
-    pub fn at(&self, key: &str) -> String {
+    pub fn location_of(&self, key: &str) -> String {
         if self.location.is_empty() {
             key.to_owned()
         } else {
@@ -69,67 +60,69 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a word, if it says something.
+    /// The value of a key; null is unset.
     pub fn raw(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    /// That the word breaks a rule.
-    pub fn refuse(&self, key: &str, rule: &str) -> Violation {
-        Violation::new(format!("{} {rule}", self.at(key)), self.example)
+    pub fn violation(&self, key: &str, rule: &str) -> Violation {
+        Violation::new(rule, self.example).in_part(&self.location_of(key))
     }
 
-    /// A text that is parsed.
     pub fn text<T>(&self, key: &str, parse: fn(&str) -> Result<T, Violation>) -> Result<Option<T>, Violation> {
         match self.raw(key) {
             None => Ok(None),
-            Some(Value::String(text)) => parse(text.trim()).map(Some).map_err(|rule| self.put(key, rule)),
-            Some(_) => Err(self.refuse(key, "must be text: put it in quotes")),
-        }
-    }
-
-    /// A value of any form that is parsed.
-    pub fn yaml<T>(&self, key: &str, parse: fn(&Value) -> Result<T, Violation>) -> Result<Option<T>, Violation> {
-        match self.raw(key) {
-            None => Ok(None),
-            Some(value) => parse(value).map(Some).map_err(|rule| self.put(key, rule)),
-        }
-    }
-
-    /// A whole number within a range.
-    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<u16>) -> Result<Option<u16>, Violation> {
-        match self.raw(key) {
-            None => Ok(None),
-            Some(value) => value::number(value, range)
+            Some(Value::String(text)) => parse(text.trim())
                 .map(Some)
-                .map_err(|rule| self.put(key, rule)),
+                .map_err(|violation| self.located(key, violation)),
+            Some(_) => Err(self.violation(key, "must be text, put it in quotes")),
         }
     }
 
-    /// One of a few words.
+    pub fn yaml<T>(&self, key: &str, parse: fn(&Value) -> Result<T, Violation>) -> Result<Option<T>, Violation> {
+        self.raw(key)
+            .map(|value| parse(value).map_err(|violation| self.located(key, violation)))
+            .transpose()
+    }
+
+    pub fn number(&self, key: &str, range: std::ops::RangeInclusive<u16>) -> Result<Option<u16>, Violation> {
+        self.raw(key)
+            .map(|value| value::number(value, range).map_err(|violation| self.located(key, violation)))
+            .transpose()
+    }
+
     pub fn one_of(&self, key: &str, known: &[&'static str]) -> Result<Option<&'static str>, Violation> {
-        match self.raw(key) {
-            None => Ok(None),
-            Some(value) => {
-                let found = known.iter().find(|one| value.as_str() == Some(one));
-                let rule = || self.refuse(key, &format!("must be one of {}", known.join(", ")));
-                found.copied().map(Some).ok_or_else(rule)
+        /// Longest list of values that a rule repeats, in bytes.
+        const LONGEST: usize = 32;
+        let Some(value) = self.raw(key) else {
+            return Ok(None);
+        };
+        let matching = known.iter().find(|candidate| value.as_str() == Some(candidate));
+        let list = value::either(known);
+        matching.copied().map(Some).ok_or_else(|| {
+            if list.len() <= LONGEST {
+                self.violation(key, &format!("must be {list}"))
+            } else {
+                self.violation(key, &format!("is not a valid {key}"))
+                    .with_detail(format!("expected {list}"))
             }
-        }
+        })
     }
 
-    /// True or false; false where nothing is said.
+    /// True or false; false where it is unset.
     pub fn flag(&self, key: &str) -> Result<bool, Violation> {
         match self.raw(key) {
             None => Ok(false),
             Some(Value::Bool(yes)) => Ok(*yes),
-            Some(_) => Err(self.refuse(key, "must be true or false")),
+            Some(_) => Err(self.violation(key, "must be true or false")),
         }
     }
 
-    /// A rule for a value, with the value's place.
-    fn put(&self, key: &str, violation: Violation) -> Violation {
-        let value = violation.value.map(|value| format!("={value:?}")).unwrap_or_default();
-        Violation::new(format!("{}{value}: {}", self.at(key), violation.rule), self.example)
+    /// The violation of a part's own rule, with the example of the whole value.
+    fn located(&self, key: &str, violation: Violation) -> Violation {
+        Violation {
+            example: self.example.to_owned(),
+            ..violation.in_part(&self.location_of(key))
+        }
     }
 }

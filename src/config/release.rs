@@ -1,4 +1,4 @@
-//! A version beside the one that serves: a canary, which gets some of the requests, and a shadow, which gets copies.
+//! A second version of a model: a canary, which gets a share of the requests, or a shadow, which gets copies of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::{ServerOptions, value};
 use crate::api::seldon::grpc;
 use serde_yaml::Value;
 
-/// The words of either that say what serves it; what one does not say is as the model's own.
+/// The options of the model that both may override.
 const OVERRIDABLE_KEYS: [&str; 17] = [
     "graph",
     "image",
@@ -31,23 +31,21 @@ const OVERRIDABLE_KEYS: [&str; 17] = [
     "tracing",
 ];
 
-/// What gets some of the requests.
+/// A version that gets a share of the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
-    /// What serves it.
     pub server: ServerOptions,
-    /// How many of the requests, in percent.
+    /// Its share of the requests, in percent.
     pub weight: u8,
-    /// Requests with these headers go to it in any case.
+    /// Requests with these headers always go to it.
     pub headers: BTreeMap<String, String>,
 }
 
-/// What gets copies of requests, its answers being thrown away.
+/// A version that gets copies of requests; its answers are discarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
-    /// What serves it.
     pub server: ServerOptions,
-    /// Copies of how many of the requests, in percent.
+    /// The share of requests that are copied, in percent.
     pub weight: u8,
 }
 
@@ -75,34 +73,32 @@ impl fmt::Display for Shadow {
 }
 
 impl OptionResolver<'_> {
-    /// Reads `canary`.
     pub fn canary(&mut self, protocol: Option<Protocol>) -> Option<Canary> {
         let known = [&OVERRIDABLE_KEYS[..], &["weight", "match"]].concat();
-        let (mut within, _) = self.nested("canary", &known)?;
+        let mut nested = self.nested("canary", &known)?;
         let canary = Canary {
-            server: within.server(protocol, true),
-            weight: within.percent("weight").unwrap_or(0),
-            headers: within.yaml("match", matched).unwrap_or_default(),
+            server: nested.server(protocol, true),
+            weight: nested.percent("weight").unwrap_or(0),
+            headers: nested.yaml("match", match_headers).unwrap_or_default(),
         };
-        self.merge_errors(within);
+        self.merge_errors(nested);
         Some(canary)
     }
 
-    /// Reads `shadow`.
     pub fn shadow(&mut self, protocol: Option<Protocol>) -> Option<Shadow> {
         let known = [&OVERRIDABLE_KEYS[..], &["weight"]].concat();
-        let (mut within, _) = self.nested("shadow", &known)?;
+        let mut nested = self.nested("shadow", &known)?;
         let shadow = Shadow {
-            server: within.server(protocol, true),
-            weight: within.percent("weight").unwrap_or(100),
+            server: nested.server(protocol, true),
+            weight: nested.percent("weight").unwrap_or(100),
         };
         if shadow.weight == 0 {
-            within.error(
+            nested.error(
                 "weight",
-                Violation::new("is 0, so that it gets no copies; unset shadow instead", "100"),
+                Violation::new("must be at least 1", "100").with_detail("0 copies nothing: unset shadow instead"),
             );
         }
-        self.merge_errors(within);
+        self.merge_errors(nested);
         Some(shadow)
     }
 
@@ -111,8 +107,8 @@ impl OptionResolver<'_> {
     }
 }
 
-/// Headers by name, each with the value that it must have. Istio wants names in small letters.
-fn matched(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
+/// Headers by name, each with the value that it must have. Istio requires lowercase names.
+fn match_headers(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{x-canary: \"yes\"}";
     let headers = scalars(value, EXAMPLE)?;
     for (name, value) in &headers {
@@ -121,18 +117,15 @@ fn matched(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
         if !valid {
-            let rule = format!(
-                "{:?} is no name of a header: small letters, digits, - and _",
-                value::name_in(name)
-            );
-            return Err(Violation::new(rule, EXAMPLE));
+            let rule = format!("{:?} is not a valid header name", value::name_in(name));
+            return Err(Violation::new(rule, EXAMPLE).with_detail("lowercase letters, digits, - and _"));
         }
         if grpc::HEADERS.contains(&name.as_str()) {
-            let rule = format!("{name} is what calls over gRPC are told apart by; take another header");
+            let rule = format!("header {name} is reserved for gRPC calls");
             return Err(Violation::new(rule, EXAMPLE));
         }
         if value.is_empty() || value.contains(|c: char| c.is_control()) {
-            return Err(Violation::new(format!("{name} has no value to be equal to"), EXAMPLE));
+            return Err(Violation::new("must have a value", EXAMPLE).in_part(name));
         }
     }
     Ok(headers)

@@ -1,10 +1,10 @@
-//! A model from its words: what each is read as, and what of it is checked with the others.
+//! Reads a model from its options, and checks them with each other.
 
 use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::explain::{Explainer, explainer};
+use super::explainer::{Explainer, explainer};
 use super::graph::graph;
 use super::manifest::{Manifest, manifest};
 use super::options::{NODE_KEYS, SERVER_KEYS};
@@ -15,9 +15,9 @@ use super::yaml::yaml;
 use super::{Model, ServerOptions, Source, check};
 
 impl OptionResolver<'_> {
-    /// Reads every word. `None` when the model cannot be made; faults may be found in one that can.
+    /// Reads every option. `None` if there is no model to return; one that is returned may have errors.
     pub fn model(&mut self) -> Option<Model> {
-        self.unknown_keys();
+        self.check_keys();
         check::name(self);
         let protocol = self.text("protocol", value::protocol);
         let manifest = self.manifest();
@@ -59,7 +59,7 @@ impl OptionResolver<'_> {
 
     fn hosts(&mut self) -> Vec<String> {
         let hosts = self.take("hosts", |value| match value {
-            // `*` and `*.domain` are no YAML.
+            // `*` and `*.domain` are not YAML.
             Value::String(text) if !text.trim_start().starts_with('[') => value::hosts(value),
             Value::String(text) => value::hosts(&yaml(text)?),
             other => value::hosts(other),
@@ -73,7 +73,7 @@ impl OptionResolver<'_> {
         Some(host)
     }
 
-    /// Reads the words of a server, and sees that there is one where it is needed.
+    /// Reads the options of a server, which must have a source where one is needed.
     pub fn server(&mut self, protocol: Option<Protocol>, needed: bool) -> ServerOptions {
         let graph = if needed && self.exclusive("graph", &NODE_KEYS) {
             self.take("graph", |value| graph(value, protocol))
@@ -90,7 +90,7 @@ impl OptionResolver<'_> {
             implementation: self.text("implementation", value::implementation),
             model_uri: self.text("model-uri", value::model_uri),
         };
-        if !self.is_faulty() && needed {
+        if !self.has_errors() && needed {
             check::source(self, &source, protocol);
         }
         let server = ServerOptions {
@@ -113,7 +113,7 @@ impl OptionResolver<'_> {
         Some(explainer)
     }
 
-    /// Reads the words that are the same for one server and for several.
+    /// Reads the options that a single server and a graph have in common.
     fn pods(&mut self) -> ServerOptions {
         ServerOptions {
             graph: None,
@@ -135,12 +135,12 @@ impl OptionResolver<'_> {
     }
 
     fn secret(&mut self, purpose: Purpose) -> Option<NamedSecret> {
-        let of = self.text(purpose.as_str(), value::secret)?;
+        let reference = self.text(purpose.as_str(), value::secret)?;
         let location = self.location(purpose.as_str());
-        Some(NamedSecret { of, location })
+        Some(NamedSecret { reference, location })
     }
 
-    /// The manifest, if that is what describes the model.
+    /// The manifest, if it describes the model.
     fn manifest(&mut self) -> Option<Manifest> {
         if !self.exclusive("manifest", &SERVER_KEYS) {
             return None;

@@ -1,22 +1,22 @@
-//! An entry of `models` over the options: where each word of a model comes from.
+//! An entry of `models` over the options: where each value of a model comes from.
 
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::error::{ConfigError, Location};
 use super::options::{ENTRY_KEYS, SERVER_KEYS, WITH_DEFAULT};
-use super::suggestion::{suggestion, unknown_keys};
+use super::suggestion::{unknown_key, unknown_keys};
 use super::value::{self, Violation};
 use super::yaml::yaml;
 
-/// The values of one model, and the faults found in them so far.
+/// The values of one model, and the errors found in them so far.
 pub struct OptionResolver<'a> {
     pub application: &'a str,
     pub name: &'a str,
     options: &'a Map<String, Json>,
     entry: Option<&'a Mapping>,
-    /// The value of a word that is itself a map of words, which go before all others.
-    inside: Option<(&'static str, Mapping)>,
+    /// The map of keys that takes precedence over all others, under its own key: `canary` or `shadow`.
+    nested: Option<(&'static str, Mapping)>,
     errors: Vec<ConfigError>,
 }
 
@@ -32,58 +32,43 @@ impl<'a> OptionResolver<'a> {
             name,
             options,
             entry,
-            inside: None,
+            nested: None,
             errors: Vec::new(),
         }
     }
 
-    /// The faults found while reading.
     pub fn into_errors(self) -> Vec<ConfigError> {
         self.errors
     }
 
-    /// The same model with the words of a map, the value of that word, before all others; and the map, without faults of its keys.
-    pub fn nested(&mut self, option: &'static str, known: &[&'static str]) -> Option<(OptionResolver<'a>, Mapping)> {
+    /// The same model, where the keys of the map under `option` take precedence. Reports the unknown ones.
+    pub fn nested(&mut self, option: &'static str, known: &[&'static str]) -> Option<OptionResolver<'a>> {
         let map = self.yaml(option, |value| match value {
             Value::Mapping(map) => Ok(map.clone()),
-            other => Err(Violation::new(
-                format!("must be a YAML map, not {}", value::type_name(other)),
-                "{image: seldonio/sklearn-iris:0.3}",
-            )),
+            other => Err(value::not_a_map(other, "{image: seldonio/sklearn-iris:0.3}")),
         })?;
-        let within = OptionResolver {
-            inside: Some((option, map.clone())),
+        for key in unknown_keys(&map, known) {
+            self.error(option, unknown_key(&key, known, ""));
+        }
+        Some(OptionResolver {
+            nested: Some((option, map)),
             errors: Vec::new(),
             ..*self
-        };
-        let mut unknown = within.location(option);
-        if let Location::Option(_) = unknown {
-            unknown = Location::Nested { option, model: None };
-        }
-        for key in unknown_keys(&map, known) {
-            let rule = format!("is no word of {option}{}", suggestion(&key, known));
-            self.errors.push(ConfigError::new(
-                self.application,
-                &unknown,
-                &key,
-                Violation::new(rule, ""),
-            ));
-        }
-        Some((within, map))
+        })
     }
 
-    /// All that is said of the server, as it was set.
+    /// The options of the server as they were set.
     pub(super) fn options(&self) -> Map<String, Json> {
-        let of_others = ["canary", "shadow"];
+        let other_servers = ["canary", "shadow"];
         ["manifest"]
             .iter()
             .chain(&SERVER_KEYS)
-            .filter(|option| !of_others.contains(*option))
+            .filter(|option| !other_servers.contains(*option))
             .filter_map(|option| Some(((*option).to_owned(), serde_json::to_value(self.raw(option)?).ok()?)))
             .collect()
     }
 
-    /// The map that a word says, as it was set.
+    /// The map under an option, as it was set.
     pub(super) fn map(&self, option: &str) -> Map<String, Json> {
         let map = match self.raw(option) {
             Some(Value::String(text)) => yaml(&text).ok(),
@@ -95,103 +80,98 @@ impl<'a> OptionResolver<'a> {
         }
     }
 
-    /// Takes over the faults that were found inside.
-    pub fn merge_errors(&mut self, within: OptionResolver<'a>) {
-        for error in within.errors {
-            // A word that is not said inside is the model's own, and so is the fault.
+    pub fn merge_errors(&mut self, nested: OptionResolver<'a>) {
+        for error in nested.errors {
+            // A key that is not set in the nested map is the model's own, and so is its error.
             if !self.errors.contains(&error) {
                 self.errors.push(error);
             }
         }
     }
 
-    /// Whether a word that stands for several others counts. What is said nearer to the model goes before what is said farther
-    /// away, and in one place there must not be both.
+    /// Whether an option that replaces several others is in effect. The innermost map takes precedence, and one map must not have
+    /// both.
     pub(super) fn exclusive(&mut self, option: &'static str, others: &[&'static str]) -> bool {
-        let maps = [self.inside.as_ref().map(|(_, map)| map), self.entry];
-        let said = maps.into_iter().flatten().find_map(|map| {
+        let maps = [self.nested.as_ref().map(|(_, map)| map), self.entry];
+        let innermost = maps.into_iter().flatten().find_map(|map| {
             let other = others.iter().copied().find(|other| map.contains_key(*other));
-            let here = map.get(option).is_some_and(|value| !value.is_null());
-            (here || other.is_some()).then_some((here, other))
+            let is_set = map.get(option).is_some_and(|value| !value.is_null());
+            (is_set || other.is_some()).then_some((is_set, other))
         });
-        let (here, other) = said.unwrap_or_else(|| {
+        let (is_set, other) = innermost.unwrap_or_else(|| {
             // An option that has a default cannot be told from one that was set.
             let mut others = others.iter().copied().filter(|other| !WITH_DEFAULT.contains(other));
             let other = others.find(|other| self.raw_option(other).is_some());
             (self.raw_option(option).is_some(), other)
         });
-        if let (true, Some(other)) = (here, other) {
-            self.excluded_by(option, other);
+        if let (true, Some(other)) = (is_set, other) {
+            let rule = format!("cannot be combined with {option}");
+            let detail = format!("{option} includes it: set it there, or unset one of them");
+            self.error(other, Violation::new(rule, "").with_detail(detail));
         }
-        here
+        is_set
     }
 
-    pub(super) fn excluded_by(&mut self, option: &'static str, other: &'static str) {
-        let rule = format!("must not be set beside {option}, which says it; write it there, or unset one of the two");
-        self.error(other, Violation::new(rule, ""));
-    }
-
-    /// Where the word `key` was written.
+    /// Where the value of `key` was written.
     pub(super) fn location(&self, key: &'static str) -> Location {
         let in_entry = |key: &str| self.entry.is_some_and(|entry| entry.contains_key(key));
         let model = |key: &str| in_entry(key).then(|| self.name.to_owned());
-        match &self.inside {
+        match &self.nested {
             Some((option, map)) if map.contains_key(key) => Location::Nested {
                 option,
                 model: model(option),
             },
-            _ => model(key).map_or(Location::Option(key), Location::Entry),
+            _ => model(key).map_or(Location::Option(key), Location::EntryKey),
         }
     }
 
-    /// Records a fault in the word `key`, where it was written.
+    /// Records an error in the value of `key`, where it was written.
     pub fn error(&mut self, key: &'static str, violation: Violation) {
         let location = self.location(key);
         self.errors
             .push(ConfigError::new(self.application, &location, key, violation));
     }
 
-    /// Records a fault in the model as a whole: in its entry if it has one, in `key` if not.
+    /// Records an error in what a model as a whole lacks: a `key` of its entry if it has one, an option otherwise.
     pub fn model_error(&mut self, key: &'static str, violation: Violation) {
-        let location = match (&self.inside, self.entry) {
+        let location = match (&self.nested, self.entry) {
             (Some((option, _)), entry) => Location::Nested {
                 option,
                 model: entry.map(|_| self.name.to_owned()),
             },
-            (None, Some(_)) => Location::Entry(self.name.to_owned()),
+            (None, Some(_)) => Location::EntryKey(self.name.to_owned()),
             (None, None) => Location::Option(key),
         };
         self.errors
             .push(ConfigError::new(self.application, &location, key, violation));
     }
 
-    /// Whether anything was found to be wrong so far.
-    pub fn is_faulty(&self) -> bool {
+    /// Records an error in the entry itself.
+    pub fn entry_error(&mut self, violation: Violation) {
+        let location = Location::Entry(self.name.to_owned());
+        self.errors
+            .push(ConfigError::new(self.application, &location, "", violation));
+    }
+
+    pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// Whether the model has an entry, and so a name that can be changed there.
     pub fn is_entry(&self) -> bool {
         self.entry.is_some()
     }
 
-    pub(super) fn unknown_keys(&mut self) {
-        for key in self
-            .entry
-            .map(|entry| unknown_keys(entry, &ENTRY_KEYS))
-            .unwrap_or_default()
-        {
-            let violation = Violation::new(format!("is no word of a model{}", suggestion(&key, &ENTRY_KEYS)), "");
-            let location = Location::Entry(self.name.to_owned());
-            self.errors
-                .push(ConfigError::new(self.application, &location, &key, violation));
+    pub(super) fn check_keys(&mut self) {
+        let unknown = self.entry.map(|entry| unknown_keys(entry, &ENTRY_KEYS));
+        for key in unknown.unwrap_or_default() {
+            self.entry_error(unknown_key(&key, &ENTRY_KEYS, ""));
         }
     }
 
-    /// The value of a word: the entry's, or else the option's. Empty is unset, in an entry over the option too.
+    /// The value of a key: the entry's, or else the option's. Empty is unset, in an entry over the option too.
     pub(super) fn raw(&self, key: &str) -> Option<Value> {
-        let inside = self.inside.as_ref().and_then(|(_, map)| map.get(key));
-        let value = match inside.or_else(|| self.entry?.get(key)) {
+        let nested = self.nested.as_ref().and_then(|(_, map)| map.get(key));
+        let value = match nested.or_else(|| self.entry?.get(key)) {
             Some(value) => value.clone(),
             None => return self.raw_option(key),
         };
@@ -211,10 +191,10 @@ impl<'a> OptionResolver<'a> {
     pub fn text<T>(&mut self, key: &'static str, parse: fn(&str) -> Result<T, Violation>) -> Option<T> {
         self.take(key, |value| match value {
             Value::String(text) => parse(text.trim()),
-            other => Err(Violation::new(
-                format!("must be text, not {}: put it in quotes", value::type_name(other)),
-                "",
-            )),
+            other => Err(
+                Violation::new(format!("must be text, not {}", value::type_name(other)), "")
+                    .with_detail("put it in quotes"),
+            ),
         })
     }
 
@@ -244,7 +224,7 @@ impl<'a> OptionResolver<'a> {
     }
 }
 
-/// A value that says something: empty is unset.
+/// Empty is unset.
 fn is_set(value: Value) -> Option<Value> {
     match &value {
         Value::Null => None,

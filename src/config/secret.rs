@@ -1,4 +1,4 @@
-//! The secrets that models name, and what is made of their content for Kubernetes.
+//! The secrets that models refer to, and the Kubernetes Secrets made from their content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,21 +9,19 @@ use serde_json::{Value as Json, json};
 use super::error::{ConfigError, Location};
 use super::value::{SecretRef, SecretUri, Violation};
 use super::{Config, Model, ServerOptions};
-use crate::shell::command;
+use crate::shell::{command, juju_config, setting};
 use juju_hooks::{SecretContent, SecretError};
 
-/// What a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// With it the node pulls images.
+    /// For pulling images.
     ImagePull,
-    /// With it Seldon's storage initializer fetches the model's files.
+    /// For Seldon's storage initializer, which fetches the model's files.
     Storage,
 }
 
 impl Purpose {
-    /// The word that names it.
-    #[must_use]
+    /// The option.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ImagePull => "image-pull-secret",
@@ -31,15 +29,23 @@ impl Purpose {
         }
     }
 
-    /// What `juju add-secret` and `juju update-secret` take for it.
-    fn keys(self) -> &'static str {
+    /// The keys of such a Juju secret.
+    fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::ImagePull => "registry=… username=… password=…",
-            Self::Storage => "access-key-id=… secret-access-key=… endpoint=…",
+            Self::ImagePull => &["registry", "username", "password"],
+            Self::Storage => &["access-key-id", "secret-access-key", "endpoint"],
         }
     }
 
-    /// The kind of Secret that `kubectl create secret` makes for it.
+    /// The end of a name for such a secret.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::ImagePull => "registry",
+            Self::Storage => "storage",
+        }
+    }
+
+    /// The type of such a Secret in `kubectl create secret`.
     fn kubectl(self) -> &'static str {
         match self {
             Self::ImagePull => "docker-registry",
@@ -48,28 +54,24 @@ impl Purpose {
     }
 }
 
-/// A secret that a word names, and where it does, for what is found out about it later.
+/// A reference to a secret with its location, for errors that are found when the secret is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedSecret {
-    /// Which it is.
-    pub of: SecretRef,
+    pub reference: SecretRef,
     pub(super) location: Location,
 }
 
-/// What is in a Secret of Kubernetes, by key. Its values are shown nowhere, not even to whoever debugs.
+/// The content of a Kubernetes Secret. Its values are never shown, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct SecretData(BTreeMap<String, String>);
 
 impl SecretData {
-    /// As the API has it.
-    #[must_use]
     pub fn encoded(&self) -> BTreeMap<String, ByteString> {
         let encode = |(key, value): (&String, &String)| (key.clone(), ByteString(value.clone().into_bytes()));
         self.0.iter().map(encode).collect()
     }
 
-    /// What a Secret of the API has under these keys; `None` if one of them is missing or no text.
-    #[must_use]
+    /// The values of these keys in a Secret; `None` if one of them is missing or not text.
     pub fn decoded<'a>(data: &Json, keys: impl Iterator<Item = &'a str>) -> Option<Self> {
         let decode = |key: &str| {
             let ByteString(bytes) = serde_json::from_value(data.get(key)?.clone()).ok()?;
@@ -85,14 +87,14 @@ impl fmt::Debug for SecretData {
     }
 }
 
-/// What was read of the secrets of Juju's that the sound models name.
+/// The content of the Juju secrets that the valid models refer to.
 pub type SecretDataByUse = BTreeMap<(Purpose, SecretUri), SecretData>;
 
-/// What Juju answered when it was asked for secrets.
+/// What Juju answered for each secret.
 pub type SecretContents = BTreeMap<SecretUri, Result<SecretContent, SecretError>>;
 
 impl ServerOptions {
-    /// The secrets that it needs. One for files is of no use where none are fetched.
+    /// Without files to fetch it needs no storage secret.
     pub fn secrets(&self) -> impl Iterator<Item = (Purpose, &NamedSecret)> {
         let files = match &self.graph {
             Some(graph) => graph.all().iter().any(|node| node.source.model_uri.is_some()),
@@ -105,8 +107,7 @@ impl ServerOptions {
 }
 
 impl Model {
-    /// What its explainer's files are fetched with, if it has any: the same as the model's own would be.
-    #[must_use]
+    /// An explainer's files are fetched with the storage secret of the model.
     pub fn explainer_secret(&self) -> Option<&NamedSecret> {
         let files = self
             .explainer
@@ -115,22 +116,21 @@ impl Model {
         self.server.storage_secret.as_ref().filter(|_| files.is_some())
     }
 
-    /// The secrets of Juju's that it needs.
     pub fn juju_secrets(&self) -> impl Iterator<Item = (Purpose, &SecretUri)> {
         self.named_secrets().map(|(purpose, uri, _)| (purpose, uri))
     }
 
-    /// The same with where each is named.
+    /// The Juju secrets with the locations of their references.
     fn named_secrets(&self) -> impl Iterator<Item = (Purpose, &SecretUri, &Location)> {
         let server = Some(&self.server).filter(|_| self.manifest.is_none());
         let canary = self.canary.as_ref().map(|canary| &canary.server);
         let shadow = self.shadow.as_ref().map(|shadow| &shadow.server);
         let servers = [server, canary, shadow].into_iter().flatten();
-        let of_explainer = self.explainer_secret().map(|named| (Purpose::Storage, named));
+        let explainer = self.explainer_secret().map(|named| (Purpose::Storage, named));
         servers
             .flat_map(ServerOptions::secrets)
-            .chain(of_explainer)
-            .filter_map(|(purpose, named)| match &named.of {
+            .chain(explainer)
+            .filter_map(|(purpose, named)| match &named.reference {
                 SecretRef::Juju(uri) => Some((purpose, uri, &named.location)),
                 SecretRef::Kubernetes(_) => None,
             })
@@ -138,17 +138,15 @@ impl Model {
 }
 
 impl Config {
-    /// The secrets that Juju has to be asked for.
-    #[must_use]
     pub fn juju_secrets(&self) -> BTreeSet<SecretUri> {
         let all = self.models.iter().flat_map(Model::juju_secrets);
         all.map(|(_, uri)| uri.clone()).collect()
     }
 
-    /// Takes in what Juju answered. A model whose secret cannot be read, or is none of its purpose, is held as a faulty one. A secret
-    /// that was not read is what is made of it already.
+    /// Adds the content of secrets. A model whose secret cannot be read or used is frozen, as with any invalid option. A secret
+    /// that was not read keeps the Kubernetes Secret that exists already.
     pub fn resolve_secrets(&mut self, application: &str, namespace: &str, answers: &SecretContents) {
-        let location = SecretResolver { application, namespace };
+        let resolver = SecretResolver { application, namespace };
         let Self {
             models,
             errors,
@@ -157,17 +155,17 @@ impl Config {
         } = self;
         models.retain(|model| {
             let mut valid = true;
-            for (purpose, uri, written) in model.named_secrets() {
+            for (purpose, uri, location) in model.named_secrets() {
                 let Some(answer) = answers.get(uri) else {
                     continue;
                 };
-                match location.content(purpose, uri, written, answer) {
+                match resolver.content(purpose, uri, location, answer) {
                     Ok(data) => {
                         secrets.insert((purpose, uri.clone()), data);
                     }
                     Err(error) => {
                         valid = false;
-                        // One secret that many models share is one fault.
+                        // A secret that several models share is one error.
                         if !errors.contains(&error) {
                             errors.push(error);
                         }
@@ -182,7 +180,7 @@ impl Config {
     }
 }
 
-/// Who asks, for what to type.
+/// What the commands in messages are about.
 struct SecretResolver<'a> {
     application: &'a str,
     namespace: &'a str,
@@ -196,80 +194,95 @@ impl SecretResolver<'_> {
         location: &Location,
         answer: &Result<SecretContent, SecretError>,
     ) -> Result<SecretData, ConfigError> {
-        let application = self.application;
-        let (keys, option) = (purpose.keys(), purpose.as_str());
-        let error = |rule: String, example: &str| {
-            let rule = Violation {
-                value: Some(uri.to_string()),
-                ..Violation::new(rule, example)
-            };
-            ConfigError::new(application, location, option, rule)
+        let (application, option) = (self.application, purpose.as_str());
+        let error = |rule: &str, detail: String| {
+            let violation = Violation::new(rule, "").with_detail(detail);
+            ConfigError::new(application, location, option, violation)
         };
+        let uri = uri.to_string();
         match answer {
             Ok(content) => {
                 let data = match purpose {
                     Purpose::ImagePull => image_pull(content),
                     Purpose::Storage => storage(content),
                 };
-                data.map_err(|rule| {
-                    error(rule, "").fixed_by(format!(
-                        "{} {keys}",
-                        command(&["juju", "update-secret", &uri.to_string()])
-                    ))
+                data.map_err(|violation| {
+                    ConfigError::new(application, location, option, violation)
+                        .fixed_by(with_keys(&["juju", "update-secret", &uri], purpose))
                 })
             }
-            Err(SecretError::NotGranted) => Err(error(format!("is not granted to {application}"), "")
-                .fixed_by(command(&["juju", "grant-secret", &uri.to_string(), application]))),
-            Err(SecretError::Unsupported(version)) => Err(error(
-                format!("Juju {version} has no secrets for charms, as Juju has from 3.0.3 on"),
-                "kubernetes:NAME",
-            )
-            .fixed_after(&format!(
-                "{} NAME …",
-                command(&["kubectl", "-n", self.namespace, "create", "secret", purpose.kubectl()])
-            ))),
-            Err(SecretError::NotFound) => Err(error("there is no such secret (any more)".to_owned(), "secret:…")
-                .fixed_after(&format!(
-                    "{} {keys}, {}",
-                    command(&["juju", "add-secret", "NAME"]),
-                    command(&["juju", "grant-secret", "NAME", application])
-                ))),
+            Err(SecretError::NotGranted) => {
+                let command = command(&["juju", "grant-secret", &uri, application]);
+                Err(error("is not granted", String::new()).fixed_by(command))
+            }
+            Err(SecretError::Unsupported(version)) => {
+                let create = ["kubectl", "-n", self.namespace, "create", "secret", purpose.kubectl()];
+                let detail = format!("Juju {version} has no secrets; first {} …", command(&create));
+                let error = error("secrets need Juju 3.0.3 or later", detail);
+                Err(match location {
+                    Location::Option(_) => error.fixed_by(juju_config(application, option, "kubernetes:…")),
+                    _ => error.because(format!("set {option}: kubernetes:…")),
+                })
+            }
+            Err(SecretError::NotFound) => {
+                // A name that the reader may change; Juju accepts every name of an application.
+                let name = format!("{application}-{}", purpose.kind());
+                let grant = command(&["juju", "grant-secret", &name, application]);
+                let error = error("does not exist", uri);
+                let set = match location {
+                    Location::Option(_) => juju_config(application, option, "secret:…"),
+                    _ => format!("set {option}: secret:… and {}", error.run().unwrap_or_default()),
+                };
+                Err(error
+                    .because(format!("then {grant}, {set}"))
+                    .fixed_by(with_keys(&["juju", "add-secret", &name], purpose)))
+            }
         }
     }
 }
 
-/// The whole of a registry's credentials, as container runtimes have them in a file.
+/// A command with the keys of a secret behind it.
+fn with_keys(words: &[&str], purpose: Purpose) -> String {
+    let keys = purpose.keys().iter().map(|key| format!(" {}", setting(key, "…")));
+    command(words) + &keys.collect::<String>()
+}
+
+fn missing_key(key: &str) -> Violation {
+    Violation::new(format!("missing key `{key}`"), "")
+}
+
+/// The configuration file of container runtimes, with the credentials of registries.
 const DOCKER_CONFIG: &str = "dockerconfigjson";
 /// The key of such a Secret (kubernetes/api, `core/v1/types.go`, `DockerConfigJsonKey`).
 const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 
-/// A Secret with which a node pulls images.
-fn image_pull(content: &SecretContent) -> Result<SecretData, String> {
-    let need = |key: &str| content.get(key).ok_or_else(|| format!("the secret has no key {key}"));
+fn image_pull(content: &SecretContent) -> Result<SecretData, Violation> {
+    let required = |key: &str| content.get(key).ok_or_else(|| missing_key(key));
     let config = if let Some(whole) = content.get(DOCKER_CONFIG) {
         let read: Option<Json> = serde_json::from_str(whole).ok();
         let valid = read.is_some_and(|read| read.get("auths").is_some_and(Json::is_object));
         if !valid {
-            return Err(format!("the secret's key {DOCKER_CONFIG} is no JSON with a map auths"));
+            let rule = format!("`{DOCKER_CONFIG}` is not valid");
+            return Err(Violation::new(rule, "").with_detail("must be JSON with a map auths"));
         }
         whole.to_owned()
     } else {
         let registry = content
             .get("registry")
             .or(content.get("server"))
-            .map_or_else(|| need("registry"), Ok)?
+            .map_or_else(|| required("registry"), Ok)?
             .trim();
         if registry.is_empty() || registry.contains(char::is_whitespace) {
-            return Err("the secret's key registry is no host of a registry".to_owned());
+            return Err(Violation::new("`registry` is not a valid host", ""));
         }
-        let (username, password) = (need("username")?, need("password")?);
+        let (username, password) = (required("username")?, required("password")?);
         let auth = ByteString(format!("{username}:{password}").into_bytes());
         json!({"auths": {registry: {"username": username, "password": password, "auth": auth}}}).to_string()
     };
     Ok(SecretData([(DOCKER_CONFIG_JSON.to_owned(), config)].into()))
 }
 
-/// Keys for a store that speaks S3, with the settings of rclone's remote `s3` that they are (rclone, docs, "S3").
+/// Keys for a store with the S3 protocol, with the settings of rclone's remote `s3` that they set (rclone, docs, "S3").
 const S3: [(&str, &str); 6] = [
     ("provider", "PROVIDER"),
     ("access-key-id", "ACCESS_KEY_ID"),
@@ -281,7 +294,7 @@ const S3: [(&str, &str); 6] = [
 
 /// A Secret with the environment of Seldon's storage initializer, which is rclone (SeldonIO/seldon-core v1.17.1,
 /// `components/rclone-storage-initializer`).
-fn storage(content: &SecretContent) -> Result<SecretData, String> {
+fn storage(content: &SecretContent) -> Result<SecretData, Violation> {
     let setting = |name: &str| format!("RCLONE_CONFIG_S3_{name}");
     let mut data = BTreeMap::new();
     if content
@@ -290,7 +303,7 @@ fn storage(content: &SecretContent) -> Result<SecretData, String> {
     {
         for key in ["access-key-id", "secret-access-key"] {
             if content.get(key).is_none() {
-                return Err(format!("the secret has no key {key}"));
+                return Err(missing_key(key));
             }
         }
         let provider = if content.get("endpoint").is_some() {
@@ -313,7 +326,7 @@ fn storage(content: &SecretContent) -> Result<SecretData, String> {
         .keys()
         .any(|name| name.starts_with("RCLONE_") || name.starts_with("AWS_"))
     {
-        return Err("the secret has no key access-key-id, nor one that begins with rclone-config-".to_owned());
+        return Err(missing_key("access-key-id").with_detail("nor one that begins with rclone-config-"));
     }
     Ok(SecretData(data))
 }

@@ -1,10 +1,13 @@
-//! What a key that is not known may have been meant to be.
+//! Unknown keys, with the known one that was probably meant.
 
 use serde_yaml::{Mapping, Value};
 
-use super::value;
+use super::value::{self, Violation};
 
-/// The keys of a map that are none of these words, as far as a message may repeat them.
+/// Most keys that a message lists.
+const MOST_LISTED: usize = 10;
+
+/// The unknown keys of a map, as far as a message may repeat them.
 pub fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
     map.keys()
         .map(|key| match key {
@@ -15,7 +18,20 @@ pub fn unknown_keys(map: &Mapping, known: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// What to say of a word that is not known.
-pub fn suggestion(key: &str, known: &[&str]) -> String {
-    value::nearest(key, known).map_or_else(String::new, |key| format!("; the nearest known is {key}"))
+/// `key` is none of the known ones.
+pub fn unknown_key(key: &str, known: &[&str], example: &str) -> Violation {
+    let violation = Violation::new(unknown("key", key, known), example);
+    if value::nearest(key, known).is_some() || known.len() > MOST_LISTED {
+        return violation;
+    }
+    violation.with_detail(format!("expected {}", value::either(known)))
+}
+
+/// An unknown key or option, with the nearest known one.
+pub fn unknown(what: &str, key: &str, known: &[&str]) -> String {
+    let shown = super::error::shorten(key);
+    match value::nearest(key, known) {
+        Some(nearest) => format!("unknown {what} `{shown}`, did you mean `{nearest}`?"),
+        None => format!("unknown {what} `{shown}`"),
+    }
 }

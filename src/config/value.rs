@@ -1,4 +1,4 @@
-//! The values of options: parsed here once, sound from then on.
+//! The values of options: parsed here once, valid from then on.
 
 mod header_format;
 mod headers;
@@ -33,14 +33,16 @@ pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, node_implem
 pub use telemetry::{Collector, Logger, Topic, Tracing};
 pub(crate) use telemetry::{logger, tracing, url};
 
-/// The rule that a value breaks.
+/// A rule that a value violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The value as written; left out where it is long or may be a secret.
+    /// The value as written; omitted where it is long or may be a secret.
     pub value: Option<String>,
-    /// What is wrong, to be read behind the name of the option.
+    /// The rule in a few words, read behind the name of the option: `juju status` has room for no more.
     pub rule: String,
-    /// A value that would do, or nothing.
+    /// The rest of the rule, for the end of the message; may be empty.
+    pub detail: String,
+    /// A valid value; may be empty.
     pub example: String,
 }
 
@@ -49,6 +51,7 @@ impl Violation {
         Self {
             value: None,
             rule: rule.into(),
+            detail: String::new(),
             example: example.into(),
         }
     }
@@ -58,6 +61,39 @@ impl Violation {
             value: Some(value.into()),
             ..Self::new(rule, example)
         }
+    }
+
+    pub(super) fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
+    }
+
+    /// The same violation of a part of the value, such as `kafka.broker`; an empty location is the whole value.
+    pub(super) fn in_part(self, location: &str) -> Self {
+        Self {
+            rule: with_location(location, &self.rule),
+            ..self
+        }
+    }
+}
+
+/// A rule behind the part of a value that it applies to.
+pub(super) fn with_location(location: &str, rule: &str) -> String {
+    if location.is_empty() {
+        rule.to_owned()
+    } else {
+        format!("{location}: {rule}")
+    }
+}
+
+/// `a, b or c`.
+pub(super) fn either(known: &[&str]) -> String {
+    match known {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
 
@@ -71,8 +107,13 @@ pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, V
             .and_then(|n| u16::try_from(n).ok())
             .filter(|n| range.contains(n))
             .ok_or_else(|| Violation::with_value(number.to_string(), rule, example)),
-        other => Err(Violation::new(format!("{rule}, not {}", type_name(other)), example)),
+        other => Err(Violation::new(rule, example).with_detail(format!("not {}", type_name(other)))),
     }
+}
+
+/// A value must be a map.
+pub(super) fn not_a_map(value: &Value, example: &str) -> Violation {
+    Violation::new(format!("must be a YAML map, not {}", type_name(value)), example)
 }
 
 /// A scalar as text; `None` for a list, a map or nothing.
@@ -90,7 +131,7 @@ pub(super) fn name_in(key: &str) -> &str {
     key.split(['=', ':', ' ']).next().unwrap_or_default()
 }
 
-/// What a value is, as YAML's users call it.
+/// The type of a value, as YAML's users call it.
 pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -103,10 +144,10 @@ pub(super) fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// The known word nearest to one that is not known, if any is near.
+/// The known key nearest to an unknown one, if any is near.
 pub(super) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     const FAR: usize = 3;
-    // What is much longer than any word is near to none, and costly to compare.
+    // A key much longer than any known one is near to none, and costly to compare.
     const LONGEST: usize = 64;
     if key.len() > LONGEST {
         return None;

@@ -8,13 +8,13 @@ use serde_yaml::Value;
 use super::LONGEST_OPTION;
 use super::value::{self, Violation};
 
-/// A YAML document of sane size. The library refuses duplicate keys and aliases that multiply.
+/// A YAML document of limited size. The library rejects duplicate keys and aliases that multiply.
 pub fn yaml(text: &str) -> Result<Value, Violation> {
     check_size(text)?;
     serde_yaml::from_str(text).map_err(|error| syntax_violation(&error))
 }
 
-/// The same for text that may hold several.
+/// The documents of a text that may hold several.
 pub fn documents(text: &str) -> Result<Vec<Value>, Violation> {
     check_size(text)?;
     serde_yaml::Deserializer::from_str(text)
@@ -28,7 +28,7 @@ fn check_size(text: &str) -> Result<(), Violation> {
     }
     let (length, most) = (text.len() / 1024, LONGEST_OPTION / 1024);
     Err(Violation::new(
-        format!("is {length} KiB long, at most {most} KiB are read"),
+        format!("is {length} KiB long, must be at most {most} KiB"),
         "",
     ))
 }
@@ -39,35 +39,26 @@ fn syntax_violation(error: &serde_yaml::Error) -> Violation {
     let kind = ["duplicate entry", "repetition limit", "recursion limit"]
         .into_iter()
         .find(|kind| text.contains(kind))
-        .map_or_else(String::new, |kind| format!(" ({kind})"));
-    let place = error.location().map_or_else(String::new, |at| {
-        format!(" at line {}, column {}", at.line(), at.column())
+        .unwrap_or_default();
+    let location = error.location().map_or_else(String::new, |location| {
+        format!(" at line {}, column {}", location.line(), location.column())
     });
-    Violation::new(format!("is not sound YAML{kind}{place}"), "")
+    Violation::new(format!("is not valid YAML{location}"), "").with_detail(kind)
 }
 
 /// A YAML map of text to scalars as text.
 pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
     let Value::Mapping(map) = value else {
-        return Err(Violation::new(
-            format!("must be a YAML map, not {}", value::type_name(value)),
-            example,
-        ));
+        return Err(value::not_a_map(value, example));
     };
     map.iter()
         .map(|(key, value)| {
             let Value::String(key) = key else {
-                return Err(Violation::new("has a name that is not text", example));
+                return Err(Violation::new("keys must be text", example));
             };
             let text = value::scalar(value).ok_or_else(|| {
-                Violation::new(
-                    format!(
-                        "{} must be one value, not {}",
-                        value::name_in(key),
-                        value::type_name(value)
-                    ),
-                    example,
-                )
+                let rule = format!("must be a single value, not {}", value::type_name(value));
+                Violation::new(rule, example).in_part(value::name_in(key))
             })?;
             Ok((key.clone(), text))
         })

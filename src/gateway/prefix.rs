@@ -11,23 +11,23 @@ impl Prefix {
     pub fn new(text: &str) -> Result<Self, &'static str> {
         const LONGEST: usize = 256;
         if text == "/" {
-            return Err("is every path of the gateway; a model needs one of its own");
+            return Err("must not be / alone");
         }
         if !text.starts_with('/') || !text.ends_with('/') {
             return Err("must begin and end with /");
         }
         if text.contains("//") {
-            return Err("must not have // in it");
+            return Err("must not contain //");
         }
         if text.split('/').any(|part| part == "." || part == "..") {
-            return Err("must not have . or .. as a part: the gateway resolves them first");
+            return Err("must not contain the segments . or ..");
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
         if !text.bytes().all(plain) {
-            return Err("must be letters, digits and - . _ ~ between its slashes");
+            return Err("must be letters, digits and / - . _ ~");
         }
         if text.len() > LONGEST {
-            return Err("has over 256 characters");
+            return Err("must be at most 256 characters");
         }
         Ok(Self(text.to_owned()))
     }

@@ -106,7 +106,7 @@ impl SecretNames {
     }
 
     fn of(&self, purpose: Purpose, named: &NamedSecret) -> Option<String> {
-        match &named.of {
+        match &named.reference {
             SecretRef::Kubernetes(name) => Some(name.clone()),
             SecretRef::Juju(uri) => self.names.get(&(purpose, uri.clone())).cloned(),
         }

@@ -272,7 +272,9 @@ mod tests {
         const OTHER: &str = "9m4e2mr0ui3e8a215n50";
         let all = BTreeSet::from([ONE, OTHER].map(String::from));
         for text in [
-            format!("option image-pull-secret=secret:{ONE}: is not granted; {NOT_APPLIED}secret:{OTHER}"),
+            format!(
+                "option image-pull-secret: is not granted. Run: juju grant-secret secret:{ONE} iris; {NOT_APPLIED}secret:{OTHER}"
+            ),
             format!("secret:{ONE}, secret:{OTHER}"),
             format!("secret://aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/{ONE} (secret:{OTHER})"),
         ] {

@@ -389,7 +389,7 @@ fn errors_block_while_previous_version_serves() {
     let report = scene.report();
     assert_contains(
         &report.status.to_string(),
-        &["blocked: option replicas=-1: must be a whole number from 0 to 100; juju config iris replicas=1"],
+        &["blocked: option replicas: must be a whole number from 0 to 100. Run: juju config iris replicas=1"],
     );
     assert_contains(&report.models[0].message, &["what served before goes on"]);
 }

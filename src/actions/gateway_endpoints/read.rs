@@ -29,7 +29,6 @@ fn is_so(object: &Value, condition: &str) -> bool {
 }
 
 /// Reads a Service.
-#[must_use]
 pub fn service(object: &DynamicObject) -> Service {
     let data = &object.data;
     let selector: Option<BTreeMap<String, String>> = data
@@ -65,7 +64,6 @@ pub fn service(object: &DynamicObject) -> Service {
 }
 
 /// Reads a pod.
-#[must_use]
 pub fn pod(object: &DynamicObject) -> Pod {
     let data = &object.data;
     let containers = list(data, "/spec/containers").flat_map(|container| list(container, "/ports"));
@@ -85,7 +83,6 @@ pub fn pod(object: &DynamicObject) -> Pod {
 }
 
 /// Reads a node.
-#[must_use]
 pub fn node(object: &DynamicObject) -> Node {
     let data = &object.data;
     let address = |kind: &str| {

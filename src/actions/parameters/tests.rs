@@ -38,8 +38,8 @@ fn wrong_values_name_parameter_rule_and_example() {
         // How Juju 4 passes a map on.
         (json!("map[a:1]"), "must be a map in JSON or YAML"),
         (json!("{[1]: 2}"), "has a key that is not text"),
-        (json!("{password: hunter2"), "is not sound YAML at line 2, column 1"),
-        (json!("{a: 1, a: 2}"), "is not sound YAML (duplicate entry)"),
+        (json!("{password: hunter2"), "is not valid YAML at line 2, column 1"),
+        (json!("{a: 1, a: 2}"), "is not valid YAML at line 1, column 1"),
     ] {
         let message = map(&wrong).unwrap_err();
         assert!(message.starts_with(&format!("data {rule}")), "{wrong}: {message}");
@@ -116,7 +116,7 @@ fn json_may_be_longer_than_yaml() {
     assert!(map(&json!(json)).is_ok());
     let message = map(&json!(format!("data: [{zeros}0]"))).unwrap_err();
     assert!(
-        message.starts_with("data is 390 KiB long, at most 256 KiB are read"),
+        message.starts_with("data is 390 KiB long, must be at most 256 KiB"),
         "{message}"
     );
 }

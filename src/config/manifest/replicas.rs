@@ -1,14 +1,14 @@
-//! How many pods there are where a manifest does not say.
+//! The default number of pods where a manifest sets none.
 //!
-//! Seldon Core up to 1.16 cannot change a Deployment whose `replicas` nobody gives: its patch sets them to null, Kubernetes takes that for 1,
-//! and the two go on for ever (seen of the operator of 1.14.0, some 20 patches a second). So Kubernetes' own default, 1, is written down. Where an
-//! autoscaler decides, Seldon takes no count.
+//! Seldon Core up to 1.16 cannot change a Deployment without `replicas`: its patch sets them to null, Kubernetes defaults them to 1,
+//! and the two go on for ever (seen with the operator of 1.14.0, some 20 patches a second). So Kubernetes' own default, 1, is set here. With
+//! an autoscaler Seldon accepts no count.
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::api::seldon::read::{ComponentSpec, Predictor, Spec};
 
-/// Writes 1 where nobody says a count and no autoscaler decides.
+/// Sets 1 where there is neither a count nor an autoscaler.
 pub fn apply_defaults(written: &mut Json, spec: &Spec) {
     let predictors = written.get_mut("predictors").and_then(Json::as_array_mut);
     for (written, predictor) in predictors.into_iter().flatten().zip(&spec.predictors) {
@@ -19,7 +19,7 @@ pub fn apply_defaults(written: &mut Json, spec: &Spec) {
         if general.is_none() {
             apply_pod_defaults(written, predictor, spec);
         }
-        // Seldon stops it with the predictor, whatever it says itself.
+        // Seldon stops it with the predictor, whatever its own count.
         if predictor.has_explainer() && general != Some(0) {
             set_default_replicas(written.get_mut("explainer"));
         }
@@ -42,7 +42,6 @@ fn apply_pod_defaults(written: &mut Map<String, Json>, predictor: &Predictor, sp
     }
 }
 
-/// Gives a part of a manifest a count, if it has none.
 fn set_default_replicas(part: Option<&mut Json>) {
     let Some(part) = part.and_then(Json::as_object_mut) else {
         return;

@@ -1,41 +1,42 @@
 //! Seldon's own rules for a SeldonDeployment (`SeldonIO/seldon-core`, operator v1.16.0,
-//! `apis/machinelearning.seldon.io/v1/seldondeployment_webhook.go`), and what its controller refuses later.
+//! `apis/machinelearning.seldon.io/v1/seldondeployment_webhook.go`), and what its controller rejects later.
 //!
-//! They are checked here because nobody else may: the webhook of the charmed Seldon Core 1.14 leaves out the namespaces of Juju
+//! They are checked here because nothing else may check them: the webhook of the charmed Seldon Core 1.14 skips the namespaces of Juju
 //! models, and mistakes then show as pods that never start.
 
 use std::collections::BTreeSet;
 
 use crate::api::seldon::read::{NO_ENGINE, Predictor, SVC_NAME, Spec, Unit};
-use crate::config::value::{PROTOCOLS, Protocol, server_protocols};
+use crate::config::value::{PROTOCOLS, Protocol, either, server_protocols};
 
-/// A rule that the spec breaks.
+/// A rule that the spec violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestViolation {
-    /// Where, such as `predictors[0].graph.children[1].name`.
+    /// Such as `predictors[0].graph.children[1].name`.
     pub location: String,
-    /// What is wrong there, and what would do.
     pub rule: String,
+    /// The rest of the rule; may be empty.
+    pub detail: String,
 }
 
-/// All that Seldon would refuse of a spec.
-#[must_use]
+/// All that Seldon would reject in a spec.
 pub fn violations(spec: &Spec) -> Vec<ManifestViolation> {
-    let mut found = Violations(Vec::new());
-    found.options(spec);
-    found.predictors(spec);
-    found.traffic(spec);
-    found.transports(spec);
-    found.0
+    let mut violations = Violations(Vec::new());
+    violations.options(spec);
+    violations.predictors(spec);
+    violations.traffic(spec);
+    violations.transports(spec);
+    violations.0
 }
 
 struct Violations(Vec<ManifestViolation>);
 
 impl Violations {
-    fn add(&mut self, location: impl Into<String>, rule: impl Into<String>) {
+    fn add(&mut self, location: impl Into<String>, rule: impl Into<String>, detail: impl Into<String>) {
         self.0.push(ManifestViolation {
             location: location.into(),
             rule: rule.into(),
+            detail: detail.into(),
         });
     }
 
@@ -45,16 +46,20 @@ impl Violations {
             ("transport", &spec.transport, &["rest", "grpc"]),
             ("serverType", &spec.server_type, &["rpc", "kafka"]),
         ];
-        for (location, key, known) in options {
-            if !key.is_empty() && !known.contains(&key) {
-                self.add(location, format!("is {key:?}; Seldon knows {}", known.join(", ")));
+        for (location, value, known) in options {
+            if !value.is_empty() && !known.contains(&value) {
+                self.add(
+                    location,
+                    format!("must be {}", either(known)),
+                    format!("value: {value}"),
+                );
             }
         }
     }
 
     fn predictors(&mut self, spec: &Spec) {
         if spec.predictors.is_empty() {
-            self.add("predictors", "has none; what is to be served is described in it");
+            self.add("predictors", "is empty", "");
         }
         let mut names = BTreeSet::new();
         let mut services = BTreeSet::new();
@@ -63,18 +68,22 @@ impl Violations {
             if !names.insert(&predictor.name) {
                 self.add(
                     format!("{location}.name"),
-                    format!("{:?} is the name of an earlier predictor too", predictor.name),
+                    format!("{} is used twice", predictor.name),
+                    "",
                 );
             }
             if let Some(service) = predictor.annotations.get(SVC_NAME)
                 && !services.insert(service)
             {
-                let rule = format!("{service:?} is the Service of an earlier predictor too");
-                self.add(format!("{location}.annotations.{SVC_NAME}"), rule);
+                let rule = format!("{service} is used twice");
+                self.add(format!("{location}.annotations.{SVC_NAME}"), rule, "");
             }
             if predictor.annotations.contains_key(NO_ENGINE) && predictor.graph.all().len() > 1 {
-                let rule = format!("has several nodes, and without an executor ({NO_ENGINE}) there can be only one");
-                self.add(format!("{location}.graph"), rule);
+                self.add(
+                    format!("{location}.graph"),
+                    "must have one node without an executor",
+                    format!("the annotation {NO_ENGINE} disables the executor"),
+                );
             }
             if spec.server_type == "kafka" {
                 self.kafka(predictor, &location);
@@ -95,7 +104,8 @@ impl Violations {
             {
                 self.add(
                     format!("{location}.svcOrchSpec.env"),
-                    format!("has no {needed}, which serverType kafka needs"),
+                    format!("{needed} is not set, serverType kafka needs it"),
+                    "",
                 );
             }
         }
@@ -118,7 +128,8 @@ impl Violations {
         if predictor.has_engine() && has_all && !units.iter().any(first) {
             self.add(
                 graph,
-                "has no node whose container is in componentSpecs[0], where the executor goes; put one there",
+                "must have a node with its container in componentSpecs[0]",
+                "Seldon Core adds the executor to that pod",
             );
         }
     }
@@ -133,25 +144,24 @@ impl Violations {
             if predictor.container(name).is_none() {
                 self.add(
                     format!("{location}.name"),
-                    format!("there is no container {name:?} in componentSpecs, nor has the node an implementation"),
+                    format!("{name} has neither a container nor an implementation"),
+                    "the container of a node in componentSpecs has the node's name",
                 );
             }
             let typed = unit.kind.as_deref() == Some("UNKNOWN_TYPE");
             if typed && unit.methods.as_ref().is_none_or(Vec::is_empty) {
-                self.add(
-                    format!("{location}.methods"),
-                    "is empty, and the type UNKNOWN_TYPE does not say what the node does",
-                );
+                self.add(format!("{location}.methods"), "must be set with type UNKNOWN_TYPE", "");
             }
         } else if unit.is_prepackaged() {
             self.server(spec, predictor, unit, location);
         }
-        // Seldon takes it; its executor then asks a container that is not there (`predictor_process.go`, `route`).
-        let inputs = unit.kind.as_deref() == Some("ROUTER");
-        if inputs && unit.implementation.as_deref() == Some("RANDOM_ABTEST") && predictor.container(name).is_none() {
+        // Seldon accepts it; its executor then calls a container that does not exist (`predictor_process.go`, `route`).
+        let is_router = unit.kind.as_deref() == Some("ROUTER");
+        if is_router && unit.implementation.as_deref() == Some("RANDOM_ABTEST") && predictor.container(name).is_none() {
             self.add(
                 format!("{location}.type"),
-                "is ROUTER beside RANDOM_ABTEST, so that every request would fail; leave the type out",
+                "must not be ROUTER with RANDOM_ABTEST, remove it",
+                "every request would fail",
             );
         }
         if unit
@@ -159,7 +169,11 @@ impl Violations {
             .as_ref()
             .is_some_and(|logger| !LOGGED.contains(&logger.mode.as_str()))
         {
-            self.add(format!("{location}.logger.mode"), "must be all, request or response");
+            self.add(
+                format!("{location}.logger.mode"),
+                "must be all, request or response",
+                "",
+            );
         }
         for (at, child) in unit.children.iter().enumerate() {
             self.unit(spec, predictor, child, &format!("{location}.children[{at}]"));
@@ -171,7 +185,8 @@ impl Violations {
         if unit.model_uri.is_empty() && server != "HUGGINGFACE_SERVER" {
             self.add(
                 format!("{location}.modelUri"),
-                format!("is not set, and {server} serves the files it names"),
+                format!("is not set, {server} needs it"),
+                "",
             );
         }
         let has_image = predictor
@@ -188,17 +203,14 @@ impl Violations {
         let Some(known) = server_protocols(server) else {
             return;
         };
-        // With an image of one's own only what Seldon itself would refuse is refused.
-        let matters = !has_image || protocol == Protocol::Tensorflow;
-        if matters && !known.contains(&protocol) {
+        // With its own image a server is rejected only if Seldon itself would reject it.
+        let is_checked = !has_image || protocol == Protocol::Tensorflow;
+        if is_checked && !known.contains(&protocol) {
             let options: Vec<&str> = known.iter().map(|protocol| protocol.as_str()).collect();
             self.add(
                 format!("{location}.implementation"),
-                format!(
-                    "{server} speaks {} only, and protocol is {}",
-                    options.join(" and "),
-                    protocol.as_str()
-                ),
+                format!("{server} needs protocol {}", either(&options)),
+                format!("protocol: {}", protocol.as_str()),
             );
         }
     }
@@ -212,21 +224,24 @@ impl Violations {
         if let Some(second) = shadows.get(1) {
             self.add(
                 format!("predictors[{second}].shadow"),
-                "is the second shadow, and there can be only one",
+                "there can be only one shadow",
+                "",
             );
         }
         if shadows.len() == 1 && spec.predictors.len() == 1 {
             self.add(
                 "predictors[0].shadow",
-                "is true, and there is no other predictor to be the shadow of",
+                "needs another predictor",
+                "a shadow gets copies of the requests to another one",
             );
         }
         for (at, predictor) in spec.predictors.iter().enumerate() {
-            // Seldon looks at a shadow's only and at the sum; a negative part makes no route.
+            // Seldon checks a shadow's traffic and the sum only; a negative weight gives no route.
             if !(0..=100).contains(&predictor.traffic) {
                 self.add(
                     format!("predictors[{at}].traffic"),
-                    format!("is {}, and must be from 0 to 100", predictor.traffic),
+                    "must be from 0 to 100",
+                    format!("value: {}", predictor.traffic),
                 );
             }
         }
@@ -234,17 +249,13 @@ impl Violations {
         let (count, sum) = live.fold((0, 0_i64), |(count, sum), predictor| {
             (count + 1, sum.saturating_add(predictor.traffic))
         });
-        let rule = if count > 1 && sum != 100 {
-            format!("the traffic of {count} predictors is {sum} in all, and must be 100")
+        if count > 1 && sum != 100 {
+            let detail = format!("the traffic of {count} predictors is {sum} in total");
+            self.add("predictors[].traffic", "must add up to 100", detail);
         } else if spec.predictors.len() == 1 && (1..100).contains(&sum) {
-            format!("the traffic of the only predictor is {sum}; leave it out, or write 100")
-        } else {
-            return;
-        };
-        let places: Vec<String> = (0..spec.predictors.len())
-            .map(|at| format!("predictors[{at}].traffic"))
-            .collect();
-        self.add(places.join(", "), rule);
+            let detail = format!("the only predictor has {sum}");
+            self.add("predictors[0].traffic", "must be 100 or not set", detail);
+        }
     }
 
     fn transports(&mut self, spec: &Spec) {
@@ -258,23 +269,20 @@ impl Violations {
             .collect();
         let mut kinds = kinds.into_iter();
         match (kinds.next(), kinds.next()) {
-            (Some(one), Some(other)) => {
+            (Some(kind), Some(other)) => {
                 self.add(
                     "transport",
-                    format!("the nodes' endpoint.type are {one} and {other}, and must all be one"),
+                    "all nodes must have the same endpoint.type",
+                    format!("{kind} and {other}"),
                 );
             }
             (Some(kind), None) if !spec.transport.is_empty() && kind.to_lowercase() != spec.transport => {
-                let rule = format!(
-                    "is {}, and the nodes' endpoint.type is {kind}; leave one of them out",
-                    spec.transport
-                );
-                self.add("transport", rule);
+                let rule = format!("is {}, but endpoint.type is {kind}", spec.transport);
+                self.add("transport", rule, "remove one of them");
             }
             _ => {}
         }
     }
 }
 
-/// What a payload logger can copy.
 const LOGGED: [&str; 3] = ["all", "request", "response"];

@@ -12,10 +12,10 @@ fn name_is_valid_with_seldons_suffixes() {
     for name in ["1iris", "a".repeat(49).as_str(), "iris-", "Iris", "my.iris"] {
         let config = parse(name, &options(image.clone()));
         let text = config.errors.first().unwrap().to_string();
-        assert!(text.contains("the name of the application"), "{text}");
+        assert!(text.contains("the application's name is "), "{text}");
         let config = parsed(json!({"models": format!("{{{name}: {{image: 'iris:1'}}}}")}));
         let text = config.errors.first().unwrap().to_string();
-        assert!(text.contains("the name of the model"), "{text}");
+        assert!(text.contains("the model's name is "), "{text}");
     }
     assert_eq!(parse(&"a".repeat(48), &options(image)).errors, []);
 }
@@ -60,9 +60,14 @@ fn invalid_entry_is_frozen_and_blocks_no_other() {
     assert_eq!(config.frozen.iter().collect::<Vec<_>>(), ["bad", "list"]);
     let texts: Vec<String> = config.errors.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 3, "{texts:#?}");
-    assert!(texts[0].contains("bad: imge: is no word of a model; the nearest known is image"));
-    assert!(texts[1].contains("bad: replicas=-1"), "{texts:#?}");
-    assert!(texts[1].contains("juju config iris models=@models.yaml"), "{texts:#?}");
+    assert_eq!(
+        texts[..2],
+        [
+            "models: bad: unknown key `imge`, did you mean `image`? Run: juju config iris models=@models.yaml",
+            "models: bad: replicas: must be a whole number from 0 to 100. \
+             Run: juju config iris models=@models.yaml (value: -1; set replicas: 1)",
+        ]
+    );
     assert!(texts[2].contains("list: env"), "{texts:#?}");
 }
 
@@ -78,7 +83,7 @@ fn models_that_are_no_map_freeze_everything() {
     for (models, rule) in [
         ("[a, b]", "must be a YAML map"),
         ("a: {}\na: {}", "duplicate"),
-        ("{a", "not sound YAML"),
+        ("{a", "is not valid YAML"),
     ] {
         let config = parsed(json!({"image": "iris:1", "models": models}));
         assert_eq!(config.models, []);
@@ -90,11 +95,8 @@ fn models_that_are_no_map_freeze_everything() {
 #[test]
 fn malformed_entry_blocks_no_other() {
     for (models, rule) in [
-        ("{good: {}, bad: 'iris:1'}", "models: bad: entry: must be a map"),
-        (
-            "{good: {}, 2024: {}}",
-            "models: 2024: entry: the name of a model must be text",
-        ),
+        ("{good: {}, bad: 'iris:1'}", "models: bad: must be a map"),
+        ("{good: {}, 2024: {}}", "models: 2024: the model's name must be text"),
     ] {
         let config = parsed(json!({"image": "iris:1", "models": models}));
         let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();
@@ -115,7 +117,11 @@ fn named_gateway_may_be_the_related_one() {
 fn model_name_conflicting_with_a_route_is_rejected() {
     let config = parsed(json!({"image": "iris:1", "models": "{iris: {}, iris-route: {}}"}));
     assert_eq!(config.models.len(), 1);
-    assert!(config.errors[0].to_string().contains("that of another one's route"));
+    assert!(
+        config.errors[0]
+            .to_string()
+            .contains("is used by another model's route")
+    );
 }
 
 #[test]
@@ -157,15 +163,19 @@ fn null_value_unsets_the_option() {
 
 #[test]
 fn only_a_near_key_is_suggested() {
-    let told = |option: &str| {
-        let config = parsed(json!({"models": format!("{{a: {{image: x, {option}: 1}}}}")}));
+    let error_of = |key: &str| {
+        let config = parsed(json!({"models": format!("{{a: {{image: x, {key}: 1}}}}")}));
         config.errors[0].to_string()
     };
-    assert!(told("imagge").contains("the nearest known is image"));
-    for option in ["zzzzzzzzzzzz", "xyz"] {
-        assert!(!told(option).contains("nearest"), "{}", told(option));
+    assert!(error_of("imagge").contains("did you mean `image`?"));
+    for key in ["zzzzzzzzzzzz", "xyz"] {
+        assert!(!error_of(key).contains("did you mean"), "{}", error_of(key));
     }
-    assert!(told("''").contains("models: a: \"\": is no word"), "{}", told("''"));
+    assert!(
+        error_of("''").contains("models: a: unknown key `\"\"`"),
+        "{}",
+        error_of("''")
+    );
 }
 
 #[test]

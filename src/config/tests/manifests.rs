@@ -185,40 +185,37 @@ fn other_kinds_of_manifest_are_rejected() {
     for (text, rule) in [
         (
             with("kind: SeldonDeployment", "kind: Deployment"),
-            "is of another kind; it must be kind: SeldonDeployment",
+            "kind: must be SeldonDeployment. Run: juju config iris manifest=@manifest.yaml (value: Deployment)",
         ),
-        (with("kind: SeldonDeployment\n", ""), "has no kind"),
+        (with("kind: SeldonDeployment\n", ""), "kind: must be SeldonDeployment"),
         (
             with("seldon.io/v1", "seldon.io/v1alpha1"),
-            "whose componentSpec is the list componentSpecs today",
+            "apiVersion: v1alpha1 is not supported",
         ),
         (
             with("machinelearning.seldon.io/v1", "apps/v1"),
-            "must be apiVersion: machinelearning.seldon.io/v1",
+            "apiVersion: must be machinelearning.seldon.io/v1",
         ),
-        (
-            format!("{VALID}---\nkind: Gateway\n"),
-            "has 2 documents, and a model is one SeldonDeployment",
-        ),
-        ("---\n".to_owned(), "has nothing in it"),
-        ("- 1".to_owned(), "is no SeldonDeployment"),
-        ("a: [".to_owned(), "is not sound YAML"),
-        (VALID.split("spec:").next().unwrap().to_owned(), "has no spec"),
+        (format!("{VALID}---\nkind: Gateway\n"), "has 2 documents, must be one"),
+        ("---\n".to_owned(), "is empty"),
+        ("- 1".to_owned(), "is not a valid SeldonDeployment"),
+        ("a: [".to_owned(), "is not valid YAML"),
+        (VALID.split("spec:").next().unwrap().to_owned(), "spec is not set"),
         (
             with("team: quality", "seldon-model/model: x"),
-            "metadata.labels.seldon-model/model is set by this charm",
+            "metadata.labels.seldon-model/model: is set by this charm",
         ),
         (
             with("team: quality", "line: 3"),
-            "metadata.labels.line must be text: put it in quotes",
+            "metadata.labels.line: must be text, put it in quotes",
         ),
         (
             with("traffic: 75", "traffic: most"),
-            "predictors[0].traffic must be a whole number",
+            "predictors[0].traffic: must be a whole number",
         ),
         (
             with("[{name: classifier, image", "{name: classifier, image").replace("9000}]}]}", "9000}]}}"),
-            "predictors[0].componentSpecs[0].spec.containers must be a list",
+            "predictors[0].componentSpecs[0].spec.containers: must be a list",
         ),
     ] {
         let error = rejected(&text);
@@ -234,19 +231,19 @@ fn seldons_predictor_rules_name_the_location() {
     for (text, rule) in [
         (
             with("spec:\n  pred", "spec:\n  protocol: v3\n  pred"),
-            "protocol is \"v3\"; Seldon knows seldon, tensorflow, v2, kfserving",
+            "protocol: must be seldon, tensorflow, v2 or kfserving",
         ),
         (
             with("spec:\n  pred", "spec:\n  transport: http\n  pred"),
-            "transport is \"http\"",
+            "transport: must be rest or grpc",
         ),
         (
             with("spec:\n  pred", "spec:\n  serverType: amqp\n  pred"),
-            "serverType is \"amqp\"",
+            "serverType: must be rpc or kafka",
         ),
         (
             with("spec:\n  pred", "spec:\n  serverType: kafka\n  pred"),
-            "predictors[0].svcOrchSpec.env has no KAFKA_BROKER",
+            "predictors[0].svcOrchSpec.env: KAFKA_BROKER is not set",
         ),
         (
             with("spec:\n  pred", "spec:\n  serverType: kafka\n  pred").replacen(
@@ -254,31 +251,31 @@ fn seldons_predictor_rules_name_the_location() {
                 &format!("    traffic: 75\n    svcOrchSpec: {{{kafka}]}}"),
                 1,
             ),
-            "predictors[0].svcOrchSpec.env has no KAFKA_OUTPUT_TOPIC",
+            "predictors[0].svcOrchSpec.env: KAFKA_OUTPUT_TOPIC is not set",
         ),
         (
             "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {predictors: []}}".to_owned(),
-            "predictors has none",
+            "predictors: is empty",
         ),
         (
             with("name: next", "name: main"),
-            "predictors[1].name \"main\" is the name of an earlier predictor too",
+            "predictors[1].name: main is used twice",
         ),
         (
             with("    traffic: 25", "    traffic: 26"),
-            "the traffic of 2 predictors is 101 in all, and must be 100",
+            "predictors[].traffic: must add up to 100",
         ),
         (
             with("    traffic: 25", "    traffic: -25"),
-            "predictors[1].traffic is -25, and must be from 0 to 100",
+            "predictors[1].traffic: must be from 0 to 100",
         ),
         (
             with("    traffic: 25", "    traffic: 101\n    shadow: true"),
-            "predictors[1].traffic is 101",
+            "predictors[1].traffic: must be from 0 to 100",
         ),
         (
             with("traffic: 75", "shadow: true").replacen("    traffic: 25", "    shadow: true", 1),
-            "predictors[1].shadow is the second shadow",
+            "predictors[1].shadow: there can be only one shadow",
         ),
     ] {
         let error = rejected(&text);
@@ -292,41 +289,41 @@ fn seldons_graph_rules_name_the_location() {
     for (text, rule) in [
         (
             with(classifier, "graph: {name: clasifier"),
-            "predictors[0].graph.name there is no container \"clasifier\" in componentSpecs",
+            "predictors[0].graph.name: clasifier has neither a container nor an implementation",
         ),
         (
             with(
                 "children: []",
                 "children: [{name: a, implementation: SKLEARN_SERVER, modelUri: 'gs://b/a'}, {name: b}]",
             ),
-            "predictors[0].graph.children[1].name there is no container \"b\"",
+            "predictors[0].graph.children[1].name: b has neither a container",
         ),
         (
             with("type: MODEL", "type: UNKNOWN_TYPE"),
-            "predictors[0].graph.methods is empty",
+            "predictors[0].graph.methods: must be set with type UNKNOWN_TYPE",
         ),
         (
             with(", modelUri: 'gs://bucket/iris'", ""),
-            "predictors[1].graph.modelUri is not set, and SKLEARN_SERVER serves the files it names",
+            "predictors[1].graph.modelUri: is not set, SKLEARN_SERVER needs it",
         ),
         (
             with("spec:\n  pred", "spec:\n  protocol: tensorflow\n  pred"),
-            "predictors[1].graph.implementation SKLEARN_SERVER speaks seldon and v2 only, and protocol is tensorflow",
+            "predictors[1].graph.implementation: SKLEARN_SERVER needs protocol seldon or v2",
         ),
         (
             with("SKLEARN_SERVER", "TRITON_SERVER"),
-            "predictors[1].graph.implementation TRITON_SERVER speaks v2 only, and protocol is seldon",
+            "predictors[1].graph.implementation: TRITON_SERVER needs protocol v2",
         ),
         (
             with(
                 "children: []",
                 "children: [{name: ab, type: ROUTER, implementation: RANDOM_ABTEST}]",
             ),
-            "predictors[0].graph.children[0].type is ROUTER beside RANDOM_ABTEST, so that every request would fail",
+            "predictors[0].graph.children[0].type: must not be ROUTER with RANDOM_ABTEST",
         ),
         (
             with("children: []", "logger: {url: 'http://sink'}"),
-            "predictors[0].graph.logger.mode must be all, request or response",
+            "predictors[0].graph.logger.mode: must be all, request or response",
         ),
         (
             with("children: []", "endpoint: {type: REST}").replacen(
@@ -334,7 +331,7 @@ fn seldons_graph_rules_name_the_location() {
                 "graph: {endpoint: {type: GRPC}, name: files",
                 1,
             ),
-            "transport the nodes' endpoint.type are GRPC and REST",
+            "transport: all nodes must have the same endpoint.type",
         ),
         (
             with("children: []", "endpoint: {type: REST}").replacen(
@@ -342,7 +339,7 @@ fn seldons_graph_rules_name_the_location() {
                 "spec:\n  transport: grpc\n  pred",
                 1,
             ),
-            "transport is grpc, and the nodes' endpoint.type is REST",
+            "transport: is grpc, but endpoint.type is REST",
         ),
         (
             with(
@@ -354,7 +351,7 @@ fn seldons_graph_rules_name_the_location() {
                 "    traffic: 75\n    annotations: {seldon.io/no-engine: 'true'}",
                 1,
             ),
-            "predictors[0].graph has several nodes, and without an executor",
+            "predictors[0].graph: must have one node without an executor",
         ),
         (
             with(
@@ -366,22 +363,22 @@ fn seldons_graph_rules_name_the_location() {
                 "    traffic: 25\n    annotations: {seldon.io/svc-name: one}",
                 1,
             ),
-            "predictors[1].annotations.seldon.io/svc-name \"one\" is the Service of an earlier predictor too",
+            "predictors[1].annotations.seldon.io/svc-name: one is used twice",
         ),
         (
             with(
                 "    - spec: {containers: [{name: cl",
                 "    - spec: {containers: [{name: x, image: 'x:1'}]}\n    - spec: {containers: [{name: cl",
             ),
-            "predictors[0].graph has no node whose container is in componentSpecs[0]",
+            "predictors[0].graph: must have a node with its container in componentSpecs[0]",
         ),
         (
             with("name: next", "name: Next"),
-            "predictors[1].name makes the Service \"iris-Next\", which must be at most 63 small letters",
+            "predictors[1].name: does not give a valid Service name",
         ),
         (
             with("name: next", &format!("name: {}", "x".repeat(60))),
-            "which must be at most 63",
+            "predictors[1].name: does not give a valid Service name",
         ),
     ] {
         let error = rejected(&text);
@@ -396,12 +393,12 @@ fn single_predictor_needs_no_or_full_traffic() {
     assert_eq!(parsed_manifest(&one.replace("75", "100")).errors, []);
     let error = rejected(one);
     assert!(
-        error.contains("the traffic of the only predictor is 75; leave it out, or write 100"),
+        error.contains("predictors[0].traffic: must be 100 or not set"),
         "{error}"
     );
     let shadow = rejected(&one.replace("traffic: 75", "shadow: true"));
     assert!(
-        shadow.contains("there is no other predictor to be the shadow of"),
+        shadow.contains("predictors[0].shadow: needs another predictor"),
         "{shadow}"
     );
 }
@@ -411,7 +408,7 @@ fn manifest_excludes_options_of_the_server() {
     let both = parsed(json!({"manifest": VALID, "image": "iris:1"}));
     let errors: Vec<String> = both.errors.iter().map(ToString::to_string).collect();
     assert!(
-        errors[0].starts_with("option image: must not be set beside manifest"),
+        errors[0].starts_with("option image: cannot be combined with manifest"),
         "{errors:?}"
     );
     // In a fleet what the entry says goes before a default.
@@ -432,7 +429,7 @@ fn manifest_excludes_options_of_the_server() {
     assert!(
         config.errors[0]
             .to_string()
-            .starts_with("models: a: image: must not be set beside manifest")
+            .starts_with("models: a: image: cannot be combined with manifest")
     );
 }
 
@@ -444,7 +441,9 @@ fn two_models_never_share_a_service() {
     assert_eq!(config.models.len(), 1);
     let error = config.errors[0].to_string();
     assert!(
-        error.contains("gets the Service a-b-main, which a has already"),
+        error.contains(
+            "manifest: has a Service of a. Run: juju config iris models=@models.yaml (a-b-main: rename the predictor)"
+        ),
         "{error}"
     );
 }

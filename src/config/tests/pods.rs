@@ -1,4 +1,4 @@
-//! What is said of pods: how many, what else they have, where copies, traces and explanations go.
+//! Options of pods: autoscaling, further fields, payload logs, traces, explainers.
 
 use super::*;
 use crate::config::value::{Collector, DisruptionBudget, Scaler};
@@ -41,41 +41,38 @@ fn autoscaling_has_bounds_and_a_target() {
 #[test]
 fn autoscaling_without_target_is_rejected() {
     for (autoscale, text) in [
-        ("{cpu: 80}", "max is not set"),
-        ("{max: 0, cpu: 80}", "max=\"0\": must be a whole number from 1 to 100"),
-        ("{min: 4, max: 3, cpu: 80}", "min is 4, more than max, which is 3"),
-        ("{max: 3}", "says nothing that the number of pods could follow"),
+        ("{cpu: 80}", "max: is not set"),
+        ("{max: 0, cpu: 80}", "max: must be a whole number from 1 to 100"),
+        ("{min: 4, max: 3, cpu: 80}", "min (4) is greater than max (3)"),
+        ("{max: 3}", "must have cpu, memory, metrics or keda"),
         (
             "{min: 0, max: 3, metrics: [{type: Pods}]}",
-            "only with keda Kubernetes scales to none",
+            "min: must be at least 1 without keda",
         ),
-        (
-            "{max: 3, cpus: 80}",
-            "cpus: is none of min, max, cpu, memory, metrics, keda; the nearest known is cpu",
-        ),
-        ("{max: 3, metrics: {type: Pods}}", "metrics must be a list"),
+        ("{max: 3, cpus: 80}", "unknown key `cpus`, did you mean `cpu`?"),
+        ("{max: 3, metrics: {type: Pods}}", "metrics: must be a list"),
         (
             "{max: 3, metrics: [{type: Pods, pod: {}}]}",
-            "metrics[0].pod is nothing that Kubernetes knows",
+            "unknown key `metrics[0].pod`",
         ),
-        ("{max: 3, metrics: [{type: 1}]}", "metrics[0].type must be text"),
-        ("{max: 3, metrics: [{pods: {}}]}", "metrics[0].type is not set"),
+        ("{max: 3, metrics: [{type: 1}]}", "metrics[0].type: must be text"),
+        ("{max: 3, metrics: [{pods: {}}]}", "metrics[0].type: is not set"),
         (
             "{max: 3, cpu: 80, keda: {}}",
-            "keda must not stand beside cpu, memory or metrics",
+            "keda: cannot be combined with cpu, memory or metrics",
         ),
-        ("{max: 3, keda: {}}", "keda.triggers must be a list"),
+        ("{max: 3, keda: {}}", "keda.triggers: must be a list"),
         (
             "{max: 3, keda: {trigers: []}}",
-            "keda.trigers is nothing that Seldon hands to KEDA; the nearest known is triggers",
+            "keda: unknown key `trigers`, did you mean `triggers`?",
         ),
         (
             "{max: 3, keda: {triggers: [{type: cron}]}}",
-            "keda.triggers[0] must have type and metadata",
+            "keda.triggers[0]: must have type and metadata",
         ),
         (
             "{max: 3, keda: {triggers: [{type: prometheus, metadata: {threshold: 5}}]}}",
-            "keda.triggers[0].metadata.threshold must be text",
+            "keda.triggers[0].metadata.threshold: must be text",
         ),
         ("80", "must be a YAML map, not a number"),
     ] {
@@ -92,7 +89,8 @@ fn percentage_target_needs_a_resource_request() {
     let found = fault_of(json!({"autoscale": "{max: 3, cpu: 80}"}));
     assert_eq!(
         found,
-        "option resources: requests no cpu, of which cpu: 80 in autoscale is a percentage; juju config iris resources='{requests: {cpu: 100m}}'"
+        "option resources: must request cpu. Run: juju config iris resources='{requests: {cpu: 100m}}' \
+         (cpu: 80 in autoscale is a percentage of the request)"
     );
     let found = fault_of(json!({
         "autoscale": "{max: 3, memory: 80}",
@@ -100,10 +98,11 @@ fn percentage_target_needs_a_resource_request() {
         "engine-resources": "{requests: {cpu: 50m}}",
     }));
     assert!(
-        found.starts_with("option engine-resources: requests no memory, of which memory: 80"),
+        found.starts_with("option engine-resources: must request memory. ")
+            && found.contains("(memory: 80 in autoscale"),
         "{found}"
     );
-    // Of an executor that nothing is said of, Seldon says it.
+    // Seldon sets the executor's resources by default.
     server_of(
         json!({"autoscale": "{max: 3, memory: 80}", "resources": "{requests: {memory: 1Gi}}", "engine-resources": ""}),
     );
@@ -121,11 +120,14 @@ fn disruption_budget_is_a_count_or_percentage() {
         DisruptionBudget::MinAvailable(json!("50%"))
     );
     for (text, rule) in [
-        ("{}", "must say one of min-available and max-unavailable"),
-        ("{min-available: 1, max-unavailable: 1}", "must say one of"),
-        ("{max-unavailable: half}", "max-unavailable: must be a number of pods"),
-        ("{max-unavailable: 101%}", "max-unavailable: must be a number of pods"),
-        ("{max-unavailable: -1}", "max-unavailable: must be a number of pods"),
+        ("{}", "must have min-available or max-unavailable"),
+        (
+            "{min-available: 1, max-unavailable: 1}",
+            "must have min-available or max-unavailable",
+        ),
+        ("{max-unavailable: half}", "max-unavailable: must be N or N%"),
+        ("{max-unavailable: 101%}", "max-unavailable: must be N or N%"),
+        ("{max-unavailable: -1}", "max-unavailable: must be N or N%"),
     ] {
         let found = fault_of(json!({"disruption-budget": text}));
         assert!(found.contains(rule), "{text}: {found}");
@@ -147,38 +149,38 @@ fn pod_accepts_kubernetes_fields_without_an_option() {
         ("[]", "must be a YAML map, not a list"),
         (
             "{nodeSelecter: {a: b}}",
-            "nodeSelecter is nothing that Kubernetes knows; the nearest known is nodeSelector",
+            "unknown key `nodeSelecter`, did you mean `nodeSelector`?",
         ),
         (
             "{securityContext: {runAsRoot: true}}",
-            "securityContext.runAsRoot is nothing that Kubernetes knows",
+            "unknown key `securityContext.runAsRoot`",
         ),
-        ("{tolerations: {key: gpu}}", "tolerations must be a list"),
-        ("{hostNetwork: 'yes'}", "hostNetwork must be true or false"),
+        ("{tolerations: {key: gpu}}", "tolerations: must be a list"),
+        ("{hostNetwork: 'yes'}", "hostNetwork: must be true or false"),
         (
             "{terminationGracePeriodSeconds: soon}",
-            "terminationGracePeriodSeconds must be a whole number",
+            "terminationGracePeriodSeconds: must be a whole number",
         ),
         (
             "{containers: [{name: iris, image: 'iris:2'}]}",
-            "containers[0].image must not be set here: image says it",
+            "containers[0].image: use option image instead",
         ),
         (
             "{containers: [{name: iris, imagePullPolicy: Always}]}",
-            "containers[0].imagePullPolicy must not be set here: image-pull-policy says it",
+            "containers[0].imagePullPolicy: use option image-pull-policy instead",
         ),
         (
             "{containers: [{name: irsi, tty: true}]}",
-            "containers[0] has no image, and is none of the model's, which are called iris",
+            "containers[0]: must have an image",
         ),
-        ("{containers: [{tty: true}]}", "containers[0].name is not set"),
+        ("{containers: [{tty: true}]}", "containers[0].name: is not set"),
         (
             "{containers: [{name: iris}, {name: iris}]}",
-            "containers[1].name is that of an earlier one too",
+            "containers[1].name: is used twice",
         ),
         (
             "{containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}]}",
-            "containers[0].volumeMounts[0].name is \"data\", and volumes has none of that name",
+            "containers[0].volumeMounts[0].name: not in volumes",
         ),
     ] {
         let found = fault_of(json!({"pod": pod}));
@@ -204,27 +206,24 @@ fn logger_has_one_destination() {
     );
     assert_eq!(logger("{mode: response}").url, None);
     for (text, rule) in [
-        ("broker", "logger=broker: must be a URL"),
-        ("ftp://broker", "must be a URL"),
-        ("{url: 'http://a b'}", "url=\"http://a b\": must be a URL"),
-        ("{mode: some}", "mode must be one of all, request, response"),
+        ("broker", "option logger: must be an http:// or https:// URL"),
+        ("ftp://broker", "must be an http:// or https:// URL"),
+        ("{url: 'http://a b'}", "url: must be an http:// or https:// URL"),
+        ("{mode: some}", "mode: must be all, request or response"),
         (
             "{kafka: {broker: kafka, topic: iris}}",
-            "kafka.broker=\"kafka\": must be host:port",
+            "kafka.broker: must be host:port",
         ),
-        ("{kafka: {broker: 'kafka:9092'}}", "kafka.topic is not set"),
+        ("{kafka: {broker: 'kafka:9092'}}", "kafka.topic: is not set"),
         (
             "{kafka: {broker: 'kafka:9092', topic: 'a b'}}",
-            "kafka.topic=\"a b\": must be at most 249 letters",
+            "kafka.topic: is not a valid topic name",
         ),
         (
             "{url: 'http://b', kafka: {broker: 'kafka:9092', topic: iris}}",
-            "kafka must not stand beside url",
+            "kafka: cannot be combined with url",
         ),
-        (
-            "{modes: all}",
-            "modes: is none of mode, url, kafka; the nearest known is mode",
-        ),
+        ("{modes: all}", "unknown key `modes`, did you mean `mode`?"),
     ] {
         let found = fault_of(json!({"logger": text}));
         assert!(found.contains(rule), "{text}: {found}");
@@ -244,16 +243,13 @@ fn traces_go_to_an_agent_or_collector() {
     assert_eq!(some.to, Collector::Endpoint("http://jaeger:14268/api/traces".into()));
     assert_eq!((some.sampler, some.parameter.as_str()), ("probabilistic", "0.1"));
     for (text, rule) in [
-        ("jaeger", "tracing=jaeger: must be the host:port of Jaeger's agent"),
-        ("jaeger:0", "must be the host:port"),
-        ("{sampler: const}", "to is not set: who takes the traces"),
-        (
-            "{to: 'jaeger:6831', sampler: all}",
-            "sampler must be one of const, probabilistic",
-        ),
+        ("jaeger", "option tracing: must be an agent's host:port, or a URL"),
+        ("jaeger:0", "must be an agent's host:port"),
+        ("{sampler: const}", "to: is not set"),
+        ("{to: 'jaeger:6831', sampler: all}", "sampler: is not a valid sampler"),
         (
             "{to: 'jaeger:6831', sampler: probabilistic, parameter: 10}",
-            "parameter must be from 0 to 1 for the sampler probabilistic",
+            "parameter: must be from 0 to 1 for sampler probabilistic",
         ),
         (
             "{to: 'jaeger:6831', parameter: many}",
@@ -281,31 +277,29 @@ fn explainer_has_a_known_type_and_source() {
     let v2 = explained(json!({"protocol": "v2", "explainer": "{type: AnchorTabular, init-parameters: {seed: 1}}"}));
     assert_eq!(v2.init_parameters.as_deref(), Some("{\"seed\":1}"));
     for (text, rule) in [
-        ("{}", "type is not set: one of AnchorTabular"),
-        ("{type: Anchor}", "type must be one of AnchorTabular"),
-        ("{type: ALE, model_uri: x}", "the nearest known is model-uri"),
-        ("{type: ALE, model-uri: here}", "model-uri=\"here\": must say where"),
+        ("{}", "type: is not set"),
+        ("{type: Anchor}", "type: is not a valid type"),
+        ("{type: ALE, model_uri: x}", "did you mean `model-uri`?"),
+        ("{type: ALE, model-uri: here}", "model-uri: must be a URI"),
         (
             "{type: ALE, init-parameters: {a: 1}}",
-            "init-parameters is read with protocol v2 only",
+            "init-parameters: used with protocol v2 only",
         ),
         (
             "{type: ALE, replicas: 0}",
-            "replicas=\"0\": must be a whole number from 1 to 100",
+            "replicas: must be a whole number from 1 to 100",
         ),
     ] {
         let found = fault_of(json!({"explainer": text}));
         assert!(found.contains(rule), "{text}: {found}");
     }
     let found = fault_of(json!({"protocol": "v2", "explainer": "{type: ALE, config: {a: 1}}"}));
-    assert!(found.contains("config is not read with protocol v2"), "{found}");
+    assert!(found.contains("config: not used with protocol v2"), "{found}");
     let long = "a".repeat(46);
     let models = format!("{{{long}: {{image: 'iris:1', explainer: {{type: ALE}}}}}}");
     let config = parsed(json!({"models": models}));
     assert!(
-        config.errors[0]
-            .to_string()
-            .contains("1 characters longer than Kubernetes takes"),
+        config.errors[0].to_string().contains("would be 1 characters too long"),
         "{:?}",
         config.errors
     );
@@ -323,42 +317,30 @@ fn headers_are_changed_by_name() {
     assert_eq!(headers.request.remove, ["cookie"]);
     assert_eq!(headers.response.add["x-model"], "iris");
     for (text, rule) in [
-        ("{}", "changes nothing"),
-        ("{request: {}}", "changes nothing"),
-        ("{set: {a: b}}", "set: is none of request, response"),
-        ("{request: {put: {a: b}}}", "request.put: is none of set, add, remove"),
+        ("{}", "must have `set`, `add` or `remove`"),
+        ("{request: {}}", "must have `set`, `add` or `remove`"),
+        ("{set: {a: b}}", "option headers: unknown key `set`"),
+        ("{request: {put: {a: b}}}", "request: unknown key `put`"),
         (
             "{request: {set: {':path': /}}}",
-            "request.set: \"\" is no name of a header",
+            "request.set: \"\" is not a valid header name",
         ),
         (
             "{request: {set: {Host: a}}}",
-            "request.set: must not change the header Host",
+            "request.set: header Host cannot be changed",
         ),
-        (
-            "{request: {set: {a: \"b\\nc\"}}}",
-            "request.set: the value of a must be one line",
-        ),
+        ("{request: {set: {a: \"b\\nc\"}}}", "request.set: a: must be one line"),
         (
             "{response: {remove: cookie}}",
-            "response.remove: must be a list of names",
+            "response.remove: must be a list of header names",
         ),
         (
             "{request: {set: {x-a: a%20b%20c}}}",
-            "request.set: x-a: \"%20b%\" is not a command that every Envoy knows; write %% for %",
+            "(\"%20b%\" is not a command that every Envoy supports",
         ),
-        (
-            "{request: {add: {x-a: 100%}}}",
-            "request.add: x-a: \"%\" is not a command",
-        ),
-        (
-            "{response: {set: {x-a: '%REQ%'}}}",
-            "response.set: x-a: \"%REQ%\" is not",
-        ),
-        (
-            "{response: {add: {x-a: '%A'}}}",
-            "response.add: x-a: \"%A\" is not a command",
-        ),
+        ("{request: {add: {x-a: 100%}}}", "request.add: x-a: write %% for %"),
+        ("{response: {set: {x-a: '%REQ%'}}}", "(\"%REQ%\" is not a command"),
+        ("{response: {add: {x-a: '%A'}}}", "(\"%A\" is not a command"),
     ] {
         let found = fault_of(json!({"headers": text}));
         assert!(found.contains(rule), "{text}: {found}");
@@ -381,12 +363,15 @@ fn headers_stay_within_envoys_limits() {
     };
     assert_eq!(headers(500, 500, 256, 16384).errors, []);
     for (config, rule) in [
-        (headers(500, 501, 1, 1), "request sets and adds over 1000 headers"),
+        (
+            headers(500, 501, 1, 1),
+            "request: must set and add at most 1000 headers",
+        ),
         (
             headers(1, 1, 257, 1),
-            "the name nnnnnnnnnnnnnnnnnnnnnnnn… has over 256 bytes",
+            "nnnnnnnnnnnnnnnnnnnnnnnn…: name must be at most 256 bytes",
         ),
-        (headers(1, 1, 1, 16385), "the value of n has over 16384 bytes"),
+        (headers(1, 1, 1, 16385), "n: must be at most 16384 bytes"),
     ] {
         let found = config.errors[0].to_string();
         assert!(found.contains(rule), "{found}");

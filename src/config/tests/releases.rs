@@ -39,53 +39,49 @@ fn canary_error_names_location_and_command() {
         (
             "canary",
             "{image: IRIS}",
-            "option canary: image=IRIS: an image name has no capital letters; write image: seldonio/sklearn-iris:0.3 in it and juju config iris canary='{…}'",
+            "option canary: image: must be lowercase. Run: juju config iris canary=… (value: IRIS; set image: seldonio/sklearn-iris:0.3)",
         ),
         (
             "canary",
             "{image: 'iris:2', weight: 101}",
-            "option canary: weight=101: must be a whole number from 0 to 100",
+            "option canary: weight: must be a whole number from 0 to 100",
         ),
         (
             "canary",
             "{wieght: 10}",
-            "option canary: wieght: is no word of canary; the nearest known is weight",
+            "option canary: unknown key `wieght`, did you mean `weight`?",
         ),
-        (
-            "canary",
-            "{prefix: /other/}",
-            "option canary: prefix: is no word of canary",
-        ),
+        ("canary", "{prefix: /other/}", "option canary: unknown key `prefix`"),
         (
             "canary",
             "{match: {X-Canary: 'yes'}}",
-            "option canary: match: \"X-Canary\" is no name of a header: small letters",
+            "option canary: match: \"X-Canary\" is not a valid header name",
         ),
         (
             "canary",
             "{match: {namespace: blue}}",
-            "option canary: match: namespace is what calls over gRPC are told apart by; take another header",
+            "option canary: match: header namespace is reserved for gRPC calls",
         ),
         (
             "canary",
             "{match: {x: ''}}",
-            "option canary: match: x has no value to be equal to",
+            "option canary: match: x: must have a value",
         ),
         ("canary", "[iris]", "option canary: must be a YAML map, not a list"),
         (
             "canary",
             "{implementation: SKLEARN_SERVER}",
-            "option canary: model-uri: is not set, and SKLEARN_SERVER serves the files",
+            "option canary: model-uri: is not set, SKLEARN_SERVER needs it",
         ),
         (
             "shadow",
             "{image: 'iris:2', match: {a: b}}",
-            "option shadow: match: is no word of shadow",
+            "option shadow: unknown key `match`",
         ),
         (
             "shadow",
             "{image: 'iris:2', weight: 0}",
-            "option shadow: weight: is 0, so that it gets no copies",
+            "option shadow: weight: must be at least 1",
         ),
     ] {
         let found = error(option, value);
@@ -94,7 +90,8 @@ fn canary_error_names_location_and_command() {
     let config = parsed(json!({"models": "{a: {image: 'iris:1', canary: {image: IRIS}}}"}));
     assert_eq!(
         config.errors[0].to_string(),
-        "models: a: canary: image=IRIS: an image name has no capital letters; write image: seldonio/sklearn-iris:0.3 and juju config iris models=@models.yaml"
+        "models: a: canary.image: must be lowercase. \
+         Run: juju config iris models=@models.yaml (value: IRIS; set image: seldonio/sklearn-iris:0.3)"
     );
 }
 

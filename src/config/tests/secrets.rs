@@ -54,7 +54,13 @@ fn made(option: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 #[test]
 fn secret_is_from_juju_or_kubernetes() {
     use value::SecretRef;
-    let secret_ref = |text: &str| model("image-pull-secret", text).server.image_pull_secret.unwrap().of;
+    let secret_ref = |text: &str| {
+        model("image-pull-secret", text)
+            .server
+            .image_pull_secret
+            .unwrap()
+            .reference
+    };
     for text in [
         ONE,
         "secret://aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/9m4e2mr0ui3e8a215n4g",
@@ -69,22 +75,25 @@ fn secret_is_from_juju_or_kubernetes() {
         SecretRef::Kubernetes("plant.registry-1".into())
     );
     for (text, rule) in [
-        ("registry", "must be secret: with the id that juju add-secret prints"),
-        ("9m4e2mr0ui3e8a215n4g", "must be secret:"),
-        ("secret:registry", "has no id after secret:"),
-        ("secret:9m4e2mr0ui3e8a215n4G", "has no id after secret:"),
-        ("secret://edge/9m4e2mr0ui3e8a215n4g", "must be secret://<UUID"),
-        ("kubernetes:", "no name of a Kubernetes Secret"),
-        ("kubernetes:Plant", "no name of a Kubernetes Secret"),
-        ("kubernetes:-a", "no name of a Kubernetes Secret"),
-        ("hunter2", "must be secret:"),
+        ("registry", "is not a valid secret reference"),
+        ("9m4e2mr0ui3e8a215n4g", "is not a valid secret reference"),
+        ("secret:registry", "is not a valid secret ID"),
+        ("secret:9m4e2mr0ui3e8a215n4G", "is not a valid secret ID"),
+        ("secret://edge/9m4e2mr0ui3e8a215n4g", "the UUID of a Juju model"),
+        ("kubernetes:", "is not a valid Secret name"),
+        ("kubernetes:Plant", "is not a valid Secret name"),
+        ("kubernetes:-a", "is not a valid Secret name"),
+        ("hunter2", "is not a valid secret reference"),
     ] {
         let error = error("storage-secret", text);
         assert!(
             error.starts_with("option storage-secret: ") && error.contains(rule),
             "{error}"
         );
-        assert!(!error.contains("hunter2"), "what is no name may be the secret: {error}");
+        assert!(
+            !error.contains("hunter2"),
+            "an invalid reference may be the secret: {error}"
+        );
     }
 }
 
@@ -95,30 +104,34 @@ fn unreadable_secret_names_the_command() {
         (
             "image-pull-secret",
             Err(SecretError::NotGranted),
-            "is not granted to iris; juju grant-secret secret:9m4e2mr0ui3e8a215n4g iris",
+            "is not granted. Run: juju grant-secret secret:9m4e2mr0ui3e8a215n4g iris",
         ),
         (
             "image-pull-secret",
             Err(SecretError::NotFound),
-            "there is no such secret (any more); juju add-secret NAME registry=… username=… password=…, juju grant-secret NAME iris, juju config iris image-pull-secret=secret:…",
+            "does not exist. Run: juju add-secret iris-registry registry=… username=… password=… \
+             (secret:9m4e2mr0ui3e8a215n4g; then juju grant-secret iris-registry iris, juju config iris image-pull-secret=secret:…)",
         ),
         (
             "storage-secret",
             Err(SecretError::NotFound),
-            "there is no such secret (any more); juju add-secret NAME access-key-id=… secret-access-key=… endpoint=…, juju grant-secret NAME iris, juju config iris storage-secret=secret:…",
+            "does not exist. Run: juju add-secret iris-storage access-key-id=… secret-access-key=… endpoint=… \
+             (secret:9m4e2mr0ui3e8a215n4g; then juju grant-secret iris-storage iris, juju config iris storage-secret=secret:…)",
         ),
         (
             "image-pull-secret",
             old(),
-            "Juju 2.9.42 has no secrets for charms, as Juju has from 3.0.3 on; kubectl -n edge create secret docker-registry NAME …, juju config iris image-pull-secret=kubernetes:NAME",
+            "secrets need Juju 3.0.3 or later. Run: juju config iris image-pull-secret=kubernetes:… \
+             (Juju 2.9.42 has no secrets; first kubectl -n edge create secret docker-registry …)",
         ),
         (
             "storage-secret",
             old(),
-            "Juju 2.9.42 has no secrets for charms, as Juju has from 3.0.3 on; kubectl -n edge create secret generic NAME …, juju config iris storage-secret=kubernetes:NAME",
+            "secrets need Juju 3.0.3 or later. Run: juju config iris storage-secret=kubernetes:… \
+             (Juju 2.9.42 has no secrets; first kubectl -n edge create secret generic …)",
         ),
     ] {
-        assert_eq!(rejected(option, &answer), format!("option {option}={ONE}: {text}"));
+        assert_eq!(rejected(option, &answer), format!("option {option}: {text}"));
     }
 }
 
@@ -128,37 +141,37 @@ fn invalid_secret_names_key_and_no_value() {
         (
             "image-pull-secret",
             vec![("username", "hunter2")],
-            "has no key registry",
+            "missing key `registry`",
         ),
         (
             "image-pull-secret",
             vec![("registry", "r"), ("username", "hunter2")],
-            "has no key password",
+            "missing key `password`",
         ),
         (
             "image-pull-secret",
             vec![("registry", "hunter 2")],
-            "key registry is no host",
+            "`registry` is not a valid host",
         ),
         (
             "image-pull-secret",
             vec![("dockerconfigjson", "hunter2")],
-            "key dockerconfigjson is no JSON with a map auths",
+            "(must be JSON with a map auths)",
         ),
         (
             "image-pull-secret",
             vec![("dockerconfigjson", r#"{"auths": ["hunter2"]}"#)],
-            "key dockerconfigjson is no JSON",
+            "`dockerconfigjson` is not valid",
         ),
         (
             "storage-secret",
             vec![("access-key-id", "hunter2")],
-            "has no key secret-access-key",
+            "missing key `secret-access-key`",
         ),
         (
             "storage-secret",
             vec![("endpoint", "hunter2")],
-            "has no key access-key-id",
+            "missing key `access-key-id`",
         ),
         (
             "storage-secret",
@@ -168,7 +181,7 @@ fn invalid_secret_names_key_and_no_value() {
     ] {
         let text = rejected(option, &Ok(content(&pairs)));
         assert!(text.contains(rule), "{text}");
-        assert!(text.contains(&format!("; juju update-secret {ONE} ")), "{text}");
+        assert!(text.contains(&format!(". Run: juju update-secret {ONE} ")), "{text}");
         assert!(!text.contains("hunter"), "{text}");
     }
 }
@@ -230,7 +243,7 @@ fn storage_credentials_become_rclone_variables() {
     assert_eq!(amazon["RCLONE_CONFIG_S3_PROVIDER"], "AWS");
     assert_eq!(amazon["RCLONE_CONFIG_S3_REGION"], "eu-west-1");
     assert_eq!(amazon["RCLONE_CONFIG_S3_ACL"], "private");
-    // What is said in full counts.
+    // Keys of rclone take precedence.
     let full = made(
         "storage-secret",
         &[
@@ -272,10 +285,8 @@ d: {{canary: {{image: 'iris:2', image-pull-secret: '{OTHER}'}}}}
     assert_eq!(
         errors,
         [
-            format!("models: b: image-pull-secret={ONE}: is not granted to iris; juju grant-secret {ONE} iris"),
-            format!(
-                "models: d: canary: image-pull-secret={OTHER}: is not granted to iris; juju grant-secret {OTHER} iris"
-            ),
+            format!("models: b: image-pull-secret: is not granted. Run: juju grant-secret {ONE} iris"),
+            format!("models: d: canary.image-pull-secret: is not granted. Run: juju grant-secret {OTHER} iris"),
         ]
     );
 }
@@ -323,7 +334,7 @@ fn manifest_names_its_own_secrets() {
     assert!(
         config.errors[0]
             .to_string()
-            .contains("image-pull-secret: must not be set beside manifest")
+            .contains("image-pull-secret: cannot be combined with manifest")
     );
 }
 

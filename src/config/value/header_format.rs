@@ -34,10 +34,8 @@ pub const COMMANDS: [&str; 24] = [
     "UPSTREAM_REMOTE_ADDRESS",
 ];
 
-/// Checks that every supported Envoy reads the text as a format.
-///
-/// # Errors
-/// The first part from a percent sign on that is neither `%%` nor a known command.
+/// Checks that every supported Envoy reads the text as a format. The error is the first part from a percent sign on that is neither
+/// `%%` nor a known command.
 pub(super) fn check(text: &str) -> Result<(), &str> {
     let mut rest = text;
     while let Some((_, from)) = rest.split_once('%') {
@@ -49,7 +47,7 @@ pub(super) fn check(text: &str) -> Result<(), &str> {
     Ok(())
 }
 
-/// Reads a command and its closing percent sign. Gives what is behind it.
+/// Reads a command and its closing percent sign. Returns the rest of the text.
 fn command(text: &str) -> Option<&str> {
     let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let end = text.find(|c| !is_of_name(c))?;
@@ -92,7 +90,7 @@ fn is_path(text: &str) -> bool {
     list.is_some_and(|list| list.contains(',') && list.split(',').all(is_quoted))
 }
 
-/// A format of strftime with an even number of percent signs, as Istio wants it of the whole value (`istio/istio`,
+/// A format of strftime with an even number of percent signs, as Istio requires of the whole value (`istio/istio`,
 /// `pkg/config/validation/validation.go`, `ValidateHTTPHeaderValue`), and with the most usual conversions, and Envoy's `%s` and `%3f`.
 fn is_time(text: &str) -> bool {
     let mut rest = text.bytes().peekable();
@@ -115,7 +113,7 @@ fn is_time(text: &str) -> bool {
     !is_first && text.matches('%').count().is_multiple_of(2)
 }
 
-/// The part of a text that is not understood, from the percent sign before `from` to the next one.
+/// The unsupported part of a text, from the percent sign before `from` to the next one.
 fn part<'a>(text: &'a str, from: &str) -> &'a str {
     let begin = text.len() - from.len() - 1;
     let end = from.find('%').map_or(text.len(), |next| begin + next + 2);

@@ -1,4 +1,4 @@
-//! Parts of Kubernetes objects that are written in Kubernetes' own words.
+//! Parts of Kubernetes objects in the form of the Kubernetes API.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,16 +7,16 @@ use serde_yaml::Value;
 
 use super::{Violation, scalar};
 
-/// YAML as the Kubernetes API takes it: keys are text, and what is null is as good as not there.
+/// YAML as the Kubernetes API accepts it: keys are text, and null is unset.
 pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json, Violation> {
-    let refuse = |what: &str| Violation::new(format!("{location} {what}"), example);
+    let violation = |rule: &str| Violation::new(rule, example).in_part(location);
     Ok(match value {
         Value::Null => Json::Null,
         Value::Bool(yes) => Json::Bool(*yes),
         Value::Number(_) => serde_json::to_value(value)
             .ok()
             .filter(|number| !number.is_null())
-            .ok_or_else(|| refuse("is a number that JSON cannot say"))?,
+            .ok_or_else(|| violation("is not a number of JSON"))?,
         Value::String(text) => Json::String(text.clone()),
         Value::Sequence(list) => (0..)
             .zip(list)
@@ -25,7 +25,7 @@ pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json,
         Value::Mapping(map) => {
             let mut object = Map::new();
             for (key, value) in map {
-                let key = scalar(key).ok_or_else(|| refuse("has a name that is not text"))?;
+                let key = scalar(key).ok_or_else(|| violation("keys must be text"))?;
                 let value = json(value, &below(location, &key), example)?;
                 if !value.is_null() {
                     object.insert(key, value);
@@ -33,12 +33,12 @@ pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json,
             }
             Json::Object(object)
         }
-        Value::Tagged(_) => return Err(refuse("has a tag of YAML")),
+        Value::Tagged(_) => return Err(violation("must not have a YAML tag")),
     })
 }
 
 /// The one default of Seldon's definition, the protocol of a port: the API server would add it, and the object in the cluster
-/// would differ from what was asked for ever.
+/// would differ from the desired one for ever.
 pub(crate) fn apply_defaults(value: &mut Json) {
     match value {
         Json::Object(map) => {
@@ -59,33 +59,33 @@ pub(crate) fn apply_defaults(value: &mut Json) {
     }
 }
 
-/// That a value is of another kind than Kubernetes or Seldon have there.
+/// A value has another type than Kubernetes or Seldon define.
 pub(crate) fn schema_violation(
     error: &serde_path_to_error::Error<serde_json::Error>,
     location: &str,
     example: &str,
 ) -> Violation {
-    // The library's own words repeat the value.
-    let why = error.inner().to_string();
-    let expected = why.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+    // The library's own text repeats the value.
+    let text = error.inner().to_string();
+    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     let kind = match expected {
         "i64" | "i32" => "a whole number",
-        "a string" => "text, in quotes where YAML would take it for something else",
+        "a string" => "text, put it in quotes",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         _ => "a map",
     };
-    let within = error.path().to_string();
-    let location = if within == "." {
+    let path = error.path().to_string();
+    let location = if path == "." {
         location.to_owned()
     } else {
-        below(location, &within)
+        below(location, &path)
     };
-    Violation::new(format!("{location} must be {kind}"), example)
+    Violation::new(format!("must be {kind}"), example).in_part(&location)
 }
 
-/// Sees that all of a value is what Kubernetes has in a part of that type.
-pub(crate) fn is_a<T>(value: &Json, location: &str, example: &str) -> Result<(), Violation>
+/// Checks that Kubernetes knows every key of a value of type `T`.
+pub(crate) fn check_type<T>(value: &Json, location: &str, example: &str) -> Result<(), Violation>
 where
     T: DeserializeOwned + Serialize,
 {
@@ -94,14 +94,16 @@ where
     let known = serde_json::to_value(read).unwrap_or_default();
     match unknown(value, &known, location) {
         None => Ok(()),
-        Some(location) => Err(Violation::new(
-            format!("{location} is nothing that Kubernetes knows"),
-            example,
-        )),
+        Some(location) => Err(unknown_key(&location, example)),
     }
 }
 
-/// The place of the first part that was not taken over.
+/// Kubernetes has no key at that location.
+pub(crate) fn unknown_key(location: &str, example: &str) -> Violation {
+    Violation::new(format!("unknown key `{location}`"), example).with_detail("not in the Kubernetes API")
+}
+
+/// The location of the first key that was not read.
 fn unknown(written: &Json, known: &Json, location: &str) -> Option<String> {
     match (written, known) {
         (Json::Object(written), Json::Object(known)) => written.iter().find_map(|(key, value)| {

@@ -1,27 +1,22 @@
-//! What a model's container is given: parameters, environment, resources, labels.
+//! A model's container: parameters, environment, resources, labels.
 
 use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::{Violation, name_in, nearest, scalar, type_name};
+use super::{Violation, either, name_in, not_a_map, scalar};
+use crate::config::suggestion::unknown_key;
 use crate::config::yaml::scalars;
 
-/// When a node pulls an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PullPolicy {
-    /// When it has none of that name.
     #[default]
     IfNotPresent,
-    /// At every start.
     Always,
-    /// It must be there.
     Never,
 }
 
 impl PullPolicy {
-    /// Kubernetes' word for it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::IfNotPresent => "IfNotPresent",
@@ -31,20 +26,20 @@ impl PullPolicy {
     }
 }
 
-/// One of Kubernetes' three policies.
 pub(crate) fn pull_policy(text: &str) -> Result<PullPolicy, Violation> {
     [PullPolicy::IfNotPresent, PullPolicy::Always, PullPolicy::Never]
         .into_iter()
         .find(|policy| policy.as_str() == text)
-        .ok_or_else(|| Violation::with_value(text, "must be IfNotPresent, Always or Never", "IfNotPresent"))
+        .ok_or_else(|| {
+            Violation::with_value(text, "is not a valid pull policy", "IfNotPresent")
+                .with_detail("expected IfNotPresent, Always or Never")
+        })
 }
 
-/// A parameter of a model server, as Seldon takes it: the value is text, the type says how to read it.
+/// A parameter of a model server in Seldon's form: the value is text, the type says how to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
     /// INT, FLOAT, DOUBLE, STRING or BOOL.
     pub kind: &'static str,
@@ -52,14 +47,11 @@ pub struct Parameter {
 
 const KINDS: [&str; 5] = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"];
 
-/// A map of name to value, or to `{type, value}` where the type is not what the value looks like.
+/// A map of name to value, or to `{type, value}` where YAML would infer another type.
 pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Violation> {
     const EXAMPLE: &str = "{method: predict}";
     let Value::Mapping(map) = value else {
-        return Err(Violation::new(
-            format!("must be a YAML map, not {}", type_name(value)),
-            EXAMPLE,
-        ));
+        return Err(not_a_map(value, EXAMPLE));
     };
     let mut parameters: Vec<Parameter> = map
         .iter()
@@ -67,7 +59,7 @@ pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Violation> {
             let name = name
                 .as_str()
                 .filter(|name| !name.is_empty())
-                .ok_or_else(|| Violation::new("has a name that is not text", EXAMPLE))?;
+                .ok_or_else(|| Violation::new("keys must be text", EXAMPLE))?;
             parameter(name, value)
         })
         .collect::<Result<_, _>>()?;
@@ -90,25 +82,22 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Violation> {
         };
         return Ok(make(kind, text));
     }
-    let refuse = || {
-        Violation::new(
-            format!(
-                "{name} must be one value, or a map of type ({}) and value",
-                KINDS.join(", ")
-            ),
-            format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}"),
-        )
+    let violation = || {
+        let example = format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}");
+        Violation::new("must be a value or {type, value}", example)
+            .with_detail(format!("type: {}", either(&KINDS)))
+            .in_part(name)
     };
     let map = value.as_mapping().filter(|map| map.len() == 2);
     let kind = map
         .and_then(|map| map.get("type"))
         .and_then(Value::as_str)
         .and_then(|kind| KINDS.into_iter().find(|known| *known == kind))
-        .ok_or_else(refuse)?;
+        .ok_or_else(violation)?;
     let text = map
         .and_then(|map| map.get("value"))
         .and_then(scalar)
-        .ok_or_else(refuse)?;
+        .ok_or_else(violation)?;
     Ok(make(kind, text))
 }
 
@@ -124,10 +113,9 @@ fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Viola
     match fraction {
         Some((key, _)) => {
             let key = name_in(key.as_str().unwrap_or_default());
-            Err(Violation::new(
-                format!("{key} has a number with a fraction: put it in quotes"),
-                example,
-            ))
+            Err(Violation::new("must be text, put it in quotes", example)
+                .with_detail("YAML drops the trailing zeros of a number")
+                .in_part(key))
         }
         None => Ok(map),
     }
@@ -145,13 +133,10 @@ pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Violation> 
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     };
     match env.keys().find(|name| !valid(name)) {
-        Some(bad) => Err(Violation::new(
-            format!(
-                "{:?} is no name of a variable: letters, digits and - . _, not a digit first",
-                name_in(bad)
-            ),
-            EXAMPLE,
-        )),
+        Some(invalid) => Err(
+            Violation::new(format!("{:?} is not a valid variable name", name_in(invalid)), EXAMPLE)
+                .with_detail("letters, digits and - . _, not starting with a digit"),
+        ),
         None => Ok(env),
     }
 }
@@ -159,12 +144,9 @@ pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Violation> 
 /// Amounts by resource name, such as `cpu` to `50m`.
 pub type Amounts = BTreeMap<String, String>;
 
-/// What a container asks for, and what it may take at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    /// What the scheduler must find free.
     pub requests: Amounts,
-    /// What it is held to.
     pub limits: Amounts,
 }
 
@@ -172,78 +154,66 @@ pub struct Resources {
 pub(crate) fn resources(value: &Value) -> Result<Resources, Violation> {
     const EXAMPLE: &str = "{requests: {cpu: 100m, memory: 128Mi}}";
     let Value::Mapping(map) = value else {
-        return Err(Violation::new(
-            format!("must be a YAML map of requests and limits, not {}", type_name(value)),
-            EXAMPLE,
-        ));
+        return Err(not_a_map(value, EXAMPLE));
     };
     let mut resources = Resources::default();
     for (part, amounts) in map {
         let part = part.as_str().unwrap_or_default();
-        let amounts = || amounts_of(part, amounts);
+        let amounts = || parse_amounts(part, amounts);
         match part {
             "requests" => resources.requests = amounts()?,
             "limits" => resources.limits = amounts()?,
-            other => {
-                let near = nearest(other, &["requests", "limits"]).unwrap_or("requests");
-                return Err(Violation::new(
-                    format!("has {other:?}; it takes requests and limits, the nearest is {near}"),
-                    EXAMPLE,
-                ));
-            }
+            other => return Err(unknown_key(other, &["requests", "limits"], EXAMPLE)),
         }
     }
     for (name, limit) in &resources.limits {
         let request = resources.requests.get(name).and_then(|r| quantity(r));
         if request > quantity(limit) {
-            return Err(Violation::new(
-                format!("requests more {name} than its limit of {limit}"),
-                EXAMPLE,
-            ));
+            return Err(
+                Violation::with_value(limit, "is less than the request", EXAMPLE).in_part(&format!("limits.{name}"))
+            );
         }
     }
     Ok(resources)
 }
 
-fn amounts_of(part: &str, value: &Value) -> Result<Amounts, Violation> {
+fn parse_amounts(part: &str, value: &Value) -> Result<Amounts, Violation> {
     let amounts = scalars(value, "{requests: {cpu: 100m, memory: 128Mi}}")?;
     for (name, amount) in &amounts {
         let known = ["cpu", "memory", "ephemeral-storage"].contains(&name.as_str())
             || name.contains('/')
             || name.starts_with("hugepages-");
         if !known {
-            return Err(Violation::new(
-                format!(
-                    "{part}.{name} is no resource: cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"
-                ),
-                "{requests: {cpu: 100m, memory: 128Mi}}",
-            ));
+            let rule = format!("{part}: unknown resource `{}`", name_in(name));
+            return Err(Violation::new(rule, "{requests: {cpu: 100m, memory: 128Mi}}")
+                .with_detail("expected cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"));
         }
         if name.contains('/') && !(is_key(name) && amount.bytes().all(|b| b.is_ascii_digit())) {
-            return Err(Violation::new(
-                format!("{part}.{name}={amount:?}: such a resource is counted in whole numbers"),
-                "{limits: {nvidia.com/gpu: 1}}",
-            ));
+            return Err(
+                Violation::with_value(amount, "must be a whole number", "{limits: {nvidia.com/gpu: 1}}")
+                    .in_part(&format!("{part}.{name}")),
+            );
         }
         if quantity(amount).is_none() {
-            let fix = amount
+            let valid = amount
                 .strip_suffix('b')
                 .or_else(|| amount.strip_suffix('B'))
                 .filter(|shorter| quantity(shorter).is_some())
                 .unwrap_or(if name == "cpu" { "100m" } else { "128Mi" });
-            return Err(Violation::new(
-                format!(
-                    "{part}.{name}={amount:?} is no quantity: a number with one of m k M G T Ki Mi Gi Ti, such as {fix}"
-                ),
-                format!("{{{part}: {{{name}: {fix}}}}}"),
-            ));
+            return Err(Violation::with_value(
+                amount,
+                "is not a valid quantity",
+                format!("{{{part}: {{{name}: {valid}}}}}"),
+            )
+            .with_detail("a number with one of m k M G T Ki Mi Gi Ti")
+            .in_part(&format!("{part}.{name}")));
         }
     }
     Ok(amounts)
 }
 
-/// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` for what is none. Good enough
-/// to compare two of them.
+/// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` if it is not valid. Precise
+/// enough to compare two of them.
 fn quantity(text: &str) -> Option<f64> {
     const SUFFIXES: [(&str, f64); 15] = [
         ("Ki", 1024.0),
@@ -276,8 +246,8 @@ fn quantity(text: &str) -> Option<f64> {
 }
 
 /// Keys that Seldon sets itself on the pods (operator v1.17.1, `controllers/labels.go`), or Juju rewrites.
-const TAKEN: [&str; 5] = ["app", "fluentd", "version", "seldon-app", "seldon-deployment-id"];
-const TAKEN_BEGINNINGS: [&str; 4] = [
+const RESERVED: [&str; 5] = ["app", "fluentd", "version", "seldon-app", "seldon-deployment-id"];
+const RESERVED_BEGINNINGS: [&str; 4] = [
     "seldon-model/",
     "seldon.io/",
     "seldon-app-svc",
@@ -293,35 +263,28 @@ pub(crate) fn labels(value: &Value) -> Result<BTreeMap<String, String>, Violatio
     let labels = texts(value, EXAMPLE)?;
     for (key, value) in &labels {
         if !is_key(key) {
-            return Err(bad_key(key, EXAMPLE));
+            return Err(invalid_key(key, EXAMPLE));
         }
-        let taken =
-            TAKEN.contains(&key.as_str()) || TAKEN_BEGINNINGS.iter().any(|beginning| key.starts_with(beginning));
-        if taken {
-            return Err(Violation::new(
-                format!("{key} is set by Seldon, Juju or this charm; take another key"),
-                EXAMPLE,
-            ));
+        let is_reserved =
+            RESERVED.contains(&key.as_str()) || RESERVED_BEGINNINGS.iter().any(|beginning| key.starts_with(beginning));
+        if is_reserved {
+            return Err(Violation::new(format!("key `{key}` is reserved"), EXAMPLE)
+                .with_detail("set by Seldon Core, Juju or this charm"));
         }
         if !(value.is_empty() || is_name(value)) {
-            return Err(Violation::new(
-                format!(
-                    "the value of {key} must be at most 63 letters, digits and - . _, with a letter or digit at both ends"
-                ),
-                EXAMPLE,
-            ));
+            return Err(Violation::new("is not a valid label value", EXAMPLE)
+                .with_detail("at most 63 letters, digits and - . _, with a letter or digit at both ends")
+                .in_part(key));
         }
     }
     Ok(labels)
 }
 
-/// Labels of a manifest's own metadata: only those that this charm sets are not free.
+/// Labels of a manifest's own metadata: only those that this charm sets are reserved.
 pub(crate) fn labels_as_written(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Violation> {
     match labels.keys().find(|key| key.starts_with("seldon-model/")) {
-        Some(key) => Err(Violation::new(
-            format!("metadata.labels.{key} is set by this charm; leave it out"),
-            "",
-        )),
+        Some(key) => Err(Violation::new("is set by this charm, remove it", "@manifest.yaml")
+            .in_part(&format!("metadata.labels.{key}"))),
         None => Ok(labels),
     }
 }
@@ -332,30 +295,25 @@ pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Vio
     let annotations = texts(value, EXAMPLE)?;
     for (key, value) in &annotations {
         if !is_key(key) {
-            return Err(bad_key(key, EXAMPLE));
+            return Err(invalid_key(key, EXAMPLE));
         }
         if key.starts_with("seldon-model/") || CHARMS_OWN.contains(&key.as_str()) {
-            return Err(Violation::new(
-                format!("{key} is not free: how this charm finds a model's pods and Service rests on it"),
-                EXAMPLE,
-            ));
+            return Err(Violation::new(format!("key `{key}` is reserved"), EXAMPLE)
+                .with_detail("this charm finds a model's pods and Services by it"));
         }
         // Operator v1.17.1, executor/k8s/annotation.go: it splits the pod's annotations at every "=".
         if value.contains('=') {
-            return Err(Violation::new(
-                format!("the value of {key} has a =, and Seldon's executor then loses all its settings"),
-                EXAMPLE,
-            ));
+            return Err(Violation::new("value must not contain =", EXAMPLE)
+                .with_detail("Seldon's executor would lose all its settings")
+                .in_part(key));
         }
     }
     Ok(annotations)
 }
 
-fn bad_key(key: &str, example: &str) -> Violation {
-    Violation::new(
-        format!("{key:?} is no key of Kubernetes: a name of at most 63 characters, perhaps behind a domain and /"),
-        example,
-    )
+fn invalid_key(key: &str, example: &str) -> Violation {
+    Violation::new(format!("{key:?} is not a valid key"), example)
+        .with_detail("a name of at most 63 characters, optionally with a domain and / in front")
 }
 
 /// A key of labels and annotations: `name` or `domain/name`.

@@ -1,4 +1,4 @@
-//! What else a model's pods are to have, in the words of a Kubernetes pod.
+//! Further fields of a model's pods, as in a Kubernetes pod.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
-use super::kubernetes::{apply_defaults, is_a, json};
-use super::{Violation, nearest, type_name};
+use super::kubernetes::{apply_defaults, check_type, json, unknown_key};
+use super::{Violation, nearest, not_a_map};
 
 const EXAMPLE: &str = "{nodeSelector: {accelerator: gpu}}";
 
-/// Fields of a pod for which an unknown word is likely meant.
+/// The fields of a pod that an unknown key is compared with.
 const FIELDS: [&str; 17] = [
     "affinity",
     "containers",
@@ -32,62 +32,57 @@ const FIELDS: [&str; 17] = [
     "volumes",
 ];
 
-/// What options say of a container that a node of the model runs in, and where to say it.
+/// Fields of a model's own container, with the option that sets each.
 const SET_BY_OPTIONS: [(&str, &str); 3] = [
     ("image", "image"),
     ("imagePullPolicy", "image-pull-policy"),
     ("resources", "resources"),
 ];
 
-/// Part of a pod's spec, sound in itself.
+/// A valid part of a pod's spec.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PodFields {
-    /// All but the containers.
+    /// All fields but the containers.
     pub general: Map<String, Json>,
-    /// The containers: what those of the model are to have beside what options say, and others beside them.
+    /// Further fields of the model's own containers, and additional containers.
     pub containers: Vec<Map<String, Json>>,
 }
 
 impl PodFields {
-    /// The name of a container.
-    #[must_use]
     pub fn name(container: &Map<String, Json>) -> &str {
         container.get("name").and_then(Json::as_str).unwrap_or_default()
     }
 
-    /// What is wrong with it for a model whose nodes run in containers of these names.
+    /// Checks it for a model whose nodes run in containers of these names.
     pub(crate) fn schema_violation(&self, nodes: &[&str]) -> Option<Violation> {
         (0..).zip(&self.containers).find_map(|(at, container)| {
             let name = Self::name(container);
             if !nodes.contains(&name) {
-                // One beside the model's, and nothing else says what it runs.
-                let rule = format!(
-                    "containers[{at}] has no image, and is none of the model's, which are called {}",
-                    nodes.join(", ")
-                );
-                return (!container.contains_key("image")).then(|| Violation::new(rule, EXAMPLE));
+                // An additional container, whose image no option sets.
+                let violation = || {
+                    Violation::new("must have an image", EXAMPLE)
+                        .with_detail(format!("the model's own containers are {}", nodes.join(", ")))
+                        .in_part(&format!("containers[{at}]"))
+                };
+                return (!container.contains_key("image")).then(violation);
             }
-            let said = SET_BY_OPTIONS.iter().find(|(field, _)| container.contains_key(*field));
-            said.map(|(field, key)| {
-                Violation::new(
-                    format!("containers[{at}].{field} must not be set here: {key} says it"),
-                    EXAMPLE,
-                )
+            let field = SET_BY_OPTIONS.iter().find(|(field, _)| container.contains_key(*field));
+            field.map(|(field, option)| {
+                Violation::new(format!("use option {option} instead"), EXAMPLE)
+                    .in_part(&format!("containers[{at}].{field}"))
             })
         })
     }
 }
 
-/// Part of a pod's spec.
 pub(crate) fn pod(value: &Value) -> Result<PodFields, Violation> {
     if !value.is_mapping() {
-        let rule = format!("must be a YAML map, not {}", type_name(value));
-        return Err(Violation::new(rule, EXAMPLE));
+        return Err(not_a_map(value, EXAMPLE));
     }
-    let mut whole = json(value, "", EXAMPLE)?;
-    is_a::<PodSpec>(&whole, "", EXAMPLE).map_err(|violation| with_nearest(violation, &whole))?;
-    apply_defaults(&mut whole);
-    let mut general = match whole {
+    let mut spec = json(value, "", EXAMPLE)?;
+    check_type::<PodSpec>(&spec, "", EXAMPLE).map_err(|violation| with_nearest(violation, &spec))?;
+    apply_defaults(&mut spec);
+    let mut general = match spec {
         Json::Object(map) => map,
         _ => Map::new(),
     };
@@ -97,7 +92,7 @@ pub(crate) fn pod(value: &Value) -> Result<PodFields, Violation> {
     };
     let containers: Vec<Map<String, Json>> = containers
         .into_iter()
-        .filter_map(|one| match one {
+        .filter_map(|container| match container {
             Json::Object(map) => Some(map),
             _ => None,
         })
@@ -108,18 +103,12 @@ pub(crate) fn pod(value: &Value) -> Result<PodFields, Violation> {
     Ok(fields)
 }
 
-/// Adds the field that was likely meant, where it is one of the pod itself.
-fn with_nearest(violation: Violation, whole: &Json) -> Violation {
-    let unknown = whole
-        .as_object()
-        .into_iter()
-        .flat_map(Map::keys)
-        .find(|key| violation.rule.starts_with(&format!("{key} is nothing")));
+/// Suggests the nearest field for an unknown one of the pod itself.
+fn with_nearest(violation: Violation, spec: &Json) -> Violation {
+    let mut keys = spec.as_object().into_iter().flat_map(Map::keys);
+    let unknown = keys.find(|key| violation == unknown_key(key, EXAMPLE));
     match unknown.and_then(|unknown| nearest(unknown, &FIELDS)) {
-        Some(near) => Violation {
-            rule: format!("{}; the nearest known is {near}", violation.rule),
-            ..violation
-        },
+        Some(nearest) => Violation::new(format!("{}, did you mean `{nearest}`?", violation.rule), EXAMPLE),
         None => violation,
     }
 }
@@ -129,32 +118,30 @@ fn names(fields: &PodFields) -> Result<(), Violation> {
     for (at, container) in fields.containers.iter().enumerate() {
         let name = PodFields::name(container);
         let rule = if name.is_empty() {
-            "is not set: which container is meant"
+            "is not set"
         } else if !seen.insert(name) {
-            "is that of an earlier one too"
+            "is used twice"
         } else {
             continue;
         };
-        return Err(Violation::new(format!("containers[{at}].name {rule}"), EXAMPLE));
+        return Err(Violation::new(rule, EXAMPLE).in_part(&format!("containers[{at}].name")));
     }
     Ok(())
 }
 
-/// A volume that is mounted must be there: Kubernetes would refuse the pods, long after the SeldonDeployment was taken.
+/// A volume that is mounted must exist: Kubernetes would reject the pods, long after it accepted the SeldonDeployment.
 fn volumes(fields: &PodFields) -> Result<(), Violation> {
     let list = |map: &Map<String, Json>, key: &str| -> Vec<Json> {
         map.get(key).and_then(Json::as_array).cloned().unwrap_or_default()
     };
-    let name = |one: &Json| one.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let name = |part: &Json| part.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
     let known: BTreeSet<String> = list(&fields.general, "volumes").iter().map(name).collect();
     for (at, container) in fields.containers.iter().enumerate() {
         for (which, mount) in list(container, "volumeMounts").iter().enumerate() {
             let desired = name(mount);
             if !known.contains(&desired) {
-                let rule = format!(
-                    "containers[{at}].volumeMounts[{which}].name is {desired:?}, and volumes has none of that name"
-                );
-                return Err(Violation::new(rule, EXAMPLE));
+                return Err(Violation::with_value(desired, "not in volumes", EXAMPLE)
+                    .in_part(&format!("containers[{at}].volumeMounts[{which}].name")));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How requests reach a model: prefix, hosts, gateway, times.
+//! The route to a model: prefix, hosts, gateway, timeout.
 
 use std::fmt;
 
@@ -9,12 +9,11 @@ use crate::gateway::GatewayName;
 use crate::gateway::hosts::{hosts_overlap, is_host};
 use crate::gateway::prefix::Prefix;
 
-/// A prefix that takes no request of another, however a gateway normalises paths.
+/// A prefix that matches no request to another one, however a gateway normalizes paths.
 pub(crate) fn prefix(text: &str) -> Result<Prefix, Violation> {
     Prefix::new(text).map_err(|rule| Violation::with_value(text, rule, "/model/iris/"))
 }
 
-/// Most host names of one model.
 const MOST_HOSTS: usize = 64;
 
 /// Host names, as a list or with commas between them.
@@ -23,59 +22,51 @@ pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Violation> {
     let hosts: Vec<String> = match value {
         Value::Sequence(list) => list
             .iter()
-            .map(|host| scalar(host).ok_or_else(|| Violation::new("must be a list of names", EXAMPLE)))
+            .map(|host| scalar(host).ok_or_else(|| Violation::new("must be a list of hostnames", EXAMPLE)))
             .collect::<Result<_, _>>()?,
         Value::String(text) => text.split(',').map(|host| host.trim().to_owned()).collect(),
         other => {
-            return Err(Violation::new(
-                format!("must be a list of host names, not {}", type_name(other)),
-                EXAMPLE,
-            ));
+            let rule = format!("must be a list of hostnames, not {}", type_name(other));
+            return Err(Violation::new(rule, EXAMPLE));
         }
     };
     if hosts.is_empty() {
         return Err(Violation::new("must name a host, or * for all", EXAMPLE));
     }
     if hosts.len() > MOST_HOSTS {
-        return Err(Violation::new(
-            format!("has {} names, at most {MOST_HOSTS} are taken", hosts.len()),
-            EXAMPLE,
-        ));
+        let rule = format!("has {} names, must be at most {MOST_HOSTS}", hosts.len());
+        return Err(Violation::new(rule, EXAMPLE));
     }
-    if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
-        return Err(Violation::with_value(
-            bad.clone(),
-            "is no host name, *.domain or *",
-            EXAMPLE,
-        ));
+    if let Some(invalid) = hosts.iter().find(|host| !is_host(host)) {
+        return Err(
+            Violation::with_value(invalid, "is not a valid hostname", EXAMPLE).with_detail("a name, *.domain or *")
+        );
     }
     for (at, host) in hosts.iter().enumerate() {
         let rest: Vec<String> = hosts.iter().skip(at + 1).cloned().collect();
         if hosts_overlap(std::slice::from_ref(host), &rest) {
-            return Err(Violation::with_value(
-                host.clone(),
-                "covers another host of the list, and Istio refuses such a list",
-                EXAMPLE,
-            ));
+            return Err(
+                Violation::with_value(host, "includes another host of the list", EXAMPLE)
+                    .with_detail("Istio rejects such a list"),
+            );
         }
     }
     Ok(hosts)
 }
 
-/// One host name.
 pub(crate) fn host(text: &str) -> Result<String, Violation> {
-    let refuse = |rule: &str| Err(Violation::with_value(text, rule, "iris.example.com"));
+    let violation = |rule: &str| Err(Violation::with_value(text, rule, "iris.example.com"));
     if text.contains('*') {
-        return refuse("must be one host name, without *");
+        return violation("must be one hostname, without *");
     }
     if let Some((name, port)) = text.rsplit_once(':')
         && is_host(name)
         && port.bytes().all(|b| b.is_ascii_digit())
     {
-        return refuse("must be without a port: calls on every port are taken");
+        return violation("must not have a port");
     }
     if !is_host(text) {
-        return refuse("is no host name");
+        return violation("is not a valid hostname");
     }
     Ok(text.to_owned())
 }
@@ -91,12 +82,12 @@ pub(crate) fn gateway(text: &str) -> Result<GatewayName, Violation> {
     })
 }
 
-/// A time in milliseconds, at least one.
+/// A duration of at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Milliseconds(u64);
 
 impl fmt::Display for Milliseconds {
-    /// In seconds, the one form that every Istio reads.
+    /// In seconds, the only form that every Istio reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0 / 1000, self.0 % 1000);
         if rest == 0 {
@@ -109,7 +100,6 @@ impl fmt::Display for Milliseconds {
 
 impl Milliseconds {
     /// In whole numbers with their units, as the Gateway API reads it.
-    #[must_use]
     pub fn in_whole_numbers(self) -> String {
         let part = |amount: u64, unit: &str| {
             if amount == 0 {
@@ -122,29 +112,24 @@ impl Milliseconds {
     }
 }
 
-/// A time with its unit: `500ms`, `30s`, `1.5s`, `2m`.
+/// A duration with its unit: `500ms`, `30s`, `1.5s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Milliseconds, Violation> {
     const HOUR: f64 = 3_600_000.0;
     let units = [("ms", 1.0), ("s", 1000.0), ("m", 60_000.0), ("h", HOUR)];
-    let refuse = || {
-        Violation::with_value(
-            text,
-            "must be a time with its unit, ms, s, m or h, from 1ms to 24h",
-            "30s",
-        )
-    };
+    let violation =
+        || Violation::with_value(text, "must be a duration from 1ms to 24h", "30s").with_detail("units: ms, s, m, h");
     let (number, unit) = units
         .iter()
         .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))
-        .ok_or_else(refuse)?;
+        .ok_or_else(violation)?;
     let digits = number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && number.len() <= 12;
     let amount: f64 = Some(number)
         .filter(|_| digits)
         .and_then(|number| number.parse().ok())
-        .ok_or_else(refuse)?;
+        .ok_or_else(violation)?;
     let exact = amount * unit;
     if !(1.0..=24.0 * HOUR).contains(&exact) || (exact - exact.round()).abs() > 1e-6 {
-        return Err(refuse());
+        return Err(violation());
     }
     #[allow(
         clippy::cast_possible_truncation,

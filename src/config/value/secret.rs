@@ -1,10 +1,10 @@
-//! Where a secret is kept: by Juju or in Kubernetes.
+//! References to secrets, of Juju or of Kubernetes.
 
 use std::fmt;
 
 use super::Violation;
 
-/// A secret of Juju's, as its users write it: `secret:<id>`, or `secret://<model>/<id>`.
+/// The URI of a Juju secret: `secret:<id>`, or `secret://<model>/<id>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretUri {
     text: String,
@@ -12,8 +12,6 @@ pub struct SecretUri {
 }
 
 impl SecretUri {
-    /// Reads one.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         match secret(text) {
             Ok(SecretRef::Juju(uri)) => Some(uri),
@@ -21,8 +19,7 @@ impl SecretUri {
         }
     }
 
-    /// Its 20 letters and digits, which are no secret: Juju shows them to whoever may see the model.
-    #[must_use]
+    /// Its 20 letters and digits, which are not confidential: Juju shows them to everyone who can see the model.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -34,36 +31,45 @@ impl fmt::Display for SecretUri {
     }
 }
 
-/// A secret that an option names.
+/// A reference to a secret in an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretRef {
-    /// One of Juju's, of which this charm makes a Secret.
+    /// This charm copies it to a Kubernetes Secret.
     Juju(SecretUri),
-    /// A Secret of Kubernetes that somebody else keeps, by its name.
+    /// The name of an existing Kubernetes Secret, which this charm does not manage.
     Kubernetes(String),
 }
 
-/// Reads the name of a secret. What is no such name is not repeated: it may be the secret itself.
+/// An invalid reference is not repeated: it may be the secret itself.
 pub(crate) fn secret(text: &str) -> Result<SecretRef, Violation> {
     const EXAMPLE: &str = "secret:9m4e2mr0ui3e8a215n4g";
-    let refuse = |rule: &str| Err(Violation::new(rule, EXAMPLE));
+    let violation = |rule: &str, detail: &str| Err(Violation::new(rule, EXAMPLE).with_detail(detail));
     if let Some(name) = text.strip_prefix("kubernetes:") {
         return if is_object_name(name) {
             Ok(SecretRef::Kubernetes(name.to_owned()))
         } else {
-            refuse("has no name of a Kubernetes Secret after kubernetes:, which is small letters, digits, - and .")
+            violation(
+                "is not a valid Secret name",
+                "after kubernetes: lowercase letters, digits, - and .",
+            )
         };
     }
     let Some(rest) = text.strip_prefix("secret:") else {
-        return refuse(
-            "must be secret: with the id that juju add-secret prints, or kubernetes: with the name of a Secret",
+        return violation(
+            "is not a valid secret reference",
+            "secret: and the ID that juju add-secret prints, or kubernetes: and the name of a Secret",
         );
     };
     let id = match rest.strip_prefix("//") {
         None => rest,
         Some(rest) => match rest.split_once('/') {
             Some((model, id)) if is_uuid(model) => id,
-            _ => return refuse("must be secret://<UUID of a Juju model>/<id>"),
+            _ => {
+                return violation(
+                    "is not a valid secret reference",
+                    "secret:// and the UUID of a Juju model, / and an ID",
+                );
+            }
         },
     };
     if is_id(id) {
@@ -72,11 +78,14 @@ pub(crate) fn secret(text: &str) -> Result<SecretRef, Violation> {
             id: id.to_owned(),
         }))
     } else {
-        refuse("has no id after secret:, which juju secrets shows: 20 small letters and digits")
+        violation(
+            "is not a valid secret ID",
+            "after secret: 20 lowercase letters and digits, as juju secrets shows them",
+        )
     }
 }
 
-/// Whether a text is an id as Juju makes them (`github.com/rs/xid`).
+/// Whether a text is an ID as Juju makes them (`github.com/rs/xid`).
 fn is_id(text: &str) -> bool {
     text.len() == 20 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'v'))
 }
@@ -91,7 +100,7 @@ fn is_uuid(text: &str) -> bool {
             .all(|(part, length)| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Whether a text is a name of DNS-1123, as most objects of Kubernetes have.
+/// Whether a text is a DNS-1123 subdomain, as the names of most Kubernetes objects are.
 fn is_object_name(text: &str) -> bool {
     const LONGEST: usize = 253;
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

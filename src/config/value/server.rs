@@ -1,10 +1,10 @@
-//! What serves a model: an image, a prepackaged server, the protocol it speaks, the files it reads.
+//! The server of a model: image, prepackaged server, protocol, model files.
 
 use std::fmt;
 
-use super::Violation;
+use super::{Violation, either};
 
-/// A container image reference, as a container runtime takes it.
+/// A container image reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image(String);
 
@@ -15,8 +15,7 @@ impl fmt::Display for Image {
 }
 
 impl Image {
-    /// Its tag, or the beginning of its digest; `latest`, as a registry has it, without either.
-    #[must_use]
+    /// Its tag, or the beginning of its digest; `latest` without either, as in a registry.
     pub fn version(&self) -> &str {
         const SHORT: usize = 12;
         let name = self.0.rsplit('/').next().unwrap_or_default();
@@ -33,16 +32,16 @@ impl Image {
 pub(crate) fn image(text: &str) -> Result<Image, Violation> {
     const EXAMPLE: &str = "seldonio/sklearn-iris:0.3";
     const LONGEST: usize = 255;
-    let refuse = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
+    let violation = |rule: &str| Violation::with_value(text, rule, EXAMPLE);
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return refuse("an image reference has no spaces");
+        return Err(violation("must not contain spaces"));
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (text, None),
     };
     if digest.is_some_and(|digest| !is_digest(digest)) {
-        return refuse("the digest after @ must be sha256: and 64 hexadecimal digits");
+        return Err(violation("has an invalid digest").with_detail("after @: sha256: and 64 hexadecimal digits"));
     }
     let last = rest.rsplit('/').next().unwrap_or_default();
     let (name, tag) = match last.split_once(':') {
@@ -53,23 +52,25 @@ pub(crate) fn image(text: &str) -> Result<Image, Violation> {
         None => (rest, None),
     };
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return refuse("the tag after : must be 1 to 128 letters, digits, _ . or -");
+        return Err(violation("has an invalid tag").with_detail("after the colon: 1 to 128 letters, digits, _ . or -"));
     }
     let (registry, path) = match name.split_once('/') {
         Some((first, path)) if is_registry(first) => (Some(first), path),
         _ => (None, name),
     };
     if registry.is_some_and(|registry| !is_host_and_port(registry)) {
-        return refuse("the registry before the first / is no host with port");
+        return Err(
+            violation("has an invalid registry").with_detail("before the first /: a host, optionally with a port")
+        );
     }
     if path.chars().any(|c| c.is_ascii_uppercase()) {
-        return refuse("an image name has no capital letters");
+        return Err(violation("must be lowercase"));
     }
     if !path.split('/').all(is_path_part) {
-        return refuse("is no image reference");
+        return Err(violation("is not a valid image reference"));
     }
     if name.len() > LONGEST {
-        return refuse("an image name has at most 255 characters");
+        return Err(violation("must be at most 255 characters"));
     }
     Ok(Image(text.to_owned()))
 }
@@ -100,7 +101,7 @@ fn is_path_part(part: &str) -> bool {
             run.clear();
         } else if matches!(c, '.' | '_' | '-') {
             run.push(c);
-            // Between two letters stand one dot, one or two underscores, or any number of hyphens.
+            // Two letters are separated by one dot, one or two underscores, or any number of hyphens.
             let valid = run == "." || run == "_" || run == "__" || run.chars().all(|c| c == '-');
             if !valid {
                 return false;
@@ -125,7 +126,7 @@ fn is_digest(digest: &str) -> bool {
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
 }
 
-/// The protocols of Seldon Core v1 that clients can speak over a path prefix.
+/// The protocols of Seldon Core v1 that clients can use over a path prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Seldon's own, `/api/v1.0/predictions`.
@@ -137,8 +138,6 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Seldon's word for it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Seldon => "seldon",
@@ -148,10 +147,8 @@ impl Protocol {
     }
 }
 
-/// All three.
 pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::Seldon, Protocol::V2, Protocol::Tensorflow];
 
-/// One of the three protocols, by Seldon's word.
 pub(crate) fn protocol(text: &str) -> Result<Protocol, Violation> {
     PROTOCOLS
         .into_iter()
@@ -159,8 +156,8 @@ pub(crate) fn protocol(text: &str) -> Result<Protocol, Violation> {
         .ok_or_else(|| Violation::with_value(text, "must be seldon, v2 or tensorflow", "seldon"))
 }
 
-/// The servers that Seldon brings and the protocols it has an image for, an empty list standing for a name that
-/// is no server (operator v1.17.1, `config/manager/configmap.yaml`, `apis/.../v1/prepack.go`).
+/// Seldon's prepackaged servers with the protocols that have an image; an empty list marks a name that is not a server
+/// (operator v1.17.1, `config/manager/configmap.yaml`, `apis/.../v1/prepack.go`).
 const SERVERS: [(&str, &[Protocol]); 12] = [
     ("SKLEARN_SERVER", &[Protocol::Seldon, Protocol::V2]),
     ("XGBOOST_SERVER", &[Protocol::Seldon, Protocol::V2]),
@@ -176,25 +173,23 @@ const SERVERS: [(&str, &[Protocol]); 12] = [
     ("AVERAGE_COMBINER", &[]),
 ];
 
-/// The protocols that a server of Seldon's speaks; `None` for one that is not Seldon's.
+/// The protocols of a prepackaged server; `None` for one of the site's own.
 pub(crate) fn server_protocols(server: &str) -> Option<&'static [Protocol]> {
-    let found = SERVERS.iter().find(|(name, _)| *name == server);
-    found.map(|(_, protocols)| *protocols)
+    let known = SERVERS.iter().find(|(name, _)| *name == server);
+    known.map(|(_, protocols)| *protocols)
 }
 
-/// The name of a prepackaged server: one of Seldon's, or one that the site defined in Seldon's configuration.
+/// The name of a prepackaged server: Seldon's, or one that the site added to Seldon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Implementation(String);
 
 impl Implementation {
-    /// The protocols it speaks; `None` for a server of the site's own.
-    #[must_use]
+    /// `None` for a server of the site's own.
     pub fn protocols(&self) -> Option<&'static [Protocol]> {
         server_protocols(&self.0)
     }
 
-    /// Whether Seldon refuses it without `modelUri`.
-    #[must_use]
+    /// Whether Seldon rejects it without `modelUri`.
     pub fn needs_files(&self) -> bool {
         self.0 != "HUGGINGFACE_SERVER"
     }
@@ -206,12 +201,11 @@ impl fmt::Display for Implementation {
     }
 }
 
-/// One of Seldon's servers, or a name that a site may have given one of its own.
 pub(crate) fn implementation(text: &str) -> Result<Implementation, Violation> {
     const EXAMPLE: &str = "SKLEARN_SERVER";
     match SERVERS.iter().find(|(name, _)| *name == text) {
         Some((_, [])) => {
-            return Err(Violation::with_value(text, "names no server of models", EXAMPLE));
+            return Err(Violation::with_value(text, "does not serve models", EXAMPLE));
         }
         Some(_) => return Ok(Implementation(text.to_owned())),
         None => {}
@@ -225,26 +219,23 @@ pub(crate) fn implementation(text: &str) -> Result<Implementation, Violation> {
         .filter(|(_, protocols)| !protocols.is_empty())
         .map(|(name, _)| *name)
         .collect();
-    // A site may name servers of its own, but hardly one that is a slip of the pen away from Seldon's.
-    let slip = names
+    // A site may name servers of its own, but hardly one that differs from Seldon's by a single letter.
+    let typo = names
         .iter()
         .find(|name| text.len() <= name.len() && strsim::damerau_levenshtein(&text.to_ascii_uppercase(), name) <= 1);
-    match (slip, valid) {
-        (Some(near), _) => Err(Violation::with_value(
+    match (typo, valid) {
+        (Some(nearest), _) => Err(Violation::with_value(
             text,
-            format!("is no server of Seldon's; the nearest known is {near}"),
-            *near,
+            format!("did you mean `{nearest}`?"),
+            *nearest,
         )),
         (None, true) => Ok(Implementation(text.to_owned())),
-        (None, false) => Err(Violation::with_value(
-            text,
-            format!("must be one of {}, or a server your site defined", names.join(", ")),
-            EXAMPLE,
-        )),
+        (None, false) => Err(Violation::with_value(text, "is not a valid server name", EXAMPLE)
+            .with_detail(format!("{}, or a server that your site defined", either(&names)))),
     }
 }
 
-/// The same for a node of a graph, where Seldon's own A/B test is one too.
+/// The implementation of a node of a graph, where Seldon's own A/B test is one too.
 pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Violation> {
     if text == "RANDOM_ABTEST" {
         return Ok(Implementation(text.to_owned()));
@@ -252,26 +243,26 @@ pub(crate) fn node_implementation(text: &str) -> Result<Implementation, Violatio
     implementation(text)
 }
 
-/// Where a model's files are. The schemes are rclone's remotes, of which a site may define more.
+/// The URI of a model's files. The schemes are rclone's remotes; a site may define more.
 pub(crate) fn model_uri(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "gs://bucket/model";
     const LONGEST: usize = 2048;
-    let refuse = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
+    let violation = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return refuse("a place of files has no spaces");
+        return violation("must not contain spaces");
     }
     if text.len() > LONGEST {
-        return refuse("has over 2048 characters");
+        return violation("must be at most 2048 characters");
     }
     if text.starts_with("http://") || text.starts_with("https://") {
-        return Err(Violation::with_value(
-            text,
-            "is a plain URL; rclone wants a remote, which storage-secret describes: rclone-config-web-type=http, rclone-config-web-url=…",
-            "web:models/iris",
-        ));
+        return Err(
+            Violation::with_value(text, "must be an rclone remote, not a URL", "web:models/iris").with_detail(
+                "define the remote in storage-secret: rclone-config-web-type=http, rclone-config-web-url=…",
+            ),
+        );
     }
     if !text.starts_with('/') && !text.contains(':') {
-        return refuse("must say where, such as gs://bucket/model or pvc://claim/model");
+        return violation("must be a URI, such as pvc://claim/model");
     }
     Ok(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Where copies of requests and the traces of them go.
+//! Destinations of payload logs and traces.
 
 use serde_yaml::Value;
 
@@ -6,27 +6,26 @@ use super::server::is_host_and_port;
 use super::{Violation, scalar, type_name};
 use crate::config::reader::Reader;
 
-/// Where Seldon's executor sends copies of what a model is asked and answers.
+/// Where Seldon's executor sends copies of requests and answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logger {
     /// `all`, `request` or `response`.
     pub mode: &'static str,
-    /// Who takes them, in the form of `CloudEvents`; `None` leaves it to Seldon's own setting.
+    /// A receiver of `CloudEvents`; `None` leaves it to Seldon's own setting.
     pub url: Option<String>,
-    /// Or a topic of Kafka instead.
+    /// Used instead of the URL.
     pub kafka: Option<Topic>,
 }
 
-/// A topic of Kafka.
+/// A Kafka topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
     /// `host:port`.
     pub broker: String,
-    /// Its name.
     pub topic: String,
 }
 
-/// A URL, or a map for what more can be said.
+/// A URL, or a map.
 pub(crate) fn logger(value: &Value) -> Result<Logger, Violation> {
     const EXAMPLE: &str = "http://broker.logging.svc.cluster.local";
     const MODES: [&str; 3] = ["all", "request", "response"];
@@ -39,52 +38,46 @@ pub(crate) fn logger(value: &Value) -> Result<Logger, Violation> {
         logger.url = Some(url(text)?);
         return Ok(logger);
     }
-    let read = Reader::of(value, &["mode", "url", "kafka"], EXAMPLE)?;
-    logger.mode = read.one_of("mode", &MODES)?.unwrap_or("all");
-    logger.url = read.text("url", url)?;
-    if let Some(kafka) = read.map("kafka", &["broker", "topic"])? {
-        let need = |key: &str, parse: fn(&str) -> Result<String, Violation>| {
-            kafka.text(key, parse)?.ok_or_else(|| kafka.refuse(key, "is not set"))
+    let reader = Reader::new(value, &["mode", "url", "kafka"], EXAMPLE)?;
+    logger.mode = reader.one_of("mode", &MODES)?.unwrap_or("all");
+    logger.url = reader.text("url", url)?;
+    if let Some(kafka) = reader.map("kafka", &["broker", "topic"])? {
+        let required = |key: &str, parse: fn(&str) -> Result<String, Violation>| {
+            kafka
+                .text(key, parse)?
+                .ok_or_else(|| kafka.violation(key, "is not set"))
         };
         logger.kafka = Some(Topic {
-            broker: need("broker", host_and_port)?,
-            topic: need("topic", topic)?,
+            broker: required("broker", host_and_port)?,
+            topic: required("topic", topic)?,
         });
     }
     match (&logger.url, &logger.kafka) {
-        (Some(_), Some(_)) => Err(read.refuse("kafka", "must not stand beside url: copies go to one place")),
+        (Some(_), Some(_)) => Err(reader.violation("kafka", "cannot be combined with url")),
         _ => Ok(logger),
     }
 }
 
-/// How requests are traced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracing {
-    /// Who takes the traces.
     pub to: Collector,
-    /// Which requests, in Jaeger's words.
+    /// Jaeger's name of the sampler.
     pub sampler: &'static str,
-    /// How many, as the sampler takes it.
+    /// The sampler's parameter.
     pub parameter: String,
 }
 
-/// Who takes traces.
+/// The receiver of traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Collector {
     /// Jaeger's agent, by UDP.
-    Agent {
-        /// Its host name or address.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
+    Agent { host: String, port: u16 },
     /// Jaeger's collector, by HTTP.
     Endpoint(String),
 }
 
 impl Tracing {
-    /// All requests, to that collector.
-    #[must_use]
+    /// Traces all requests.
     pub fn all(to: Collector) -> Self {
         Self {
             to,
@@ -94,18 +87,18 @@ impl Tracing {
     }
 }
 
-/// An agent as `host:port`, a collector's URL, or a map for what more can be said.
+/// An agent as `host:port`, a collector's URL, or a map.
 pub(crate) fn tracing(value: &Value) -> Result<Tracing, Violation> {
     const EXAMPLE: &str = "jaeger-agent.tracing.svc.cluster.local:6831";
     const SAMPLERS: [&str; 4] = ["const", "probabilistic", "ratelimiting", "remote"];
     if let Value::String(text) = value {
         return collector(text).map(Tracing::all);
     }
-    let read = Reader::of(value, &["to", "sampler", "parameter"], EXAMPLE)?;
-    let to = read.text("to", collector)?;
-    let to = to.ok_or_else(|| read.refuse("to", "is not set: who takes the traces"))?;
-    let sampler = read.one_of("sampler", &SAMPLERS)?.unwrap_or("const");
-    let parameter = read.yaml("parameter", |value| {
+    let reader = Reader::new(value, &["to", "sampler", "parameter"], EXAMPLE)?;
+    let to = reader.text("to", collector)?;
+    let to = to.ok_or_else(|| reader.violation("to", "is not set"))?;
+    let sampler = reader.one_of("sampler", &SAMPLERS)?.unwrap_or("const");
+    let parameter = reader.yaml("parameter", |value| {
         let text = scalar(value).unwrap_or_default();
         let number = text.parse::<f64>().ok();
         match number.filter(|number| number.is_finite() && *number >= 0.0) {
@@ -117,9 +110,10 @@ pub(crate) fn tracing(value: &Value) -> Result<Tracing, Violation> {
         }
     })?;
     let parameter = parameter.unwrap_or_else(|| "1".to_owned());
-    let part = parameter.parse::<f64>().unwrap_or_default();
-    if ["const", "probabilistic", "remote"].contains(&sampler) && part > 1.0 {
-        return Err(read.refuse("parameter", &format!("must be from 0 to 1 for the sampler {sampler}")));
+    let number = parameter.parse::<f64>().unwrap_or_default();
+    if ["const", "probabilistic", "remote"].contains(&sampler) && number > 1.0 {
+        let rule = format!("must be from 0 to 1 for sampler {sampler}");
+        return Err(reader.violation("parameter", &rule));
     }
     Ok(Tracing { to, sampler, parameter })
 }
@@ -135,15 +129,14 @@ fn collector(text: &str) -> Result<Collector, Violation> {
             host: host.to_owned(),
             port,
         }),
-        _ => Err(Violation::with_value(
-            text,
-            "must be the host:port of Jaeger's agent, or the URL of its collector",
-            EXAMPLE,
-        )),
+        _ => Err(
+            Violation::with_value(text, "must be an agent's host:port, or a URL", EXAMPLE)
+                .with_detail("host:port of Jaeger's agent, or the URL of its collector"),
+        ),
     }
 }
 
-/// The URL of somebody who takes HTTP.
+/// An HTTP URL.
 pub(crate) fn url(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "http://broker.logging.svc.cluster.local";
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
@@ -153,7 +146,7 @@ pub(crate) fn url(text: &str) -> Result<String, Violation> {
         Some(authority) if plain && is_host_and_port(authority) => Ok(text.to_owned()),
         _ => Err(Violation::with_value(
             text,
-            "must be a URL, http:// or https:// and a host",
+            "must be an http:// or https:// URL",
             EXAMPLE,
         )),
     }
@@ -175,10 +168,7 @@ fn topic(text: &str) -> Result<String, Violation> {
     if valid {
         Ok(text.to_owned())
     } else {
-        Err(Violation::with_value(
-            text,
-            "must be at most 249 letters, digits and . _ -",
-            "predictions",
-        ))
+        Err(Violation::with_value(text, "is not a valid topic name", "predictions")
+            .with_detail("at most 249 letters, digits and . _ -"))
     }
 }

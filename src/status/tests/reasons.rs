@@ -201,7 +201,7 @@ fn fix_names_option_or_models_entry() {
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {"reason": "ErrImagePull"}}}]}))
         .says();
-    assert_contains(&says, &["set image of iris and juju config iris models=@models.yaml"]);
+    assert_contains(&says, &[": juju config iris models=@models.yaml"]);
 }
 
 #[test]

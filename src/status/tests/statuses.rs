@@ -170,8 +170,8 @@ fn sections() -> Vec<Section> {
         },
         Section {
             title: "Options",
-            about: "A faulty option is named with its value, its rule and what to type. What served before goes on. One message \
-                    for each option; most have more than one rule.",
+            about: "The message has the option, the rule, the command, and in brackets the value, more of the rule and an example. The \
+                    previous version keeps serving. One message for each option; most have more than one rule.",
             entries: options::errors(),
         },
         Section {
@@ -207,8 +207,9 @@ fn page(sections: &[Section]) -> String {
         write!(text, "\n## {}\n\n{}\n\n", section.title, section.about).unwrap();
         for entry in &section.entries {
             let message = entry.message.replace('\n', " ");
-            assert!(!message.contains('`'), "{message}");
-            write!(text, "- **{}** `{message}`", entry.state.map_or("log", State::as_str)).unwrap();
+            let fence = if message.contains('`') { "``" } else { "`" };
+            let state = entry.state.map_or("log", State::as_str);
+            write!(text, "- **{state}** {fence}{message}{fence}").unwrap();
             match entry.behind.as_str() {
                 "" => text.push('\n'),
                 behind => writeln!(text, "  \n  {behind}").unwrap(),
@@ -246,7 +247,7 @@ fn every_message_in_source_is_documented() {
         .collect();
     assert!(
         missing.is_empty(),
-        "no example in src/judge/tests/statuses/ brings these about: {missing:#?}"
+        "no example in src/status/tests/statuses/ brings these about: {missing:#?}"
     );
 }
 

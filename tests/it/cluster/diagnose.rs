@@ -213,7 +213,7 @@ fn missing_permissions_and_invalid_options_come_first() {
     let report = fails_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
     assert_contains(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
     live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
-    fails_at(&mut live, "options", &["models: iris: replicas=-1"]);
+    fails_at(&mut live, "options", &["models: iris: replicas: "]);
     live.config(&[("models", "")]);
     super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     gateway(&live, &http(), "NodePort");

@@ -76,10 +76,7 @@ fn options_unsupported_by_gateway_api_are_reported() {
     set_route_conditions(&live, true, true);
     assert_contains(
         &live.says(),
-        &[
-            "blocked: iris: shadow gets no copies",
-            "set weight in it and juju config iris shadow=",
-        ],
+        &["blocked: iris: shadow gets no copies", ": juju config iris shadow=…"],
     );
     assert!(
         !route_of(&live, "iris").unwrap()["spec"]

@@ -85,10 +85,7 @@ fn documented_seldon_manifests_deploy_as_written() {
             let says = live.says();
             assert_contains(
                 &says,
-                &[
-                    "blocked: option manifest: ",
-                    "the traffic of 2 predictors is 0 in all, and must be 100",
-                ],
+                &["blocked: option manifest: ", "predictors[].traffic: must add up to 100"],
             );
             continue;
         }

@@ -118,7 +118,7 @@ fn invalid_canary_option_changes_nothing() {
     live.config(&[("canary", "{image: 'iris:3', weight: 110}")]);
     assert_contains(
         &live.says(),
-        &["blocked: option canary: weight=110: must be a whole number from 0 to 100"],
+        &["blocked: option canary: weight: must be a whole number from 0 to 100"],
     );
     assert_eq!(live.versions(), before);
 }

@@ -154,11 +154,11 @@ fn unusable_content_stays_blocked_until_replaced() {
     live.world.update_secret("registry", &[("username", "edge")]).unwrap();
     assert_contains(
         &status(&live.hook(changed(&uri))),
-        &["blocked: ", "the secret has no key registry"],
+        &["blocked: ", "missing key `registry`"],
     );
     for hook in ["update-status", "config-changed"] {
         let run = live.hook(hook);
-        assert_contains(&status(&run), &["blocked: ", "the secret has no key registry"]);
+        assert_contains(&status(&run), &["blocked: ", "missing key `registry`"]);
         assert_eq!(read(&run), [uri.as_str()], "{hook}");
     }
     assert_eq!(password(&live, &uri), "hunter1", "what served before goes on");
@@ -176,7 +176,7 @@ fn granted_secret_is_read_by_next_hook() {
         let uri = live.world.add_secret("registry", &BEFORE).unwrap();
         live.config(&[("image-pull-secret", &uri)]);
         live.world.application_mut("iris").unwrap().add_unit();
-        let grant = format!("is not granted to iris; juju grant-secret {uri} iris");
+        let grant = format!("is not granted. Run: juju grant-secret {uri} iris");
         for unit in ["iris/0", "iris/1"] {
             assert_contains(&status(&live.run_on(unit, "config-changed")), &["blocked: ", &grant]);
             assert_contains(&status(&live.run_on(unit, "update-status")), &["blocked: ", &grant]);

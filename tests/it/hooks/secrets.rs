@@ -30,7 +30,7 @@ fn missing_grant_names_the_grant_command() {
         edge.world.version = version.parse().unwrap();
         assert_eq!(
             installed(&mut edge),
-            format!("blocked: option image-pull-secret={uri}: is not granted to iris; juju grant-secret {uri} iris"),
+            format!("blocked: option image-pull-secret: is not granted. Run: juju grant-secret {uri} iris"),
             "Juju {version}"
         );
         edge.world.grant_secret("registry", "iris").unwrap();
@@ -48,10 +48,8 @@ fn removed_secret_names_the_commands_for_another() {
     assert_contains(
         &installed(&mut edge),
         &[
-            &format!(
-                "blocked: option image-pull-secret={uri}: there is no such secret (any more); juju add-secret NAME"
-            ),
-            "juju grant-secret NAME iris, juju config iris image-pull-secret=",
+            "blocked: option image-pull-secret: does not exist. Run: juju add-secret iris-registry registry=",
+            &format!("({uri}; then juju grant-secret iris-registry iris, juju config iris image-pull-secret="),
         ],
     );
 }
@@ -59,14 +57,15 @@ fn removed_secret_names_the_commands_for_another() {
 #[test]
 fn juju_before_3_0_3_rejects_secret_uris() {
     for version in ["2.9.42", "3.0.2"] {
-        let (mut edge, uri) = edge("old");
+        let (mut edge, _) = edge("old");
         edge.world.version = version.parse().unwrap();
         let run = edge.hook("install");
         assert_eq!(
             status(&run),
             format!(
-                "blocked: option image-pull-secret={uri}: Juju {version} has no secrets for charms, as Juju has from 3.0.3 on; \
-                 kubectl -n old create secret docker-registry NAME …, juju config iris image-pull-secret=kubernetes:NAME"
+                "blocked: option image-pull-secret: secrets need Juju 3.0.3 or later. \
+                 Run: juju config iris image-pull-secret=kubernetes:… \
+                 (Juju {version} has no secrets; first kubectl -n old create secret docker-registry …)"
             )
         );
         assert_eq!(reads(&run), 0);
@@ -101,8 +100,8 @@ fn secret_is_read_on_events_changing_it() {
         assert_eq!(
             status(&edge.run_on(unit, "secret-changed")),
             format!(
-                "blocked: option image-pull-secret={uri}: the secret has no key username; \
-                 juju update-secret {uri} registry=… username=… password=…"
+                "blocked: option image-pull-secret: missing key `username`. \
+                 Run: juju update-secret {uri} registry=… username=… password=…"
             )
         );
     }

@@ -67,7 +67,7 @@ fn invalid_option_is_reported_before_transient_errors() {
     edge.config(&[("image", "Seldonio/iris")]);
     assert_contains(
         &edge.says(),
-        &["blocked: option image=Seldonio/iris: an image name has no capital letters; juju config iris image="],
+        &["blocked: option image: must be lowercase. Run: juju config iris image="],
     );
     edge.config(&[("image", "")]);
     assert_contains(&edge.says(), &["blocked: option image: is not set"]);

@@ -2,52 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{Entry, Scene, State, examples};
 use crate::config;
 use crate::config::secret::SecretContents;
+use crate::config::tests::invalid::{INVALID, with_value};
 use crate::config::value::SecretUri;
 use juju_hooks::{SecretContent, SecretError, Version};
-
-/// A value of each option that breaks a rule, and what stands beside it.
-const WRONG: [(&str, &str, &str); 35] = [
-    ("image", "Iris 0.3", ""),
-    ("implementation", "sklearn server", ""),
-    ("model-uri", "bucket/iris", "implementation=SKLEARN_SERVER"),
-    ("graph", "{model: iris}", ""),
-    ("manifest", "{kind: Deployment}", ""),
-    ("protocol", "grpc", ""),
-    ("parameters", "[1, 2]", ""),
-    ("env", "{VERSION: 3.10}", ""),
-    ("resources", "{limits: {memory: 1GB}}", ""),
-    ("engine-resources", "{memory: 1Gi}", ""),
-    ("replicas", "-1", ""),
-    ("autoscale", "{min: 3, max: 2, cpu: 80}", ""),
-    ("disruption-budget", "{max-unavailable: all}", ""),
-    ("image-pull-policy", "Sometimes", ""),
-    ("image-pull-secret", "registry", ""),
-    ("storage-secret", "hunter2", ""),
-    ("pod", "{nodes: [a]}", ""),
-    ("logger", "broker.logging", ""),
-    ("tracing", "jaeger", ""),
-    ("explainer", "{type: Magic}", ""),
-    ("prefix", "model/iris", ""),
-    ("hosts", "http://models.example", ""),
-    ("grpc-host", "*.example", ""),
-    ("timeout", "30", ""),
-    ("retries", "11", ""),
-    ("headers", "{set: {x-site: '12'}}", ""),
-    ("headers", "{request: {set: {x-load: 90%}}}", ""),
-    ("gateway", "site-gateway", ""),
-    ("labels", "{seldon-model/model: x}", ""),
-    ("annotations", "{note: 'a=b'}", ""),
-    ("canary", "{weight: 10%}", ""),
-    ("shadow", "{match: {x-next: 'yes'}}", ""),
-    ("models", "{Iris: {}}", ""),
-    ("models", "{iris: {imgae: 'iris:1'}}", ""),
-    ("models", "{a: {prefix: /m/}, b: {prefix: /m/b/}}", ""),
-];
 
 /// The options that Juju itself keeps from being wrong.
 const NEVER_WRONG: [&str; 1] = ["watch"];
@@ -56,25 +18,12 @@ pub fn errors() -> Vec<Entry> {
     let declared: serde_json::Value = serde_yaml::from_str(include_str!("../../../../config.yaml")).unwrap();
     let declared: Vec<&String> = declared["options"].as_object().unwrap().keys().collect();
     for option in declared {
-        let known = WRONG.iter().any(|(wrong, ..)| wrong == option) || NEVER_WRONG.contains(&option.as_str());
-        assert!(
-            known,
-            "src/judge/tests/statuses/options.rs has no wrong value for {option}"
-        );
+        let known = INVALID.iter().any(|(invalid, ..)| invalid == option) || NEVER_WRONG.contains(&option.as_str());
+        assert!(known, "src/config/tests/invalid.rs has no value for {option}");
     }
     let (mut entries, mut valid) = (Vec::new(), Vec::new());
-    for (option, value, beside) in WRONG {
-        let mut options = Map::new();
-        if !["manifest", "graph", "implementation", "model-uri"].contains(&option) {
-            options.insert("image".into(), json!("iris:1"));
-        }
-        if let Some((option, value)) = beside.split_once('=') {
-            options.insert(option.into(), json!(value));
-        }
-        let number = ["replicas", "retries"]
-            .contains(&option)
-            .then(|| value.parse::<i64>().unwrap());
-        options.insert(option.into(), number.map_or_else(|| json!(value), Value::from));
+    for (option, value, others) in INVALID {
+        let options = with_value(option, value, others);
         let mut scene = Scene::iris();
         scene.config = config::parse("iris", &options);
         let about = format!("option {option}");

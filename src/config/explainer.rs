@@ -1,4 +1,4 @@
-//! What explains a model's answers, beside it.
+//! An explainer of a model's answers, deployed alongside the model.
 
 use std::collections::BTreeMap;
 
@@ -23,26 +23,22 @@ const TYPES: [&str; 9] = [
     "TreeShap",
 ];
 
-/// An explainer: a Deployment and a Service of its own, which asks the model.
+/// A Deployment and a Service of its own, which sends requests to the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explainer {
-    /// Which kind, in Alibi's words.
+    /// Alibi's name of the algorithm.
     pub kind: &'static str,
-    /// Where its files are.
     pub model_uri: Option<String>,
-    /// Its image; Seldon's own where none is said.
+    /// Seldon's own by default.
     pub image: Option<Image>,
-    /// Flags for it, with the protocols seldon and tensorflow.
+    /// Its flags, with the protocols seldon and tensorflow.
     pub config: BTreeMap<String, String>,
-    /// What it is made with, as JSON, with protocol v2.
+    /// Its parameters as JSON, with protocol v2.
     pub init_parameters: Option<String>,
-    /// What its container asks for and may take.
     pub resources: Option<Resources>,
-    /// How many pods.
     pub replicas: u16,
 }
 
-/// Reads an explainer of a model that speaks that protocol.
 pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Explainer, Violation> {
     let options = [
         "type",
@@ -53,31 +49,35 @@ pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Exp
         "resources",
         "replicas",
     ];
-    let read = Reader::of(value, &options, EXAMPLE)?;
-    let kind = read.one_of("type", &TYPES)?;
-    let init_parameters = match read.raw("init-parameters") {
+    let reader = Reader::new(value, &options, EXAMPLE)?;
+    let kind = reader.one_of("type", &TYPES)?;
+    let init_parameters = match reader.raw("init-parameters") {
         None => None,
         Some(map @ Value::Mapping(_)) => Some(kubernetes::json(map, "init-parameters", EXAMPLE)?.to_string()),
-        Some(_) => return Err(read.refuse("init-parameters", "must be a map")),
+        Some(_) => return Err(reader.violation("init-parameters", "must be a map")),
     };
-    let config = read
+    let config = reader
         .yaml("config", |value| scalars(value, EXAMPLE))?
         .unwrap_or_default();
     let is_v2 = protocol == Some(Protocol::V2);
     // The operator reads each of them with its own kind of explainer only (v1.17.1, `seldondeployment_explainers.go`).
     if is_v2 && !config.is_empty() {
-        return Err(read.refuse("config", "is not read with protocol v2; say it in init-parameters"));
+        return Err(reader.violation("config", "not used with protocol v2, set init-parameters"));
     }
     if !is_v2 && init_parameters.is_some() {
-        return Err(read.refuse("init-parameters", "is read with protocol v2 only; say it in config"));
+        return Err(reader.violation("init-parameters", "used with protocol v2 only, set config"));
     }
     Ok(Explainer {
-        kind: kind.ok_or_else(|| read.refuse("type", &format!("is not set: one of {}", TYPES.join(", "))))?,
-        model_uri: read.text("model-uri", value::model_uri)?,
-        image: read.text("image", value::image)?,
+        kind: kind.ok_or_else(|| {
+            reader
+                .violation("type", "is not set")
+                .with_detail(format!("expected {}", value::either(&TYPES)))
+        })?,
+        model_uri: reader.text("model-uri", value::model_uri)?,
+        image: reader.text("image", value::image)?,
         config,
         init_parameters,
-        resources: read.yaml("resources", value::resources)?,
-        replicas: read.number("replicas", 1..=100)?.unwrap_or(1),
+        resources: reader.yaml("resources", value::resources)?,
+        replicas: reader.number("replicas", 1..=100)?.unwrap_or(1),
     })
 }
