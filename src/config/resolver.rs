@@ -99,7 +99,7 @@ impl<'a> OptionResolver<'a> {
             (is_set || other.is_some()).then_some((is_set, other))
         });
         let (is_set, other) = innermost.unwrap_or_else(|| {
-            // An option that has a default cannot be told from one that was set.
+            // An option with a default cannot be distinguished from one that was set.
             let mut others = others.iter().copied().filter(|other| !WITH_DEFAULT.contains(other));
             let other = others.find(|other| self.raw_option(other).is_some());
             (self.raw_option(option).is_some(), other)

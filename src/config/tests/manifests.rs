@@ -28,7 +28,7 @@ fn parsed_manifest(text: &str) -> Config {
     parsed(json!({"manifest": text, "replicas": 1, "engine-resources": "{limits: {memory: 256Mi}}"}))
 }
 
-/// The fault of a manifest, which nothing of may be planned.
+/// The only error of a manifest, of which nothing is planned.
 #[track_caller]
 fn rejected(text: &str) -> String {
     let config = parsed_manifest(text);
@@ -112,7 +112,7 @@ fn every_deployment_has_replicas_or_an_autoscaler() {
             "/componentSpecs/0/replicas",
             json!(2),
         ),
-        // Seldon takes no count where somebody else decides.
+        // Seldon accepts no count together with an autoscaler.
         (
             format!("componentSpecs: [{{{hpa}, {pod}}}]"),
             "",
@@ -158,9 +158,13 @@ fn every_deployment_has_replicas_or_an_autoscaler() {
             Json::Null,
         ),
     ] {
-        let found = spec(&predictor, of_spec);
-        let found = found.pointer(&format!("/predictors/0{location}")).cloned();
-        assert_eq!(found.unwrap_or_default(), expected, "{predictor} {of_spec} {location}");
+        let spec = spec(&predictor, of_spec);
+        let replicas = spec.pointer(&format!("/predictors/0{location}")).cloned();
+        assert_eq!(
+            replicas.unwrap_or_default(),
+            expected,
+            "{predictor} {of_spec} {location}"
+        );
     }
 }
 
@@ -411,7 +415,7 @@ fn manifest_excludes_options_of_the_server() {
         errors[0].starts_with("option image: cannot be combined with manifest"),
         "{errors:?}"
     );
-    // In a fleet what the entry says goes before a default.
+    // An entry takes precedence over a default.
     let entries = |models: &str| parsed(json!({"manifest": VALID, "models": models}));
     let served = |models: &str| {
         let config = entries(models);

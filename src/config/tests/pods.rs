@@ -3,9 +3,9 @@
 use super::*;
 use crate::config::value::{Collector, DisruptionBudget, Scaler};
 
-/// The one fault of these options beside an image.
+/// The only error of these options and an image.
 #[track_caller]
-fn fault_of(mut options: Json) -> String {
+fn error_of(mut options: Json) -> String {
     options["image"] = json!("iris:1");
     let errors = parsed(options).errors;
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -76,31 +76,31 @@ fn autoscaling_without_target_is_rejected() {
         ),
         ("80", "must be a YAML map, not a number"),
     ] {
-        let found = fault_of(json!({"autoscale": autoscale}));
+        let error = error_of(json!({"autoscale": autoscale}));
         assert!(
-            found.starts_with("option autoscale: ") && found.contains(text),
-            "{text}\n{found}"
+            error.starts_with("option autoscale: ") && error.contains(text),
+            "{text}\n{error}"
         );
     }
 }
 
 #[test]
 fn percentage_target_needs_a_resource_request() {
-    let found = fault_of(json!({"autoscale": "{max: 3, cpu: 80}"}));
+    let error = error_of(json!({"autoscale": "{max: 3, cpu: 80}"}));
     assert_eq!(
-        found,
+        error,
         "option resources: must request cpu. Run: juju config iris resources='{requests: {cpu: 100m}}' \
          (cpu: 80 in autoscale is a percentage of the request)"
     );
-    let found = fault_of(json!({
+    let error = error_of(json!({
         "autoscale": "{max: 3, memory: 80}",
         "resources": "{requests: {memory: 1Gi}}",
         "engine-resources": "{requests: {cpu: 50m}}",
     }));
     assert!(
-        found.starts_with("option engine-resources: must request memory. ")
-            && found.contains("(memory: 80 in autoscale"),
-        "{found}"
+        error.starts_with("option engine-resources: must request memory. ")
+            && error.contains("(memory: 80 in autoscale"),
+        "{error}"
     );
     // Seldon sets the executor's resources by default.
     server_of(
@@ -129,15 +129,15 @@ fn disruption_budget_is_a_count_or_percentage() {
         ("{max-unavailable: 101%}", "max-unavailable: must be N or N%"),
         ("{max-unavailable: -1}", "max-unavailable: must be N or N%"),
     ] {
-        let found = fault_of(json!({"disruption-budget": text}));
-        assert!(found.contains(rule), "{text}: {found}");
+        let error = error_of(json!({"disruption-budget": text}));
+        assert!(error.contains(rule), "{text}: {error}");
     }
 }
 
 #[test]
 fn pod_accepts_kubernetes_fields_without_an_option() {
     let pod = "{runtimeClassName: nvidia, tolerations: [{key: gpu, operator: Exists}], volumes: [{name: data, emptyDir: {}}],
-        containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}, {name: beside, image: 'busybox:1'}]}";
+        containers: [{name: iris, volumeMounts: [{name: data, mountPath: /data}]}, {name: sidecar, image: 'busybox:1'}]}";
     let fields = server_of(json!({"pod": pod})).pod.unwrap();
     assert_eq!(fields.general["runtimeClassName"], "nvidia");
     assert_eq!(fields.containers.len(), 2);
@@ -183,10 +183,10 @@ fn pod_accepts_kubernetes_fields_without_an_option() {
             "containers[0].volumeMounts[0].name: not in volumes",
         ),
     ] {
-        let found = fault_of(json!({"pod": pod}));
+        let error = error_of(json!({"pod": pod}));
         assert!(
-            found.starts_with("option pod: ") && found.contains(text),
-            "{text}\n{found}"
+            error.starts_with("option pod: ") && error.contains(text),
+            "{text}\n{error}"
         );
     }
 }
@@ -225,8 +225,8 @@ fn logger_has_one_destination() {
         ),
         ("{modes: all}", "unknown key `modes`, did you mean `mode`?"),
     ] {
-        let found = fault_of(json!({"logger": text}));
-        assert!(found.contains(rule), "{text}: {found}");
+        let error = error_of(json!({"logger": text}));
+        assert!(error.contains(rule), "{text}: {error}");
     }
 }
 
@@ -256,8 +256,8 @@ fn traces_go_to_an_agent_or_collector() {
             "parameter: must be a number, not text",
         ),
     ] {
-        let found = fault_of(json!({"tracing": text}));
-        assert!(found.contains(rule), "{text}: {found}");
+        let error = error_of(json!({"tracing": text}));
+        assert!(error.contains(rule), "{text}: {error}");
     }
 }
 
@@ -290,11 +290,11 @@ fn explainer_has_a_known_type_and_source() {
             "replicas: must be a whole number from 1 to 100",
         ),
     ] {
-        let found = fault_of(json!({"explainer": text}));
-        assert!(found.contains(rule), "{text}: {found}");
+        let error = error_of(json!({"explainer": text}));
+        assert!(error.contains(rule), "{text}: {error}");
     }
-    let found = fault_of(json!({"protocol": "v2", "explainer": "{type: ALE, config: {a: 1}}"}));
-    assert!(found.contains("config: not used with protocol v2"), "{found}");
+    let error = error_of(json!({"protocol": "v2", "explainer": "{type: ALE, config: {a: 1}}"}));
+    assert!(error.contains("config: not used with protocol v2"), "{error}");
     let long = "a".repeat(46);
     let models = format!("{{{long}: {{image: 'iris:1', explainer: {{type: ALE}}}}}}");
     let config = parsed(json!({"models": models}));
@@ -342,8 +342,8 @@ fn headers_are_changed_by_name() {
         ("{response: {set: {x-a: '%REQ%'}}}", "(\"%REQ%\" is not a command"),
         ("{response: {add: {x-a: '%A'}}}", "(\"%A\" is not a command"),
     ] {
-        let found = fault_of(json!({"headers": text}));
-        assert!(found.contains(rule), "{text}: {found}");
+        let error = error_of(json!({"headers": text}));
+        assert!(error.contains(rule), "{text}: {error}");
     }
 }
 
@@ -373,8 +373,8 @@ fn headers_stay_within_envoys_limits() {
         ),
         (headers(1, 1, 1, 16385), "n: must be at most 16384 bytes"),
     ] {
-        let found = config.errors[0].to_string();
-        assert!(found.contains(rule), "{found}");
+        let error = config.errors[0].to_string();
+        assert!(error.contains(rule), "{error}");
     }
 }
 

@@ -26,11 +26,11 @@ fn canary_inherits_from_the_model() {
 fn canary_weight_defaults_to_zero_shadow_to_all() {
     assert_eq!(model("canary", "{image: 'iris:2'}").canary.unwrap().weight, 0);
     assert_eq!(model("shadow", "{image: 'iris:2'}").shadow.unwrap().weight, 100);
-    let said = |option: &str, value: &str| model(option, value).serves();
-    assert!(said("canary", "{image: 'iris:2'}").ends_with("iris:2 as a canary without requests"));
-    assert!(said("canary", "{image: 'iris:2', match: {a: b}}").ends_with("iris:2 where a=b"));
-    assert!(said("canary", "{image: 'iris:2', weight: 100}").ends_with("iris:2 to 100%"));
-    assert!(said("shadow", "{image: 'iris:2'}").ends_with("copies to iris:2"));
+    let served = |option: &str, value: &str| model(option, value).serves();
+    assert!(served("canary", "{image: 'iris:2'}").ends_with("iris:2 as a canary without requests"));
+    assert!(served("canary", "{image: 'iris:2', match: {a: b}}").ends_with("iris:2 where a=b"));
+    assert!(served("canary", "{image: 'iris:2', weight: 100}").ends_with("iris:2 to 100%"));
+    assert!(served("shadow", "{image: 'iris:2'}").ends_with("copies to iris:2"));
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn canary_error_names_location_and_command() {
             "option shadow: weight: must be at least 1",
         ),
     ] {
-        let found = error(option, value);
-        assert!(found.contains(text), "{text}\n{found}");
+        let error = error(option, value);
+        assert!(error.contains(text), "{text}\n{error}");
     }
     let config = parsed(json!({"models": "{a: {image: 'iris:1', canary: {image: IRIS}}}"}));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Secrets by name: which names there are, and what is said where Juju does not give one, or it is not what it should be.
+//! References to secrets, and the errors for one that cannot be read or used.
 
 use super::*;
 use crate::config::secret::{Purpose, SecretContents};
@@ -25,13 +25,13 @@ fn resolved(options: Json, answer: &Result<SecretContent, SecretError>) -> Confi
     config
 }
 
-/// The one fault of a model with this secret.
+/// The only error of a model with this secret.
 fn rejected(option: &str, answer: &Result<SecretContent, SecretError>) -> String {
     let mut options = json!({"implementation": "SKLEARN_SERVER", "model-uri": "s3://models/iris"});
     options[option] = json!(ONE);
     let config = resolved(options, answer);
     assert_eq!(config.models, [], "a model without its secret is not planned");
-    assert!(config.frozen.contains("iris"), "what it had is held");
+    assert!(config.frozen.contains("iris"), "its objects stay unchanged");
     let [error] = config.errors.as_slice() else {
         panic!("{:#?}", config.errors);
     };
