@@ -113,25 +113,21 @@ pub struct Unread {
 
 impl ChangeSet {
     /// Whether there is nothing to write.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.applies.is_empty() && self.deletes.is_empty()
     }
 
     /// Whether all that is left is to take away predictors that requests went to before, or a route that they came by.
-    #[must_use]
     pub fn has_deletes(&self) -> bool {
         self.supersede || self.applies.iter().any(|apply| apply.takes_away)
     }
 
     /// Whether a write is due that changes what is served, or how it is reached.
-    #[must_use]
     pub fn has_writes(&self) -> bool {
         self.applies.iter().any(|apply| !apply.is_record) || !self.deletes.is_empty()
     }
 
     /// Whether a write is due without which that model is not as asked.
-    #[must_use]
     pub fn has_pending(&self, model: &str) -> bool {
         let mut due = self.applies.iter().filter(|apply| !apply.is_record);
         due.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
@@ -139,7 +135,6 @@ impl ChangeSet {
 }
 
 /// What has to be done.
-#[must_use]
 pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> ChangeSet {
     let mut changes = ChangeSet {
         unmanaged: unmanaged(plan, observed, identity),
@@ -324,7 +319,6 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
 }
 
 /// Everything of ours, for removal: routes first, so that no request finds a route to nothing.
-#[must_use]
 pub fn removal(observed: &Observed, identity: &Identity) -> Vec<Delete> {
     let nothing = Plan {
         prune: true,

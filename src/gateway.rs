@@ -20,7 +20,6 @@ pub enum GatewayKind {
 
 impl GatewayKind {
     /// The endpoint of the charm whose relations name a gateway of this kind.
-    #[must_use]
     pub const fn endpoint(self) -> &'static str {
         match self {
             Self::Istio => "gateway-info",

@@ -1,4 +1,4 @@
-//! Whose objects are ours: the application, its namespace and field manager, and the names that its objects have.
+//! Identifies the application: its namespace, field manager, and the names of its objects.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
@@ -9,20 +9,15 @@ use serde_json::Value;
 use crate::labels;
 use juju_hooks::HookContext;
 
-/// The application whose objects are ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The Juju application.
     pub application: String,
-    /// The UUID of the Juju model.
     pub model_uuid: String,
-    /// The namespace of the Juju model.
     pub namespace: String,
 }
 
 impl Identity {
-    /// Finds it out: once for a process, as the namespace stands in a file.
-    #[must_use]
+    /// Read once per process, as the namespace is in a file.
     pub fn read(context: &HookContext) -> Self {
         Self {
             application: context.application.clone(),
@@ -31,14 +26,12 @@ impl Identity {
         }
     }
 
-    /// The field manager of our writes: one application of one Juju model.
-    #[must_use]
+    /// Unique to one application of one Juju model.
     pub fn manager(&self) -> String {
         manager(&self.application, &self.model_uuid)
     }
 
-    /// Selects what carries our labels.
-    #[must_use]
+    /// A label selector for our objects.
     pub fn selector(&self) -> String {
         format!(
             "{}={},{}={}",
@@ -49,9 +42,8 @@ impl Identity {
         )
     }
 
-    /// Whether an object of our namespace carries our labels. Whoever may write there can set them: enough to go on with an object of
-    /// a planned name, and never enough to delete one.
-    #[must_use]
+    /// Whether an object in our namespace carries our labels. Anyone with write access can set those: they suffice
+    /// for updating an object with a planned name, but never for deleting one.
     pub fn labelled(&self, object: &DynamicObject) -> bool {
         let labels = object.labels();
         object.namespace().as_ref() == Some(&self.namespace)
@@ -59,29 +51,24 @@ impl Identity {
             && labels.get(labels::MODEL_UUID) == Some(&self.model_uuid)
     }
 
-    /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy that somebody makes has the
-    /// labels alone; who forges the manager too may lose that object, and none of ours.
-    #[must_use]
+    /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy made by
+    /// another client has the labels alone. Whoever forges the manager too can lose that object, but none of ours.
     pub fn owns(&self, object: &DynamicObject) -> bool {
         self.labelled(object) && applied_fields(object, &self.manager()).is_some()
     }
 }
 
-/// The field manager of an application of one Juju model.
-#[must_use]
 pub fn manager(application: &str, model_uuid: &str) -> String {
     let short: String = model_uuid.chars().take(8).collect();
     format!("seldon-model-{application}-{short}")
 }
 
-/// The fields of an object that a field manager has applied (`managedFields[].fieldsV1`), if it has applied any.
-#[must_use]
+/// The fields that a manager applied (`managedFields[].fieldsV1`).
 pub fn applied_fields<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a Value> {
     applied(object, manager)?.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
 /// When a field manager last changed an object by an apply, by the API server's clock.
-#[must_use]
 pub fn applied_at(object: &DynamicObject, manager: &str) -> Option<Timestamp> {
     applied(object, manager)?.time.as_ref().map(|time| time.0)
 }
@@ -94,15 +81,14 @@ fn applied<'a>(object: &'a DynamicObject, manager: &str) -> Option<&'a ManagedFi
     })
 }
 
-/// The name of a model's VirtualService, and of its HTTPRoute. Not the model's own: Seldon takes that for a route of its own, and deletes
-/// what it did not make (operator v1.17.1, `controllers/cleaners.go`).
-#[must_use]
+/// The name of a model's VirtualService or HTTPRoute. It cannot be the model's own: Seldon takes a VirtualService of
+/// that name for its own and deletes what it did not create (operator v1.17.1, `controllers/cleaners.go`).
 pub fn route_name(model: &str) -> String {
     format!("{model}-route")
 }
 
-/// The namespace of a Juju model. It has the model's name, but for the controller's own; in a pod the service account
-/// knows it in any case.
+/// The namespace of a Juju model is named after the model, except the controller's own. In a pod, the service
+/// account's file holds it.
 fn namespace(model: &str) -> String {
     let mounted = if std::env::var_os("KUBECONFIG").is_some() {
         None

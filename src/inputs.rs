@@ -146,7 +146,6 @@ impl Inputs {
     }
 
     /// Understands what was told before.
-    #[must_use]
     pub fn new(identity: Identity, told: JujuState) -> Self {
         let config = config::parse(&identity.application, &told.options);
         Self::parse(identity, told, config)
@@ -172,7 +171,6 @@ impl Inputs {
     }
 
     /// What is needed beside a model's own objects.
-    #[must_use]
     pub fn needs(&self) -> Needs {
         let mut models = self.config.models.iter();
         Needs {
@@ -182,7 +180,6 @@ impl Inputs {
     }
 
     /// Whether something related takes metrics or dashboards.
-    #[must_use]
     pub fn is_monitored(&self) -> bool {
         [METRICS, DASHBOARD]
             .iter()
@@ -190,7 +187,6 @@ impl Inputs {
     }
 
     /// Whether a watcher is wanted between hooks.
-    #[must_use]
     pub fn is_watched(&self) -> bool {
         self.juju.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
     }
@@ -223,7 +219,6 @@ impl Inputs {
     }
 
     /// Whether Juju says that it deploys a Seldon for us, where that was read.
-    #[must_use]
     pub fn seldon_is_related(&self) -> bool {
         self.juju.related.contains(SELDON_CORE)
     }

@@ -1,44 +1,37 @@
-//! What marks an object as ours: keys of labels and annotations; and the kinds of object that this charm writes.
+//! Keys of labels and annotations, and the kinds of objects that the charm writes.
 
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 
-/// The Juju application that an object is of.
 pub const APPLICATION: &str = "seldon-model/application";
-/// The UUID of the Juju model, since two models may share a namespace on two controllers.
+/// Two models of two controllers may share a namespace.
 pub const MODEL_UUID: &str = "seldon-model/model-uuid";
-/// The predictor that a Deployment and its pods are of.
+/// On Deployments and pods.
 pub const PREDICTOR: &str = "seldon-model/predictor";
-/// The machine-learning model that an object serves; also on its pods.
+/// The machine-learning model; also on pods.
 pub const MODEL: &str = "seldon-model/model";
-/// An annotation on a SeldonDeployment: the words of what serves, or served last.
+/// On a SeldonDeployment: the options that it serves with, or served with last.
 pub const SERVES: &str = "seldon-model/serves";
-/// The same of what served before that.
+/// On a SeldonDeployment: the options that it served with before that.
 pub const SERVED_BEFORE: &str = "seldon-model/served-before";
-/// An annotation on a SeldonDeployment: there are Secrets of ours for it, or some may be left over.
+/// On a SeldonDeployment: Secrets of ours exist for it, or may be left over.
 pub const SECRETS: &str = "seldon-model/secrets";
-/// The same of an HTTPRoute.
+/// On a SeldonDeployment: an HTTPRoute of ours exists for it, or may be left over.
 pub const HTTP_ROUTE: &str = "seldon-model/http-route";
-/// An annotation on Deployments and pods: a digest of all that rolls pods. Seldon writes no observedGeneration, so
-/// this is how a Deployment shows which spec it is of. Hexadecimal: Seldon's executor cannot read a `=`.
+/// On Deployments and pods: a digest of everything that rolls pods. Seldon writes no observedGeneration, so this
+/// shows which spec a Deployment has. Hexadecimal, because Seldon's executor cannot read a `=`.
 pub const SPEC_HASH: &str = "seldon-model/spec-hash";
 
-/// The kinds of object that this charm writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
-    /// `virtualservices.networking.istio.io`
     VirtualService,
-    /// `httproutes.gateway.networking.k8s.io`
     HttpRoute,
-    /// `seldondeployments.machinelearning.seldon.io`
     SeldonDeployment,
-    /// `secrets`
     Secret,
 }
 
 impl ObjectKind {
-    /// As users write it, in the singular.
-    #[must_use]
+    /// As in manifests.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VirtualService => "VirtualService",
@@ -48,14 +41,10 @@ impl ObjectKind {
         }
     }
 
-    /// Whether it leads requests to a model.
-    #[must_use]
     pub fn is_route(self) -> bool {
         matches!(self, Self::VirtualService | Self::HttpRoute)
     }
 
-    /// How the API serves it.
-    #[must_use]
     pub fn resource(self) -> ApiResource {
         let (group, version, plural) = match self {
             Self::VirtualService => ("networking.istio.io", "v1beta1", "virtualservices"),

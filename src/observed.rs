@@ -1,6 +1,6 @@
-//! What one look at the cluster found. Plain data: [`crate::cluster`] fills it in, steps and verdicts are drawn from it.
+//! The state of the cluster, as [`crate::cluster`] observed it. Plain data.
 //!
-//! Of Deployments and pods only the fields that a verdict rests on are read.
+//! Deployments and pods are read only as far as decisions depend on them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::gateway::listeners::Listeners;
 use crate::identity::Identity;
 use crate::labels;
 
-/// A Secret, of which nothing but the name is shown.
+/// A Secret whose `Debug` shows the name only.
 #[derive(Clone, PartialEq)]
 pub struct Secret(pub DynamicObject);
 
@@ -28,82 +28,67 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The ports of a predictor's Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
-    /// For HTTP.
     pub http: u16,
-    /// For gRPC.
     pub grpc: u16,
 }
 
-/// What was found.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// The SeldonDeployments of our namespace, whoever's.
+    /// All of our namespace, whatever their owner.
     pub seldon_deployments: Vec<DynamicObject>,
-    /// The VirtualServices of all namespaces, whoever's.
+    /// All of all namespaces, whatever their owner.
     pub virtual_services: Vec<DynamicObject>,
-    /// The HTTPRoutes of all namespaces, whoever's; looked for only where models are reached by the Gateway API, or were.
+    /// All of all namespaces, whatever their owner. Listed only where models are or were exposed by the Gateway API.
     pub http_routes: Vec<DynamicObject>,
-    /// Our Secrets, and those of others whose names we need; looked for only where there are or should be any.
+    /// Ours, and others with names that we need. Listed only where some exist or are planned.
     pub secrets: Vec<Secret>,
-    /// The gateways that were asked for and are there, with what they take.
+    /// The gateways of the models, as far as they exist.
     pub gateways: BTreeMap<GatewayName, Listeners>,
-    /// The Deployments that Seldon made for us.
+    /// Those that Seldon created for our models.
     pub deployments: Vec<Deployment>,
-    /// The pods of those; looked for only when something is not as it should be, or metrics are asked for.
+    /// The pods of those Deployments. Listed only when a model is not ready or for metrics.
     pub pods: Vec<Pod>,
-    /// The ports of predictor Services, by Service; looked for only where Seldon's word and the route differ.
+    /// The ports of predictor Services. Read only where the SeldonDeployment's status and the route differ.
     pub services: BTreeMap<String, Ports>,
-    /// When it was found, by this machine's clock.
+    /// By this machine's clock.
     pub now: Option<Timestamp>,
-    /// Our application's StatefulSet.
+    /// The application's StatefulSet.
     pub owner: Option<OwnerReference>,
-    /// Whether this Seldon takes no metrics in the words of autoscaling/v2, as before 1.15.
+    /// Whether Seldon's CRD has no `metricsv2`, as before 1.15.
     pub lacks_metrics_v2: bool,
-    /// Whether this Istio puts routes for every path behind all others, as it does from 1.15 on.
+    /// Whether this Istio sorts catch-all routes behind all others, as it does since 1.15.
     pub catch_all_goes_last: bool,
 }
 
 impl Observed {
-    /// The SeldonDeployment of that name in our namespace.
-    #[must_use]
     pub fn seldon_deployment(&self, name: &str) -> Option<&DynamicObject> {
         self.seldon_deployments.iter().find(|object| object.name_any() == name)
     }
 
-    /// The Secret of that name in our namespace.
-    #[must_use]
     pub fn secret(&self, name: &str) -> Option<&DynamicObject> {
         let mut all = self.secrets.iter().map(|secret| &secret.0);
         all.find(|object| object.name_any() == name)
     }
 
-    /// The VirtualService of that name in our namespace.
-    #[must_use]
     pub fn virtual_service(&self, identity: &Identity, name: &str) -> Option<&DynamicObject> {
         self.virtual_service_in(&identity.namespace, name)
     }
 
-    /// The VirtualService of that name in that namespace.
-    #[must_use]
     pub fn virtual_service_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
         self.virtual_services
             .iter()
             .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
     }
 
-    /// The HTTPRoute of that name in that namespace.
-    #[must_use]
     pub fn http_route_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
         self.http_routes
             .iter()
             .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
     }
 
-    /// What Seldon says of a model.
-    #[must_use]
+    /// The status that Seldon wrote.
     pub fn state(&self, model: &str) -> DeploymentState {
         self.seldon_deployment(model)
             .and_then(|object| object.data.get("status"))
@@ -111,8 +96,7 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// The ports of a predictor's Service: the Service's own where it was looked up, else as Seldon tells them, else its defaults.
-    #[must_use]
+    /// The ports of the predictor's Service if that was read, else those that Seldon reports, else Seldon's defaults.
     pub fn ports(&self, model: &str, service: &str) -> Ports {
         let found = self.services.get(service).copied();
         found.unwrap_or_else(|| {
@@ -124,16 +108,15 @@ impl Observed {
         })
     }
 
-    /// The ports that Seldon tells of a predictor's Service: for HTTP, which is that of the first one, and for gRPC.
-    #[must_use]
+    /// The HTTP and gRPC ports that Seldon reports for a Service. For HTTP it reports the first predictor's only.
     pub fn reported_ports(&self, model: &str, service: &str) -> (Option<u16>, Option<u16>) {
         let state = self.state(model);
         let grpc = state.services.get(service).and_then(ServiceState::grpc_port);
         (state.address.port(), grpc)
     }
 
-    /// The Deployments of a model, without those of a SeldonDeployment that was deleted: Kubernetes takes them away in its
-    /// own time, and Seldon may call a new one available over them.
+    /// The Deployments of a model. Those of a deleted SeldonDeployment are left out: Kubernetes removes them some
+    /// time later, and until then Seldon may report a new one as Available because of them.
     pub fn deployments_of(&self, model: &str) -> impl Iterator<Item = &Deployment> {
         let owner = self.seldon_deployment(model).and_then(ResourceExt::uid);
         self.deployments
@@ -142,13 +125,12 @@ impl Observed {
             .filter(move |d| d.owner_references().iter().any(|of| Some(&of.uid) == owner.as_ref()))
     }
 
-    /// Those of one of its predictors.
     pub fn deployments_of_predictor(&self, model: &str, predictor: &str) -> impl Iterator<Item = &Deployment> {
         self.deployments_of(model)
             .filter(move |d| d.labels().get(labels::PREDICTOR).is_some_and(|p| p == predictor))
     }
 
-    /// The pods of a model's predictor that are of the spec with this digest.
+    /// The pods of a predictor with this spec hash.
     pub fn pods_of<'a>(&'a self, model: &'a str, predictor: &'a str, digest: &'a str) -> impl Iterator<Item = &'a Pod> {
         let has =
             |marks: &BTreeMap<String, String>, key: &str, value: &str| marks.get(key).is_some_and(|of| of == value);

@@ -1,4 +1,4 @@
-//! Models to a plan: the objects that a site should have. Pure, total, and the same bytes for the same input.
+//! Computes the plan: the objects that a site should have. Pure and total; the same input gives the same bytes.
 
 pub mod history;
 mod http_route;
@@ -21,14 +21,12 @@ use crate::observed::Observed;
 use secrets::SecretNames;
 pub use types::{Plan, PlannedModel, PlannedPredictor, Route, Site, Unsupported};
 
-/// The gateways of those models.
 pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
     models.filter_map(|model| related.of(model).cloned()).collect()
 }
 
-/// The plan for a configuration on a site as it is: no requests go to what does not answer yet, and what answers is not taken
-/// away before its successor does.
-#[must_use]
+/// Plans a configuration for the current state of the site: a predictor gets traffic only once it serves, and one
+/// that still serves is kept until its replacement does.
 pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
     Plan {
         models: config
@@ -61,7 +59,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     traffic::keep(&mut planned.deployment, traffic.leaving.clone());
     history::keep(&mut planned, observed, &site.identity().manager());
     secrets::mark(&mut planned, observed);
-    // What somebody has asked for goes before what nobody has.
+    // A prefix that is configured explicitly wins over the one that Seldon would use.
     let seldons = route::seldons_prefix(model, site)
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
     planned.route = match (&planned.gateway, &site.gateway) {
@@ -81,11 +79,10 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     planned
 }
 
-/// What a Seldon before 1.15 leaves out.
+/// Reported when Seldon Core is older than 1.15.
 const NO_METRICS_V2: &str = "but autoscale.metrics is left out, as this Seldon Core is older than 1.15: juju refresh seldon-core, or say cpu and memory";
 
-/// Whether a model is to be scaled by metrics that only the words of autoscaling/v2 can say.
-#[must_use]
+/// Whether some metric of the model can only be expressed in autoscaling/v2.
 pub fn asks_metrics_v2(model: &Model) -> bool {
     let servers = [Some(&model.server), model.canary.as_ref().map(|canary| &canary.server)];
     let shadow = model.shadow.as_ref().map(|shadow| &shadow.server);

@@ -164,7 +164,6 @@ fn start(baseline: &Baseline) -> io::Result<()> {
 }
 
 /// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.
-#[must_use]
 pub fn connect(context: &HookContext) -> Option<Socket> {
     match Socket::connect(context) {
         Peer::Absent => None,

@@ -220,7 +220,6 @@ pub struct Timeouts {
 }
 
 /// The Services that a rule of a route in the cluster leads to, with their weights.
-#[must_use]
 pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
     let all = rule.get("backendRefs").and_then(Value::as_array);
     all.into_iter()
@@ -234,7 +233,6 @@ pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
 }
 
 /// The ports that a route in the cluster leads to.
-#[must_use]
 pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let rules = list(object.pointer("/spec/rules")).into_iter();
@@ -243,7 +241,6 @@ pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
 }
 
 /// The labels of the pods that Istio runs for a gateway (`istio/api`, `label/labels.gen.go`, `IoK8sNetworkingGatewayGatewayName`).
-#[must_use]
 pub fn pods_of(gateway: &str) -> BTreeMap<String, String> {
     [(format!("{GROUP}/gateway-name"), gateway.to_owned())].into()
 }

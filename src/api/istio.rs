@@ -30,7 +30,6 @@ pub struct VirtualServiceSpec {
 }
 
 /// The ports that a VirtualService in the cluster leads to.
-#[must_use]
 pub fn ports(object: &Value) -> BTreeSet<u64> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let routes = list(object.pointer("/spec/http")).into_iter();
@@ -109,7 +108,6 @@ pub enum Text {
 
 /// The condition that a request is for a host, on whatever port: a client that connects to another than 80 or 443 names it, and Istio
 /// leaves it there (`istio/istio`, `gateway.go`, `StripHostPort`, which is off by default).
-#[must_use]
 pub fn authority(host: &str) -> Text {
     Text::Regex(format!("{}(:[0-9]+)?", host.replace('.', "[.]")))
 }
@@ -196,7 +194,6 @@ impl Retries {
     /// Tries again what no model has seen: Seldon's executor closes its port the moment its pod is told to end (v1.17.1,
     /// executor/cmd/executor/main.go, `shutdown_delay` 0), and the gateway hears of that some hundred milliseconds later.
     /// Envoy pauses longer from one attempt to the next, so that ten of them outlast it.
-    #[must_use]
     pub fn of_lost_connections() -> Self {
         Self {
             attempts: 10,

@@ -314,7 +314,6 @@ pub struct ServiceState {
 
 impl ServiceState {
     /// The port in the endpoint.
-    #[must_use]
     pub fn grpc_port(&self) -> Option<u16> {
         self.grpc_endpoint.rsplit_once(':')?.1.parse().ok()
     }
@@ -330,7 +329,6 @@ pub struct Address {
 
 impl Address {
     /// The port in the URL.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         let authority = self.url.split_once("://")?.1.split('/').next()?;
         authority.rsplit_once(':')?.1.parse().ok()

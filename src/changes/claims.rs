@@ -46,7 +46,6 @@ impl Claims {
 }
 
 /// Whether a route is that of a planned model. Which of the two kinds it is of matters not: the other one is taken away.
-#[must_use]
 pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
     let name = object.name_any();
     identity.labelled(object)

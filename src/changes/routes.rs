@@ -46,7 +46,6 @@ pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTree
 }
 
 /// Whether somebody's VirtualService takes every path of an Istio Gateway that a planned model is to be reached by.
-#[must_use]
 pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
     let claims = Claims::of_foreign_routes(plan, observed, identity).istio;
     plan.models.iter().any(|planned| {
@@ -83,7 +82,6 @@ fn is_taken(planned: &PlannedModel, observed: &Observed, identity: &Identity) ->
 }
 
 /// Whether a gateway has still to say of one of our HTTPRoutes whether it takes it, which it does within a second or two.
-#[must_use]
 pub fn awaits_propagation(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
     let routes = plan
         .models

@@ -54,7 +54,6 @@ pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
 }
 
 /// The names of planned Secrets that were not found among ours.
-#[must_use]
 pub fn unobserved(plan: &Plan, observed: &Observed) -> Vec<String> {
     let planned = plan.models.iter().flat_map(|planned| &planned.secrets);
     let secrets = planned.filter(|secret| observed.secret(&secret.name).is_none());

@@ -18,7 +18,6 @@ pub struct Unmanaged {
 }
 
 /// The objects with our labels that neither the plan names nor our manager has applied.
-#[must_use]
 pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Unmanaged> {
     let is_named = |kind, name: &str| {
         let of_plan = plan.models.iter().any(|planned| match kind {

@@ -34,7 +34,6 @@ pub struct AppliedChange {
 }
 
 /// What an event needs to know of a SeldonDeployment.
-#[must_use]
 pub fn reference(object: &DynamicObject) -> ObjectReference {
     ObjectReference {
         // What kubectl looks events up by.

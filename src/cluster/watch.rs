@@ -147,7 +147,6 @@ impl Watches {
     }
 
     /// Watches through that client.
-    #[must_use]
     pub fn new(client: Client, identity: Identity, limits: WatchLimits) -> Self {
         Self {
             client,

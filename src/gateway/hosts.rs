@@ -20,7 +20,6 @@ pub(super) fn is_dns_label(label: &str) -> bool {
 }
 
 /// Whether one request could be meant for both lists of hosts.
-#[must_use]
 pub fn hosts_overlap(ours: &[String], theirs: &[String]) -> bool {
     ours.iter()
         .any(|one| theirs.iter().any(|other| host_overlaps(one, other)))
@@ -37,7 +36,6 @@ fn host_overlaps(one: &str, other: &str) -> bool {
 
 /// How near the nearest of these hosts is to a name that it covers: a request goes to the routes of the nearest, and to no others
 /// (Envoy, `config.route.v3.VirtualHost`, `domains`).
-#[must_use]
 pub fn nearest_host(hosts: &[String], name: &str) -> Option<usize> {
     let near = |host: &String| match host.strip_prefix('*') {
         Some(end) => name.ends_with(end).then_some(end.len()),

@@ -68,7 +68,6 @@ struct Tls {
 impl Listeners {
     /// Reads the spec of a Gateway of one namespace for routes of another. A host may be for routes of one namespace only, as
     /// `namespace/host`, `.` being the gateway's own (`istio/api`, `networking/v1alpha3/gateway.proto`).
-    #[must_use]
     pub fn read(spec: &Value, of: &str, for_routes_of: &str) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
         let mut listeners = Self {
@@ -104,21 +103,18 @@ impl Listeners {
     }
 
     /// Whether some request with one of these host names is taken.
-    #[must_use]
     pub fn take(&self, hosts: &[String]) -> bool {
         let says_nothing = !self.http && !self.https;
         says_nothing || hosts_overlap(hosts, &self.hosts)
     }
 
     /// Whether clients must speak TLS.
-    #[must_use]
     pub fn https_only(&self) -> bool {
         self.https && !self.http
     }
 }
 
 /// What a Gateway takes for routes of other namespaces, and whether its controller says that it does not run.
-#[must_use]
 pub fn of_gateway_api(gateway: &Value) -> Listeners {
     #[derive(Deserialize, Default)]
     #[serde(default)]

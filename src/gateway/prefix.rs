@@ -33,31 +33,26 @@ impl Prefix {
     }
 
     /// The prefix without its last slash.
-    #[must_use]
     pub fn bare(&self) -> &str {
         self.0.strip_suffix('/').unwrap_or(&self.0)
     }
 
     /// Whether one of the two is equal to, above or below the other.
-    #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.overlaps_path(&other.0)
     }
 
     /// Whether a path is the prefix, with or without its last slash, or below it.
-    #[must_use]
     pub fn covers(&self, path: &str) -> bool {
         path == self.bare() || path.starts_with(&self.0)
     }
 
     /// For a comparison with one whose case does not count.
-    #[must_use]
     pub fn in_lower_case(&self) -> Self {
         Self(self.0.to_lowercase())
     }
 
     /// The same for a prefix that somebody else wrote, perhaps without a slash at its end.
-    #[must_use]
     pub fn overlaps_path(&self, other: &str) -> bool {
         self.0.starts_with(other) || other.starts_with(self.0.as_str())
     }

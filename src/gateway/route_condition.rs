@@ -44,7 +44,6 @@ pub fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
 }
 
 /// What the controller of that gateway says of a route in the cluster.
-#[must_use]
 pub fn route_condition(route: &DynamicObject, gateway: &GatewayName) -> RouteCondition {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
     let is_it = |parent: &&Value| {

@@ -17,7 +17,6 @@ pub struct Provider {
 
 impl Provider {
     /// That application, of that language.
-    #[must_use]
     pub fn new(application: &str, language: GatewayKind) -> Self {
         Self {
             application: application.to_owned(),
@@ -48,7 +47,6 @@ pub enum RelatedGateway {
 
 impl RelatedGateway {
     /// Reads the relations of both endpoints: `info` names an Istio Gateway, `metadata` one of the Gateway API.
-    #[must_use]
     pub fn read(info: &[Relation], metadata: &[Relation]) -> Self {
         let of = |language| move |relation: &'_ Relation| Provider::new(&relation.application, language);
         let of_istio = info.iter().zip(info.iter().map(of(GatewayKind::Istio)));
@@ -75,7 +73,6 @@ impl RelatedGateway {
     }
 
     /// The one that names a gateway of the Gateway API, or is to.
-    #[must_use]
     pub fn by_metadata(&self) -> Option<&Provider> {
         let providers = match self {
             Self::None => &[],
@@ -88,14 +85,12 @@ impl RelatedGateway {
     }
 
     /// What gateways are spoken to in: all of an application in one language, as there is one provider at a time.
-    #[must_use]
     pub fn kind(&self) -> GatewayKind {
         self.by_metadata().map_or(GatewayKind::Istio, |provider| provider.kind)
     }
 
     /// The gateway of a model: the one that it names, which is an Istio Gateway, or the related one. None where both are there and
     /// speak different languages: which of the two is meant only a person knows.
-    #[must_use]
     pub fn of<'a>(&'a self, model: &'a Model) -> Option<&'a GatewayName> {
         match (&model.gateway, self) {
             (Some(named), _) => self.by_metadata().is_none().then_some(named),

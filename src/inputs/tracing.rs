@@ -16,7 +16,6 @@ const PROTOCOL: &str = "jaeger_thrift_http";
 const PATH: &str = "/api/traces";
 
 /// Where traces go; `None` without such a relation, and until it is answered.
-#[must_use]
 pub fn read(relations: &[Relation]) -> Option<Tracing> {
     relations.iter().find_map(receiver)
 }

@@ -1,4 +1,4 @@
-//! What a model served last, kept on its SeldonDeployment so that `rollback` can name it: the words it was asked for in.
+//! Records on the SeldonDeployment which options a model served with last, so that `rollback` can go back to them.
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -11,18 +11,17 @@ use crate::labels;
 use crate::observed::Observed;
 use crate::plan::readiness;
 
-/// Longest record that is kept, in bytes: Kubernetes takes 256 KiB of annotations, and there are two of these.
+/// In bytes. Kubernetes allows 256 KiB of annotations, and there are two records.
 const LONGEST: usize = 96 * 1024;
 
-/// What the live object says that it served last, and before that.
 struct Record {
     serves: Option<String>,
     before: Option<String>,
 }
 
 impl Record {
-    /// Reads what this application wrote down. An annotation that somebody else has set since then is theirs, by the API server's record of
-    /// field ownership, and counts as none: it would end in a command that an operator pastes.
+    /// Reads the annotations that this application wrote. One that another client has set since then is ignored,
+    /// going by the API server's record of field ownership: it would end up in a command that an operator pastes.
     fn read(model: &str, observed: &Observed, manager: &str) -> Self {
         let live = observed.seldon_deployment(model);
         let get = |key: &str| {
@@ -38,7 +37,7 @@ impl Record {
     }
 }
 
-/// Writes down in a planned SeldonDeployment what serves, once it does.
+/// Records the options of a model once it is ready.
 pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
     let mut record = Record::read(&planned.model.name, observed, manager);
     let options = written(&planned.model.options);
@@ -64,8 +63,7 @@ pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
     }
 }
 
-/// A planned object that keeps what the live one says of what it served, and of its Secrets and its HTTPRoute.
-#[must_use]
+/// The planned object with the bookkeeping annotations of the live one, so that a comparison ignores them.
 pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
     let mut planned = planned.clone();
     let Some(metadata) = planned.get_mut("metadata").and_then(Value::as_object_mut) else {
@@ -90,13 +88,13 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
     planned
 }
 
-/// What to go back to: what served last if that is not what is asked for now, else what served before it.
+/// The options to go back to: the latest recorded ones that differ from the current.
 fn last(record: &Record, now: &str) -> Option<OptionMap> {
     let mut all = [&record.serves, &record.before].into_iter().flatten();
     serde_json::from_str(all.find(|text| *text != now)?).ok()
 }
 
-/// Whether a text is what `written` gives: a map of options to values that Juju can hold, or nothing.
+/// Whether a text is what `record` writes: a map of options to values that Juju can hold, or null.
 fn is_record(text: &str) -> bool {
     match serde_json::from_str(text) {
         Ok(Value::Null) => true,
@@ -107,7 +105,7 @@ fn is_record(text: &str) -> bool {
     }
 }
 
-/// Words that are too long to be kept are kept as none.
+/// Options that are too long are recorded as null.
 fn written(options: &OptionMap) -> String {
     let text = Value::Object(options.clone()).to_string();
     if text.len() > LONGEST { "null".to_owned() } else { text }

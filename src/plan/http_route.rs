@@ -1,8 +1,9 @@
-//! The HTTPRoute of a model: its VirtualService in the words of the Gateway API.
+//! Translates a model's VirtualService into an HTTPRoute of the Gateway API.
 //!
-//! It is our own, and not one that istio-ingress-k8s would write for us over `istio-ingress-route`: of what that interface can say, the
-//! charm drops weights, headers and hosts on the way to its routes (`canonical/istio-ingress-k8s-operator` a9ef964, `src/utils.py`,
-//! `normalize_istio_ingress_route_http_routes`), so that a canary of 10 percent would get half of the requests.
+//! The charm writes the HTTPRoute itself instead of asking istio-ingress-k8s for one over `istio-ingress-route`: that
+//! charm drops weights, headers and hosts of this interface on the way to its routes
+//! (`canonical/istio-ingress-k8s-operator` a9ef964, `src/utils.py`, `normalize_istio_ingress_route_http_routes`), so
+//! that a canary of 10 percent would get half of the requests.
 
 use kube::Resource as _;
 
@@ -16,7 +17,7 @@ use crate::api::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, Virtu
 use crate::config::Model;
 use crate::gateway::GatewayName;
 
-/// What of a model's route the standard channel of the Gateway API 1.2 cannot say.
+/// What the standard channel of Gateway API 1.2 cannot express of a model's route.
 pub fn unsupported(model: &Model) -> Vec<Unsupported> {
     let retries = model.retries.map(|_| Unsupported::Retries);
     let shadow = model.shadow.as_ref().filter(|shadow| shadow.weight < 100);
@@ -26,7 +27,6 @@ pub fn unsupported(model: &Model) -> Vec<Unsupported> {
         .collect()
 }
 
-/// The same route at a gateway of the Gateway API.
 pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) -> HTTPRoute {
     let hosts = &route.spec.hosts;
     HTTPRoute {
@@ -38,14 +38,14 @@ pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) 
                 namespace: gateway.namespace.clone(),
                 name: gateway.name.clone(),
             }],
-            // No name is every name.
+            // No hostname matches every host.
             hostnames: hosts.iter().filter(|host| *host != "*").cloned().collect(),
             rules: route.spec.http.iter().flat_map(|http| rules(http, model)).collect(),
         },
     }
 }
 
-/// The rules of a route: one for each path that is cut off, as the API wants it.
+/// One rule for each path that is rewritten: `ReplacePrefixMatch` requires a single match per rule.
 fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
     let matches = matches(&http.matches);
     let rule = |matches: Vec<HttpRouteMatch>| HttpRouteRule {
@@ -63,11 +63,11 @@ fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
     if http.rewrite.is_none() {
         return vec![rule(matches)];
     }
-    // The last one of all is that for the model's own prefix, as in a VirtualService.
+    // The rule for the model's own prefix comes last, as in the VirtualService.
     matches.into_iter().rev().map(|one| rule(vec![one])).collect()
 }
 
-/// A prefix is one of whole parts here, so that it stands for itself with and without its last slash.
+/// `PathPrefix` compares whole path segments, so one match covers the prefix with and without its trailing slash.
 fn matches(all: &[HttpMatch]) -> Vec<HttpRouteMatch> {
     let mut matches: Vec<HttpRouteMatch> = Vec::new();
     for one in all {
@@ -108,7 +108,7 @@ fn condition(name: &str, text: &Text) -> HeaderMatch {
     }
 }
 
-/// A text as an expression of RE2 that matches it.
+/// Escapes a text for RE2.
 fn literal(text: &str) -> String {
     text.chars().fold(String::new(), |mut literal, c| {
         if "\\.+*?()|[]{}^$".contains(c) {

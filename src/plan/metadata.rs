@@ -1,4 +1,4 @@
-//! What an object of a model says of itself: its name, labels and owner.
+//! Metadata of a model's objects: name, labels and owner.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use super::types::Site;
 use crate::config::Model;
 use crate::labels;
 
-/// What an object of a model says of itself.
 pub fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
@@ -19,7 +18,7 @@ pub fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
     }
 }
 
-/// The labels of an object, of the Deployment that Seldon makes and of its pods.
+/// The labels of a model's objects, and of the Deployments and pods that Seldon creates for it.
 pub fn labels_of(model: &Model, site: &Site) -> BTreeMap<String, String> {
     let ours = [
         (labels::APPLICATION, &site.application),

@@ -1,4 +1,4 @@
-//! The SeldonDeployment of a model.
+//! Renders the SeldonDeployment of a model.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,6 @@ use crate::config::secret::Purpose;
 use crate::config::{Model, ServerOptions};
 use crate::labels;
 
-/// The SeldonDeployment of a model, and its predictors.
 pub fn seldon_deployment(
     model: &Model,
     site: &Site,
@@ -49,7 +48,7 @@ pub fn seldon_deployment(
     (object, predictors)
 }
 
-/// The spec of a model that the words of options describe.
+/// The spec of a model that is configured by options and not by a manifest.
 fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: bool) -> Value {
     let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
@@ -99,11 +98,11 @@ fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: b
         protocol: model.protocol.map(|protocol| protocol.as_str().to_owned()),
         predictors,
     };
-    // Text keys and plain values: there is nothing in it that JSON cannot say.
+    // The types have text keys and plain values only, so serializing cannot fail.
     serde_json::to_value(spec).unwrap_or_default()
 }
 
-/// Marks the predictors of a spec as ours, each with the digest of all that rolls its pods, and says what is known of them.
+/// Adds our labels and the spec hash to each predictor of a spec.
 fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredictor> {
     let read = Spec::deserialize(&*spec).unwrap_or_default();
     let general: Vec<Value> = ["annotations", "protocol", "transport", "serverType"]
@@ -136,7 +135,6 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
     planned
 }
 
-/// Adds texts to a map of texts.
 fn add(to: &mut Value, map: &str, texts: BTreeMap<String, String>) {
     let Some(object) = to.as_object_mut() else {
         return;
@@ -147,7 +145,7 @@ fn add(to: &mut Value, map: &str, texts: BTreeMap<String, String>) {
     }
 }
 
-/// Sixteen hexadecimal digits of SHA-256 over a predictor: enough to tell any two specs of one model apart.
+/// The first 16 hexadecimal digits of a predictor's SHA-256: enough to distinguish the specs of one model.
 fn hash(general: &[Value], predictor: &Value) -> String {
     let mut predictor = predictor.clone();
     without_counts(&mut predictor);
@@ -159,7 +157,7 @@ fn hash(general: &[Value], predictor: &Value) -> String {
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
-/// Takes out what a change of rolls no pod: how many there are, and how many requests they get.
+/// Removes what rolls no pod when it changes: numbers of pods and shares of traffic.
 fn without_counts(predictor: &mut Value) {
     let take = |value: Option<&mut Value>, keys: &[&str]| {
         if let Some(map) = value.and_then(Value::as_object_mut) {
@@ -176,8 +174,8 @@ fn without_counts(predictor: &mut Value) {
     take(Some(predictor), &["replicas", "traffic"]);
 }
 
-/// What a server is rendered from: its graph, or else its one node, called as the model in every predictor: protocol v2 has its
-/// name in the URL.
+/// The graph of a server. Without one it is a single node, named after the model in every predictor, because protocol
+/// v2 has its name in the URL.
 fn nodes(name: &str, server: &ServerOptions) -> Node {
     server.graph.clone().unwrap_or_else(|| Node {
         name: name.to_owned(),
@@ -195,7 +193,8 @@ fn nodes(name: &str, server: &ServerOptions) -> Node {
 fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     PredictiveUnit {
         name: node.name.clone(),
-        // Of what is called a router the executor would ask the way, at an address that its own A/B test does not have.
+        // The executor would ask a node of type ROUTER for the branch to take, at an address that its built-in A/B
+        // test does not have.
         kind: node.has_container().then(|| node.kind.as_str().to_owned()),
         endpoint: Endpoint {
             kind: "REST".to_owned(),
@@ -220,7 +219,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
 fn explainer(model: &Model, secrets: &SecretNames) -> Option<Explainer> {
     let explainer = model.explainer.as_ref()?;
     let container = ExplainerContainer {
-        // As the operator would call it: protocol v2 has it in the URL.
+        // The name that the operator would give it: protocol v2 has it in the URL.
         name: format!("{}-{PREDICTOR}-explainer", model.name),
         image: explainer.image.as_ref().map(ToString::to_string),
         resources: explainer.resources.as_ref().map(pod::requirements),

@@ -1,4 +1,4 @@
-//! The pods of a predictor: a container for each node, and what else they are to have.
+//! Renders the pods of a predictor: one container for each node of the graph, and the configured pod fields.
 
 use serde_json::{Map, Value, json};
 
@@ -9,8 +9,8 @@ use crate::config::ServerOptions;
 use crate::config::graph::Node;
 use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Resources, Scaler, Tracing};
 
-/// The pods of a graph: one for all nodes, which the executor is put into, and one for each that wants its own. Whether metrics in
-/// the words of autoscaling/v2 can be said depends on Seldon's definition. `secret` is what the node pulls images with.
+/// All nodes share one pod, which also gets the executor; a node with `own_pod` gets a pod of its own. `metrics_v2`
+/// is whether Seldon's CRD knows autoscaling/v2. `secret` is the image pull secret.
 pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metrics_v2: bool) -> Vec<ComponentSpec> {
     let secrets: Vec<SecretName> = secret.into_iter().map(|name| SecretName { name }).collect();
     let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
@@ -42,7 +42,7 @@ pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metric
         .collect()
 }
 
-/// How many pods a predictor has, where that is ours to say.
+/// `None` where an autoscaler sets the number of pods.
 pub fn replicas(server: &ServerOptions, metrics_v2: bool) -> Option<u16> {
     match scaled(server) {
         Some(autoscale) if hpa(autoscale, metrics_v2).is_none() && keda(autoscale).is_none() => Some(autoscale.min),
@@ -51,7 +51,7 @@ pub fn replicas(server: &ServerOptions, metrics_v2: bool) -> Option<u16> {
     }
 }
 
-/// Who scales it; nobody where it is stopped on purpose.
+/// The autoscaler; `None` for a predictor that is scaled to zero on purpose.
 fn scaled(server: &ServerOptions) -> Option<&Autoscale> {
     server.autoscale.as_ref().filter(|_| server.replicas > 0)
 }
@@ -76,7 +76,7 @@ fn container(node: &Node, server: &ServerOptions) -> Container {
     }
 }
 
-/// The executor in front of a model.
+/// The executor is Seldon's orchestrator container in front of the model.
 pub fn executor(name: &str, server: &ServerOptions) -> Option<SvcOrchSpec> {
     let mut env = Vec::new();
     if let Some(topic) = server.logger.as_ref().and_then(|logger| logger.kafka.as_ref()) {
@@ -104,8 +104,8 @@ pub fn requirements(resources: &Resources) -> ResourceRequirements {
     }
 }
 
-/// The variables of Jaeger's client in Go, which the executor is made with (v1.17.1, `executor/api/tracing`). B3 is the form in
-/// which Istio's gateway hands on what it traces.
+/// The executor uses Jaeger's Go client (v1.17.1, `executor/api/tracing`). B3 is the propagation format of Istio's
+/// gateway.
 fn of_executor(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
     let mut env = match &tracing.to {
         Collector::Agent { host, port } => vec![
@@ -123,7 +123,7 @@ fn of_executor(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
     env
 }
 
-/// Those of Seldon's Python wrapper (v1.17.1, `python/seldon_core/utils.py`), which reaches an agent only.
+/// Seldon's Python wrapper (v1.17.1, `python/seldon_core/utils.py`) supports a Jaeger agent only.
 fn of_wrapper(tracing: &Tracing) -> Vec<EnvVar> {
     match &tracing.to {
         Collector::Agent { host, port } => vec![
@@ -135,7 +135,8 @@ fn of_wrapper(tracing: &Tracing) -> Vec<EnvVar> {
     }
 }
 
-/// Puts a pod's fields beside those that are there. Containers go by name, one that is no node's where `takes` says so.
+/// Merges the configured pod fields into a pod spec. Containers are matched by name; `is_added` decides whether an
+/// unknown one is added.
 fn add(spec: &mut Value, fields: &PodFields, takes: impl Fn(&str) -> bool) {
     let Some(spec) = spec.as_object_mut() else {
         return;
@@ -155,7 +156,7 @@ fn add(spec: &mut Value, fields: &PodFields, takes: impl Fn(&str) -> bool) {
     }
 }
 
-/// Sets fields; what both have as a list is one list of both, without repeats.
+/// Sets fields; two lists are joined without repeats.
 fn merge(ours: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, value) in more {
         match (ours.get_mut(key), value) {
@@ -170,8 +171,8 @@ fn merge(ours: &mut Map<String, Value>, more: &Map<String, Value>) {
     }
 }
 
-/// A `HorizontalPodAutoscaler`, as Seldon takes it: the older form for what that can say, as every Seldon knows it, and the newer
-/// one, which came with 1.15, for the rest. Seldon takes one of the two lists.
+/// The `HorizontalPodAutoscaler` spec as Seldon takes it: `metrics` (autoscaling/v2beta1), which every Seldon knows,
+/// unless the model needs `metricsv2`, which came with 1.15. Seldon uses only one of the two lists.
 fn hpa(autoscale: &Autoscale, metrics_v2: bool) -> Option<Value> {
     let Scaler::Load { cpu, memory, metrics } = &autoscale.by else {
         return None;

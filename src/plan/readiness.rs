@@ -1,4 +1,4 @@
-//! Whether a model serves what was asked for. Pure; the one place where that is decided.
+//! Decides whether a model is ready. Pure; this is the only place that decides it.
 
 use std::time::Duration;
 
@@ -10,21 +10,20 @@ use crate::api::pods::Deployment;
 use crate::labels;
 use crate::observed::Observed;
 
-/// How long after a change the gateway has heard of it. On two busy cores it was seen to take up to 0.4 s.
+/// How long a change takes at most to reach the gateway. Up to 0.4 s was measured on two busy cores.
 pub const GATEWAY_PROPAGATION: Duration = Duration::from_secs(2);
 
-/// A model is ready when Seldon says so and every Deployment that it made carries the digest of what was asked, at its
-/// own newest generation, with all pods new and available.
-#[must_use]
+/// A model is ready when Seldon reports it Available and each of its Deployments carries the planned spec hash, has
+/// observed its newest generation, and has all replicas updated and available.
 pub fn is_ready(planned: &PlannedModel, observed: &Observed) -> bool {
     is_rolled_out(planned, observed)
-        // Seldon never calls a model available that has a predictor without pods (operator v1.17.1: it counts ready ones).
+        // Seldon never reports a model with a predictor of zero pods as Available (operator v1.17.1 counts ready
+        // predictors).
         && (observed.state(&planned.model.name).state == "Available"
             || planned.predictors.iter().any(PlannedPredictor::is_stopped))
 }
 
-/// Whether every Deployment is as asked, whatever Seldon says of it.
-#[must_use]
+/// Whether every Deployment is up to date, whatever state Seldon reports.
 pub fn is_rolled_out(planned: &PlannedModel, observed: &Observed) -> bool {
     planned
         .predictors
@@ -32,8 +31,6 @@ pub fn is_rolled_out(planned: &PlannedModel, observed: &Observed) -> bool {
         .all(|predictor| predictor_is_rolled_out(planned, predictor, observed))
 }
 
-/// The same of one predictor.
-#[must_use]
 pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let deployments: Vec<&Deployment> = observed
         .deployments_of_predictor(&planned.model.name, &predictor.name)
@@ -44,8 +41,8 @@ pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredic
             .all(|deployment| deployment_is_rolled_out(deployment, predictor))
 }
 
-/// Whether a predictor answers, if perhaps not yet as asked: each of its Deployments has a pod that does. Its explainer only asks it.
-#[must_use]
+/// Whether a predictor answers requests, of the current spec or a previous one: each of its Deployments has an
+/// available pod. Its explainer does not count, as that only sends requests to it.
 pub fn answers(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed
         .deployments_of_predictor(&planned.model.name, &predictor.name)
@@ -54,21 +51,18 @@ pub fn answers(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &
     deployments.peek().is_some() && deployments.all(is_available)
 }
 
-/// The same of its explainer.
-#[must_use]
 pub fn explains(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed.deployments_of_predictor(&planned.model.name, &predictor.name);
     deployments.any(|deployment| is_explainer(deployment, predictor) && is_available(deployment))
 }
 
-/// An explainer's Deployment is called as its Service.
+/// The Deployment of an explainer has the name of its Service.
 fn is_explainer(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
     let service = predictor.explainer.as_ref();
     service.is_some_and(|(service, _)| deployment.name_any() == *service)
 }
 
-/// Whether some pod of a Deployment answers.
-#[must_use]
+/// Whether at least one pod is available.
 pub fn is_available(deployment: &Deployment) -> bool {
     let status = deployment.status.as_ref();
     status.is_some_and(|status| status.available_replicas > 0)
@@ -89,9 +83,7 @@ fn deployment_is_rolled_out(deployment: &Deployment, predictor: &PlannedPredicto
             .all(|count| *count == desired)
 }
 
-/// When a Deployment of ours last changed in what its controller says of it, by the cluster's clock. What serves is no
-/// younger than that.
-#[must_use]
+/// The newest condition update of any Deployment, by the cluster's clock. The serving pods are at least that old.
 pub fn last_change(observed: &Observed) -> Option<Timestamp> {
     let conditions = observed
         .deployments
@@ -103,10 +95,9 @@ pub fn last_change(observed: &Observed) -> Option<Timestamp> {
         .max()
 }
 
-/// How long it takes yet until the gateway has surely heard of what changed: istiod gathers changes before it tells the
-/// gateway, for a tenth of a second, and longer while they go on (`PILOT_DEBOUNCE_AFTER`). A time that is still to come is of
-/// another clock, and then the whole of it is waited for, unless the clocks are far apart.
-#[must_use]
+/// How long to wait until the gateway has received a change. istiod debounces changes for a tenth of a second, and
+/// longer while they continue (`PILOT_DEBOUNCE_AFTER`). A time slightly in the future comes from clock skew and means
+/// the full wait; one far in the future is ignored.
 pub fn propagation_remaining(wrote: bool, changed: Option<Timestamp>, now: Timestamp) -> Duration {
     if wrote {
         return GATEWAY_PROPAGATION;
@@ -121,8 +112,6 @@ pub fn propagation_remaining(wrote: bool, changed: Option<Timestamp>, now: Times
     }
 }
 
-/// Whether a Deployment is of the spec with this digest.
-#[must_use]
 pub fn has_spec_hash(deployment: &Deployment, hash: &str) -> bool {
     deployment
         .annotations()
@@ -142,7 +131,7 @@ mod tests {
         assert_eq!(remaining("2026-01-01T00:00:09Z"), Duration::from_secs(1));
         assert_eq!(remaining("2026-01-01T00:00:08Z"), Duration::ZERO);
         assert_eq!(remaining("2025-01-01T00:00:00Z"), Duration::ZERO);
-        // A clock that is a little ahead, and one that is far ahead.
+        // Clocks that are slightly and far ahead.
         assert_eq!(remaining("2026-01-01T00:00:11Z"), GATEWAY_PROPAGATION);
         assert_eq!(remaining("2027-01-01T00:00:00Z"), Duration::ZERO);
         assert_eq!(propagation_remaining(false, None, now), Duration::ZERO);

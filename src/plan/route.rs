@@ -1,4 +1,4 @@
-//! The VirtualService of a model: which requests are its own, and where they go.
+//! Renders the VirtualService of a model.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,12 @@ use crate::identity::route_name;
 use crate::labels;
 use crate::observed::Observed;
 
-/// Where an explainer answers, below its model's prefix.
+/// Below the model's prefix.
 const EXPLAINER: &str = "explainer/";
 
-/// Headers by name.
 type Headers = BTreeMap<String, String>;
 
-/// The VirtualService of a planned model. `seldons` is the prefix that Seldon itself would give it, unless that is for another model.
+/// `seldon_prefix` is the prefix that Seldon uses for the model, unless another model is configured with it.
 pub fn virtual_service(
     planned: &PlannedModel,
     site: &Site,
@@ -83,11 +82,11 @@ pub fn virtual_service(
             rewrite: Some(Rewrite { uri: "/".to_owned() }),
             ..to(shares, |share| share.ports.http)
         };
-        // A page asks without headers of one's own.
+        // A browser sends the page's requests without custom headers.
         let page = (headers.is_empty() && asks_at_the_root(&planned.deployment)).then_some(page);
         [Some(calls), page, Some(rest)].into_iter().flatten()
     };
-    // The first that matches is taken, so the one for all requests is the last.
+    // The first match wins, so the rule for all requests comes last.
     let mut http: Vec<HttpRoute> = Vec::new();
     if let (Some(canary), Some(share)) = (&model.canary, &traffic.by_header) {
         http.extend(routes(&canary.headers, std::slice::from_ref(share)));
@@ -116,7 +115,6 @@ pub fn virtual_service(
     }
 }
 
-/// What becomes of headers on the way.
 fn operations(model: &Model) -> Option<HeaderOperations> {
     let changes = |changes: &HeaderChanges| {
         (!changes.is_empty()).then(|| HeaderValues {
@@ -137,9 +135,9 @@ fn exactly(headers: &Headers) -> BTreeMap<String, Text> {
     headers.iter().map(exactly).collect()
 }
 
-/// Requests over HTTP: the prefix with and without its last slash, and Seldon's own prefix.
+/// HTTP requests: the prefix with and without its trailing slash, and Seldon's own prefix.
 fn http_matches(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<HttpMatch> {
-    // Not one prefix without its slash: that would take `/model/irisx` too, and leave `//` after the rewrite.
+    // A single prefix without the slash would match `/model/irisx` too, and leave `//` after the rewrite.
     let own = [
         Text::Prefix(model.prefix.to_string()),
         Text::Exact(model.prefix.bare().to_owned()),
@@ -155,7 +153,7 @@ fn http_matches(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> V
         .collect()
 }
 
-/// Calls over gRPC. Their path is that of a service and a method, and can have no prefix.
+/// gRPC requests. Their path is `/service/method` and cannot have a prefix.
 fn grpc_matches(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
     let mut with = exactly(headers);
     with.insert(grpc::CONTENT_TYPE.to_owned(), Text::Prefix(grpc::MEDIA_TYPE.to_owned()));
@@ -174,20 +172,21 @@ fn grpc_matches(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch>
     [by_headers].into_iter().chain(by_host).collect()
 }
 
-/// The prefix of a model in Seldon's own routes. The document that its executor serves under `api/v1.0/doc/` sends requests there
-/// (`SeldonIO/seldon-core` v1.17.1, `executor/api/rest/utils.go`).
+/// The prefix of a model in Seldon's own routes. The API document that the executor serves at `api/v1.0/doc/` sends
+/// requests there (`SeldonIO/seldon-core` v1.17.1, `executor/api/rest/utils.go`).
 pub fn seldons_prefix(model: &Model, site: &Site) -> Option<Prefix> {
     prefix(&format!("/seldon/{}/{}/", site.namespace, model.name)).ok()
 }
 
-/// Whether the page that the executor serves sends requests to the root of the host, as that of protocol v2 under `v2/docs/` does
-/// (`SeldonIO/seldon-core` v1.17.1, `openapi/v2/dataplane.yaml`). With the protocol tensorflow there is no page.
+/// Whether the executor serves an API page that sends requests to the root of the host, as that of protocol v2 at
+/// `v2/docs/` does (`SeldonIO/seldon-core` v1.17.1, `openapi/v2/dataplane.yaml`). The tensorflow protocol has no
+/// page.
 fn asks_at_the_root(deployment: &Value) -> bool {
     let protocol = deployment.pointer("/spec/protocol").and_then(Value::as_str);
     matches!(protocol, Some("v2" | "kfserving"))
 }
 
-/// Requests from that page: a browser says which page it sends one from.
+/// Requests from the API page, recognized by the browser's Referer header.
 fn of_the_page(model: &Model) -> HttpMatch {
     let page = format!("{}v2/docs/", model.prefix).replace('.', "[.]");
     let from = Text::Regex(format!("https?://[^/]+{page}.*"));
@@ -198,8 +197,8 @@ fn of_the_page(model: &Model) -> HttpMatch {
     }
 }
 
-/// Writes down in a planned SeldonDeployment whether there is an HTTPRoute of ours for it, so that a hook need not look for one where
-/// there is none.
+/// Marks the SeldonDeployment if an HTTPRoute of ours exists for it, so that a hook without the Gateway API need not
+/// list any.
 pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
     let ours = [
         (labels::APPLICATION, &site.application),
@@ -220,8 +219,6 @@ pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
     }
 }
 
-/// Whether a SeldonDeployment says that there is an HTTPRoute of ours for it, or was when it was written.
-#[must_use]
 pub fn is_marked(object: &DynamicObject) -> bool {
     object.annotations().contains_key(labels::HTTP_ROUTE)
 }

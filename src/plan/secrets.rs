@@ -1,9 +1,10 @@
-//! The Secrets of a model, made of secrets of Juju's.
+//! Plans the Kubernetes Secrets that are made from Juju secrets.
 //!
-//! One for images keeps its name whatever is in it: the node reads it when it pulls, so that new credentials roll nothing. One for
-//! files is read when a pod starts, and Seldon does not look at what is in it (operator v1.17.1 watches no Secret), so that new
-//! content is another Secret: immutable, under the next number. The number is no digest, because names are read by many who must not
-//! read Secrets, and a digest lets them try what is in it; and Juju tells who only reads a secret no revision.
+//! An image pull secret keeps its name when the content changes: the kubelet reads it at every pull, so new
+//! credentials need no rollout. A storage secret is read when a pod starts, and Seldon does not notice new content
+//! (operator v1.17.1 watches no Secret), so new content becomes another immutable Secret under the next number. The
+//! number is not a digest: names are visible to many who must not read Secrets, and a digest would let them test
+//! guesses of the content. It is not Juju's revision either, which Juju does not report to readers of a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,14 +24,11 @@ use crate::labels;
 use crate::observed::Observed;
 
 impl PlannedSecret {
-    /// What it goes with.
-    #[must_use]
     pub fn owners(&self) -> Vec<OwnerReference> {
         self.metadata.owner_references.clone().unwrap_or_default()
     }
 
-    /// The whole of it, which must not be shown; `None` if Juju's secret has to be read first.
-    #[must_use]
+    /// The complete object, which must not be logged; `None` if the Juju secret has to be read first.
     pub fn object(&self) -> Option<Value> {
         let data = self.data.as_ref()?;
         let kind = match self.purpose {
@@ -44,12 +42,11 @@ impl PlannedSecret {
             type_: Some(kind.to_owned()),
             string_data: None,
         };
-        // Text keys and plain values: there is nothing in it that JSON cannot say.
+        // The types have text keys and plain values only, so serializing cannot fail.
         Some(serde_json::to_value(secret).unwrap_or_default())
     }
 
-    /// Whether the Secret that is there has that content.
-    #[must_use]
+    /// Whether the live Secret has the planned content.
     pub fn is_applied(&self, observed: &Observed) -> bool {
         let live = observed.secret(&self.name).and_then(|live| live.data.get("data"));
         let desired = self.data.as_ref().map(|data| json!(data.encoded()));
@@ -57,15 +54,13 @@ impl PlannedSecret {
     }
 }
 
-/// The names of Secrets that the servers of a model refer to, and the Secrets that are to be there for it.
+/// The names of the Secrets that a model's servers refer to, and the Secrets to apply for it.
 pub(super) struct SecretNames {
     names: BTreeMap<(Purpose, SecretUri), String>,
-    /// Those to be made.
     pub secrets: Vec<PlannedSecret>,
 }
 
 impl SecretNames {
-    /// Finds out what a model needs beside what is there.
     pub fn new(model: &Model, site: &Site, secrets: &SecretDataByUse, observed: &Observed) -> Self {
         let mut desired = Self {
             names: BTreeMap::new(),
@@ -94,13 +89,11 @@ impl SecretNames {
         desired
     }
 
-    /// The name of the Secret for one purpose of a server, if it has one.
     pub fn name(&self, server: &ServerOptions, purpose: Purpose) -> Option<String> {
         let (_, named) = server.secrets().find(|(of, _)| *of == purpose)?;
         self.of(purpose, named)
     }
 
-    /// That of an explainer.
     pub fn of_explainer(&self, model: &Model) -> Option<String> {
         self.of(Purpose::Storage, model.explainer_secret()?)
     }
@@ -117,7 +110,7 @@ fn image_pull_name(model: &str, uri: &SecretUri) -> String {
     format!("{model}-image-pull-{}", uri.id())
 }
 
-/// What the names of all Secrets for the files of a model begin with that were made of one secret of Juju's.
+/// The common prefix of all storage Secrets that were made from one Juju secret.
 fn storage_prefix(model: &str, uri: &SecretUri) -> String {
     format!("{model}-storage-{}-", uri.id())
 }
@@ -126,7 +119,7 @@ fn number(prefix: &str, name: &str) -> Option<u64> {
     name.strip_prefix(prefix)?.parse().ok()
 }
 
-/// The newest Secret that was made of a secret of Juju's for the files of a model, and is not being deleted.
+/// The newest Secret with this prefix that is not being deleted.
 fn newest<'a>(prefix: &str, observed: &'a Observed) -> Option<&'a DynamicObject> {
     let all = observed.secrets.iter().map(|secret| &secret.0);
     all.filter(|live| live.metadata.deletion_timestamp.is_none())
@@ -135,8 +128,8 @@ fn newest<'a>(prefix: &str, observed: &'a Observed) -> Option<&'a DynamicObject>
         .map(|(_, live)| live)
 }
 
-/// The name of the newest Secret if it has that content, or the next one that no other content had. An older one is not taken up
-/// again: the newest has to be what was read last, for hooks that read nothing.
+/// Reuses the newest Secret if it has this content, else takes the next number. Older ones are never reused: hooks
+/// that read no secret rely on the newest being the content that was read last.
 fn storage_name(model: &str, uri: &SecretUri, data: &SecretData, observed: &Observed) -> String {
     let prefix = storage_prefix(model, uri);
     let content = json!(data.encoded());
@@ -149,15 +142,16 @@ fn storage_name(model: &str, uri: &SecretUri, data: &SecretData, observed: &Obse
 
 fn next_storage_name(model: &str, prefix: &str, observed: &Observed) -> String {
     let there = observed.secrets.iter().map(|secret| secret.0.name_any());
-    // One that was deleted by hand may be what pods were started with.
+    // A Secret that was deleted manually may still be referenced by running pods.
     let named = observed.seldon_deployment(model).map(|live| refers_to(&live.data));
     let all = there.chain(named.into_iter().flatten());
     let last = all.filter_map(|name| number(prefix, &name)).max();
     format!("{prefix}{}", last.unwrap_or_default() + 1)
 }
 
-/// The Secret for a secret that was not read, as it may have changed only where Juju said so: the one that was made of it and that the
-/// model refers to. Where there is none such, or somebody has changed it, it has to be read.
+/// The live Secret for a Juju secret that was not read. Its content is current, because Juju reports changes. Without
+/// data if no such Secret is referenced by the model, or if another client changed it: then the Juju secret has to be
+/// read.
 fn names_only(
     model: &Model,
     purpose: Purpose,
@@ -185,8 +179,8 @@ fn names_only(
     (name, data)
 }
 
-/// What this application has applied of a Secret's content, as far as it still holds: of a field that somebody else sets to another value,
-/// the API server makes them the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
+/// The content that this application applied, as far as it is unchanged: when another client sets a field to another
+/// value, the API server makes that client the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
 fn as_applied(live: &DynamicObject, site: &Site) -> Option<SecretData> {
     let manager = site.identity().manager();
     let managers = live.metadata.managed_fields.iter().flatten();
@@ -195,12 +189,11 @@ fn as_applied(live: &DynamicObject, site: &Site) -> Option<SecretData> {
         .find_map(|entry| entry.fields_v1.as_ref()?.0.get("f:data")?.as_object())?;
     let keys = applied.keys().filter_map(|key| key.strip_prefix("f:"));
     let data = SecretData::decoded(live.data.get("data")?, keys)?;
-    // The field itself is owned still when all that was in it is not.
+    // The parent field stays owned when all its keys are not.
     (data != SecretData::default()).then_some(data)
 }
 
-/// The id of Juju's secret that a Secret of this name was made of.
-#[must_use]
+/// The id of the Juju secret that a Secret was made from.
 pub fn juju_id(name: &str) -> Option<&str> {
     let (rest, last) = name.rsplit_once('-')?;
     if rest.ends_with("-image-pull") {
@@ -210,7 +203,7 @@ pub fn juju_id(name: &str) -> Option<&str> {
     (rest.ends_with("-storage") && last.parse::<u64>().is_ok()).then_some(id)
 }
 
-/// A Secret goes with its SeldonDeployment, whatever becomes of this charm; before that is there, with the application.
+/// Owned by the SeldonDeployment, so that it is deleted along with it; by the application as long as there is none.
 fn metadata(name: &str, model: &Model, site: &Site, observed: &Observed) -> ObjectMeta {
     let mut metadata = metadata::metadata(name, model, site);
     let live = observed.seldon_deployment(&model.name);
@@ -227,8 +220,7 @@ fn metadata(name: &str, model: &Model, site: &Site, observed: &Observed) -> Obje
     metadata
 }
 
-/// The names of Secrets that a SeldonDeployment refers to, anywhere in it.
-#[must_use]
+/// Searches the whole object.
 pub fn refers_to(object: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     collect(object, &mut names);
@@ -256,14 +248,12 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a SeldonDeployment says that there are Secrets of ours for it, or were when it was written.
-#[must_use]
 pub fn is_marked(object: &DynamicObject) -> bool {
     object.annotations().contains_key(labels::SECRETS)
 }
 
-/// Writes down in a planned SeldonDeployment whether there are Secrets of ours for it, so that a hook need not look for them where
-/// there are none.
+/// Marks the SeldonDeployment if Secrets of ours exist for it, so that a hook of a model without any need not list
+/// them.
 pub fn mark(planned: &mut PlannedModel, observed: &Observed) {
     let there = observed.secrets.iter().any(|secret| {
         let of = secret.0.labels().get(labels::MODEL);

@@ -1,5 +1,5 @@
-//! Which predictor gets how many of the requests now: as was asked, but none to one that does not answer yet, and as before
-//! while a successor is still on its way.
+//! Decides how much traffic each predictor gets now: the configured weights, but nothing for a predictor that does
+//! not serve yet, and the previous weights while a replacement is still rolling out.
 
 use std::collections::BTreeSet;
 
@@ -15,44 +15,36 @@ use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
 use crate::plan::readiness;
 
-/// Where requests go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traffic {
-    /// To which Services, 100 percent in all.
+    /// The weights sum up to 100.
     pub shares: Vec<Share>,
-    /// Where requests with the headers of a canary go.
+    /// For requests with the canary's headers.
     pub by_header: Option<Share>,
-    /// Where questions about answers go.
     pub explainer: Option<Share>,
-    /// Where copies go.
     pub mirror: Option<Share>,
-    /// Predictors of the live SeldonDeployment that are not asked for any more, but that requests still go to.
+    /// Predictors of the live SeldonDeployment that are no longer configured but still get requests.
     pub leaving: Vec<Value>,
 }
 
-/// A Service's part of the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
-    /// Its name.
     pub service: String,
-    /// Its ports.
     pub ports: Ports,
     /// In percent.
     pub weight: u8,
 }
 
-/// What of a model is there.
 pub struct LiveRoute {
-    /// The predictors of its SeldonDeployment, with their Services.
+    /// The predictors of the SeldonDeployment without shadows, as written, by their Services.
     predictors: Vec<(String, Value)>,
-    /// The Services that its route for all requests leads to, with their parts.
+    /// The Services and weights of the rule for all requests.
     routed: Vec<(String, u8)>,
-    /// Those that any of its routes leads to.
+    /// The Services of all rules.
     reached: BTreeSet<String>,
 }
 
 impl LiveRoute {
-    /// Reads it from what was found.
     pub fn read(model: &Model, site: &Site, observed: &Observed) -> Self {
         let predictors = observed
             .seldon_deployment(&model.name)
@@ -73,13 +65,13 @@ impl LiveRoute {
         let of_istio = rules(of_istio, "/spec/http", destinations);
         let of_gateway = observed.http_route_in(&site.namespace, &name);
         let of_gateway = rules(of_gateway, "/spec/rules", gateway_api::destinations);
-        // While one takes over from the other both are there, and the new one counts.
+        // While one route replaces the other both exist; the new one counts.
         let both = match site.gateway.kind() {
             GatewayKind::Istio => [of_istio, of_gateway],
             GatewayKind::GatewayApi => [of_gateway, of_istio],
         };
         let mut both = both.into_iter().flatten().peekable();
-        // The last is that for all requests.
+        // The last rule is the one for all requests.
         let routed = both.peek().and_then(|rules| rules.last()).cloned();
         Self {
             predictors,
@@ -89,7 +81,7 @@ impl LiveRoute {
     }
 }
 
-/// The Services that a route leads to, with their parts.
+/// The Services of a rule with their weights.
 fn destinations(route: &Value) -> Vec<(String, u8)> {
     let all = route.get("route").and_then(Value::as_array);
     all.into_iter()
@@ -102,11 +94,10 @@ fn destinations(route: &Value) -> Vec<(String, u8)> {
         .collect()
 }
 
-/// Decides where requests go.
 pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) -> Traffic {
     let name = &planned.model.name;
     let inputs = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
-    // One that only gets another Service cannot stay under its name.
+    // A predictor whose Service alone changed cannot be kept: its name is taken by the new one.
     let renamed = |written: &Value| {
         let name = written.get("name").and_then(Value::as_str);
         planned
@@ -130,7 +121,7 @@ pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) ->
         .filter(|(service, weight)| *weight > 0 && (inputs(service) || leaving.iter().any(|(of, _)| of == service)))
         .map(|(service, weight)| (service.as_str(), *weight))
         .collect();
-    // A route that somebody changed by hand may lead nowhere of these.
+    // A route that was changed manually may lead to none of these.
     let shares = if leaving.is_empty() || as_before.is_empty() || readiness::is_rolled_out(planned, observed) {
         desired_weights(planned, observed)
     } else {
@@ -156,13 +147,13 @@ pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) ->
         by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
             .filter(|shadow| readiness::answers(planned, shadow, observed))
-            // Seldon takes 0 for all.
+            // Seldon takes 0 as all.
             .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
         leaving: leaving.into_iter().map(|(_, written)| written.clone()).collect(),
     }
 }
 
-/// The first explainer, once it answers.
+/// The first explainer, once it is available.
 fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
     let mut predictors = planned.predictors.iter().filter(|predictor| !predictor.shadow);
     let (predictor, (service, port)) =
@@ -177,7 +168,7 @@ fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
     })
 }
 
-/// The parts that were asked for, of those that answer; of all, where none of them does.
+/// The configured weights of the predictors that serve, or of all where none does.
 fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
     let live: Vec<&PlannedPredictor> = planned
         .predictors
@@ -200,7 +191,7 @@ fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&
     }
 }
 
-/// The same parts, scaled to 100 in all, without those that get nothing.
+/// Scales weights to a sum of 100 and drops those of 0.
 fn normalize_weights(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
     parts.retain(|(_, weight)| *weight > 0);
     let sum: u32 = parts.iter().map(|(_, weight)| u32::from(*weight)).sum();
@@ -209,11 +200,11 @@ fn normalize_weights(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
     }
     let mut left = 100_u8;
     for (_, weight) in &mut parts {
-        // A part of the whole is no more than 100.
+        // A share of the sum is at most 100.
         *weight = u8::try_from(u32::from(*weight) * 100 / sum).unwrap_or(100);
         left = left.saturating_sub(*weight);
     }
-    // Rounding leaves over less than one for each.
+    // Rounding down leaves less than one percent for each.
     for (_, weight) in parts.iter_mut().take(usize::from(left)) {
         *weight += 1;
     }
@@ -221,7 +212,8 @@ fn normalize_weights(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
     parts
 }
 
-/// Keeps predictors in a SeldonDeployment that requests still go to. Seldon wants the parts of several to be 100.
+/// Keeps predictors in a SeldonDeployment while they still get requests. Seldon requires the traffic of several
+/// predictors to sum up to 100.
 pub fn keep(deployment: &mut Value, leaving: Vec<Value>) {
     let predictors = deployment.pointer_mut("/spec/predictors").and_then(Value::as_array_mut);
     let (Some(predictors), false) = (predictors, leaving.is_empty()) else {

@@ -85,13 +85,11 @@ impl Health {
 
 impl HealthReport {
     /// Why the watcher is to be replaced, if it is.
-    #[must_use]
     pub fn error(&self) -> Option<String> {
         (self.stalest > STUCK.as_secs()).then(|| format!("one of its watches is stuck since {} s", self.stalest))
     }
 
     /// What went wrong, a line each.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let connections = format!(
             "watcher: {} connections to the Kubernetes API were dead and were replaced; changes may have been seen up to 5 minutes late",

@@ -78,7 +78,6 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// What to do now.
-    #[must_use]
     pub fn due(&self, now: Instant) -> Due {
         if self.hooks > 0 || self.in_progress != InProgress::Nothing {
             return Due::Wait(None);

@@ -54,7 +54,6 @@ pub enum Peer {
 
 impl Socket {
     /// Takes the line, and waits for the watcher's report.
-    #[must_use]
     pub fn connect(context: &HookContext) -> Peer {
         let mut stream = match dial(context) {
             Ok(stream) => stream,
@@ -98,7 +97,6 @@ pub fn listen(context: &HookContext) -> io::Result<tokio::net::UnixListener> {
 }
 
 /// Whether nobody listens any more, which is so soon after a watcher was killed.
-#[must_use]
 pub fn is_free(context: &HookContext) -> bool {
     let deadline = Instant::now() + PEER_LIMIT;
     while !matches!(dial(context), Err(error) if error.kind() == ErrorKind::ConnectionRefused) {

@@ -85,7 +85,6 @@ pub enum Event {
 
 impl Event {
     /// Its name; that of a broken relation's hook and of a changed secret's without the endpoint.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Hook(name) | Self::Action(name) => name,
@@ -150,7 +149,6 @@ impl HookContext {
     }
 
     /// Whether this unit leads, where the hook itself says so. `leader-settings-changed` is for all the others, up to 3.x.
-    #[must_use]
     pub fn has_become_leader(&self) -> Option<bool> {
         match &self.event {
             Event::Hook(name) if name == "leader-elected" => Some(true),

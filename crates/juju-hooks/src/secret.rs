@@ -15,7 +15,6 @@ pub struct SecretContent(BTreeMap<String, String>);
 
 impl SecretContent {
     /// The value of a key; one that is empty says nothing.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }

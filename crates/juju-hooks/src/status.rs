@@ -17,7 +17,6 @@ pub enum State {
 
 impl State {
     /// As `status-set` takes it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -38,7 +37,6 @@ pub struct Status {
 
 impl Status {
     /// A status of this state.
-    #[must_use]
     pub fn new(state: State, message: impl Into<String>) -> Self {
         Self {
             state,

@@ -16,7 +16,6 @@ impl Version {
     const SECRETS: [u32; 3] = [3, 0, 3];
 
     /// Reads `JUJU_VERSION`, such as `2.9.42`, `3.6.1.7` or `4.0-beta1`. `None` for what is no version.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (numbers, tag) = text.split_once('-').map_or((text, None), |(n, tag)| (n, Some(tag)));
         let mut parts = numbers.split('.').map(str::parse);
@@ -31,7 +30,6 @@ impl Version {
     }
 
     /// Whether a charm can read secrets.
-    #[must_use]
     pub fn has_secrets(&self) -> bool {
         self.numbers >= Self::SECRETS
     }

@@ -173,7 +173,6 @@ pub const SVC_NAME: &str = "seldon.io/svc-name";
 
 impl Unit {
     /// Whether Seldon brings its server.
-    #[must_use]
     pub fn is_prepackaged(&self) -> bool {
         self.implementation
             .as_deref()
@@ -181,7 +180,6 @@ impl Unit {
     }
 
     /// It and all below it.
-    #[must_use]
     pub fn all(&self) -> Vec<&Unit> {
         let mut all = vec![self];
         all.extend(self.children.iter().flat_map(Unit::all));
@@ -191,7 +189,6 @@ impl Unit {
 
 impl ComponentSpec {
     /// Whether Kubernetes or KEDA decides how many pods there are.
-    #[must_use]
     pub fn is_autoscaled(&self) -> bool {
         self.hpa_spec.is_some() || self.keda_spec.is_some()
     }
@@ -199,14 +196,12 @@ impl ComponentSpec {
 
 impl Predictor {
     /// The name of its Service (`seldondeployment_types.go`, `GetPredictorKey`), but for one that would be too long.
-    #[must_use]
     pub fn service(&self, deployment: &str) -> String {
         let named = self.annotations.get(SVC_NAME).cloned();
         named.unwrap_or_else(|| format!("{deployment}-{}", self.name))
     }
 
     /// The container of that name, and the pod that it is in.
-    #[must_use]
     pub fn container(&self, name: &str) -> Option<(usize, &Container)> {
         self.component_specs.iter().enumerate().find_map(|(at, pod)| {
             let found = pod.spec.containers.iter().find(|container| container.name == name);
@@ -215,13 +210,11 @@ impl Predictor {
     }
 
     /// Whether there is an executor in front of it.
-    #[must_use]
     pub fn has_engine(&self) -> bool {
         !self.annotations.get(NO_ENGINE).is_some_and(|value| is_true(value))
     }
 
     /// Whether Seldon explains its answers.
-    #[must_use]
     pub fn has_explainer(&self) -> bool {
         self.explainer
             .as_ref()
@@ -230,7 +223,6 @@ impl Predictor {
 
     /// The Service of its explainer, which is called as its Deployment (`GetExplainerDeploymentName`), but for one that would be too
     /// long; and that Service's port.
-    #[must_use]
     pub fn explainer_service(&self, deployment: &str) -> Option<(String, u16)> {
         const DEFAULT_PORT: u16 = 9000;
         let explainer = self.explainer.as_ref().filter(|_| self.has_explainer())?;
@@ -240,13 +232,11 @@ impl Predictor {
     }
 
     /// Whether its executor has pods of its own.
-    #[must_use]
     pub fn has_own_executor(&self, spec: &Spec) -> bool {
         self.has_engine() && spec.annotations.get(SEPARATE_POD).is_some_and(|value| is_true(value))
     }
 
     /// How many Deployments Seldon makes of it (`seldondeployment_controller.go`, `createComponents`).
-    #[must_use]
     pub fn deployments(&self, spec: &Spec) -> usize {
         let adopts = self
             .graph
@@ -265,7 +255,6 @@ impl Predictor {
 
     /// How many pods each of its Deployments may have; `None` where that is somebody else's to decide: of an autoscaler, or of
     /// nobody, as Seldon leaves a Deployment's count alone where none is asked for.
-    #[must_use]
     pub fn replicas(&self, spec: &Spec) -> Option<Vec<i64>> {
         let general = self.replicas.or(spec.replicas);
         if self.component_specs.iter().any(ComponentSpec::is_autoscaled) {

@@ -89,7 +89,6 @@ struct HeaderMatch {
 impl HttpRouteClaim {
     /// Reads an HTTPRoute. Matches that ask for more than a path are left out: they take only some requests, and on purpose. So are
     /// regular expressions, which go behind all other paths.
-    #[must_use]
     pub fn read(object: &DynamicObject) -> Self {
         let namespace = object.namespace().unwrap_or_default();
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
@@ -122,14 +121,12 @@ impl HttpRouteClaim {
     }
 
     /// Whether it has that very prefix on that gateway and those hosts.
-    #[must_use]
     pub fn claims_prefix(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         let same = Path::Prefix(prefix.bare().to_owned());
         self.competes(gateway, hosts) && self.paths.contains(&same)
     }
 
     /// Whether it takes requests below that prefix there, whoever is older.
-    #[must_use]
     pub fn claims_below(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
@@ -139,7 +136,6 @@ impl HttpRouteClaim {
     }
 
     /// Whether it wants calls over gRPC to `host` on that gateway.
-    #[must_use]
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         let Text::Regex(ours) = authority(host) else {
             return false;
@@ -148,7 +144,6 @@ impl HttpRouteClaim {
     }
 
     /// Whether it goes before `other` where both have the same path.
-    #[must_use]
     pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.namespace.clone(), claim.name.clone());
         key(self) < key(other)

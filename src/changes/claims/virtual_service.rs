@@ -82,7 +82,6 @@ struct UriMatch {
 impl RouteClaim {
     /// Reads the spec of a VirtualService. Matches that ask for more than a path, such as a header, are left out:
     /// they take only some requests, and on purpose. So are regular expressions, but for plain text before `.*`.
-    #[must_use]
     pub fn read(namespace: &str, name: &str, created: Option<Timestamp>, spec: &Value) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
         let mut paths = Vec::new();
@@ -138,7 +137,6 @@ impl RouteClaim {
 
     /// Whether it wants requests of `prefix` on that gateway and those hosts: all, some, or more than those. One
     /// that takes every path is not meant; see [`Claim::takes_everything`].
-    #[must_use]
     pub fn overlaps(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
@@ -151,7 +149,6 @@ impl RouteClaim {
     }
 
     /// Whether it wants calls over gRPC to `host` on that gateway.
-    #[must_use]
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.competes(gateway, hosts)
             && [authority(host), Text::Exact(host.to_owned())]
@@ -161,20 +158,17 @@ impl RouteClaim {
 
     /// Whether calls to `host` on that gateway never come to a model with those hosts, because it has a nearer one, whatever it does with
     /// them.
-    #[must_use]
     pub fn has_closer_host(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.is_bound_to(gateway) && nearest_host(&self.hosts, host) > nearest_host(hosts, host)
     }
 
     /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
     /// 1.15 on, and leaves it where it is before that.
-    #[must_use]
     pub fn is_catch_all(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
         self.competes(gateway, hosts) && self.paths.contains(&Path::Everything)
     }
 
     /// Whether Istio puts its routes before those of `other`.
-    #[must_use]
     pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.name.clone(), claim.namespace.clone());
         key(self) < key(other)
