@@ -21,7 +21,7 @@ const OURS: &str = "iris:gateway-metadata";
 /// Deploys an istio-ingress-k8s alongside istio-pilot and relates it. Returns its name, also that of the model's own gateway.
 fn integrate(model: &mut Model) -> String {
     let name = format!("ingress-{}", model.model());
-    let charm = Charm::stand_in("istio-ingress-k8s", "2/stable");
+    let charm = Charm::fake("istio-ingress-k8s", "2/stable");
     model.world.add_application(&name, charm, 1).unwrap();
     model
         .world

@@ -137,7 +137,7 @@ pub fn every_dashboard_panel_shows_data() {
     let mut model = Model::new("watched");
     model
         .world
-        .add_application("prometheus", Charm::stand_in("prometheus", "1/stable"), 1)
+        .add_application("prometheus", Charm::fake("prometheus", "1/stable"), 1)
         .unwrap();
     let id = model
         .world

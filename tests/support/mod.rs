@@ -29,10 +29,10 @@ impl Edge {
         let charm = Charm::read(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         world.add_application("iris", charm, 1).unwrap();
         world
-            .add_application("istio-pilot", Charm::stand_in("istio-pilot", "1.28/stable"), 1)
+            .add_application("istio-pilot", Charm::fake("istio-pilot", "1.28/stable"), 1)
             .unwrap();
         world
-            .add_application("seldon-core", Charm::stand_in("seldon-core", "1.17/stable"), 1)
+            .add_application("seldon-core", Charm::fake("seldon-core", "1.17/stable"), 1)
             .unwrap();
         let gateway_info = world
             .integrate("iris:gateway-info", "istio-pilot:gateway-info")

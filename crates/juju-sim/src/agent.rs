@@ -14,7 +14,7 @@
 //! let iris = world.add_application("iris", charm, 2)?; // units iris/0, which leads, and iris/1
 //! iris.set_config([("image", "seldonio/sklearn-iris:0.3")])?;
 //! iris.set_leader(Some("iris/0"));
-//! world.add_application("istio-pilot", Charm::stand_in("istio-pilot", "1.11/stable"), 1)?;
+//! world.add_application("istio-pilot", Charm::fake("istio-pilot", "1.11/stable"), 1)?;
 //! let gateway = world.integrate("iris:gateway-info", "istio-pilot:gateway-info")?;
 //! world.write_bag(gateway, "istio-pilot", &[("gateway_name", "istio-gateway"), ("gateway_namespace", "edge")])?;
 //!

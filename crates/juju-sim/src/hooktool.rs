@@ -33,7 +33,7 @@ pub use table::{is_tool, tools};
 pub use value::Node;
 pub use wire::PROTOCOL;
 
-use flags::{Flag, Parsed, Refused, Takes};
+use flags::{Flag, Parsed, Takes, UsageError};
 use print::Format;
 use table::Tool;
 
@@ -49,7 +49,7 @@ pub struct Output {
     /// Files to be written, relative to the tool's working directory.
     pub files: Vec<(PathBuf, Vec<u8>)>,
     /// Nothing was done: the call is to be made again with standard input (juju/juju, cmd/jujuc/main.go).
-    pub wants_stdin: bool,
+    pub reads_stdin: bool,
 }
 
 /// What a tool's function has to say on success.
@@ -116,8 +116,8 @@ pub fn run(context: &mut Context, argv: &[String], stdin: Option<&[u8]>) -> Outp
     });
     let parsed = match parsed {
         Ok(parsed) => parsed,
-        Err(Refused::Help) => return help(tool, &flags),
-        Err(Refused::Fault(text)) => return failed(2, &text),
+        Err(UsageError::Help) => return help(tool, &flags),
+        Err(UsageError::Fault(text)) => return failed(2, &text),
     };
     let format = match parsed.text("format") {
         Some("json") => Format::Json,
@@ -138,7 +138,7 @@ pub fn run(context: &mut Context, argv: &[String], stdin: Option<&[u8]>) -> Outp
         Err(Failure::Usage(text)) => return failed(2, &text),
         Err(Failure::Run(text)) => return failed(1, &text),
         Err(Failure::WantsStdin) => {
-            output.wants_stdin = true;
+            output.reads_stdin = true;
             return output;
         }
     };

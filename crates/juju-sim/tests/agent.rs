@@ -60,7 +60,7 @@ impl Stage {
         stage.script(script);
         let charm = Charm::read(stage.scratch.path()).unwrap();
         stage.world.add_application("press", charm, 1).unwrap();
-        let pilot = Charm::stand_in("istio-pilot", "1.24/stable");
+        let pilot = Charm::fake("istio-pilot", "1.24/stable");
         stage.world.add_application("istio-pilot", pilot, 1).unwrap();
         stage.gateway = stage.world.integrate("press", "istio-pilot").unwrap();
         stage

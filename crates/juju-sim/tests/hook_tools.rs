@@ -20,13 +20,15 @@ fn our_own_cases_hold() {
         run_case(case).unwrap_or_else(|why| panic!("{}: {why}", case["id"]));
         ran += 1;
     }
-    say(&format!("own cases: {ran}"));
+    progress(&format!("own cases: {ran}"));
 }
 
 #[test]
 fn juju_transcripts_hold() {
     let Some(directory) = transcripts() else {
-        say("skipped: 1 test, of all Juju transcripts: their directory is absent; name it in SELDON_MODEL_TRANSCRIPTS");
+        progress(
+            "skipped: 1 test, of all Juju transcripts: their directory is absent; name it in SELDON_MODEL_TRANSCRIPTS",
+        );
         return;
     };
     let mut faults = Vec::new();
@@ -54,14 +56,14 @@ fn juju_transcripts_hold() {
             }
         }
         total += cases.len();
-        say(&format!(
+        progress(&format!(
             "{tool}: {}/{}",
             cases.len() - (faults.len() - before),
             cases.len()
         ));
     }
-    say(&format!("cases run: {total}"));
-    say(&format!(
+    progress(&format!("cases run: {total}"));
+    progress(&format!(
         "skipped: {} case(s) of tools that are not played {:?}",
         absent.values().sum::<usize>(),
         absent.keys().collect::<Vec<_>>()
@@ -75,7 +77,7 @@ fn juju_transcripts_hold() {
 }
 
 /// Past the capture of test output: what was run and what was not is to be seen without asking.
-fn say(line: &str) {
+fn progress(line: &str) {
     use std::io::Write as _;
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
@@ -111,20 +113,20 @@ fn run_case(case: &Value) -> Result<(), String> {
         };
         let scratch = juju_sim::agent::Scratch::new("tools").unwrap();
         let mut context = context(&case["given"], version, scratch.path());
-        let output = play(case, &mut context);
+        let output = simulate(case, &mut context);
         check(case, &mut context, &output, scratch.path()).map_err(|why| format!("(Juju {version}) {why}"))?;
     }
     Ok(())
 }
 
-fn play(case: &Value, context: &mut Context) -> Output {
+fn simulate(case: &Value, context: &mut Context) -> Output {
     let argv: Vec<String> = case["argv"].as_array().unwrap().iter().map(text).collect();
     if case["given"]["became_leader_during_hook"] == json!(true) {
         hooktool::run(context, &argv, None);
         context.leader = true;
     }
     let first = hooktool::run(context, &argv, None);
-    if !first.wants_stdin {
+    if !first.reads_stdin {
         return first;
     }
     let stdin = case["stdin"].as_str().expect("the tool asked for standard input");

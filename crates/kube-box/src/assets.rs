@@ -67,9 +67,9 @@ pub struct PodPrograms {
 ///
 /// # Errors
 /// As [`find`].
-pub fn node_programs(say: &dyn Fn(&str)) -> Result<NodePrograms> {
+pub fn node_programs(progress: &dyn Fn(&str)) -> Result<NodePrograms> {
     let cache = cache()?;
-    let build = |package| go::kubernetes(package).build(&cache, say);
+    let build = |package| go::kubernetes(package).build(&cache, progress);
     Ok(NodePrograms {
         controller_manager: build("k8s.io/kubernetes/cmd/kube-controller-manager")?,
         scheduler: build("k8s.io/kubernetes/cmd/kube-scheduler")?,
@@ -82,12 +82,12 @@ pub fn node_programs(say: &dyn Fn(&str)) -> Result<NodePrograms> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn pod_programs(say: &dyn Fn(&str)) -> Result<PodPrograms> {
+pub fn pod_programs(progress: &dyn Fn(&str)) -> Result<PodPrograms> {
     let cache = cache()?;
     Ok(PodPrograms {
-        istiod: go::istio("istio.io/istio/pilot/cmd/pilot-discovery").build(&cache, say)?,
-        pilot_agent: go::istio(PILOT_AGENT).build(&cache, say)?,
-        operator: go::seldon_operator().build(&cache, say)?,
+        istiod: go::istio("istio.io/istio/pilot/cmd/pilot-discovery").build(&cache, progress)?,
+        pilot_agent: go::istio(PILOT_AGENT).build(&cache, progress)?,
+        operator: go::seldon_operator().build(&cache, progress)?,
     })
 }
 
@@ -95,24 +95,24 @@ pub fn pod_programs(say: &dyn Fn(&str)) -> Result<PodPrograms> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn promtool(say: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::prometheus(PROMTOOL).build(&cache()?, say)
+pub fn promtool(progress: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::prometheus(PROMTOOL).build(&cache()?, progress)
 }
 
 /// Prometheus, built where the cache does not have it.
 ///
 /// # Errors
 /// As [`find`].
-pub fn prometheus(say: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::prometheus("github.com/prometheus/prometheus/cmd/prometheus").build(&cache()?, say)
+pub fn prometheus(progress: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::prometheus("github.com/prometheus/prometheus/cmd/prometheus").build(&cache()?, progress)
 }
 
 /// What plays the part of Seldon's executor, built where the cache does not have it.
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) fn executor_stand_in(say: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::executor_stand_in().build(&cache()?, say)
+pub(crate) fn executor_stand_in(progress: &dyn Fn(&str)) -> Result<PathBuf> {
+    go::executor_stand_in().build(&cache()?, progress)
 }
 
 /// Whose module a file is read from.
@@ -136,7 +136,7 @@ pub(crate) fn module_file(of: Sources, file: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When a program is nowhere and cannot be built; the text says what to install.
-pub fn find(say: &dyn Fn(&str)) -> Result<Assets> {
+pub fn find(progress: &dyn Fn(&str)) -> Result<Assets> {
     if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
         let folder = PathBuf::from(folder);
         return in_folder(&folder).ok_or_else(|| {
@@ -149,13 +149,13 @@ pub fn find(say: &dyn Fn(&str)) -> Result<Assets> {
     if let (Some(etcd), Some(kube_apiserver)) = (on_path("etcd"), on_path("kube-apiserver")) {
         return Ok(Assets { etcd, kube_apiserver });
     }
-    if let Some(assets) = from_setup_envtest(say) {
+    if let Some(assets) = from_setup_envtest(progress) {
         return Ok(assets);
     }
     let cache = cache()?;
     Ok(Assets {
-        etcd: go::etcd().build(&cache, say)?,
-        kube_apiserver: go::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver").build(&cache, say)?,
+        etcd: go::etcd().build(&cache, progress)?,
+        kube_apiserver: go::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver").build(&cache, progress)?,
     })
 }
 
@@ -163,8 +163,8 @@ pub fn find(say: &dyn Fn(&str)) -> Result<Assets> {
 ///
 /// # Errors
 /// When they are not cached and Go is not there, or a module is not the one that was pinned.
-pub fn crds(say: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
-    go::definitions(&cache()?, say)
+pub fn crds(progress: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
+    go::definitions(&cache()?, progress)
 }
 
 fn in_folder(folder: &Path) -> Option<Assets> {
@@ -187,7 +187,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-fn from_setup_envtest(say: &dyn Fn(&str)) -> Option<Assets> {
+fn from_setup_envtest(progress: &dyn Fn(&str)) -> Option<Assets> {
     let tool = on_path("setup-envtest")?;
     let output = Command::new(tool).args(["use", "-p", "path", "1.34.x"]).output().ok()?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -195,7 +195,7 @@ fn from_setup_envtest(say: &dyn Fn(&str)) -> Option<Assets> {
         .filter(|_| output.status.success())
         .and_then(|folder| in_folder(Path::new(&folder)));
     if found.is_none() {
-        say("setup-envtest has no Kubernetes 1.34 and cannot download it; building from Go modules instead");
+        progress("setup-envtest has no Kubernetes 1.34 and cannot download it; building from Go modules instead");
     }
     found
 }
@@ -204,12 +204,12 @@ fn from_setup_envtest(say: &dyn Fn(&str)) -> Option<Assets> {
 ///
 /// # Errors
 /// When they cannot be installed; the text says what to type.
-pub(crate) fn install(packages: &[&str], say: &dyn Fn(&str)) -> Result<()> {
+pub(crate) fn install(packages: &[&str], progress: &dyn Fn(&str)) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
-    say(&format!("installing what this machine lacks: {}", packages.join(" ")));
+    progress(&format!("installing what this machine lacks: {}", packages.join(" ")));
     let apt = |arguments: &[&str]| {
         Command::new("apt-get")
             .args(["--yes", "--quiet"])

@@ -60,11 +60,14 @@ pub struct Images {
 ///
 /// # Errors
 /// When a package cannot be had, or what is made of it cannot be written.
-pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
+pub fn all(programs: &PodPrograms, progress: &dyn Fn(&str)) -> Result<Images> {
     let folder = assets::cache()?.join("images");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let _lock = assets::lock(&folder, "the images", say)?;
-    let layers = Layers { folder: &folder, say };
+    let _lock = assets::lock(&folder, "the images", progress)?;
+    let layers = Layers {
+        folder: &folder,
+        progress,
+    };
 
     let base = parts::base(&layers)?;
     let builder = parts::builder(&layers)?;
@@ -102,7 +105,7 @@ pub fn all(programs: &PodPrograms, say: &dyn Fn(&str)) -> Result<Images> {
     ];
     images.extend(of_models(&layers, &base, &builder)?);
     Ok(Images {
-        archive: archive::write(&folder, &images, say)?,
+        archive: archive::write(&folder, &images, progress)?,
         pause: PAUSE,
         operator: OPERATOR,
         executor,

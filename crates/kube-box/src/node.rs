@@ -72,7 +72,7 @@ pub fn possible() -> Result<()> {
 ///
 /// # Errors
 /// When they cannot be installed; the text says what to type.
-pub fn furnish(say: &dyn Fn(&str)) -> Result<()> {
+pub fn provision(progress: &dyn Fn(&str)) -> Result<()> {
     let mut packages: Vec<&str> = NEEDED
         .iter()
         .filter(|(program, _)| crate::assets::on_path(program).is_none())
@@ -82,7 +82,7 @@ pub fn furnish(say: &dyn Fn(&str)) -> Result<()> {
         packages.push("containernetworking-plugins");
     }
     packages.dedup();
-    crate::assets::install(&packages, say)
+    crate::assets::install(&packages, progress)
 }
 
 impl Node {

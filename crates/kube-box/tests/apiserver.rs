@@ -42,9 +42,9 @@ fn shared() -> &'static RwLock<Shared> {
         }
         let server = wait(async {
             let server = ApiServer::start(&folder, &assets()).await.unwrap();
-            let files = assets::crds(&say).unwrap();
+            let files = assets::crds(&progress).unwrap();
             let client = server.client().unwrap();
-            let installed = install_crds(client, &files, &say).await.unwrap();
+            let installed = install_crds(client, &files, &progress).await.unwrap();
             for kind in ["seldondeployments.", "virtualservices.", "gateways."] {
                 assert!(installed.iter().any(|name| name.starts_with(kind)));
             }
@@ -59,10 +59,10 @@ fn server() -> RwLockReadGuard<'static, Shared> {
 }
 
 fn assets() -> Assets {
-    assets::find(&say).unwrap()
+    assets::find(&progress).unwrap()
 }
 
-fn say(line: &str) {
+fn progress(line: &str) {
     eprintln!("{line}");
 }
 
@@ -234,10 +234,10 @@ fn its_kinds_take_an_example_and_refuse_a_field_they_do_not_know() {
 #[test]
 fn kinds_that_are_there_are_left_alone() {
     let shared = server();
-    let files = assets::crds(&say).unwrap();
+    let files = assets::crds(&progress).unwrap();
     let installed = wait(async {
         let client = shared.server.client().unwrap();
-        install_crds(client, &files, &say).await.unwrap()
+        install_crds(client, &files, &progress).await.unwrap()
     });
     assert!(installed.is_empty());
 }

@@ -1,4 +1,4 @@
-//! The stand-in for Seldon's executor, which is written in Go and tested in Go.
+//! The fake for Seldon's executor, which is written in Go and tested in Go.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

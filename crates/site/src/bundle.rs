@@ -147,15 +147,15 @@ impl Bundle {
                 let channel = entry.channel.as_deref().unwrap_or("stable");
                 let charm = match &directory {
                     Some(directory) => Charm::read(directory)?,
-                    None => Charm::stand_in(&entry.charm, channel),
+                    None => Charm::fake(&entry.charm, channel),
                 };
                 new.add_application(name, charm, entry.units())?;
             }
             let application = new.application_mut(name)?;
             application.trust |= entry.trust;
             for (option, value) in &entry.options {
-                // The options of a stand-in are only partly known, so those are not looked at.
-                if application.charm.stand_in {
+                // The options of a fake are only partly known, so those are not looked at.
+                if application.charm.fake {
                     application.charm.options.entry(option.clone()).or_default();
                     application.config.insert(option.clone(), value.clone());
                 } else {

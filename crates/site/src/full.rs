@@ -64,32 +64,32 @@ impl Full {
     ///
     /// # Errors
     /// When the machine cannot run it, or a part does not come up in two minutes; the text says where its log is.
-    pub async fn start(dir: &Path, say: &dyn Fn(&str)) -> Result<Self> {
-        Self::begin(dir, Lifetime::Bound, say).await
+    pub async fn start(dir: &Path, progress: &dyn Fn(&str)) -> Result<Self> {
+        Self::begin(dir, Lifetime::Bound, progress).await
     }
 
     /// The same, but it outlives this process, until [`Full::stop`].
     ///
     /// # Errors
     /// As [`Full::start`].
-    pub async fn start_detached(dir: &Path, say: &dyn Fn(&str)) -> Result<Self> {
-        Self::begin(dir, Lifetime::Detached, say).await
+    pub async fn start_detached(dir: &Path, progress: &dyn Fn(&str)) -> Result<Self> {
+        Self::begin(dir, Lifetime::Detached, progress).await
     }
 
-    async fn begin(dir: &Path, lifetime: Lifetime, say: &dyn Fn(&str)) -> Result<Self> {
+    async fn begin(dir: &Path, lifetime: Lifetime, progress: &dyn Fn(&str)) -> Result<Self> {
         node::possible()?;
-        node::furnish(say)?;
-        let assets = assets::find(say)?;
-        let programs = assets::node_programs(say)?;
-        let pods = assets::pod_programs(say)?;
-        let images = images::all(&pods, say)?;
-        let definitions = assets::crds(say)?;
+        node::provision(progress)?;
+        let assets = assets::find(progress)?;
+        let programs = assets::node_programs(progress)?;
+        let pods = assets::pod_programs(progress)?;
+        let images = images::all(&pods, progress)?;
+        let definitions = assets::crds(progress)?;
 
         let start = Instant::now();
         fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
         let folder = dir.canonicalize()?;
         Node::clear(&folder)?;
-        say("starting a node …");
+        progress("starting a node …");
         let mut node = Node::make(&folder, lifetime)?;
         let server = async {
             node.start_containerd(images.pause)?;
@@ -109,11 +109,11 @@ impl Full {
             programs,
             gateway: 0,
         };
-        if let Err(error) = site.furnish(&folder, &definitions, &images, say).await {
+        if let Err(error) = site.provision(&folder, &definitions, &images, progress).await {
             let _ = site.node.end();
             return Err(error);
         }
-        say(&format!(
+        progress(&format!(
             "the site is ready after {} s, its logs are in {}; kubectl --kubeconfig {}",
             start.elapsed().as_secs(),
             folder.display(),
@@ -123,12 +123,12 @@ impl Full {
     }
 
     /// Makes a cluster of the API server, and an edge site of the cluster.
-    async fn furnish(
+    async fn provision(
         &mut self,
         folder: &Path,
         definitions: &[PathBuf],
         images: &Images,
-        say: &dyn Fn(&str),
+        progress: &dyn Fn(&str),
     ) -> Result<()> {
         // The longest step, and nothing but the pods needs it.
         let importing = thread::spawn({
@@ -137,14 +137,14 @@ impl Full {
         });
         self.node.join(&self.server, &self.programs)?;
         let client = self.server.client()?;
-        apiserver::install_crds(client.clone(), definitions, say).await?;
+        apiserver::install_crds(client.clone(), definitions, progress).await?;
         let begun = Instant::now();
         until("the node is not ready", &self.node, || node_is_ready(&client)).await?;
-        say("bringing the images in …");
+        progress("bringing the images in …");
         importing
             .join()
             .map_err(|_| anyhow!("the import of the images broke off"))??;
-        say(&format!(
+        progress(&format!(
             "the node has its images after {} s",
             begun.elapsed().as_secs()
         ));
@@ -166,7 +166,7 @@ impl Full {
     ///
     /// # Errors
     /// When it runs but the files of its folder cannot be read.
-    pub async fn attach(dir: &Path, say: &dyn Fn(&str)) -> Result<Option<Self>> {
+    pub async fn attach(dir: &Path, progress: &dyn Fn(&str)) -> Result<Option<Self>> {
         let Ok(folder) = dir.canonicalize() else {
             return Ok(None);
         };
@@ -178,7 +178,7 @@ impl Full {
         };
         // etcd, and the API server if it runs.
         if server.pids().len() < 2 {
-            say("kube-apiserver had ended, starting it again …");
+            progress("kube-apiserver had ended, starting it again …");
             server.restart_apiserver().await?;
         }
         let port = folder.join(PORT);
@@ -186,7 +186,7 @@ impl Full {
         Ok(Some(Self {
             server,
             node,
-            programs: assets::node_programs(say)?,
+            programs: assets::node_programs(progress)?,
             gateway: gateway.trim().parse()?,
         }))
     }

@@ -142,7 +142,7 @@ fn a_day_at_the_site(user: &User) {
     assert_eq!(message(user), "prints on plain at istio-gateway");
     let table = user.reads(&["status"]);
     assert!(
-        table.contains("press/0*") && table.contains("stand-in, runs no code here"),
+        table.contains("press/0*") && table.contains("fake, runs no code here"),
         "{table}"
     );
     let table = user.reads(&["status", "pre*"]);

@@ -15,7 +15,7 @@ pub const INGRESS: &str = "istio-ingress-k8s";
 pub fn integrate(live: &mut Live) -> u32 {
     let model = live.model();
     live.world
-        .add_application(INGRESS, Charm::stand_in(INGRESS, "2/stable"), 1)
+        .add_application(INGRESS, Charm::fake(INGRESS, "2/stable"), 1)
         .unwrap();
     live.wait(live.cluster.apply_ingress(&model, INGRESS)).unwrap();
     runs(live, "True");

@@ -92,7 +92,7 @@ fn two_related_gateways_block() {
     let mut live = Live::new("two");
     live.serves();
     live.world
-        .add_application("istio-second", Charm::stand_in("istio-pilot", "1.28/stable"), 1)
+        .add_application("istio-second", Charm::fake("istio-pilot", "1.28/stable"), 1)
         .unwrap();
     let second = live
         .world

@@ -14,7 +14,7 @@ use crate::support::{assert_contains, stack};
 fn relate(live: &mut Live) -> (u32, u32) {
     for name in ["prometheus", "grafana"] {
         live.world
-            .add_application(name, Charm::stand_in(name, "1/stable"), 1)
+            .add_application(name, Charm::fake(name, "1/stable"), 1)
             .unwrap();
     }
     let metrics = live

@@ -223,7 +223,7 @@ fn plan_without_permissions_names_the_command() {
     // A second gateway application that is not related is no conflict.
     live.trust(true);
     live.world
-        .add_application("istio-gateway", Charm::stand_in("istio-gateway", "1.28/stable"), 1)
+        .add_application("istio-gateway", Charm::fake("istio-gateway", "1.28/stable"), 1)
         .unwrap();
     let results = act(&mut live, "plan", &json!({})).unwrap();
     assert_contains(text(&results, "obstacles"), &[]);

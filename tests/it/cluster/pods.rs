@@ -230,7 +230,7 @@ fn tracing_receiver_is_requested_once_and_used() {
     let mut live = Live::new("traced");
     live.serves();
     live.world
-        .add_application("tempo", Charm::stand_in("tempo", "1/stable"), 1)
+        .add_application("tempo", Charm::fake("tempo", "1/stable"), 1)
         .unwrap();
     let id = live.world.integrate("iris:tracing", "tempo:tracing").unwrap();
     live.hook("config-changed");

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30 + 15);
 fn edge(model: &str) -> Edge {
     let mut edge = Edge::new(model);
     edge.world
-        .add_application("tempo", Charm::stand_in("tempo", "1/stable"), 1)
+        .add_application("tempo", Charm::fake("tempo", "1/stable"), 1)
         .unwrap();
     edge.world.integrate("iris:tracing", "tempo:tracing").unwrap();
     let keys = [("registry", "r.example"), ("username", "u"), ("password", "p")];

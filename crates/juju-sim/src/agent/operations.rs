@@ -101,7 +101,7 @@ impl Agent {
         let charm = &mut world.application_mut(application)?.charm;
         charm.revision += 1;
         // What the new revision declares counts from now on.
-        if !charm.stand_in {
+        if !charm.fake {
             let read = crate::juju::Charm::read(&charm.directory)?;
             *charm = crate::juju::Charm {
                 revision: charm.revision,
@@ -165,7 +165,7 @@ impl Agent {
     pub fn remove_application(&self, world: &mut World, name: &str) -> Result<Vec<HookRun>> {
         let application = world.application_mut(name)?;
         application.life = Life::Dying;
-        let stand_in = application.charm.stand_in;
+        let fake = application.charm.fake;
         let units: Vec<String> = application.units.keys().cloned().collect();
         for relation in world.relations.values_mut() {
             if relation.local(name).is_some() && !relation.is_peer() {
@@ -174,7 +174,7 @@ impl Agent {
         }
         for unit in &units {
             mark_dying(world, unit)?;
-            if stand_in {
+            if fake {
                 resolver::removed(world, unit)?;
             }
         }
@@ -209,7 +209,7 @@ fn mark_dying(world: &mut World, name: &str) -> Result<()> {
     let unit = world.unit_mut(name)?;
     unit.life = Life::Dying;
     let never_ran = !unit.installed && unit.failed.is_none();
-    if never_ran && !world.application(application_of(name))?.charm.stand_in {
+    if never_ran && !world.application(application_of(name))?.charm.fake {
         resolver::removed(world, name)?;
     }
     Ok(())
@@ -220,7 +220,7 @@ fn units(world: &World) -> Vec<String> {
     let applications = world
         .applications
         .values()
-        .filter(|application| !application.charm.stand_in);
+        .filter(|application| !application.charm.fake);
     let mut names: Vec<String> = applications
         .flat_map(|application| application.units.keys().cloned())
         .collect();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::juju::World;
 
-/// Writes the application bag of each stand-in istio-pilot's `gateway-info` relation and returns the gateways so named,
+/// Writes the application bag of each fake istio-pilot's `gateway-info` relation and returns the gateways so named,
 /// as (namespace, name). The name is the option `default-gateway`; the namespace is where `namespaces` says a gateway of
 /// that name is, else the model.
 ///
@@ -14,7 +14,7 @@ use crate::juju::World;
 pub fn provide_gateways(world: &mut World, namespaces: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut gateways = Vec::new();
     for application in world.applications.values() {
-        if !application.charm.stand_in || application.charm.name != "istio-pilot" {
+        if !application.charm.fake || application.charm.name != "istio-pilot" {
             continue;
         }
         let config = application.effective_config();
@@ -48,13 +48,13 @@ pub fn provide_gateways(world: &mut World, namespaces: &BTreeMap<String, String>
     gateways
 }
 
-/// Writes the application bag of each stand-in istio-ingress-k8s's `gateway-metadata` relation and returns the gateways so named, as
+/// Writes the application bag of each fake istio-ingress-k8s's `gateway-metadata` relation and returns the gateways so named, as
 /// (namespace, name): one of the application's name (`canonical/charmlibs`, `interfaces/gateway-metadata`), in the namespace of the model
 /// that the charm would be in.
 pub fn provide_ingresses(world: &mut World, namespace: &str) -> Vec<(String, String)> {
     let mut gateways = Vec::new();
     for application in world.applications.values() {
-        if !application.charm.stand_in || application.charm.name != "istio-ingress-k8s" {
+        if !application.charm.fake || application.charm.name != "istio-ingress-k8s" {
             continue;
         }
         let name = &application.name;

@@ -16,7 +16,7 @@ const UNSEEN: u64 = u64::MAX;
 impl Agent {
     pub(super) fn settle(&self, world: &mut World, unit: &str) -> Result<Vec<HookRun>> {
         let mut runs = Vec::new();
-        if world.application(application_of(unit))?.charm.stand_in {
+        if world.application(application_of(unit))?.charm.fake {
             return Ok(runs);
         }
         while let Some(hook) = due(world, unit)? {

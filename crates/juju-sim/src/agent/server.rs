@@ -107,7 +107,7 @@ fn answer(
         }
     };
     response.send(&mut stream)?;
-    if response.wants_stdin {
+    if response.reads_stdin {
         return Ok(Answered::ToComeAgain);
     }
     Ok(Answered::Call(Call {
@@ -131,7 +131,7 @@ fn respond(context: &mut Context, argv: &[String], request: &Request, fault: Opt
     let output = hooktool::run(context, argv, request.stdin.as_deref());
     let mut response = Response {
         exit: output.exit,
-        wants_stdin: output.wants_stdin,
+        reads_stdin: output.reads_stdin,
         stdout: output.stdout,
         stderr: output.stderr.into_bytes(),
     };

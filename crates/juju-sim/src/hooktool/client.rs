@@ -107,7 +107,7 @@ fn call(argv: Vec<Vec<u8>>) -> Result<Response, String> {
     let shown = address.to_string_lossy();
     let failed = |error: io::Error| format!("dial unix {shown}: {error}");
     let response = exchange(&request).map_err(failed)?;
-    if !response.wants_stdin {
+    if !response.reads_stdin {
         return Ok(response);
     }
     let mut stdin = Vec::new();

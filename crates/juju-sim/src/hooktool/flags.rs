@@ -60,7 +60,7 @@ impl Parsed {
 }
 
 /// Why a command line is refused.
-pub(super) enum Refused {
+pub(super) enum UsageError {
     /// `--help`.
     Help,
     /// A fault, in gnuflag's words.
@@ -74,7 +74,7 @@ pub(super) fn parse(
     args: &[String],
     known_as: &str,
     check: impl Fn(Takes, &str) -> Result<(), String>,
-) -> Result<Parsed, Refused> {
+) -> Result<Parsed, UsageError> {
     let mut parsed = Parsed::default();
     let mut rest = args.iter();
     while let Some(argument) = rest.next() {
@@ -85,7 +85,7 @@ pub(super) fn parse(
         if let Some(long) = argument.strip_prefix("--") {
             let (name, attached) = match long.split_once('=') {
                 Some(("", _)) => {
-                    return Err(Refused::Fault(format!("empty {known_as} in argument {argument:?}")));
+                    return Err(UsageError::Fault(format!("empty {known_as} in argument {argument:?}")));
                 }
                 Some((name, value)) => (name, Some(value)),
                 None => (long, None),
@@ -119,18 +119,22 @@ pub(super) fn parse(
     Ok(parsed)
 }
 
-fn find<'a>(flags: &'a [Flag], name: &str, known_as: &str) -> Result<&'a Flag, Refused> {
+fn find<'a>(flags: &'a [Flag], name: &str, known_as: &str) -> Result<&'a Flag, UsageError> {
     let found = flags.iter().find(|flag| flag.names.contains(&name));
     found.ok_or_else(|| match name {
-        "help" | "h" => Refused::Help,
-        _ => Refused::Fault(format!("{known_as} provided but not defined: {}", hyphens(name))),
+        "help" | "h" => UsageError::Help,
+        _ => UsageError::Fault(format!("{known_as} provided but not defined: {}", hyphens(name))),
     })
 }
 
-fn next_value<'a>(rest: &mut impl Iterator<Item = &'a String>, name: &str, known_as: &str) -> Result<String, Refused> {
+fn next_value<'a>(
+    rest: &mut impl Iterator<Item = &'a String>,
+    name: &str,
+    known_as: &str,
+) -> Result<String, UsageError> {
     rest.next()
         .cloned()
-        .ok_or_else(|| Refused::Fault(format!("{known_as} needs an argument: {}", hyphens(name))))
+        .ok_or_else(|| UsageError::Fault(format!("{known_as} needs an argument: {}", hyphens(name))))
 }
 
 fn set(
@@ -140,17 +144,17 @@ fn set(
     value: String,
     known_as: &str,
     check: impl Fn(Takes, &str) -> Result<(), String>,
-) -> Result<(), Refused> {
+) -> Result<(), UsageError> {
     let canonical = flag.names.last().copied().unwrap_or_default();
-    let (kind, verdict) = if flag.takes == Takes::Nothing {
-        let verdict = crate::juju::parse_bool(&value)
+    let (kind, outcome) = if flag.takes == Takes::Nothing {
+        let outcome = crate::juju::parse_bool(&value)
             .map(|_| ())
             .ok_or_else(|| format!("strconv.ParseBool: parsing {value:?}: invalid syntax"));
-        ("invalid boolean value", verdict)
+        ("invalid boolean value", outcome)
     } else {
         ("invalid value", check(flag.takes, &value))
     };
-    verdict.map_err(|why| Refused::Fault(format!("{kind} {value:?} for {known_as} {}: {why}", hyphens(name))))?;
+    outcome.map_err(|why| UsageError::Fault(format!("{kind} {value:?} for {known_as} {}: {why}", hyphens(name))))?;
     parsed.values.insert(canonical, value);
     Ok(())
 }
@@ -165,7 +169,7 @@ fn hyphens(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flag, Parsed, Refused, Takes, parse};
+    use super::{Flag, Parsed, Takes, UsageError, parse};
 
     const FLAGS: &[Flag] = &[
         Flag {
@@ -181,8 +185,8 @@ mod tests {
     fn words(args: &[&str]) -> Result<Parsed, String> {
         let args: Vec<String> = args.iter().map(|&text| text.to_owned()).collect();
         parse(FLAGS, &args, "option", |_, _| Ok(())).map_err(|refused| match refused {
-            Refused::Help => "help".to_owned(),
-            Refused::Fault(text) => text,
+            UsageError::Help => "help".to_owned(),
+            UsageError::Fault(text) => text,
         })
     }
 

@@ -11,13 +11,13 @@ pub(super) fn log(context: &mut Context, arguments: &Arguments<'_>) -> Result<Re
         return Err(Failure::Usage("no message specified".to_owned()));
     }
     let module = format!("unit.{}.juju-log", context.unit);
-    let asked = parsed.text("log-level").unwrap_or("INFO");
+    let requested = parsed.text("log-level").unwrap_or("INFO");
     let level = if parsed.is_set("debug") {
         "DEBUG"
-    } else if let Some(level) = LEVELS.iter().find(|level| level.eq_ignore_ascii_case(asked)) {
+    } else if let Some(level) = LEVELS.iter().find(|level| level.eq_ignore_ascii_case(requested)) {
         level
     } else {
-        let complaint = format!("Specified log level of {asked:?} is not valid");
+        let complaint = format!("Specified log level of {requested:?} is not valid");
         context.log.push(LogLine::new("WARNING", module.clone(), complaint));
         "INFO"
     };

@@ -29,20 +29,20 @@ pub(super) fn get(context: &mut Context, arguments: &Arguments<'_>) -> Result<Re
         return Ok(Reply::Value(Node::text(bound)));
     }
     let ingress = binding.ingress.first().map_or(bound, String::as_str);
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     if parsed.is_set("bind-address") {
-        asked.push(("bind-address".to_owned(), Node::text(bound)));
+        requested.push(("bind-address".to_owned(), Node::text(bound)));
     }
     if parsed.is_set("egress-subnets") {
-        asked.push(("egress-subnets".to_owned(), Node::texts(&binding.egress)));
+        requested.push(("egress-subnets".to_owned(), Node::texts(&binding.egress)));
     }
     if parsed.is_set("ingress-address") {
-        asked.push(("ingress-address".to_owned(), Node::text(ingress)));
+        requested.push(("ingress-address".to_owned(), Node::text(ingress)));
     }
-    Ok(Reply::Value(match asked.len() {
+    Ok(Reply::Value(match requested.len() {
         0 => everything(binding, arguments.format != Format::Json),
-        1 => asked.pop().map(|(_, value)| value).unwrap_or_default(),
-        _ => Node::Map(asked),
+        1 => requested.pop().map(|(_, value)| value).unwrap_or_default(),
+        _ => Node::Map(requested),
     }))
 }
 

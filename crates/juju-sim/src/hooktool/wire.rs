@@ -26,7 +26,7 @@ pub(crate) struct Request {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub exit: i32,
-    pub wants_stdin: bool,
+    pub reads_stdin: bool,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
@@ -58,7 +58,7 @@ impl Request {
 impl Response {
     pub fn send(&self, to: &mut impl Write) -> io::Result<()> {
         let exit = self.exit.to_string();
-        let wants: &[u8] = if self.wants_stdin { b"1" } else { b"0" };
+        let wants: &[u8] = if self.reads_stdin { b"1" } else { b"0" };
         send(to, &[exit.as_bytes(), wants, &self.stdout, &self.stderr])
     }
 
@@ -70,7 +70,7 @@ impl Response {
             .map_err(|_| invalid("no exit code"))?;
         Ok(Self {
             exit,
-            wants_stdin: next()? == b"1",
+            reads_stdin: next()? == b"1",
             stdout: next()?,
             stderr: next()?,
         })
@@ -138,7 +138,7 @@ mod tests {
         }
         let sent = Response {
             exit: 2,
-            wants_stdin: true,
+            reads_stdin: true,
             stdout: b"x".to_vec(),
             stderr: b"y".to_vec(),
         };

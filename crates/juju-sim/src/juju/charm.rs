@@ -35,7 +35,7 @@ pub struct ActionSpec {
 pub struct Charm {
     /// Its name in metadata.yaml.
     pub name: String,
-    /// The directory it was read from; empty for a stand-in.
+    /// The directory it was read from; empty for a fake.
     #[serde(default)]
     pub directory: PathBuf,
     /// Counts upgrades; the agent runs upgrade-charm when it differs from what it last saw.
@@ -46,7 +46,7 @@ pub struct Charm {
     pub channel: String,
     /// Whether it runs no code here, as istio-pilot, istio-gateway and seldon-core.
     #[serde(default)]
-    pub stand_in: bool,
+    pub fake: bool,
     /// Endpoints by name.
     #[serde(default)]
     pub requires: BTreeMap<String, Endpoint>,
@@ -122,7 +122,7 @@ impl Charm {
             directory,
             revision: 0,
             channel: "local".to_owned(),
-            stand_in: false,
+            fake: false,
             requires: endpoints(metadata.requires),
             provides: endpoints(metadata.provides),
             peers: endpoints(metadata.peers),
@@ -134,7 +134,7 @@ impl Charm {
     /// A charm that runs no code here. Of those the site knows, the endpoints and options that matter to a model are
     /// as in their charms (canonical/istio-operators, canonical/seldon-core-operator); any other is empty.
     #[must_use]
-    pub fn stand_in(name: &str, channel: &str) -> Self {
+    pub fn fake(name: &str, channel: &str) -> Self {
         let one = |endpoint: &str, interface: &str| {
             BTreeMap::from([(
                 endpoint.to_owned(),
@@ -153,7 +153,7 @@ impl Charm {
         let mut charm = Self {
             name: name.to_owned(),
             channel: channel.to_owned(),
-            stand_in: true,
+            fake: true,
             ..Self::default()
         };
         match name {

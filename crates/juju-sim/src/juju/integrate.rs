@@ -119,12 +119,12 @@ impl World {
             forced: false,
             bags: std::collections::BTreeMap::new(),
         };
-        // A stand-in enters the relation as a charm of its kind would; our own units do when their agent gets there.
+        // A fake enters the relation as a charm of its kind would; our own units do when their agent gets there.
         for side in sides {
             let Some(application) = self.applications.get(&side.application) else {
                 continue;
             };
-            if application.charm.stand_in {
+            if application.charm.fake {
                 for unit in application.units.values() {
                     relation.enter(&unit.name, &unit.address);
                 }
@@ -173,8 +173,8 @@ impl World {
                 .into_iter()
                 .filter(|candidate| candidate.side.endpoint == endpoint)
                 .collect();
-            // A stand-in's endpoints are only partly known here, so one that is named is believed.
-            if named.is_empty() && charm.stand_in {
+            // A fake's endpoints are only partly known here, so one that is named is believed.
+            if named.is_empty() && charm.fake {
                 return Ok(vec![Candidate::wild(name, endpoint)]);
             }
             ensure!(!named.is_empty(), "application {name:?} has no {endpoint:?} relation");
@@ -272,7 +272,7 @@ mod tests {
     fn world() -> World {
         let mut world = World::new("edge");
         for name in ["istio-pilot", "seldon-core"] {
-            world.add_application(name, Charm::stand_in(name, "stable"), 1).unwrap();
+            world.add_application(name, Charm::fake(name, "stable"), 1).unwrap();
         }
         world
     }

@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When a file is not YAML, or the server refuses a definition or does not serve it within a minute.
-pub async fn install_crds(client: Client, files: &[PathBuf], say: &dyn Fn(&str)) -> Result<Vec<String>> {
+pub async fn install_crds(client: Client, files: &[PathBuf], progress: &dyn Fn(&str)) -> Result<Vec<String>> {
     let mut wanted = Vec::new();
     for file in files {
         wanted.extend(read(file)?);
@@ -60,7 +60,7 @@ pub async fn install_crds(client: Client, files: &[PathBuf], say: &dyn Fn(&str))
         }
     }
     if !installed.is_empty() {
-        say(&format!("installed {} kinds", installed.len()));
+        progress(&format!("installed {} kinds", installed.len()));
     }
     for name in &installed {
         served(&client, name).await?;

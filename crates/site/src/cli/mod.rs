@@ -23,7 +23,7 @@ use kube_box::node::{LEAD, lead};
 
 use self::site::Site;
 
-/// The edge site in a box: a real Kubernetes API and a stand-in for Juju that runs the real charm.
+/// The edge site in a box: a real Kubernetes API and a fake for Juju that runs the real charm.
 #[derive(Debug, Parser)]
 #[command(name = "site", version)]
 struct Arguments {
@@ -220,7 +220,7 @@ pub fn main() -> ExitCode {
 static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Tells what goes on, beside what a command prints and what Juju says.
-fn say(line: &str) {
+fn progress(line: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         tell(line);
     }
@@ -238,9 +238,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo { full } => demo::demo(home, full)?,
         Command::Up { full, model, juju } => {
             let site = Site::up(home, &model, juju, full)?;
-            say(&format!("the site is up; its model is {}", site.world.model.name));
+            progress(&format!("the site is up; its model is {}", site.world.model.name));
             if let Some(full) = site.full() {
-                say(&format!("its models will be at http://{}/model/…/", full.gateway()));
+                progress(&format!("its models will be at http://{}/model/…/", full.gateway()));
             }
         }
         Command::Deploy {
@@ -372,7 +372,7 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
         Command::Objects { kind } => {
             let objects = site.objects(kind.as_deref())?;
             if objects.is_empty() {
-                say(&format!(
+                progress(&format!(
                     "No objects of the charm found in namespace {}.",
                     site.world.model.name
                 ));

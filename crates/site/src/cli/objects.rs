@@ -32,9 +32,9 @@ const SERVER_FIELDS: [&str; 5] = [
 /// The charm's objects in a namespace, of one kind or of both, by kind and name.
 pub async fn list(client: &Client, namespace: &str, kind: Option<&str>) -> Result<Vec<Value>> {
     let meant = |word: &str, plural: &str| {
-        kind.is_none_or(|asked| {
-            let asked = asked.to_ascii_lowercase();
-            asked == word.to_ascii_lowercase() || asked == plural
+        kind.is_none_or(|requested| {
+            let requested = requested.to_ascii_lowercase();
+            requested == word.to_ascii_lowercase() || requested == plural
         })
     };
     ensure!(

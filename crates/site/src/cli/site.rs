@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::cluster::{Choice, KUBERNETES, Platform};
 use super::words;
-use super::{is_alive, objects, say, status};
+use super::{is_alive, objects, progress, status};
 
 /// Between two looks at a status.
 const SECOND: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ impl Site {
                 bail!("the site that is up is not a full one; end it first: site down");
             }
             // An earlier attempt may have broken off half-way.
-            site.furnish()?;
+            site.provision()?;
             return Ok(site);
         }
         let store = Store::open(&home.directory)?;
@@ -112,16 +112,16 @@ impl Site {
         let site = Self::reach(home, store, world, &choice)?;
         // Before anything else can fail, so that what runs now can be ended with `site down`.
         site.store.save(&site.world)?;
-        let furnished = site.furnish();
-        if furnished.is_err() && !site.platform.is_own() {
+        let provisioned = site.provision();
+        if provisioned.is_err() && !site.platform.is_own() {
             // Nothing of the site runs, so the next attempt may choose another model.
             site.store.clear()?;
         }
-        furnished.map(|()| site)
+        provisioned.map(|()| site)
     }
 
     /// The definitions of the kinds and the model's namespace.
-    fn furnish(&self) -> Result<()> {
+    fn provision(&self) -> Result<()> {
         self.runtime.block_on(async {
             Platform::define(&self.client).await?;
             self.cluster.add_model(&self.world.model).await
@@ -213,7 +213,7 @@ impl Site {
     fn run(&mut self, work: impl FnOnce(&Agent, &mut World) -> Result<Vec<HookRun>>) -> Result<Vec<HookRun>> {
         let agent = self.prepare()?;
         let ran = work(&agent, &mut self.world).and_then(|mut runs| {
-            // What a stand-in answers to what was done, and the hooks of that.
+            // What a fake answers to what was done, and the hooks of that.
             self.provide()?;
             runs.extend(agent.wake_all(&mut self.world)?);
             Ok(runs)
@@ -234,7 +234,7 @@ impl Site {
             let status = status::overall(&self.world, application);
             let line = format!("{name}: {} {}", status.status, status.message);
             if line != said {
-                say(&line);
+                progress(&line);
                 said.clone_from(&line);
             }
             if status.status == wanted {
@@ -276,7 +276,7 @@ impl Site {
     /// The applications whose charm runs.
     fn running(&self) -> Vec<String> {
         let applications = self.world.applications.values();
-        let running = applications.filter(|application| !application.charm.stand_in);
+        let running = applications.filter(|application| !application.charm.fake);
         running.map(|application| application.name.clone()).collect()
     }
 
@@ -286,7 +286,7 @@ impl Site {
             .world
             .applications
             .values()
-            .filter(|application| !application.charm.stand_in);
+            .filter(|application| !application.charm.fake);
         for application in applications {
             let units = application.units.values().filter(|unit| is_alive(unit.life)).count();
             let applied =
@@ -326,7 +326,7 @@ impl Site {
     /// Removes an application: its hooks, then what Juju keeps for it in the cluster.
     pub fn remove_application(&mut self, name: &str) -> Result<()> {
         let application = self.world.application(name)?;
-        let ours = !application.charm.stand_in;
+        let ours = !application.charm.fake;
         self.hooks(|agent, world| agent.remove_application(world, name))?;
         if self.world.applications.contains_key(name) {
             bail!(
@@ -420,9 +420,9 @@ fn report(runs: &[HookRun]) {
         let of_unit: Vec<&HookRun> = runs.iter().filter(|run| run.unit == unit).collect();
         let names: Vec<&str> = of_unit.iter().map(|run| run.hook.as_str()).collect();
         let wall: u128 = of_unit.iter().map(|run| run.wall.as_millis()).sum();
-        say(&format!("{unit}: {} ({wall} ms)", names.join(", ")));
+        progress(&format!("{unit}: {} ({wall} ms)", names.join(", ")));
         for run in of_unit.iter().filter(|run| run.exit != 0) {
-            say(&format!(
+            progress(&format!(
                 "{unit}: {} failed with exit {}: {}",
                 run.hook,
                 run.exit,

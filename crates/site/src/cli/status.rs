@@ -7,14 +7,14 @@ use juju_sim::juju::{Application, Status, Unit, World};
 use serde_json::{Value, json};
 
 /// The message of an application that runs no code here.
-const STAND_IN: &str = "stand-in, runs no code here";
+const FAKE: &str = "fake, runs no code here";
 
 /// A unit's workload status as Juju shows it: a failed hook covers what the charm said.
 fn workload(world: &World, application: &Application, unit: &Unit) -> Status {
-    if application.charm.stand_in {
+    if application.charm.fake {
         return Status {
             since: unit.status.since.clone(),
-            ..Status::new("unknown", STAND_IN)
+            ..Status::new("unknown", FAKE)
         };
     }
     match &unit.failed {
@@ -139,7 +139,7 @@ pub fn table(world: &World, selectors: &[String]) -> String {
             rows.push(vec![
                 format!("{}{}", unit.name, if leads { "*" } else { "" }),
                 status.status,
-                if application.charm.stand_in {
+                if application.charm.fake {
                     "idle"
                 } else {
                     unit.agent.word()
