@@ -1,4 +1,4 @@
-//! From what should be and what is to what has to be done: the writes of this hook, and what stands in their way.
+//! Compares the plan with the observed state: the writes of this hook, and the conflicts that prevent some of them.
 
 mod claims;
 mod conflicts;
@@ -28,27 +28,23 @@ pub use routes::{awaits_propagation, has_catch_all};
 pub use secrets::unobserved;
 pub use unmanaged::{Unmanaged, unmanaged};
 
-/// Server-side apply of an object.
 #[derive(Clone, PartialEq)]
 pub struct Apply {
-    /// The model it is of.
     pub model: String,
-    /// Its kind.
     pub kind: ObjectKind,
-    /// Its name.
     pub name: String,
-    /// All that we say of it.
     pub object: Value,
-    /// What differs from what is there, for the log.
+    /// What differs from the live object, for the log.
     pub because: String,
-    /// Whether fields are taken back from a person who changed them by hand. From a program they never are: the two would
-    /// take them from each other for ever.
+    /// Whether to take fields back from kubectl. Never from another controller: the two would overwrite each other
+    /// forever.
     pub force: bool,
-    /// Whether predictors are taken away that are in the cluster.
+    /// Whether the apply removes predictors from the live SeldonDeployment.
     pub takes_away: bool,
-    /// Whether it only writes down what serves.
+    /// Whether only bookkeeping annotations or owner references change.
     pub is_record: bool,
-    /// A merge patch to begin with, where a person has added something that an apply would leave.
+    /// A merge patch to send before the apply. It removes fields that were added manually, which an apply leaves
+    /// alone.
     pub take_out: Option<Value>,
 }
 
@@ -68,73 +64,63 @@ impl fmt::Debug for Apply {
     }
 }
 
-/// Removal of an object of ours that is no longer asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delete {
-    /// The model it was of.
     pub model: String,
-    /// Its kind.
     pub kind: ObjectKind,
-    /// Its name.
     pub name: String,
-    /// Its UID: another object that took the name meanwhile is not meant.
+    /// Guards against an object that has taken the name meanwhile.
     pub uid: Option<String>,
 }
 
-/// The writes in their order, and the models that none is for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChangeSet {
-    /// Objects to apply: Secrets before the model that refers to them, and that before its route.
+    /// In order: the Secrets of a model, its SeldonDeployment, its route.
     pub applies: Vec<Apply>,
-    /// Objects to remove, to be done only once everything was applied: routes first, Secrets last.
+    /// In order: routes, SeldonDeployments, Secrets. To be done after all applies.
     pub deletes: Vec<Delete>,
-    /// Objects to remove later, once the model that takes over their prefix is ready.
+    /// Deletes that have to wait until the model that takes over the prefix is ready.
     pub inherited: Vec<Delete>,
-    /// Whether a route is among those to remove whose model is reached in another way now.
+    /// Whether a route is deleted because the model is now exposed by one of the other kind.
     pub supersede: bool,
-    /// What stands in the way, by model.
+    /// By model.
     pub conflicts: BTreeMap<String, Conflict>,
-    /// Objects with our labels that are not ours to delete.
     pub unmanaged: Vec<Unmanaged>,
-    /// Secrets of Juju's that have to be read before anything of their models is written.
+    /// Juju secrets to read before anything of their models is applied.
     pub unread: Vec<Unread>,
 }
 
-/// A secret of Juju's that has to be read, as what is made of it is missing, or somebody has changed it.
+/// A Juju secret to read, because the Secret made from it is missing or was changed by another client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
-    /// The model that needs it.
     pub model: String,
-    /// The Secret to be made of it.
+    /// The Secret to make from it.
     pub name: String,
-    /// The secret.
     pub uri: SecretUri,
 }
 
 impl ChangeSet {
-    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.applies.is_empty() && self.deletes.is_empty()
     }
 
-    /// Whether all that is left is to take away predictors that requests went to before, or a route that they came by.
+    /// Whether predictors or routes are removed that may still get requests.
     pub fn has_deletes(&self) -> bool {
         self.supersede || self.applies.iter().any(|apply| apply.takes_away)
     }
 
-    /// Whether a write is due that changes what is served, or how it is reached.
+    /// Whether a write is due that changes more than bookkeeping.
     pub fn has_writes(&self) -> bool {
         self.applies.iter().any(|apply| !apply.is_record) || !self.deletes.is_empty()
     }
 
-    /// Whether a write is due without which that model is not as asked.
+    /// Whether the model needs a write to be up to date.
     pub fn has_pending(&self, model: &str) -> bool {
         let mut due = self.applies.iter().filter(|apply| !apply.is_record);
         due.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
     }
 }
 
-/// What has to be done.
 pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> ChangeSet {
     let mut changes = ChangeSet {
         unmanaged: unmanaged(plan, observed, identity),
@@ -155,7 +141,8 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
     }
     if plan.prune && changes.conflicts.is_empty() && changes.unread.is_empty() {
         let inherited = routes::inherited(plan, observed, identity);
-        // A route goes only when the one in its place is as asked: once changed, that may not be taken any more.
+        // A route is deleted only when its replacement is up to date: a replacement that is about to change may be
+        // rejected.
         let is_replaced = |delete: &Delete| {
             let mut applies = changes.applies.iter();
             !delete.kind.is_route() || !applies.any(|apply| apply.kind.is_route() && apply.model == delete.model)
@@ -172,7 +159,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
     changes
 }
 
-/// The model that an object of ours is of.
+/// The model that an object belongs to, by its label.
 fn model_of(object: &DynamicObject) -> String {
     object.labels().get(labels::MODEL).cloned().unwrap_or_default()
 }
@@ -261,7 +248,8 @@ fn apply(
             by.extend(added.by);
             step.take_out = Some(added.patch);
         }
-        // What a person has added and what nobody has are not there at once, or one is taken out after the other.
+        // Manual additions and fields without an owner do not occur together; if they do, one is removed after the
+        // other.
         let by_person = step.force || step.take_out.is_some();
         step.take_out = step.take_out.or(ownerless);
         if by_person {
@@ -272,8 +260,7 @@ fn apply(
     Some(step)
 }
 
-/// Whether a field manager is what a person types with: kubectl calls itself by its commands, as in kubectl-edit
-/// (kubernetes/kubectl, pkg/cmd/*, fieldManager).
+/// kubectl names its managers after its commands, such as kubectl-edit (kubernetes/kubectl, pkg/cmd/*, fieldManager).
 fn is_kubectl(manager: &str) -> bool {
     manager == "kubectl" || manager.starts_with("kubectl-")
 }
@@ -318,7 +305,7 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
     deletes
 }
 
-/// Everything of ours, for removal: routes first, so that no request finds a route to nothing.
+/// All our objects, for removal. Routes come first, so that no route has a missing backend.
 pub fn removal(observed: &Observed, identity: &Identity) -> Vec<Delete> {
     let nothing = Plan {
         prune: true,

@@ -1,6 +1,6 @@
-//! The one holder of a Kubernetes client: what is there, and the writes that were decided on.
+//! The only module with a Kubernetes client. It observes the cluster and performs the planned writes.
 //!
-//! Nothing is decided here but how long to try. What the API server refuses comes back as a [`ApiError`].
+//! It decides nothing except how long to retry. Errors of the API server are returned as [`ApiError`].
 
 mod events;
 mod gateways;
@@ -28,17 +28,16 @@ use crate::permissions::Needs;
 pub use events::{AppliedChange, reference};
 pub use watch::{WatchLimits, WatchNotice, Watched, Watches};
 
-/// Time for all requests of a hook together: a leader's lease holds for 30 s after Juju confirmed it, and what is
-/// written after that may be another unit's to write.
+/// For all requests of a hook. Juju guarantees leadership for 30 s after it confirmed it; writes after that could
+/// collide with the next leader's.
 const BUDGET: Duration = Duration::from_secs(25);
-/// On one machine a connection comes about in milliseconds or not at all.
+/// On a single machine a connection is established within milliseconds or never.
 const CONNECT: Duration = Duration::from_secs(3);
-/// The API server itself gives a webhook ten seconds by default.
+/// The API server gives a webhook ten seconds by default.
 const READ: Duration = Duration::from_secs(10);
-/// Between two looks at whether what was deleted is gone.
 const GONE_POLL: Duration = Duration::from_millis(250);
 
-/// The cluster, for the time of one hook.
+/// A connection for the duration of one hook.
 pub struct Cluster {
     client: Client,
     identity: Identity,
@@ -46,10 +45,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster.
-    ///
-    /// # Errors
-    /// When there is none, or what leads to it cannot be read.
     pub async fn connect(identity: Identity) -> Result<Self, ApiError> {
         let config = configuration().await?;
         Ok(Self {
@@ -59,10 +54,7 @@ impl Cluster {
         })
     }
 
-    /// Applies an object, and gives it as it is then.
-    ///
-    /// # Errors
-    /// When the API server refuses it, or cannot be asked within the time of a hook.
+    /// Returns the object as the API server stored it.
     pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, ApiError> {
         let api = self.ours(&apply.kind.resource());
         let of = |error: ApiError| error.for_object(apply.kind, &apply.name);
@@ -85,10 +77,7 @@ impl Cluster {
             .map_err(of)
     }
 
-    /// Deletes an object; one that is gone already, or replaced by somebody else's of that name, is as good as deleted.
-    ///
-    /// # Errors
-    /// As [`Cluster::apply`].
+    /// An object that is already gone, or was replaced by another of that name, counts as deleted.
     pub async fn delete(&self, delete: &Delete) -> Result<(), ApiError> {
         let api = self.ours(&delete.kind.resource());
         let mut parameters = DeleteParams::background();
@@ -102,10 +91,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until none of our objects is left, or the time of the hook is over. Gives the names of those left.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
+    /// Waits until none of our objects is left or the hook's time is over. Returns the names of those left.
     pub async fn wait_until_gone(&self, needs: Needs) -> Result<Vec<String>, ApiError> {
         loop {
             let observed = self.observe_ours(needs).await?;
@@ -146,7 +132,7 @@ impl Cluster {
         };
         match self.call(|| api.list(parameters)).await {
             Ok(list) => Ok(list.items),
-            // A list of what is not there is empty; only a kind that is not there is not found.
+            // A list without objects is empty; only an unknown kind returns 404.
             Err(ApiError::NotFound) => Err(ApiError::CrdMissing {
                 kind: resource.kind.clone(),
             }),
@@ -158,7 +144,7 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), &self.identity.namespace, resource)
     }
 
-    /// Sends a request, again where it failed in passing, as long as the hook has time.
+    /// Retries transient errors until the hook's deadline.
     async fn call<T, F>(&self, request: impl Fn() -> F) -> Result<T, ApiError>
     where
         F: Future<Output = kube::Result<T>>,
@@ -179,8 +165,8 @@ impl Cluster {
     }
 }
 
-/// What leads to the cluster: `KUBECONFIG`, which Juju never sets and developers do, else the pod's service account. Juju
-/// need not pass `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's own name serves then.
+/// From `KUBECONFIG`, which developers set and Juju never does, or else the pod's service account. Juju may not pass
+/// `KUBERNETES_SERVICE_HOST` on to a hook, so the cluster's DNS name is the fallback.
 async fn configuration() -> Result<Config, ApiError> {
     let mut config = if std::env::var_os("KUBECONFIG").is_some() {
         Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
@@ -193,12 +179,11 @@ async fn configuration() -> Result<Config, ApiError> {
     };
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
-    // It would go on for longer than the hook may take.
+    // kube's own retries would exceed the hook's time.
     config.default_retry = false;
     Ok(config)
 }
 
-/// What a list can be read as.
 pub trait Readable:
     kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
     + Clone

@@ -1,4 +1,5 @@
-//! Gateways, whichever API they take their routes from: their names, what they listen to, and which hosts and prefixes meet.
+//! What Istio gateways and gateways of the Gateway API have in common: names, listeners, and the matching of hosts
+//! and prefixes.
 
 pub mod hosts;
 pub mod listeners;
@@ -9,17 +10,16 @@ use std::fmt;
 
 use hosts::is_dns_label;
 
-/// Which API a gateway takes its routes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GatewayKind {
-    /// Istio's own: `VirtualService`.
+    /// Configured by `VirtualService`.
     Istio,
-    /// Kubernetes' Gateway API: `HTTPRoute`.
+    /// Configured by `HTTPRoute`.
     GatewayApi,
 }
 
 impl GatewayKind {
-    /// The endpoint of the charm whose relations name a gateway of this kind.
+    /// The charm's endpoint for gateways of this kind.
     pub const fn endpoint(self) -> &'static str {
         match self {
             Self::Istio => "gateway-info",
@@ -28,17 +28,14 @@ impl GatewayKind {
     }
 }
 
-/// A Gateway, of Istio or of the Gateway API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GatewayName {
-    /// The namespace it is in.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
 impl GatewayName {
-    /// Reads `namespace/name`.
+    /// Parses `namespace/name`.
     pub fn parse(text: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/')?;
         (is_dns_label(namespace) && is_dns_label(name)).then(|| Self {

@@ -1,4 +1,4 @@
-//! What Juju asks for: options, relations and secrets, as the hook tools tell them and as they are understood.
+//! What Juju wants: options, relations and secrets, as the hook tools report them and parsed.
 
 pub mod gateway;
 pub mod tracing;
@@ -18,16 +18,15 @@ use crate::inputs::gateway::RelatedGateway;
 use crate::permissions::Needs;
 use juju_hooks::{Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
 
-/// The endpoint that says that Juju deployed Seldon. Only its presence counts.
+/// A relation means that Juju deployed Seldon Core. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
-/// The endpoint that takes metrics and alert rules.
+/// Metrics and alert rules.
 pub const METRICS: &str = "metrics-endpoint";
-/// The endpoint that takes dashboards.
 pub const DASHBOARD: &str = "grafana-dashboard";
-/// The endpoints whose relations count in every hook. `goal-state` would have them in one answer, but not those that were made through an
-/// offer of ours, and any endpoint can be offered: Grafana offers `grafana-dashboard`, which it requires
-/// (canonical/cos-lite-bundle, overlays/offers-overlay.yaml). And while one proxy of a remote application is left over it fails
-/// as a whole (juju/juju, issue 23212). `relation-ids` is answered by the unit's agent.
+/// The endpoints whose relations are read in every hook. `goal-state` would report all of them at once, but leaves
+/// out those made through an offer of ours, and any endpoint can be offered: Grafana offers `grafana-dashboard`,
+/// which it requires (canonical/cos-lite-bundle, overlays/offers-overlay.yaml). It also fails entirely while a stale
+/// remote application exists (juju/juju, issue 23212). The unit agent answers `relation-ids` without the controller.
 const ENDPOINTS: [&str; 5] = [
     GatewayKind::Istio.endpoint(),
     GatewayKind::GatewayApi.endpoint(),
@@ -36,58 +35,46 @@ const ENDPOINTS: [&str; 5] = [
     DASHBOARD,
 ];
 
-/// What Juju says of secrets, by their URIs.
+/// The secrets that were read, by URI.
 pub type Secrets = BTreeMap<String, Result<SecretContent, SecretError>>;
 
-/// What the hook tools told, as it stands: all that a plan rests on, but for the cluster.
+/// The raw output of the hook tools: everything that a plan depends on, except the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JujuState {
-    /// The options that have a value.
+    /// Those that have a value.
     pub options: Map<String, Value>,
-    /// The endpoints that are related to something.
+    /// The endpoints with at least one relation.
     pub related: BTreeSet<String>,
-    /// The ids of their relations, for what is written there. Whoever only reads needs none.
+    /// By endpoint, for writing to them. Not needed by the watcher.
     #[serde(skip)]
     pub relation_ids: BTreeMap<String, Vec<String>>,
-    /// The relations that name an Istio Gateway.
+    /// `gateway-info` relations, which name an Istio Gateway.
     pub gateway: Vec<Relation>,
-    /// The relations that name a gateway of the Gateway API.
+    /// `gateway-metadata` relations, which name a gateway of the Gateway API.
     #[serde(default)]
     pub gateway_metadata: Vec<Relation>,
-    /// The relations that take traces.
     pub tracing: Vec<Relation>,
-    /// The secrets that were read of those that the options name, or why one cannot be had.
+    /// The referenced secrets that were read, or why they could not be.
     pub secrets: Secrets,
 }
 
-/// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    /// Whose objects are ours.
     pub identity: Identity,
-    /// What it was read from.
     pub juju: JujuState,
-    /// The options, understood.
     pub config: Config,
-    /// What the gateway relations say.
     pub gateway: RelatedGateway,
-    /// Where the tracing relation wants traces to go.
+    /// From the tracing relation.
     pub tracing: Option<Tracing>,
 }
 
 impl Inputs {
-    /// Asks Juju.
-    ///
-    /// # Errors
-    /// When a hook tool fails.
     pub fn read(tools: HookTools, context: &HookContext, identity: &Identity) -> Result<Self, ToolError> {
         Self::with_options(tools, context, identity, tools.config_get()?)
     }
 
-    /// Asks Juju for all but the options, which are these, and secrets, which are read only when they may have changed.
-    ///
-    /// # Errors
-    /// When a hook tool fails.
+    /// Reads everything except the options, which are given, and secrets, which are read only when they may have
+    /// changed.
     pub fn with_options(
         tools: HookTools,
         context: &HookContext,
@@ -120,10 +107,7 @@ impl Inputs {
         Ok(Self::parse(identity.clone(), told, config))
     }
 
-    /// Reads secrets of Juju's: the newest content of each, or why there is none. Every unit may: they are granted to the application.
-    ///
-    /// # Errors
-    /// When `secret-get` fails in passing.
+    /// Reads the newest revision of secrets. Every unit may: secrets are granted to the application.
     pub fn read_secrets(
         &mut self,
         tools: HookTools,
@@ -145,7 +129,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// Understands what was told before.
+    /// Parses a state that was read earlier.
     pub fn new(identity: Identity, told: JujuState) -> Self {
         let config = config::parse(&identity.application, &told.options);
         Self::parse(identity, told, config)
@@ -170,7 +154,7 @@ impl Inputs {
         }
     }
 
-    /// What is needed beside a model's own objects.
+    /// Which optional permissions are needed.
     pub fn needs(&self) -> Needs {
         let mut models = self.config.models.iter();
         Needs {
@@ -179,22 +163,20 @@ impl Inputs {
         }
     }
 
-    /// Whether something related takes metrics or dashboards.
+    /// Whether metrics or dashboards are related.
     pub fn is_monitored(&self) -> bool {
         [METRICS, DASHBOARD]
             .iter()
             .any(|endpoint| self.juju.related.contains(*endpoint))
     }
 
-    /// Whether a watcher is wanted between hooks.
+    /// Whether the watcher is enabled.
     pub fn is_watched(&self) -> bool {
         self.juju.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
     }
 
-    /// Reads whether Juju deploys a Seldon for us. That matters only to a report, and where the cluster knows none.
-    ///
-    /// # Errors
-    /// When `relation-ids` fails.
+    /// Reads whether Juju deployed Seldon Core. It matters only for the status, and only if the cluster has no
+    /// Seldon.
     pub fn read_seldon_relation(&mut self, tools: HookTools, context: &HookContext) -> Result<(), ToolError> {
         if !juju_hooks::relation_ids(tools, context, SELDON_CORE)?.is_empty() {
             self.juju.related.insert(SELDON_CORE.to_owned());
@@ -202,10 +184,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// Reads what else explains that refusal.
-    ///
-    /// # Errors
-    /// When a hook tool fails.
+    /// Reads what else the status needs to explain an error.
     pub fn read_cause_of(
         &mut self,
         tools: HookTools,
@@ -218,13 +197,13 @@ impl Inputs {
         }
     }
 
-    /// Whether Juju says that it deploys a Seldon for us, where that was read.
+    /// Whether Juju deployed Seldon Core, if that was read.
     pub fn seldon_is_related(&self) -> bool {
         self.juju.related.contains(SELDON_CORE)
     }
 }
 
-/// What is known of secrets without reading one: that this Juju has none for charms.
+/// Secrets that cannot be read because this Juju has none for charms.
 fn unsupported_secrets(context: &HookContext, config: &Config) -> Secrets {
     let without = context.version.as_ref().filter(|version| !version.has_secrets());
     let rejected = without.map(|version| {

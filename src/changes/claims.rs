@@ -1,4 +1,4 @@
-//! What routes claim that stay alongside the planned ones.
+//! Claims of other routes on hosts and paths.
 
 mod http_route;
 mod virtual_service;
@@ -15,14 +15,14 @@ pub use http_route::HttpRouteClaim;
 pub use virtual_service::RouteClaim;
 
 pub struct Claims {
-    /// VirtualServices.
+    /// Of VirtualServices.
     pub istio: Vec<RouteClaim>,
-    /// HTTPRoutes.
+    /// Of HTTPRoutes.
     pub gateway: Vec<HttpRouteClaim>,
 }
 
 impl Claims {
-    /// Those of all routes but the planned ones, each known by its namespace and name, and those of ours that are to be deleted.
+    /// Leaves out planned routes, by namespace and name, and those of ours that are about to be deleted.
     pub fn of_foreign_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
         let beside = |object: &&DynamicObject| {
             let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
@@ -45,7 +45,8 @@ impl Claims {
     }
 }
 
-/// Whether a route is that of a planned model. Which of the two kinds it is of matters not: the other one is taken away.
+/// Whether a route belongs to a planned model, be it of the planned kind or of the other one, which is about to be
+/// deleted.
 pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
     let name = object.name_any();
     identity.labelled(object)

@@ -1,4 +1,4 @@
-//! What stands in the way of a model: names that are somebody else's, and requests that go to somebody else.
+//! Conflicts: object names, owners, finalizers and routes of other clients that prevent a model from being applied.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
@@ -13,62 +13,55 @@ use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::{PlannedModel, Route};
 
-/// Why nothing of a model is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// The name is taken by an object that is not ours.
+    /// An object that is not ours has the name.
     NameTaken {
-        /// Its kind.
         kind: ObjectKind,
-        /// Its name.
         name: String,
-        /// The application that made it, if it is one of this charm.
+        /// Set if the object belongs to another application of this charm.
         application: Option<String>,
     },
-    /// An object of ours that has to be changed or deleted belongs to somebody else's object as well: it is deleted with that one.
+    /// An object of ours has an additional owner, with which it would be deleted.
     ForeignOwner {
-        /// Its kind.
         kind: ObjectKind,
-        /// Its name.
         name: String,
-        /// The other object, as `Kind/name`.
+        /// As `Kind/name`.
         owner: String,
     },
-    /// Somebody's finalizer on an object of ours keeps it from being deleted. Neither this charm nor Seldon Core nor Istio sets any.
+    /// A finalizer of another client would block the deletion of our object. The charm, Seldon Core and Istio set
+    /// none.
     ForeignFinalizer {
-        /// Its kind.
         kind: ObjectKind,
-        /// Its name.
         name: String,
-        /// The finalizer.
         finalizer: String,
     },
-    /// Its requests are claimed by a route that is not ours.
+    /// A route that is not ours matches the model's requests.
     PrefixTaken {
-        /// The prefix that was asked for.
+        /// The model's.
         prefix: String,
         /// The kind of the route.
         kind: ObjectKind,
-        /// The route, as `namespace/name`.
+        /// As `namespace/name`.
         route: String,
     },
-    /// Its calls over gRPC are claimed by a route that is not ours.
+    /// A route that is not ours matches the model's gRPC requests.
     GrpcHostTaken {
-        /// The host that was asked for.
+        /// The model's.
         host: String,
         /// The kind of the route.
         kind: ObjectKind,
-        /// The route, as `namespace/name`.
+        /// As `namespace/name`.
         route: String,
     },
-    /// An older route takes every path, and this Istio asks it first.
+    /// An older VirtualService matches every path, and this Istio tries it first.
     ShadowedByCatchAll {
-        /// The VirtualService, as `namespace/name`.
+        /// As `namespace/name`.
         route: String,
     },
 }
 
-/// The first thing that stands in the way of a model; `claims` are those of routes that stay beside it.
+/// The first conflict of a model.
 pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Conflict> {
     let name = &planned.model.name;
     let by_gateway_api = matches!(planned.route, Route::HttpRoute(_));
@@ -110,8 +103,8 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         })
 }
 
-/// Whether the name of a planned object is taken. One with our labels is gone on with: it may have been restored from a backup, and an
-/// apply without force takes nothing that another program has set.
+/// An object with our labels is adopted: it may come from a backup, and an apply without force takes no field from
+/// another manager.
 fn name_taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Conflict> {
     (!identity.labelled(object)).then(|| Conflict::NameTaken {
         kind,
@@ -120,14 +113,15 @@ fn name_taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> 
     })
 }
 
-/// Whether somebody has tied the life of a planned object to something else. What our own manager has applied is replaced by the apply.
+/// Whether another client has added an owner or a finalizer to a planned object. Those that our own manager applied
+/// are replaced by the apply.
 fn foreign_attachment(
     kind: ObjectKind,
     object: &DynamicObject,
     owners: &[OwnerReference],
     identity: &Identity,
 ) -> Option<Conflict> {
-    // Kubernetes' own finalizers are there while an object is being deleted, which is reported by itself.
+    // During deletion Kubernetes adds finalizers of its own, and deletion is reported separately.
     if object.metadata.deletion_timestamp.is_some() {
         return None;
     }
@@ -148,7 +142,7 @@ fn foreign_attachment(
     Some(Conflict::ForeignFinalizer { kind, name, finalizer })
 }
 
-/// The owners of a planned SeldonDeployment and of its route.
+/// The owners of a planned SeldonDeployment and its route.
 fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
     let owners = planned.deployment.pointer("/metadata/ownerReferences");
     owners
@@ -156,7 +150,6 @@ fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
         .unwrap_or_default()
 }
 
-/// Whoever gets requests of ours at a gateway of the Gateway API.
 fn http_prefix_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,
@@ -164,7 +157,7 @@ fn http_prefix_taken(
     claims: &[HttpRouteClaim],
 ) -> Option<Conflict> {
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
-    // Ours counts as the older one only for what it has already.
+    // The age of our route counts only for what it claims already.
     let with_prefix = ours.filter(|ours| ours.claims_prefix(gateway, hosts, prefix));
     let older = |claim: &HttpRouteClaim, ours: Option<&HttpRouteClaim>| {
         ours.is_none_or(|ours| claim.takes_precedence_over(ours))
@@ -199,7 +192,7 @@ fn prefix_taken(
     claims: &[RouteClaim],
 ) -> Option<Conflict> {
     let model = &planned.model;
-    // Ours counts as the older one only for what it has already.
+    // The age of our route counts only for what it claims already.
     let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
     let goes_before_us = |claim: &&RouteClaim| for_prefix.is_none_or(|ours| claim.takes_precedence_over(ours));
     let place = |claim: &RouteClaim| format!("{}/{}", claim.namespace, claim.name);
@@ -225,7 +218,7 @@ fn prefix_taken(
         .or_else(hidden)
 }
 
-/// Whoever gets the calls over gRPC that are known by their host.
+/// gRPC requests that are matched by host.
 fn grpc_host_taken(
     planned: &PlannedModel,
     gateway: &GatewayName,

@@ -1,7 +1,7 @@
-//! Whether an object in the cluster is what we say it should be.
+//! Detects whether a live object differs from the planned one.
 //!
-//! Server-side apply would find out, but it is a write. Instead the live object is compared with ours, and what the
-//! API server keeps of field ownership (`metadata.managedFields`) with what we would own.
+//! A server-side apply would tell, but is a write. Instead, the live object is compared with the planned one, and its
+//! recorded field ownership (`metadata.managedFields`) with the fields we would own.
 
 use crate::identity::applied_fields;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
-/// The first difference, as a path for the log; `None` when an apply would change nothing.
+/// The path of the first difference, for the log; `None` if an apply would change nothing.
 pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
     let owned = applied_fields(live, manager);
     let live = serde_json::to_value(live).unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<Str
     }
 }
 
-/// The field managers that have set something of what is wanted to something else.
+/// The field managers that have set a planned field to another value.
 pub fn competing_managers(desired: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<String> {
     let live = serde_json::to_value(live).unwrap_or_default();
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
@@ -42,17 +42,16 @@ pub fn competing_managers(desired: &Value, live: &DynamicObject, manager: &str) 
     managers.collect()
 }
 
-/// What has been added to the spec by field managers of a kind.
+/// Fields that some field managers added to the spec.
 #[derive(Debug, PartialEq)]
 pub struct Additions {
-    /// Their names.
     pub by: BTreeSet<String>,
-    /// A merge patch that takes them out.
+    /// A merge patch that removes them.
     pub patch: Value,
 }
 
-/// Finds fields of the spec that are not wanted and were set by such a field manager. An apply leaves what it does not
-/// name, and each such field says something else of what is to be served.
+/// Finds fields of the spec that are not planned and were set by a manager that `is_removable` accepts. An apply
+/// would leave them, although each changes what is served.
 pub fn additions(desired: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -> bool) -> Option<Additions> {
     let mut by = BTreeSet::new();
     let mut patch = Map::new();
@@ -69,9 +68,9 @@ pub fn additions(desired: &Value, live: &DynamicObject, is_meant: impl Fn(&str) 
     (!by.is_empty()).then_some(Additions { by, patch })
 }
 
-/// A merge patch that takes out parts of the spec that are not wanted and that nobody is said to have set. An istiod that writes the status
-/// of an HTTPRoute in another version than ours makes the API server forget what of its spec is ours, and an apply then leaves what it does
-/// not name (seen of Istio 1.22, which writes v1beta1, with Kubernetes 1.34).
+/// A merge patch that removes unplanned fields of the spec that have no owner. When istiod writes the status of an
+/// HTTPRoute in another API version than ours, the API server loses our ownership of the spec, and an apply leaves
+/// fields that it does not name (observed with Istio 1.22, which writes v1beta1, on Kubernetes 1.34).
 pub fn ownerless(desired: &Value, live: &DynamicObject) -> Option<Value> {
     let desired = desired.get("spec")?.as_object()?;
     let is_owned = |field: &str| {
@@ -92,7 +91,7 @@ pub fn ownerless(desired: &Value, live: &DynamicObject) -> Option<Value> {
     (!ownerless.is_empty()).then(|| serde_json::json!({"spec": ownerless}))
 }
 
-/// Puts null where a field is not wanted. Whether there is any.
+/// Adds null to the patch for each unplanned field. Returns whether there was any.
 fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> bool {
     let mut any = false;
     for (key, below) in fields.as_object().into_iter().flatten() {
@@ -116,7 +115,7 @@ fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> boo
     any
 }
 
-/// Whether one of the fields is wanted otherwise than it is.
+/// Whether one of the fields has another value than planned.
 fn is_contested(fields: &Value, desired: &Value, live: &Value) -> bool {
     fields.as_object().into_iter().flatten().any(|(key, below)| {
         let field = key.strip_prefix("f:");
@@ -132,8 +131,8 @@ fn is_contested(fields: &Value, desired: &Value, live: &Value) -> bool {
     })
 }
 
-/// The path of the first part of `wanted` that `live` does not have so. Maps may hold more; lists may not, for the
-/// lists of these objects are atomic, but for owner references, which go by their UID.
+/// The path of the first part of `desired` that differs in `live`. Maps may have more keys. Lists may not have more
+/// items, because the lists of these objects are atomic; except owner references, which are merged by UID.
 fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
     match (desired, live) {
         (Value::Object(desired), Value::Object(live)) => desired.iter().find_map(|(key, value)| {
@@ -158,7 +157,7 @@ fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// The path of the first part of an item of a list that nobody asked for.
+/// The path of the first unplanned part of a list item.
 fn more(live: &Value, desired: &Value, path: &str) -> Option<String> {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => live.iter().find_map(|(key, value)| {
@@ -168,12 +167,12 @@ fn more(live: &Value, desired: &Value, path: &str) -> Option<String> {
                 None => Some(path),
             }
         }),
-        // Items of lists within were compared by `missing` already.
+        // `missing` has compared nested lists.
         _ => None,
     }
 }
 
-/// The path of the first field that we own (`fieldsV1`) but would not apply any more.
+/// The path of the first field that we own (`fieldsV1`) but no longer apply.
 fn surplus(owned: &Value, desired: &Value, path: &str) -> Option<String> {
     owned.as_object()?.iter().find_map(|(key, below)| {
         if let Some(field) = key.strip_prefix("f:") {
@@ -184,7 +183,7 @@ fn surplus(owned: &Value, desired: &Value, path: &str) -> Option<String> {
             };
         }
         if let Some(item) = key.strip_prefix("k:") {
-            // An item of a list with keys: is there still one with these?
+            // An item of a keyed list: does one with these keys remain?
             let keys: Value = serde_json::from_str(item).ok()?;
             let still = desired
                 .as_array()
@@ -281,7 +280,7 @@ mod tests {
             found("kubectl-edit", list.clone(), |v| v["spec"]["list"] = json!([])),
             ["kubectl-edit"]
         );
-        // Set to what is wanted, or what is not wanted at all.
+        // Set to the planned value, or not planned at all.
         assert!(found("kubectl-edit", list, |_| ()).is_empty());
         let other = json!({"f:status": {}, "f:spec": {"f:map": {"f:l": {}}}});
         assert!(found("manager", other, |v| v["spec"]["map"]["l"] = json!(1)).is_empty());

@@ -1,4 +1,4 @@
-//! Routes beside those that are planned: whose they are, what they claim, and when one of ours may go.
+//! When routes of ours may be deleted.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use crate::observed::Observed;
 use crate::plan::readiness::is_ready;
 use crate::plan::{Plan, PlannedModel, Route};
 
-/// Models that are no longer asked for, but whose requests go to a planned model that is not ready for them: they serve on
-/// until it is.
+/// Models that are no longer configured, but whose requests a planned model takes over that is not ready yet: they
+/// are kept until it is.
 pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
     let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
     let wants = |desired: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
@@ -45,7 +45,7 @@ pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTree
     of_istio.chain(of_gateway).map(model_of).collect()
 }
 
-/// Whether somebody's VirtualService takes every path of an Istio Gateway that a planned model is to be reached by.
+/// Whether another VirtualService matches every path of an Istio gateway that a planned model uses.
 pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
     let claims = Claims::of_foreign_routes(plan, observed, identity).istio;
     plan.models.iter().any(|planned| {
@@ -61,12 +61,13 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
     })
 }
 
-/// Whether a route of that kind stays while its model does: until the other one is in its place, where it is not the planned one.
+/// Whether a route is kept while its model is. A route of the kind that is no longer planned is kept until the new
+/// one works.
 pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     match (&planned.route, kind) {
         (Route::Delete, _) => false,
         (Route::HttpRoute(_), ObjectKind::VirtualService) => !is_taken(planned, observed, identity),
-        // Nobody says of a VirtualService whether it is taken, but it is if its gateway is there.
+        // A VirtualService has no status; it works once it and its gateway exist.
         (Route::VirtualService(_), ObjectKind::HttpRoute) => {
             let gateway = planned.gateway.as_ref();
             let route = route_name(&planned.model.name);
@@ -81,7 +82,7 @@ fn is_taken(planned: &PlannedModel, observed: &Observed, identity: &Identity) ->
     route_condition(planned, observed, identity) == Some(RouteCondition::Accepted)
 }
 
-/// Whether a gateway has still to say of one of our HTTPRoutes whether it takes it, which it does within a second or two.
+/// Whether a gateway has yet to report whether it accepts one of our HTTPRoutes, which takes a second or two.
 pub fn awaits_propagation(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
     let routes = plan
         .models

@@ -1,4 +1,4 @@
-//! When a Secret may go, and what of it is of no account to who reads it.
+//! When Secrets may be deleted, and which Juju secrets have to be read.
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -12,8 +12,8 @@ use crate::plan::readiness::is_ready;
 use crate::plan::secrets::refers_to;
 use crate::plan::{Plan, PlannedModel};
 
-/// Our Secrets that nothing reads any more. While a model is changing over, pods of before may have to start once more with what
-/// they were made with.
+/// Our Secrets that nothing references. They are kept during a rollout, because pods of the previous version may
+/// restart.
 pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
     let in_use = |planned: &PlannedModel, name: &String| {
         let live = observed.seldon_deployment(&planned.model.name);
@@ -41,7 +41,6 @@ pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Dele
         .collect()
 }
 
-/// What of Juju's secrets has to be read for a model.
 pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
     let unread = planned.secrets.iter().filter(|secret| secret.object().is_none());
     unread
@@ -53,14 +52,14 @@ pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
         .collect()
 }
 
-/// The names of planned Secrets that were not found among ours.
+/// The names of planned Secrets that are not among the observed ones.
 pub fn unobserved(plan: &Plan, observed: &Observed) -> Vec<String> {
     let planned = plan.models.iter().flat_map(|planned| &planned.secrets);
     let secrets = planned.filter(|secret| observed.secret(&secret.name).is_none());
     secrets.map(|secret| secret.name.clone()).collect()
 }
 
-/// The same Secret with the owners that the live one has.
+/// The planned Secret with the live one's owners, so that a comparison ignores them.
 pub fn as_owned(desired: &Value, live: &DynamicObject) -> Value {
     let mut desired = desired.clone();
     if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -1,8 +1,8 @@
-//! What changes in an object, in words for a log that an operator reads.
+//! Summarizes what changes in an object, for a log line.
 
 use serde_json::Value;
 
-/// The fields that are told with their values. All others may hold what nobody should read, as an environment does.
+/// Only these fields are logged with their values; others may be confidential, such as environment variables.
 const SUMMARIZED: [&str; 8] = [
     "image",
     "implementation",
@@ -14,7 +14,7 @@ const SUMMARIZED: [&str; 8] = [
     "timeout",
 ];
 
-/// What of those fields becomes another, as `image a:1 -> a:2`.
+/// Changed fields, such as `image a:1 -> a:2`.
 pub fn summarize(desired: &Value, live: &Value) -> Vec<String> {
     let mut all = Vec::new();
     collect(desired, live, "", &mut all);

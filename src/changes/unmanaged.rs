@@ -1,4 +1,4 @@
-//! Objects that carry our labels and are not ours: anybody who may write can set those.
+//! Objects that carry our labels without being ours. Any client with write access can set labels.
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -8,16 +8,13 @@ use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::plan::Plan;
 
-/// An object that carries our labels and was not applied by us: a copy that somebody made, or one restored from a backup. It is left alone.
+/// An object with our labels that our manager did not apply: a copy, or one restored from a backup. It is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unmanaged {
-    /// Its kind.
     pub kind: ObjectKind,
-    /// Its name.
     pub name: String,
 }
 
-/// The objects with our labels that neither the plan names nor our manager has applied.
 pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Unmanaged> {
     let is_named = |kind, name: &str| {
         let of_plan = plan.models.iter().any(|planned| match kind {

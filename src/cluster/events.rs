@@ -1,4 +1,4 @@
-//! Kubernetes events of what this charm changed, for those who look at a cluster with kubectl. They tell what Juju's log tells.
+//! Kubernetes events about applied changes, for those who use kubectl. They have the same text as Juju's log.
 
 use std::time::Duration;
 
@@ -15,38 +15,32 @@ use super::Cluster;
 use crate::api_error::ApiError;
 use crate::labels::ObjectKind;
 
-/// Longest note, in bytes (`kubernetes/kubernetes`, pkg/apis/core/validation/events.go: `NoteLengthLimit`).
+/// In bytes (`kubernetes/kubernetes`, pkg/apis/core/validation/events.go: `NoteLengthLimit`).
 const LONGEST_NOTE: usize = 1024;
-/// What a hook must have left of its time, so that it can look again at a fleet that is slow to make.
+/// What must remain of the hook's time after an event, to observe a large fleet again.
 const RESERVE: Duration = Duration::from_secs(15);
-/// What kind of event it is.
 const REASON: &str = "Reconciled";
-/// Who reports.
 const CONTROLLER: &str = "seldon-model";
 
-/// Something that was done to a model.
 #[derive(Debug, Clone)]
 pub struct AppliedChange {
-    /// The SeldonDeployment, as it was found or made.
+    /// The SeldonDeployment.
     pub of: ObjectReference,
-    /// What was done, to which object, and why.
+    /// What changed in which object, and why.
     pub note: String,
 }
 
-/// What an event needs to know of a SeldonDeployment.
 pub fn reference(object: &DynamicObject) -> ObjectReference {
     ObjectReference {
-        // What kubectl looks events up by.
+        // kubectl finds an object's events by this.
         uid: object.uid(),
         ..object.object_ref(&ObjectKind::SeldonDeployment.resource())
     }
 }
 
 impl Cluster {
-    /// Says what was done, by which unit in which hook; nothing, where the hook's time is needed for what matters more.
-    ///
-    /// # Errors
-    /// When the API server refuses it: a site may do without the right.
+    /// Records an event, unless the hook's time is running out. A failure does not matter: the permission for events
+    /// is optional.
     pub async fn record(&self, change: &AppliedChange, unit: &str, hook: &str) -> Result<(), ApiError> {
         if self.deadline.saturating_duration_since(Instant::now()) < RESERVE {
             return Err(ApiError::DeadlineExceeded);

@@ -1,4 +1,4 @@
-//! Gateways of both kinds, and the routes of that which is not asked for in every hook.
+//! Reads gateways of both kinds, and HTTPRoutes.
 
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::observed::Observed;
 use crate::plan::route;
 
 impl Cluster {
-    /// What a gateway takes, if it is there.
+    /// The listeners of a gateway; `None` if it does not exist.
     pub(super) async fn gateway(
         &self,
         gateway: &GatewayName,
@@ -42,13 +42,13 @@ impl Cluster {
         }))
     }
 
-    /// Whether there are HTTPRoutes of ours, or may be, by what our SeldonDeployments say.
+    /// Whether HTTPRoutes of ours may exist, by the annotation on our SeldonDeployments.
     pub(super) fn has_http_routes(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
         all.any(|object| self.identity.labelled(object) && route::is_marked(object))
     }
 
-    /// The HTTPRoutes of all namespaces: whoever shares the gateway may be anywhere.
+    /// Of all namespaces, because routes of any namespace can share the gateway.
     pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, ApiError> {
         let resource = ObjectKind::HttpRoute.resource();
         self.list(&resource, None, &ListParams::default()).await

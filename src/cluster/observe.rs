@@ -1,4 +1,4 @@
-//! What is there: all that a plan, its steps and a verdict rest on.
+//! Observes everything that the plan and the status depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,11 +24,8 @@ use crate::observed::{Observed, Ports};
 use crate::permissions::Needs;
 
 impl Cluster {
-    /// Looks at all that a plan and its verdict need. Five requests when nothing has to be found out: lists, so that
-    /// a hundred models cost as many as one. Secrets and HTTPRoutes are looked for where they are needed or some may be left over.
-    ///
-    /// # Errors
-    /// When a list or the gateway cannot be read.
+    /// Five requests in the usual case. They are lists, so a hundred models cost as much as one. Secrets and
+    /// HTTPRoutes are listed only where they are needed or may be left over.
     pub async fn observe(
         &self,
         gateways: &BTreeSet<GatewayName>,
@@ -42,12 +39,12 @@ impl Cluster {
                 &ListParams::default(),
             )
             .await?;
-        // Of all namespaces: whoever shares the gateway may be anywhere.
+        // Of all namespaces, because routes of any namespace can share the gateway.
         let virtual_services = self
             .list::<DynamicObject>(&ObjectKind::VirtualService.resource(), None, &ListParams::default())
             .await;
         let virtual_services = match virtual_services {
-            // Who speaks the Gateway API need not be Istio.
+            // A Gateway API implementation need not be Istio.
             Err(ApiError::CrdMissing { .. }) if language == GatewayKind::GatewayApi => Vec::new(),
             found => found?,
         };
@@ -77,38 +74,29 @@ impl Cluster {
         Ok(observed)
     }
 
-    /// Finds the pods of our models, for the reasons why one does not serve.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
+    /// Lists the pods of our models, to explain why one is not ready.
     pub async fn observe_pods(&self, observed: &mut Observed) -> Result<(), ApiError> {
         observed.pods = self.list_ours("", "Pod").await?;
         Ok(())
     }
 
-    /// Finds out whether this Istio is one that puts routes for every path behind all others: 1.15 brought that, and
-    /// with it the field `directResponse`. Where the definition may not be read, it is taken for one of those.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
+    /// Finds out whether this Istio sorts catch-all routes last. It does since 1.15, which also brought the field
+    /// `directResponse`. Assumed if the CRD cannot be read.
     pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), ApiError> {
         let knows = self.definition_has("virtualservices.networking.istio.io", "directResponse");
         observed.catch_all_goes_last = knows.await?;
         Ok(())
     }
 
-    /// Finds out whether this Seldon is one that takes metrics in the words of autoscaling/v2: 1.15 brought them, as the field
-    /// `metricsv2`. Where the definition may not be read, it is taken for one of those.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
+    /// Finds out whether this Seldon takes autoscaling/v2 metrics. It does since 1.15, as the field `metricsv2`.
+    /// Assumed if the CRD cannot be read.
     pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), ApiError> {
         let knows = self.definition_has("seldondeployments.machinelearning.seldon.io", "metricsv2");
         observed.lacks_metrics_v2 = !knows.await?;
         Ok(())
     }
 
-    /// Whether a definition has a field of that name somewhere, or may not be read.
+    /// Whether a CRD contains a field name; true if the CRD cannot be read.
     async fn definition_has(&self, name: &str, field: &str) -> Result<bool, ApiError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
             "apiextensions.k8s.io",
@@ -123,10 +111,8 @@ impl Cluster {
         }
     }
 
-    /// Our objects in our namespace, for their removal. Secrets and HTTPRoutes are looked for only where there may be some.
-    ///
-    /// # Errors
-    /// When they cannot be listed. A kind that the cluster does not know has none.
+    /// Observes our objects for their removal. Secrets and HTTPRoutes are listed only where some may exist. A kind
+    /// without a CRD has no objects.
     pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, ApiError> {
         let mut observed = Observed {
             virtual_services: self.ours_of(ObjectKind::VirtualService).await?,
@@ -151,7 +137,7 @@ impl Cluster {
         }
     }
 
-    /// Whether Seldon's word for the ports of a model's Service is missing or differs from our route.
+    /// Whether the ports that Seldon reports for a model's Service are missing or differ from our route.
     fn ports_are_in_doubt(&self, observed: &Observed) -> bool {
         observed
             .seldon_deployments
@@ -159,7 +145,7 @@ impl Cluster {
             .filter(|object| self.identity.labelled(object))
             .any(|object| {
                 let name = object.name_any();
-                // Seldon reports the HTTP port of the first one only.
+                // Seldon reports the HTTP port of the first predictor only.
                 let predictors = object.data.pointer("/spec/predictors").and_then(Value::as_array);
                 if predictors.is_some_and(|all| all.len() > 1) {
                     return true;
@@ -181,7 +167,7 @@ impl Cluster {
                 .into_iter()
                 .flatten()
                 .collect();
-                // An explainer has a port of its own beside them.
+                // The route of an explainer adds another port.
                 let agree = said.is_some_and(|said| routed.iter().all(|routed| said.is_subset(routed)));
                 let agree = agree && !routed.is_empty();
                 !observed.state(&name).state.is_empty() && !agree
@@ -222,8 +208,8 @@ impl Cluster {
             .collect())
     }
 
-    /// The application's StatefulSet, which Juju calls as the application. It is looked up each time: an owner that is read off an object
-    /// may be one that somebody made up, and Kubernetes deletes what only such a one owns.
+    /// The application's StatefulSet, which has the application's name. It is read in every hook instead of copied
+    /// from another object's owners: those can be forged, and Kubernetes deletes objects whose owner does not exist.
     async fn stateful_set(&self) -> Result<Option<OwnerReference>, ApiError> {
         let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
         let api = self.ours(&ApiResource::from_gvk(&gvk));

@@ -1,4 +1,4 @@
-//! Asks the API server what the service account may do.
+//! Queries the permissions of the service account.
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
@@ -8,10 +8,7 @@ use crate::api_error::ApiError;
 use crate::permissions::{Needs, Permission, required};
 
 impl Cluster {
-    /// Those of `rights` that the service account does not have.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
+    /// Returns those of `required` that the service account does not have.
     pub async fn missing(&self, required: impl Iterator<Item = Permission>) -> Result<Vec<Permission>, ApiError> {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let mut missing = Vec::new();
@@ -24,7 +21,7 @@ impl Cluster {
                         verb: Some(right.verb.to_owned()),
                         group: Some(right.group.to_owned()),
                         resource: Some(right.resource.to_owned()),
-                        // Granted for this one name only.
+                        // Granted for this name only.
                         name: (right.resource == "statefulsets").then(|| self.identity.application.clone()),
                         ..ResourceAttributes::default()
                     }),
@@ -40,7 +37,7 @@ impl Cluster {
         Ok(missing)
     }
 
-    /// Says what is missing of all that is needed where a request was forbidden.
+    /// Adds the missing permissions to a Forbidden error.
     pub async fn explain(&self, error: ApiError, needs: Needs) -> ApiError {
         match error {
             ApiError::Forbidden { why, .. } => ApiError::Forbidden {

@@ -1,4 +1,4 @@
-//! Secrets in our namespace: ours by our labels, and whether a name is another's.
+//! Reads our Secrets, and the metadata of others whose names we need.
 
 use kube::api::{DynamicObject, ListParams};
 use serde_json::json;
@@ -10,14 +10,11 @@ use crate::observed::{Observed, Secret};
 use crate::plan::secrets::is_marked;
 
 impl Cluster {
-    /// Finds those of these Secrets that are not ours, so that none of them is written to. Their content is not read.
-    ///
-    /// # Errors
-    /// When the API server cannot be asked.
+    /// Looks up Secrets of these names that are not ours, so that none is overwritten. Reads their metadata only.
     pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), ApiError> {
         let api = self.ours(&ObjectKind::Secret.resource());
         for name in names {
-            // A list, for which there is a right already.
+            // A list instead of a get, because the permission to list exists already.
             let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
             let found = self.call(|| api.list_metadata(&parameters)).await?;
             observed.secrets.extend(found.items.into_iter().map(|found| {
@@ -31,13 +28,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether there are Secrets of ours, or may be, by what our SeldonDeployments say.
+    /// Whether Secrets of ours may exist, by the annotation on our SeldonDeployments.
     pub(super) fn has_secrets(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
         all.any(|object| self.identity.labelled(object) && is_marked(object))
     }
 
-    /// Our Secrets, whatever is in them.
     pub(super) async fn our_secrets(&self) -> Result<Vec<Secret>, ApiError> {
         let found: Vec<DynamicObject> = self.list_ours("", "Secret").await?;
         Ok(found.into_iter().map(Secret).collect())

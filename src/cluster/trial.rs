@@ -1,4 +1,4 @@
-//! What the API server would make of a write, without making it.
+//! Dry runs of an apply.
 
 use kube::api::{Patch, PatchParams, ValidationDirective};
 use serde_json::{Map, Value};
@@ -8,11 +8,8 @@ use crate::api_error::ApiError;
 use crate::changes::Apply;
 
 impl Cluster {
-    /// The object as it would be after that apply. Admission webhooks are asked as they would be, but for those with side effects,
-    /// which keep the API server from trying it.
-    ///
-    /// # Errors
-    /// As [`Cluster::apply`].
+    /// Returns the object as it would be after the apply. The API server calls admission webhooks as usual, but fails
+    /// the dry run if one has side effects.
     pub async fn dry_run(&self, apply: &Apply) -> Result<Value, ApiError> {
         let api = self.ours(&apply.kind.resource());
         let parameters = PatchParams {
@@ -26,7 +23,7 @@ impl Cluster {
             .call(|| api.patch(&apply.name, &parameters, &patch))
             .await
             .map_err(|error| error.for_object(apply.kind, &apply.name))?;
-        // Text keys and plain values, as they were read from JSON.
+        // It was read from JSON, so serializing cannot fail.
         let mut object = serde_json::to_value(object).unwrap_or_default();
         if let Some(patch) = &apply.take_out {
             merge(&mut object, patch);
@@ -35,7 +32,7 @@ impl Cluster {
     }
 }
 
-/// A JSON merge patch (RFC 7396).
+/// Applies a JSON merge patch (RFC 7396).
 fn merge(target: &mut Value, patch: &Value) {
     let Some(patch) = patch.as_object() else {
         target.clone_from(patch);

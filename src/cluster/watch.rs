@@ -1,4 +1,4 @@
-//! Being told that something has changed, of what a plan and a verdict rest on.
+//! Watches the kinds that the plan and the status depend on.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -14,31 +14,33 @@ use crate::api_error::{self, ApiError};
 use crate::identity::Identity;
 use crate::permissions::{GATEWAY_API, ISTIO, SELDON};
 
-/// How soon a watch is begun again that could not be, at first.
+/// After a failed watch; doubles up to `LONGEST_BACKOFF`.
 const SOON: Duration = Duration::from_millis(500);
-/// How late at most. What cannot be watched is looked at this often.
+/// Also how often a kind is checked that cannot be watched.
 const LATE: Duration = Duration::from_secs(60);
-/// A watch that lasted this long was a good one.
+/// A watch that lasted this long resets the backoff.
 const GOOD: Duration = Duration::from_secs(5);
 
-/// The limits of one watch. A connection whose other end is gone without a word looks like one on which nothing happens; the
-/// API server ends a watch by itself after the time it was asked for, so one that goes on for longer is dead.
+/// Limits that detect dead connections. A connection whose peer vanished looks like one without changes. But the API
+/// server ends each watch after the requested timeout, so a watch that lasts longer is dead.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchLimits {
-    /// The least time that the API server is asked to end a watch after, in seconds.
+    /// The shortest timeout to request from the API server, in seconds.
     pub shortest: u32,
-    /// The most. Each watch takes some time in between, so that they do not all begin again at once.
+    /// The longest, in seconds. Each watch takes a random one in between, so that they do not all restart at once.
     pub longest: u32,
-    /// How much later than that its end may arrive.
+    /// How much later than the timeout the end may arrive.
     pub grace: Duration,
-    /// How long the API server may take to accept a watch. It does so at once, and after at most 3 s while its own cache is behind
-    /// (kubernetes/kubernetes, `staging/src/k8s.io/apiserver/pkg/storage/cacher/watch_cache.go`: `blockTimeout`).
+    /// How long the API server may take to accept a watch. Usually it does so at once, and after at most 3 s while
+    /// its cache is behind (kubernetes/kubernetes, `staging/src/k8s.io/apiserver/pkg/storage/cacher/watch_cache.go`:
+    /// `blockTimeout`).
     pub accept: Duration,
 }
 
 impl Default for WatchLimits {
-    /// A dead connection is noticed after five minutes at most, when Juju runs a hook in any case (`update-status`). Client-go asks
-    /// for 5 to 10 minutes (kubernetes/client-go, tools/cache/reflector.go: `minWatchTimeout`); a new watch costs less than a millisecond, so an hour of these is still next to nothing.
+    /// Detects a dead connection within five minutes, when Juju runs `update-status` anyway. client-go requests 5 to
+    /// 10 minutes (kubernetes/client-go, tools/cache/reflector.go: `minWatchTimeout`), but a new watch costs less
+    /// than a millisecond.
     fn default() -> Self {
         Self {
             shortest: 240,
@@ -50,47 +52,45 @@ impl Default for WatchLimits {
 }
 
 impl WatchLimits {
-    /// The time for one watch, in seconds.
+    /// In seconds.
     fn length(&self) -> u32 {
-        // The standard library's only source of chance.
+        // The only source of randomness in the standard library.
         let chance = RandomState::new().hash_one(self.longest);
         let spread = u64::from(self.longest.saturating_sub(self.shortest)) + 1;
         self.shortest + u32::try_from(chance % spread).unwrap_or_default()
     }
 }
 
-/// What a watch reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchNotice {
-    /// It begins, for the first time or again.
+    /// The watch was started, for the first time or again.
     Started,
-    /// Something has changed, or may have while it could not be watched.
+    /// Something changed, or may have changed while there was no watch.
     Changed,
-    /// Its connection was dead for an unknown time, in which anything may have changed.
+    /// The connection was dead for an unknown time.
     Unusable,
 }
 
-/// What is watched: kinds, and which of their objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watched {
-    /// All models of the namespace: a name may be somebody else's.
+    /// All of our namespace, because another client's object may have a model's name.
     SeldonDeployments,
-    /// The routes of all namespaces, which share the gateway.
+    /// Of all namespaces, as they can share the gateway.
     VirtualServices,
-    /// The gateways of all namespaces.
+    /// Of all namespaces.
     Gateways,
-    /// The Deployments of our models.
+    /// Of our models.
     Deployments,
-    /// Their pods.
+    /// Of our models.
     Pods,
-    /// The routes of the Gateway API, of all namespaces.
+    /// Of all namespaces.
     HttpRoutes,
-    /// Its gateways.
+    /// Of all namespaces.
     GatewaysOfGatewayApi,
 }
 
 impl Watched {
-    /// What matters at every gateway.
+    /// Watched with gateways of either kind.
     pub const ALWAYS: [Self; 5] = [
         Self::SeldonDeployments,
         Self::VirtualServices,
@@ -98,7 +98,7 @@ impl Watched {
         Self::Deployments,
         Self::Pods,
     ];
-    /// What matters besides where the gateway is one of the Gateway API.
+    /// Watched in addition with gateways of the Gateway API.
     pub const GATEWAY_API: [Self; 2] = [Self::HttpRoutes, Self::GatewaysOfGatewayApi];
 
     fn kind(self) -> GroupVersionKind {
@@ -125,7 +125,7 @@ impl Watched {
     }
 }
 
-/// Watches of the cluster. Only the metadata of objects is sent, and none of it is kept.
+/// Receives only the metadata of objects, and keeps none of it.
 #[derive(Clone)]
 pub struct Watches {
     client: Client,
@@ -134,19 +134,14 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Finds the cluster, as [`Cluster::connect`](super::Cluster::connect) does.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn connect(identity: Identity) -> Result<Self, ApiError> {
         let mut config = configuration().await?;
-        // Nothing comes for as long as nothing changes. `WatchLimits` are in its place.
+        // Nothing arrives while nothing changes; `WatchLimits` replace this timeout.
         config.read_timeout = None;
         let client = Client::try_from(config).map_err(|error| api_error::unusable(&error))?;
         Ok(Self::new(client, identity, WatchLimits::default()))
     }
 
-    /// Watches through that client.
     pub fn new(client: Client, identity: Identity, limits: WatchLimits) -> Self {
         Self {
             client,
@@ -155,7 +150,7 @@ impl Watches {
         }
     }
 
-    /// Calls `notify` when it begins, and whenever something of that kind has changed, or may have while it could not be watched. For ever.
+    /// Calls `notify` whenever a watch starts, and whenever an object has changed or may have changed. Never returns.
     pub async fn watch(self, what: Watched, notify: impl Fn(WatchNotice)) {
         let resource = ApiResource::from_gvk(&what.kind());
         let api: Api<DynamicObject> = if what.cluster_wide() {
@@ -189,21 +184,20 @@ impl Watches {
     }
 }
 
-/// From whatever is there, all of which is told first.
+/// The API server sends all existing objects first.
 const FROM_NOW: &str = "0";
 
-/// How a watch ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The API server did not accept it.
+    /// The API server did not accept the watch.
     Refused,
-    /// The API server ended it, as it does with every one after some minutes, or its connection broke.
+    /// The API server ended the watch, as it does after some minutes, or the connection broke.
     Over,
-    /// Nothing was heard of it for longer than the API server may take.
+    /// The watch lasted longer than the API server allows.
     Dead,
 }
 
-/// Follows one watch to its end. `version` is where the next one goes on.
+/// Follows one watch to its end, and advances `version` to where the next one continues.
 async fn follow(
     api: &Api<DynamicObject>,
     parameters: &mut WatchParams,
@@ -219,7 +213,7 @@ async fn follow(
         Err(_) => return End::Dead,
     };
     if version == FROM_NOW {
-        // What is there is told now, but not what has gone before.
+        // Existing objects are sent, but not past deletions.
         notify(WatchNotice::Changed);
     }
     pin_mut!(events);
@@ -232,7 +226,7 @@ async fn follow(
                     notify(WatchNotice::Changed);
                 }
                 Ok(WatchEvent::Bookmark(mark)) => *version = mark.metadata.resource_version,
-                // Most often the version is too old to go on from.
+                // Usually the version is too old to continue from.
                 Ok(WatchEvent::Error(_)) | Err(_) => {
                     FROM_NOW.clone_into(version);
                     return;
@@ -255,7 +249,7 @@ mod tests {
         let limits = WatchLimits::default();
         let latest = Duration::from_secs(limits.longest.into()) + limits.grace;
         assert!(latest <= Duration::from_secs(300), "{latest:?}");
-        // The API server's own end of a healthy watch comes well before.
+        // The API server ends a healthy watch well before that.
         assert!(limits.grace >= Duration::from_secs(5));
     }
 

@@ -1,4 +1,4 @@
-//! Host names of gateways and routes, which may be `*` or `*.domain`, and which requests they are meant for.
+//! Host names of gateways and routes, which may be `*` or `*.domain`.
 
 /// Whether a text is a host name, `*.domain` or `*`.
 pub fn is_host(host: &str) -> bool {
@@ -9,7 +9,7 @@ pub fn is_host(host: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
 }
 
-/// A label of DNS-1123, of at most 63 characters.
+/// A DNS-1123 label, of at most 63 characters.
 pub(super) fn is_dns_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label
@@ -19,7 +19,7 @@ pub(super) fn is_dns_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// Whether one request could be meant for both lists of hosts.
+/// Whether some request matches both lists of hosts.
 pub fn hosts_overlap(ours: &[String], theirs: &[String]) -> bool {
     ours.iter()
         .any(|one| theirs.iter().any(|other| host_overlaps(one, other)))
@@ -34,8 +34,8 @@ fn host_overlaps(one: &str, other: &str) -> bool {
     }
 }
 
-/// How near the nearest of these hosts is to a name that it covers: a request goes to the routes of the nearest, and to no others
-/// (Envoy, `config.route.v3.VirtualHost`, `domains`).
+/// How specific the best match for a name is. Requests go to the routes of the most specific host only (Envoy,
+/// `config.route.v3.VirtualHost`, `domains`).
 pub fn nearest_host(hosts: &[String], name: &str) -> Option<usize> {
     let near = |host: &String| match host.strip_prefix('*') {
         Some(end) => name.ends_with(end).then_some(end.len()),

@@ -1,4 +1,4 @@
-//! What a gateway takes: which hosts, and whether with TLS.
+//! The listeners of a gateway.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,28 @@ use serde_json::Value;
 use super::hosts::{hosts_overlap, is_host};
 use super::route_condition;
 
-/// What the servers of a Gateway take, as far as a model's route can be reached through them.
+/// The listeners of a Gateway that a model's route can use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listeners {
-    /// The host names, of all of them; empty where nothing is said of any.
+    /// Of all listeners.
     pub hosts: Vec<String>,
-    /// Whether one takes plain HTTP, and does not only send clients on to HTTPS.
+    /// Whether one takes plain HTTP without redirecting to HTTPS.
     pub http: bool,
-    /// Whether one takes HTTPS.
     pub https: bool,
-    /// Whether its controller says that nothing takes requests for it yet; of an Istio Gateway nobody does.
+    /// Whether its controller reports that it is not programmed. Istio reports nothing for an Istio Gateway.
     pub down: bool,
-    /// The same, server by server, but for those that only send clients on to HTTPS.
+    /// The listeners one by one, without those that redirect to HTTPS.
     pub servers: Vec<Listener>,
-    /// The labels of the pods that take it.
+    /// The labels of the gateway's pods.
     pub selector: BTreeMap<String, String>,
 }
 
-/// One of a Gateway's servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// The port: of the gateway's Service, or of its pods where the Service has none of that number (`istio/istio`,
+    /// The port of the gateway's Service, or of its pods if the Service has no such port (`istio/istio`,
     /// `pilot/pkg/model/gateway.go`, `resolvePorts`).
     pub port: u16,
-    /// Whether with TLS.
     pub tls: bool,
-    /// The host names.
     pub hosts: Vec<String>,
 }
 
@@ -66,8 +62,9 @@ struct Tls {
 }
 
 impl Listeners {
-    /// Reads the spec of a Gateway of one namespace for routes of another. A host may be for routes of one namespace only, as
-    /// `namespace/host`, `.` being the gateway's own (`istio/api`, `networking/v1alpha3/gateway.proto`).
+    /// Reads the spec of an Istio Gateway in `gateway_namespace` for routes in `route_namespace`. A host can be
+    /// limited to routes of one namespace as `namespace/host`, where `.` is the gateway's own (`istio/api`,
+    /// `networking/v1alpha3/gateway.proto`).
     pub fn read(spec: &Value, of: &str, for_routes_of: &str) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
         let mut listeners = Self {
@@ -88,7 +85,7 @@ impl Listeners {
                 Some((".", host)) => (of == for_routes_of).then_some(host),
                 Some((namespace, host)) => (namespace == for_routes_of).then_some(host),
             });
-            // The definition takes any text for a host; what is none matches no request, and would stand in messages.
+            // The CRD accepts any text as a host. An invalid one matches no request and must not appear in messages.
             let hosts: Vec<String> = hosts
                 .map(str::to_ascii_lowercase)
                 .filter(|host| is_host(host))
@@ -102,19 +99,18 @@ impl Listeners {
         listeners
     }
 
-    /// Whether some request with one of these host names is taken.
+    /// Whether some request to one of these hosts is accepted.
     pub fn take(&self, hosts: &[String]) -> bool {
         let says_nothing = !self.http && !self.https;
         says_nothing || hosts_overlap(hosts, &self.hosts)
     }
 
-    /// Whether clients must speak TLS.
     pub fn https_only(&self) -> bool {
         self.https && !self.http
     }
 }
 
-/// What a Gateway takes for routes of other namespaces, and whether its controller says that it does not run.
+/// Reads a Gateway of the Gateway API for routes of any namespace.
 pub fn of_gateway_api(gateway: &Value) -> Listeners {
     #[derive(Deserialize, Default)]
     #[serde(default)]
@@ -135,7 +131,7 @@ pub fn of_gateway_api(gateway: &Value) -> Listeners {
         listeners.https |= tls;
         let host = server.hostname.filter(|host| !host.is_empty());
         let host = host.map_or("*".to_owned(), |host| host.to_ascii_lowercase());
-        // What is no host matches no request, and would stand in messages.
+        // An invalid host matches no request and must not appear in messages.
         if !is_host(&host) {
             continue;
         }
@@ -173,7 +169,7 @@ mod tests {
         let mut redirect = server("HTTP", &["*"]);
         redirect["tls"] = json!({"httpsRedirect": true});
         assert!(read(&json!([server("HTTPS", &["*"]), redirect])).https_only());
-        // What routes by host name alone is not for models.
+        // TLS passthrough routes by host name alone, so models cannot use it.
         assert!(!read(&json!([server("TLS", &["*"])])).https_only());
     }
 

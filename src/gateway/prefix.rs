@@ -1,13 +1,11 @@
-//! Path prefixes of models.
-
 use std::fmt;
 
-/// A path prefix such as `/model/iris/`: it begins and ends with a slash and is not the root.
+/// A path prefix such as `/model/iris/`, with a slash at both ends. It is not the root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix(String);
 
 impl Prefix {
-    /// Reads a prefix that takes no request of another, however a gateway normalises paths. The error is the rule that is broken.
+    /// Accepts only prefixes that no gateway's path normalization can change. The error names the violated rule.
     pub fn new(text: &str) -> Result<Self, &'static str> {
         const LONGEST: usize = 256;
         if text == "/" {
@@ -32,27 +30,27 @@ impl Prefix {
         Ok(Self(text.to_owned()))
     }
 
-    /// The prefix without its last slash.
+    /// Without the trailing slash.
     pub fn bare(&self) -> &str {
         self.0.strip_suffix('/').unwrap_or(&self.0)
     }
 
-    /// Whether one of the two is equal to, above or below the other.
+    /// Whether one is equal to the other or a part of it.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.overlaps_path(&other.0)
     }
 
-    /// Whether a path is the prefix, with or without its last slash, or below it.
+    /// Whether a path is the prefix, with or without the trailing slash, or below it.
     pub fn covers(&self, path: &str) -> bool {
         path == self.bare() || path.starts_with(&self.0)
     }
 
-    /// For a comparison with one whose case does not count.
+    /// For case-insensitive comparisons.
     pub fn in_lower_case(&self) -> Self {
         Self(self.0.to_lowercase())
     }
 
-    /// The same for a prefix that somebody else wrote, perhaps without a slash at its end.
+    /// Like `overlaps`, for a prefix from another client's route, which may have no trailing slash.
     pub fn overlaps_path(&self, other: &str) -> bool {
         self.0.starts_with(other) || other.starts_with(self.0.as_str())
     }

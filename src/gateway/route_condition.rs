@@ -1,4 +1,4 @@
-//! What a gateway's controller says of a route.
+//! The conditions that a gateway's controller reports for an HTTPRoute.
 
 use kube::api::DynamicObject;
 use serde::Deserialize;
@@ -7,16 +7,14 @@ use serde_json::Value;
 use super::GatewayName;
 use crate::api::gateway_api::GROUP;
 
-/// What has become of a route at a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteCondition {
-    /// Nothing was said yet of the route as it is now.
+    /// Nothing is reported for the current generation.
     Pending,
-    /// It is not taken, for this reason.
+    /// With the controller's message.
     Rejected(String),
-    /// It is taken, but leads to what is not there, as this says.
+    /// Accepted, but a backend does not exist. With the controller's message.
     UnresolvedRefs(String),
-    /// Requests take it.
     Accepted,
 }
 
@@ -36,14 +34,13 @@ impl Condition {
     }
 }
 
-/// The condition of that kind.
 pub fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
     let all = conditions.into_iter().flatten();
     all.filter_map(|condition| Condition::deserialize(condition).ok())
         .find(|condition| condition.kind == kind)
 }
 
-/// What the controller of that gateway says of a route in the cluster.
+/// The condition of a route at one gateway.
 pub fn route_condition(route: &DynamicObject, gateway: &GatewayName) -> RouteCondition {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
     let is_it = |parent: &&Value| {

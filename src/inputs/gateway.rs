@@ -1,4 +1,4 @@
-//! Which gateway models are reached by, as relations name it.
+//! The gateway that relations name.
 
 use serde::Deserialize;
 
@@ -6,17 +6,13 @@ use crate::config::Model;
 use crate::gateway::{GatewayKind, GatewayName};
 use juju_hooks::Relation;
 
-/// Who names a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// The application.
     pub application: String,
-    /// What its gateway is spoken to in.
     pub kind: GatewayKind,
 }
 
 impl Provider {
-    /// That application, of that language.
     pub fn new(application: &str, language: GatewayKind) -> Self {
         Self {
             application: application.to_owned(),
@@ -25,28 +21,24 @@ impl Provider {
     }
 }
 
-/// What the relations that name a gateway say, `gateway-info` and `gateway-metadata`.
+/// What the `gateway-info` and `gateway-metadata` relations say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelatedGateway {
-    /// There is no such relation.
     None,
-    /// There is one, but the other side has not said which gateway.
+    /// Related, but the other side has not named its gateway.
     Pending(Provider),
-    /// There are several, and no way to choose.
+    /// Several are related; which one to use is undecided.
     Ambiguous(Vec<Provider>),
-    /// This one.
     Known {
-        /// Its name.
         gateway: GatewayName,
-        /// Whether the other side says that it takes requests.
+        /// Whether the other side reports that it accepts requests.
         up: bool,
-        /// Who says so.
         by: Provider,
     },
 }
 
 impl RelatedGateway {
-    /// Reads the relations of both endpoints: `info` names an Istio Gateway, `metadata` one of the Gateway API.
+    /// `info` relations name an Istio Gateway, `metadata` relations one of the Gateway API.
     pub fn read(info: &[Relation], metadata: &[Relation]) -> Self {
         let of = |language| move |relation: &'_ Relation| Provider::new(&relation.application, language);
         let of_istio = info.iter().zip(info.iter().map(of(GatewayKind::Istio)));
@@ -72,7 +64,7 @@ impl RelatedGateway {
         }
     }
 
-    /// The one that names a gateway of the Gateway API, or is to.
+    /// The provider of a gateway of the Gateway API, if there is one.
     pub fn by_metadata(&self) -> Option<&Provider> {
         let providers = match self {
             Self::None => &[],
@@ -84,13 +76,13 @@ impl RelatedGateway {
             .find(|provider| provider.kind == GatewayKind::GatewayApi)
     }
 
-    /// What gateways are spoken to in: all of an application in one language, as there is one provider at a time.
+    /// The kind of all gateways of the application, as there is one provider at a time.
     pub fn kind(&self) -> GatewayKind {
         self.by_metadata().map_or(GatewayKind::Istio, |provider| provider.kind)
     }
 
-    /// The gateway of a model: the one that it names, which is an Istio Gateway, or the related one. None where both are there and
-    /// speak different languages: which of the two is meant only a person knows.
+    /// The gateway of a model: the Istio Gateway in its options, or the related one. `None` if the options name an
+    /// Istio Gateway and the relation is one of the Gateway API: only the operator knows which is meant.
     pub fn of<'a>(&'a self, model: &'a Model) -> Option<&'a GatewayName> {
         match (&model.gateway, self) {
             (Some(named), _) => self.by_metadata().is_none().then_some(named),
@@ -100,7 +92,7 @@ impl RelatedGateway {
     }
 }
 
-/// The application bag of an istio-gateway-info relation. A missing `gateway_up` means that it is up
+/// The application data of an istio-gateway-info relation. A missing `gateway_up` means that it is up
 /// (`canonical/istio-operators`, `lib/charms/istio_pilot/v0/istio_gateway_info.py`).
 fn read_gateway_info(relation: &Relation) -> Option<(GatewayName, bool)> {
     let get = |key: &str| relation.bag.get(key).map(String::as_str).unwrap_or_default();
@@ -109,8 +101,9 @@ fn read_gateway_info(relation: &Relation) -> Option<(GatewayName, bool)> {
     Some((gateway, get("gateway_up") != "false"))
 }
 
-/// The application bag of a `gateway_metadata` relation. It is written once the gateway takes requests, and not taken back
-/// (`canonical/charmlibs`, `interfaces/gateway-metadata`; `canonical/istio-ingress-k8s-operator`, `src/charm.py`).
+/// The application data of a `gateway_metadata` relation. It is written once the gateway accepts requests, and never
+/// withdrawn (`canonical/charmlibs`, `interfaces/gateway-metadata`; `canonical/istio-ingress-k8s-operator`,
+/// `src/charm.py`).
 fn read_gateway_metadata(relation: &Relation) -> Option<(GatewayName, bool)> {
     #[derive(Deserialize)]
     struct Metadata {

@@ -1,35 +1,30 @@
-//! The `tracing` relation: where traces of a model's requests go, if Juju's observability stack takes them.
+//! The `tracing` relation: where to send the traces of a model's requests.
 //!
-//! The interface is `tracing` v2 of `canonical/charm-relation-interfaces`: who asks names the protocols it speaks in `receivers`,
-//! and is answered with a URL for each.
+//! The interface is `tracing` v2 of `canonical/charm-relation-interfaces`: the requirer lists the protocols it
+//! supports in `receivers`, and the provider answers with a URL for each.
 
 use serde::Deserialize;
 
 use crate::config::value::{Collector, Tracing};
 use juju_hooks::{HookContext, HookTools, Relation, ToolError};
 
-/// The endpoint.
 pub const ENDPOINT: &str = "tracing";
-/// The one of the interface's protocols that Seldon's executor speaks: that of Jaeger's client in Go.
+/// The only protocol of the interface that Seldon's executor supports: that of Jaeger's Go client.
 const PROTOCOL: &str = "jaeger_thrift_http";
-/// Where a Jaeger collector takes traces.
+/// The path at a Jaeger collector.
 const PATH: &str = "/api/traces";
 
-/// Where traces go; `None` without such a relation, and until it is answered.
+/// `None` without a relation, and until it is answered.
 pub fn read(relations: &[Relation]) -> Option<Tracing> {
     relations.iter().find_map(receiver)
 }
 
-/// Says which protocol is wanted, in each relation that has not been answered yet.
-///
-/// # Errors
-/// When a hook tool fails.
+/// Requests the protocol in each relation that has not been answered yet.
 pub fn request_receivers(tools: HookTools, context: &HookContext, relations: &[Relation]) -> Result<(), ToolError> {
     let mut unanswered = relations.iter().filter(|relation| receiver(relation).is_none());
     unanswered.try_for_each(|relation| request(tools, context, relation))
 }
 
-/// What the other side says.
 fn receiver(relation: &Relation) -> Option<Tracing> {
     #[derive(Deserialize)]
     struct Receiver {
@@ -48,7 +43,7 @@ fn receiver(relation: &Relation) -> Option<Tracing> {
     Some(Tracing::all(Collector::Endpoint(url)))
 }
 
-/// Says which protocol is wanted, once: only a leader may, and may read what it said before.
+/// Requests the protocol once. Only the leader may write application data, and read what it wrote before.
 fn request(tools: HookTools, context: &HookContext, relation: &Relation) -> Result<(), ToolError> {
     let desired = format!("[\"{PROTOCOL}\"]");
     if !tools.is_leader()? {

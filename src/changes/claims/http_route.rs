@@ -1,9 +1,9 @@
-//! Who else wants the requests of a prefix at a gateway of the Gateway API.
+//! Finds HTTPRoutes that match requests of a model.
 //!
-//! Of two routes that match a request the one with the longer path gets it, and of two with the same path the older one
+//! Of two routes that match a request the one with the longer path wins, and of two with the same path the older one
 //! (`kubernetes-sigs/gateway-api` v1.2.0, `apis/v1/httproute_types.go`, `HTTPRouteRule.matches`; `istio/istio`,
-//! `pilot/pkg/config/kube/gateway/conversion.go`, `sortHTTPRoutes`). So a route below ours takes requests of ours whenever it was made, and
-//! one above it never does.
+//! `pilot/pkg/config/kube/gateway/conversion.go`, `sortHTTPRoutes`). So a route with a path below ours takes requests
+//! of ours whatever its age, and one with a path above ours never does.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -17,25 +17,21 @@ use crate::gateway::GatewayName;
 use crate::gateway::hosts::hosts_overlap;
 use crate::gateway::prefix::Prefix;
 
-/// What somebody's HTTPRoute claims.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpRouteClaim {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// When it was made.
     pub created: Option<Timestamp>,
     hosts: Vec<String>,
     gateways: Vec<GatewayName>,
     paths: Vec<Path>,
-    /// The conditions on the host of a call that need no path.
+    /// Host conditions of matches without a path.
     authorities: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Path {
-    /// This and what is below it, without a slash at its end.
+    /// Without the trailing slash.
     Prefix(String),
     Exact(String),
 }
@@ -87,8 +83,8 @@ struct HeaderMatch {
 }
 
 impl HttpRouteClaim {
-    /// Reads an HTTPRoute. Matches that ask for more than a path are left out: they take only some requests, and on purpose. So are
-    /// regular expressions, which go behind all other paths.
+    /// Matches with conditions besides the path are ignored: they take only some requests, and on purpose. So are
+    /// regular expressions, which come after all other paths.
     pub fn read(object: &DynamicObject) -> Self {
         let namespace = object.namespace().unwrap_or_default();
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
@@ -120,13 +116,13 @@ impl HttpRouteClaim {
         self.gateways.contains(gateway) && hosts_overlap(hosts, &self.hosts)
     }
 
-    /// Whether it has that very prefix on that gateway and those hosts.
+    /// Whether it has the same prefix at this gateway for these hosts.
     pub fn claims_prefix(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         let same = Path::Prefix(prefix.bare().to_owned());
         self.competes(gateway, hosts) && self.paths.contains(&same)
     }
 
-    /// Whether it takes requests below that prefix there, whoever is older.
+    /// Whether it has a longer path below the prefix, which wins whatever its age.
     pub fn claims_below(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
@@ -135,7 +131,7 @@ impl HttpRouteClaim {
             })
     }
 
-    /// Whether it wants calls over gRPC to `host` on that gateway.
+    /// Whether it matches gRPC requests to `host` at this gateway.
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         let Text::Regex(ours) = authority(host) else {
             return false;
@@ -143,7 +139,7 @@ impl HttpRouteClaim {
         self.competes(gateway, hosts) && self.authorities.iter().any(|theirs| *theirs == ours || theirs == host)
     }
 
-    /// Whether it goes before `other` where both have the same path.
+    /// Whether it wins over `other` for the same path.
     pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.namespace.clone(), claim.name.clone());
         key(self) < key(other)

@@ -1,8 +1,8 @@
-//! Who else wants the requests of a prefix.
+//! Finds VirtualServices that match requests of a model.
 //!
-//! Istio puts the routes of all VirtualServices of one gateway and host in one list, the oldest first, and the first
-//! match wins (`istio/istio` 1.28, `pilot/pkg/networking/core/gateway.go`). Nothing reports two that overlap, so an
-//! older one takes a younger one's requests for ever and in silence.
+//! Istio merges the routes of all VirtualServices of one gateway and host into one list, the oldest first, and the
+//! first match wins (`istio/istio` 1.28, `pilot/pkg/networking/core/gateway.go`). It does not report overlaps, so an
+//! older VirtualService silently takes the requests of a younger one.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -16,25 +16,21 @@ use crate::gateway::GatewayName;
 use crate::gateway::hosts::{hosts_overlap, nearest_host};
 use crate::gateway::prefix::Prefix;
 
-/// What somebody's VirtualService claims on a gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteClaim {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// When it was made.
     pub created: Option<Timestamp>,
     hosts: Vec<String>,
     gateways: Vec<String>,
     paths: Vec<Path>,
-    /// The hosts that all requests to are its own, whatever their path: so a model's calls over gRPC are told apart.
+    /// Hosts for which it matches every path. A model's gRPC requests are matched like this.
     authorities: Vec<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Path {
-    /// Whatever begins with this, in whatever case if so.
+    /// A prefix, and whether case is ignored.
     Prefix(String, bool),
     Exact(String, bool),
     Everything,
@@ -60,7 +56,8 @@ struct Http {
 struct Match {
     uri: Option<UriMatch>,
     ignore_uri_case: bool,
-    /// These three narrow nothing down for one gateway with one port: they are named to keep them from being conditions.
+    /// These three are no restriction for one gateway with one port. They are listed here so that they do not count
+    /// as conditions.
     #[serde(rename = "name")]
     _name: IgnoredAny,
     #[serde(rename = "port")]
@@ -80,8 +77,8 @@ struct UriMatch {
 }
 
 impl RouteClaim {
-    /// Reads the spec of a VirtualService. Matches that ask for more than a path, such as a header, are left out:
-    /// they take only some requests, and on purpose. So are regular expressions, but for plain text before `.*`.
+    /// Matches with conditions besides the path, such as a header, are ignored: they take only some requests, and on
+    /// purpose. So are regular expressions, except plain text before `.*`.
     pub fn read(namespace: &str, name: &str, created: Option<Timestamp>, spec: &Value) -> Self {
         let spec = Spec::deserialize(spec).unwrap_or_default();
         let mut paths = Vec::new();
@@ -106,7 +103,6 @@ impl RouteClaim {
         }
     }
 
-    /// What a VirtualService claims.
     pub fn of(object: &DynamicObject) -> Self {
         Self::read(
             &object.namespace().unwrap_or_default(),
@@ -121,7 +117,7 @@ impl RouteClaim {
             let (namespace, name) = match bound.split_once('/') {
                 Some((".", name)) => (self.namespace.as_str(), name),
                 Some(parts) => parts,
-                // A bare name is a gateway of its own namespace; the old form has that behind a dot.
+                // A bare name is a gateway of the same namespace; the old form appends the namespace behind a dot.
                 None => match bound.split_once('.') {
                     Some((name, rest)) => (rest.split('.').next().unwrap_or_default(), name),
                     None => (self.namespace.as_str(), bound.as_str()),
@@ -135,8 +131,8 @@ impl RouteClaim {
         self.is_bound_to(gateway) && hosts_overlap(hosts, &self.hosts)
     }
 
-    /// Whether it wants requests of `prefix` on that gateway and those hosts: all, some, or more than those. One
-    /// that takes every path is not meant; see [`Claim::takes_everything`].
+    /// Whether it matches some of the requests of `prefix` at this gateway for these hosts. A route for every path
+    /// does not count; see [`RouteClaim::is_catch_all`].
     pub fn overlaps(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
@@ -148,7 +144,7 @@ impl RouteClaim {
             })
     }
 
-    /// Whether it wants calls over gRPC to `host` on that gateway.
+    /// Whether it matches gRPC requests to `host` at this gateway.
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.competes(gateway, hosts)
             && [authority(host), Text::Exact(host.to_owned())]
@@ -156,19 +152,19 @@ impl RouteClaim {
                 .any(|text| self.authorities.contains(text))
     }
 
-    /// Whether calls to `host` on that gateway never come to a model with those hosts, because it has a nearer one, whatever it does with
-    /// them.
+    /// Whether requests to `host` at this gateway never reach a model with `hosts`, because this route has a more
+    /// specific host. What it does with them does not matter.
     pub fn has_closer_host(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.is_bound_to(gateway) && nearest_host(&self.hosts, host) > nearest_host(hosts, host)
     }
 
-    /// Whether it takes every path of that gateway and those hosts. Istio puts such a route behind all others from
-    /// 1.15 on, and leaves it where it is before that.
+    /// Whether it matches every path at this gateway for these hosts. Since 1.15 Istio sorts such a route behind all
+    /// others; before that, it keeps its place.
     pub fn is_catch_all(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
         self.competes(gateway, hosts) && self.paths.contains(&Path::Everything)
     }
 
-    /// Whether Istio puts its routes before those of `other`.
+    /// Whether Istio sorts its routes before those of `other`.
     pub fn takes_precedence_over(&self, other: &Self) -> bool {
         let key = |claim: &Self| (claim.created, claim.name.clone(), claim.namespace.clone());
         key(self) < key(other)
@@ -193,7 +189,7 @@ fn path(one: Match) -> Option<Path> {
     }
 }
 
-/// The authority of a match that has one and no path.
+/// The host condition of a match without a path.
 fn of_authority(one: &Match) -> Option<Text> {
     let authority = one.conditions.get("authority").filter(|_| one.uri.is_none())?;
     Text::deserialize(authority).ok()
