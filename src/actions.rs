@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::Snapshot;
-use crate::shell::command;
+use crate::shell::{Commands, command};
 use crate::status;
 use juju_hooks::tool::LONGEST_RESULT;
 use juju_hooks::{HookContext, HookTools, ToolError};
@@ -97,6 +97,10 @@ struct ActionContext<'a> {
 }
 
 impl ActionContext<'_> {
+    fn commands(&self) -> Commands<'_> {
+        self.identity.commands(self.context.version.as_ref())
+    }
+
     fn parameters(&self) -> Result<Parameters, Failure> {
         Ok(Parameters::new(self.tools.action_get()?))
     }
@@ -108,7 +112,8 @@ impl ActionContext<'_> {
             Err(error) => {
                 inputs.read_cause_of(self.tools, self.context, &error)?;
                 let report = crate::reconcile::snapshot::unobserved(inputs, &error);
-                Err(Failure::from(report.problems.join("; ")))
+                let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+                Err(Failure::from(problems.join("; ")))
             }
         }
     }
@@ -170,7 +175,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
 
 /// A refusal in the words of the status.
 fn api_error(call: &ActionContext, error: &crate::api_error::ApiError) -> String {
-    status::api_error(&call.identity.application, &call.identity.namespace, error).to_string()
+    status::api_error(&call.commands(), error).to_string()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the API server refuses, told apart by what a person would do about it.
+//! What the API server rejects, sorted by what a person does about it.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,113 +6,87 @@ use std::time::Duration;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
 
-/// Pauses before a request that failed in passing is sent again.
+/// Pauses before a request is sent again that failed for a transient reason.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
 ];
-/// How often a request is sent again that an overloaded API server has turned away.
+/// How often a request is sent again that an overloaded API server has rejected.
 const MAX_REJECTED: usize = 5;
-/// When, where it does not say: what it says itself unless it is overloaded for long (kubernetes/apiserver,
+/// The pause before that, where the server names none: it names this one unless it is overloaded for long (kubernetes/apiserver,
 /// pkg/server/filters, `Retry-After`).
 const LATER: Duration = Duration::from_secs(1);
 
-/// Why a request got nowhere. [`crate::status`] has the words for each.
+/// Why a request failed. [`crate::status`] has the message for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// No connection, or none that can be trusted.
-    #[error("the Kubernetes API cannot be reached: {why}")]
+    #[error("Kubernetes API unreachable: {why}")]
     Unreachable {
         /// The innermost cause.
         why: String,
     },
-    /// The hook's time ended before an answer came.
-    #[error("the Kubernetes API did not answer within the hook's time")]
+    #[error("the Kubernetes API did not answer within the time of the hook")]
     DeadlineExceeded,
-    /// What answers does not show a certificate of the cluster's API server.
-    #[error("the Kubernetes API's certificate cannot be trusted: {why}")]
+    #[error("Kubernetes API certificate not trusted: {why}")]
     Untrusted {
-        /// Why.
         why: String,
-        /// Whether it is of another time: it has expired, or is not valid yet, by this machine's clock.
+        /// Whether it has expired or is not valid yet, by this machine's clock.
         time: bool,
     },
-    /// It has too much to do.
-    #[error("the Kubernetes API is overloaded")]
+    #[error("Kubernetes API overloaded")]
     Throttled {
-        /// When to ask again.
+        /// The pause before the next request.
         after: Duration,
     },
-    /// It answers that it cannot answer: a fault of its own.
-    #[error("the Kubernetes API is not well: {why}")]
-    ServerError {
-        /// What it said.
-        why: String,
-    },
-    /// It does not know who we are.
-    #[error("the Kubernetes API does not accept the service account's token")]
+    /// An error of its own.
+    #[error("Kubernetes API error: {why}")]
+    ServerError { why: String },
+    #[error("the Kubernetes API rejects the service account's token")]
     Unauthorized,
-    /// The service account may not do it.
     #[error("not allowed: {why}")]
     Forbidden {
-        /// What the API server said.
+        /// The API server's reason.
         why: String,
-        /// The rights that are missing, once they were asked for.
+        /// The permissions that are missing, once they were checked.
         missing: Vec<Permission>,
     },
-    /// There is no such kind of object.
-    #[error("the cluster does not know the kind {kind}")]
-    CrdMissing {
-        /// The kind.
-        kind: String,
-    },
-    /// There is no such object.
+    #[error("CRD {kind} not found")]
+    CrdMissing { kind: String },
     #[error("not found")]
     NotFound,
-    /// Another field manager owns what we want to set.
+    /// Another field manager owns fields that we apply.
     #[error("{} of {object} is managed by {manager}", fields.join(", "))]
     Conflict {
         /// Kind and name.
         object: String,
-        /// Who owns it.
         manager: String,
-        /// The fields.
         fields: Vec<String>,
     },
-    /// Somebody else changed or replaced it at that moment.
-    #[error("it was changed by somebody else at that moment")]
+    /// The object was changed or replaced at the same time.
+    #[error("changed by another client at the same time")]
     ConcurrentChange,
-    /// A webhook that must be asked does not answer.
-    #[error("the webhook {name} does not answer: {why}")]
-    WebhookDown {
-        /// Its name.
-        name: String,
-        /// What happened.
-        why: String,
-    },
-    /// A webhook or the schema says no.
-    #[error("{object} is refused: {why}")]
+    #[error("webhook {name} does not answer: {why}")]
+    WebhookDown { name: String, why: String },
+    /// Rejected by a webhook or by the schema.
+    #[error("{object} rejected: {why}")]
     Invalid {
         /// Kind and name.
         object: String,
-        /// Why.
         why: String,
     },
-    /// The namespace has used up a quota.
     #[error("quota: {why}")]
     Quota {
         /// Which, and how much.
         why: String,
     },
-    /// The namespace is being deleted.
     #[error("the namespace is being deleted")]
     Terminating,
 }
 
 impl ApiError {
-    /// How long to wait until the same request is sent again, after it has failed so often already; `None` where it would
-    /// fail again.
+    /// The pause before the same request is sent again, after that many failures; `None` where it would fail again.
     pub(crate) fn pause(&self, failed: usize) -> Option<Duration> {
         match self {
             Self::Throttled { after } => (failed < MAX_REJECTED).then_some(*after),
@@ -123,8 +97,7 @@ impl ApiError {
         }
     }
 
-    /// Whether every further request would meet the same.
-    #[must_use]
+    /// Whether every further request would fail in the same way.
     pub fn concerns_all(&self) -> bool {
         matches!(
             self,
@@ -139,7 +112,7 @@ impl ApiError {
         )
     }
 
-    /// The same, said of that object.
+    /// The same of that object.
     pub(crate) fn for_object(self, kind: ObjectKind, name: &str) -> Self {
         let object = format!("{} {name}", kind.as_str());
         match self {
@@ -157,7 +130,7 @@ impl ApiError {
     }
 }
 
-/// The innermost cause of an error: what lies around it says only that there was one.
+/// The innermost cause of an error: the outer ones only say that there was one.
 pub fn chain(error: &dyn Error) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {
@@ -166,7 +139,7 @@ pub fn chain(error: &dyn Error) -> String {
     inner.to_string()
 }
 
-/// What leads to the cluster cannot be used.
+/// The client's configuration or certificates cannot be used.
 pub fn unusable(error: &dyn Error) -> ApiError {
     ApiError::Unreachable { why: chain(error) }
 }
@@ -175,16 +148,16 @@ impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => api(&status),
-            // The API answered, but not as one.
+            // Something answered, but not in the API's format.
             kube::Error::SerdeError(error) => Self::ServerError {
-                why: format!("its answer cannot be read ({error})"),
+                why: format!("invalid answer: {error}"),
             },
             other => unreachable(chain(&other)),
         }
     }
 }
 
-/// The words are those of rustls.
+/// The texts are those of rustls.
 fn unreachable(why: String) -> ApiError {
     let Some((_, why)) = why.split_once("invalid peer certificate: ") else {
         return ApiError::Unreachable { why };
@@ -252,7 +225,7 @@ fn api(status: &kube::core::Status) -> ApiError {
             why: if message.is_empty() {
                 format!("HTTP {code}")
             } else {
-                format!("HTTP {code}, {message}")
+                format!("HTTP {code}: {message}")
             },
         },
     }

@@ -9,26 +9,26 @@ use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::integrations::security_log::SecurityEvent;
 use crate::plan::readiness;
-use crate::reconcile::snapshot::report_of;
+use crate::reconcile::snapshot::tool_failed;
 use crate::reconcile::{self, Outcome};
-use crate::status::{self, Report};
+use crate::status::Report;
 use crate::{actions, inputs, integrations, watcher};
 use juju_hooks::{Event, HookContext, HookTools, State, Status, ToolError};
 
-/// Does what Juju started this process for. The exit code is a failure only where Juju should try again by itself:
-/// when a status could not be set, or a removal not be requested.
+/// Handles the event. The exit code is a failure only where Juju should retry: the status could not be set, or the removal not
+/// requested.
 pub async fn run(context: &HookContext) -> ExitCode {
     let tools = HookTools;
     let identity = Identity::read(context);
     let outcome: Result<(), ToolError> = match &context.event {
-        // It also fires at every restart of the pod; the models are left running.
+        // `stop` also fires on pod restarts; leave models running.
         Event::Stop => {
             watcher::end(context);
             Ok(())
         }
         Event::Remove => {
             watcher::end(context);
-            return reconcile::remove::run(tools, &identity).await;
+            return reconcile::remove::run(tools, context, &identity).await;
         }
         Event::Action(name) => {
             SecurityEvent::Ran { action: name.clone() }.log(tools, context);
@@ -54,7 +54,7 @@ async fn run_reconcile(tools: HookTools, context: &HookContext, identity: &Ident
     // The watcher does nothing while a hook is connected to it.
     let socket = watcher::connect(context);
     let inputs = Inputs::read(tools, context, identity);
-    // A status that cannot be read is set once more rather than not at all.
+    // If the status cannot be read, it is set in any case.
     let before = tools.status_get().unwrap_or_default();
     let outcome = match inputs {
         Ok(inputs) => reconcile_and_publish(tools, context, inputs, before.as_ref()).await,
@@ -62,7 +62,7 @@ async fn run_reconcile(tools: HookTools, context: &HookContext, identity: &Ident
     };
     let report = match &outcome {
         Ok((_, outcome)) => &outcome.report,
-        Err(error) => &report_of(&status::tool_failure(error)),
+        Err(error) => &tool_failed(context, identity, error),
     };
     let is_new = set_status(tools, report, before.as_ref()).await?;
     if let Ok((inputs, outcome)) = outcome {
@@ -92,13 +92,13 @@ async fn reconcile_and_publish(
     Ok((inputs, outcome))
 }
 
-/// Sets the status if it changed, and logs what led to it. Returns whether it did.
+/// Sets the status if it changed, and logs its problems whole. Returns whether it did.
 async fn set_status(tools: HookTools, report: &Report, before: Option<&Status>) -> Result<bool, ToolError> {
     if before == Some(&report.status) {
         return Ok(false);
     }
     if report.status.state == State::Active {
-        // Whoever reads that a model serves may send it a request at once.
+        // A client may send a request as soon as the status is active.
         tokio::time::sleep(readiness::propagation_remaining(
             report.wrote,
             report.changed,
@@ -106,12 +106,8 @@ async fn set_status(tools: HookTools, report: &Report, before: Option<&Status>) 
         ))
         .await;
     }
-    let lines: Vec<&str> = report
-        .problems
-        .iter()
-        .chain(&report.notes)
-        .map(String::as_str)
-        .collect();
+    let problems = report.problems.iter().map(ToString::to_string);
+    let lines: Vec<String> = problems.chain(report.notes.iter().cloned()).collect();
     if !lines.is_empty() {
         warn!("{}", lines.join("\n"));
     }
@@ -119,7 +115,7 @@ async fn set_status(tools: HookTools, report: &Report, before: Option<&Status>) 
     if let Some(version) = &report.version
         && let Err(error) = tools.application_version_set(version)
     {
-        warn!("the version of what serves could not be told: {error}");
+        warn!("failed to set the application version: {error}");
     }
     Ok(true)
 }

@@ -7,7 +7,8 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::labels;
-use juju_hooks::HookContext;
+use crate::shell::{Commands, JujuCli};
+use juju_hooks::{HookContext, Version};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -23,6 +24,15 @@ impl Identity {
             application: context.application.clone(),
             model_uuid: context.model_uuid.clone(),
             namespace: namespace(&context.model_name),
+        }
+    }
+
+    /// The commands about this application, for messages.
+    pub fn commands(&self, juju: Option<&Version>) -> Commands<'_> {
+        Commands {
+            application: &self.application,
+            namespace: &self.namespace,
+            juju: JujuCli::of_version(juju),
         }
     }
 

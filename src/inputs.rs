@@ -16,7 +16,8 @@ use crate::gateway::GatewayKind;
 use crate::identity::Identity;
 use crate::inputs::gateway::RelatedGateway;
 use crate::permissions::Needs;
-use juju_hooks::{Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError};
+use crate::shell::Commands;
+use juju_hooks::{Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError, Version};
 
 /// A relation means that Juju deployed Seldon Core. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
@@ -56,6 +57,9 @@ pub struct JujuState {
     pub tracing: Vec<Relation>,
     /// The referenced secrets that were read, or why they could not be.
     pub secrets: Secrets,
+    /// The version of Juju, if it is known. Commands in messages depend on it.
+    #[serde(default)]
+    pub version: Option<Version>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +101,7 @@ impl Inputs {
         let config = config::parse(&identity.application, &options);
         let told = JujuState {
             secrets: unsupported_secrets(context, &config),
+            version: context.version.clone(),
             options,
             related: relation_ids.keys().cloned().collect(),
             relation_ids,
@@ -152,6 +157,11 @@ impl Inputs {
             config,
             juju: told,
         }
+    }
+
+    /// The commands about this application, for messages.
+    pub fn commands(&self) -> Commands<'_> {
+        self.identity.commands(self.juju.version.as_ref())
     }
 
     /// Which optional permissions are needed.

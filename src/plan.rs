@@ -79,8 +79,8 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
     planned
 }
 
-/// Reported when Seldon Core is older than 1.15.
-const NO_METRICS_V2: &str = "but autoscale.metrics is left out, as this Seldon Core is older than 1.15: juju refresh seldon-core, or say cpu and memory";
+/// What Seldon Core before 1.15 does not support.
+const NO_METRICS_V2: &str = "autoscale.metrics";
 
 /// Whether some metric of the model can only be expressed in autoscaling/v2.
 pub fn asks_metrics_v2(model: &Model) -> bool {

@@ -1,15 +1,99 @@
-//! Commands that an operator pastes into a shell. All that is printed for that is made here, so that each word is read back as it was meant,
-//! whoever wrote what is in it.
+//! Commands that an operator pastes into a shell. All of them are made here, so that each word is quoted, whoever wrote what is in it.
+
+use juju_hooks::Version;
+
+/// The verbs of Juju's client: Juju 3 renamed `run-action` to `run` and `relate` to `integrate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JujuCli {
+    V2,
+    /// Also where the version is unknown.
+    #[default]
+    V3,
+}
+
+impl JujuCli {
+    pub fn of_version(version: Option<&Version>) -> Self {
+        match version {
+            Some(version) if version.major() < 3 => Self::V2,
+            _ => Self::V3,
+        }
+    }
+}
+
+/// The commands about one application, in the verbs of the Juju that runs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Commands<'a> {
+    pub application: &'a str,
+    pub namespace: &'a str,
+    pub juju: JujuCli,
+}
+
+impl Commands<'_> {
+    /// Runs an action on the leader.
+    pub fn run_on_leader(&self, action: &str) -> String {
+        self.run_action(&format!("{}/leader", self.application), action)
+    }
+
+    pub fn run_action(&self, unit: &str, action: &str) -> String {
+        match self.juju {
+            JujuCli::V2 => command(&["juju", "run-action", unit, action, "--wait"]),
+            JujuCli::V3 => command(&["juju", "run", unit, action]),
+        }
+    }
+
+    /// The action that shows every check and the whole of each message.
+    pub fn diagnose(&self) -> String {
+        self.run_on_leader("diagnose")
+    }
+
+    /// Both ends as `application:endpoint`, or an application alone where one endpoint fits.
+    pub fn integrate(&self, one_end: &str, other_end: &str) -> String {
+        let verb = match self.juju {
+            JujuCli::V2 => "relate",
+            JujuCli::V3 => "integrate",
+        };
+        command(&["juju", verb, one_end, other_end])
+    }
+
+    pub fn remove_relation(&self, endpoint: &str, other_application: &str) -> String {
+        command(&["juju", "remove-relation", &self.endpoint(endpoint), other_application])
+    }
+
+    /// An endpoint of the application, for the commands that take both ends of a relation.
+    pub fn endpoint(&self, endpoint: &str) -> String {
+        format!("{}:{endpoint}", self.application)
+    }
+
+    pub fn config(&self, option: &str, value: &str) -> String {
+        juju_config(self.application, option, value)
+    }
+
+    /// Prints all options.
+    pub fn show_config(&self) -> String {
+        command(&["juju", "config", self.application])
+    }
+
+    pub fn reset(&self, option: &str) -> String {
+        command(&["juju", "config", self.application, "--reset", option])
+    }
+
+    /// Grants the rights of a cluster administrator; `rbac.yaml` grants only those that are needed.
+    pub fn trust(&self) -> String {
+        command(&["juju", "trust", self.application, "--scope=cluster"])
+    }
+
+    pub fn kubectl(&self, verb: &str, kind: &str, name: &str) -> String {
+        kubectl(self.namespace, verb, kind, name)
+    }
+}
 
 /// A command of these words.
-#[must_use]
 pub fn command(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
     words.join(" ")
 }
 
 /// `juju config` of one option.
-#[must_use]
 pub fn juju_config(application: &str, option: &str, value: &str) -> String {
     format!(
         "{} {}",
@@ -18,22 +102,28 @@ pub fn juju_config(application: &str, option: &str, value: &str) -> String {
     )
 }
 
+pub fn juju_status(application: &str) -> String {
+    command(&["juju", "status", application])
+}
+
 /// The two ways to grant the charm its rights.
-#[must_use]
 pub fn juju_trust(application: &str) -> String {
     let trust = command(&["juju", "trust", application, "--scope=cluster"]);
     format!("{trust}, or apply rbac.yaml")
 }
 
+/// `kubectl` on one object.
+pub fn kubectl(namespace: &str, verb: &str, kind: &str, name: &str) -> String {
+    command(&["kubectl", "-n", namespace, verb, &kind.to_lowercase(), name])
+}
+
 /// `option=value` as one word, with the quotes around the value alone.
-#[must_use]
 pub fn setting(option: &str, value: &str) -> String {
     let value = if value.is_empty() { String::new() } else { quote(value) };
     format!("{}={value}", quote(option))
 }
 
-/// One word. The ellipsis that stands for a value of the reader's is nothing to a shell.
-#[must_use]
+/// One word. The ellipsis that stands for a value of the reader's needs no quotes.
 pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+…".contains(c);
     // zsh reads `=ls` as the path of ls.
@@ -77,7 +167,38 @@ mod tests {
         }
     }
 
-    /// A command with something in it that is put together elsewhere is one whose words nobody quotes.
+    #[test]
+    fn verbs_follow_the_version_of_juju() {
+        let commands = |version: &str| {
+            let commands = Commands {
+                application: "iris",
+                namespace: "edge",
+                juju: JujuCli::of_version(Version::read(version).as_ref()),
+            };
+            [
+                commands.diagnose(),
+                commands.integrate("iris:gateway-info", "istio-pilot"),
+            ]
+        };
+        assert_eq!(
+            commands("2.9.42"),
+            [
+                "juju run-action iris/leader diagnose --wait",
+                "juju relate iris:gateway-info istio-pilot"
+            ]
+        );
+        for version in ["3.0-beta1", "3.6.1", "4.0.15", "unknown"] {
+            assert_eq!(
+                commands(version),
+                [
+                    "juju run iris/leader diagnose",
+                    "juju integrate iris:gateway-info istio-pilot"
+                ]
+            );
+        }
+    }
+
+    /// A command that another module formats from values would not be quoted.
     #[test]
     fn commands_are_made_here_alone() {
         let mut found = Vec::new();

@@ -1,8 +1,10 @@
-//! Plan and observation to a status. Pure; the whole catalogue of messages lives here and below.
+//! Plan and observation to a status. Pure; the whole catalogue of messages is here and below.
 //!
-//! Active means that every model serves what was asked for. Blocked means that a person must act, and the message says
-//! what to type. Waiting heals by itself.
+//! Active: every model serves what is configured. Blocked: action required, and the message has the command. Waiting: recovers on
+//! its own.
 
+pub(crate) mod fix;
+pub mod line;
 pub(crate) mod messages;
 pub(crate) mod pod_failures;
 pub mod problem;
@@ -25,55 +27,55 @@ use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::types::OptionMap;
 use crate::plan::{Plan, PlannedModel, Route};
+use crate::shell::{Commands, JujuCli};
 use juju_hooks::{State, Status};
 
+pub use line::Line;
 pub use messages::{
     api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,
 };
 pub use problem::Problem;
 
-/// Longest message of a status, in characters. `juju status` gives a line to it and wraps nothing.
-const LONGEST_MESSAGE: usize = 240;
-
-/// All that a verdict is drawn from.
+/// All that a report is made from.
 #[derive(Debug)]
 pub struct StatusInput<'a> {
-    /// The Juju application, for what to type.
     pub application: &'a str,
-    /// The namespace, likewise.
     pub namespace: &'a str,
+    pub juju: JujuCli,
     /// The field manager of what this application has applied.
     pub manager: &'a str,
-    /// What is wrong with the options.
     pub errors: &'a [ConfigError],
-    /// What the gateway relation says.
     pub gateway: &'a RelatedGateway,
-    /// What should be.
     pub plan: &'a Plan,
-    /// What is.
     pub observed: &'a Observed,
-    /// What is still to be done, and what stands in the way of it.
     pub changes: &'a ChangeSet,
-    /// What the API server refused, by model.
+    /// What the API server rejected, by model.
     pub rejected: &'a BTreeMap<String, ApiError>,
-    /// Whether this unit leads and wrote in this hook, so that what Seldon says may be of an older spec.
+    /// Whether this unit leads and wrote in this hook, so that Seldon's state may be that of an older spec.
     pub wrote: bool,
 }
 
-/// How one model is.
+impl StatusInput<'_> {
+    pub fn commands(&self) -> Commands<'_> {
+        Commands {
+            application: self.application,
+            namespace: self.namespace,
+            juju: self.juju,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelStatus {
-    /// The model.
     pub model: String,
-    /// How it is.
     pub state: State,
-    /// Whether requests are answered by what was asked for.
+    /// Whether requests are answered by what is configured.
     pub serves: bool,
-    /// The same in words, the model's name among them.
+    /// Begins with the model's name, unless it is about all models.
     pub message: String,
-    /// What keeps it from serving; of a frozen one that is among the errors of its options.
+    /// What keeps it from serving. A frozen model has none: its problem is among the errors of the options.
     pub problem: Option<Problem>,
-    /// The path that leads to it, once its options are sound.
+    /// The path that leads to it, if its options are valid.
     pub path: Option<String>,
     /// What it serves, likewise.
     pub source: Option<String>,
@@ -81,18 +83,19 @@ pub struct ModelStatus {
     pub last: Option<OptionMap>,
 }
 
-/// What was found of all models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// For `juju status`, cut to its line.
     pub status: Status,
-    /// Every model by name.
+    /// The message of the status before the cut.
+    line: Line,
+    /// Sorted by name.
     pub models: Vec<ModelStatus>,
-    /// All that keeps the status from being active, the worst first, uncut.
-    pub problems: Vec<String>,
-    /// What keeps nothing from serving, and still has to be known.
+    /// All that keeps the status from being active, the worst first, whole.
+    pub problems: Vec<Problem>,
+    /// What keeps nothing from serving and has to be known all the same.
     pub notes: Vec<String>,
-    /// The version of what serves, where all do.
+    /// The version of what serves, where all models do.
     pub version: Option<String>,
     /// Whether it was brought about in this hook.
     pub wrote: bool,
@@ -100,8 +103,29 @@ pub struct Report {
     pub changed: Option<Timestamp>,
 }
 
-/// Draws the verdict.
-#[must_use]
+impl Report {
+    /// Problems of all models at once, the worst first.
+    pub fn without_models(problems: &[Problem], commands: &Commands) -> Self {
+        let worst = problems.first();
+        let line = worst.map_or_else(Line::default, |worst| worst.line(None, commands));
+        Self {
+            status: Status::new(worst.map_or(State::Active, |worst| worst.state), line.to_string()),
+            line,
+            models: Vec::new(),
+            problems: problems.to_vec(),
+            notes: Vec::new(),
+            version: None,
+            wrote: false,
+            changed: None,
+        }
+    }
+
+    /// The message of the status with something behind it that must not be cut.
+    pub fn message_with_tail(&self, tail: &str) -> String {
+        self.line.with_tail(tail).to_string()
+    }
+}
+
 pub fn evaluate(input: &StatusInput) -> Report {
     let mut models: Vec<ModelStatus> = input
         .plan
@@ -111,11 +135,7 @@ pub fn evaluate(input: &StatusInput) -> Report {
         .chain(input.plan.frozen.iter().map(|name| frozen(input, name)))
         .collect();
     models.sort_by(|a, b| a.model.cmp(&b.model));
-    let mut problems: Vec<Problem> = input
-        .errors
-        .iter()
-        .map(|error| Problem::blocked(error.to_string()))
-        .collect();
+    let mut problems: Vec<Problem> = input.errors.iter().map(Problem::from).collect();
     problems.extend(
         models
             .iter()
@@ -126,120 +146,88 @@ pub fn evaluate(input: &StatusInput) -> Report {
     problems.extend(messages::retired(input));
     // Blocked before waiting; among equals the order stays.
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.state));
-    // One trouble of several models, such as a missing gateway, is told once.
+    // A problem of several models, such as a missing gateway, is reported once.
     problems.dedup();
+    let line = line(input, &models, &problems);
+    let state = problems.first().map_or(State::Active, |worst| worst.state);
     let unmanaged = input.changes.unmanaged.iter();
     Report {
-        status: status(input, &models, &problems),
+        status: Status::new(state, line.to_string()),
+        line,
         notes: unmanaged
             .map(|copy| messages::unmanaged(input.namespace, copy))
             .collect(),
         version: version(input, &models, &problems),
-        problems: problems.iter().map(ToString::to_string).collect(),
+        problems,
         models,
         wrote: input.wrote,
         changed: readiness::last_change(input.observed),
     }
 }
 
-fn status(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Status {
-    let serving = models.iter().filter(|model| model.serves).count();
-    let worst = problems.first();
-    let state = worst.map_or(State::Active, |worst| worst.state);
-    let message = match (models, worst) {
-        ([] | [_], Some(worst)) => worst.to_string(),
-        ([one], None) => one.message.clone(),
-        ([], None) => "no models: juju config says what to serve".to_owned(),
-        (many, worst) => {
-            let count = many.len();
-            let idle = many.iter().find(|model| !model.serves);
-            match (worst, idle) {
-                (Some(worst), _) => {
-                    let more = match problems.len() - 1 {
-                        0 => String::new(),
-                        more => format!(" (+{more} more in juju debug-log)"),
-                    };
-                    return Status::new(
-                        state,
-                        join(&format!("{serving} of {count} serve; "), &worst.to_string(), &more),
-                    );
-                }
-                (None, Some(idle)) => format!("{serving} of {count} serve; {}", idle.message),
-                (None, None) => {
-                    let names: Vec<&str> = many.iter().map(|m| m.model.as_str()).collect();
-                    format!("{count} models serve: {}", names.join(", "))
-                }
-            }
-        }
+/// The worst problem, and how many models serve where there are several.
+fn line(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Line {
+    let commands = &input.commands();
+    let count = (models.len() > 1).then(|| {
+        let serving = models.iter().filter(|model| model.serves).count();
+        format!("{serving} of {} serve", models.len())
+    });
+    if let Some(worst) = problems.first() {
+        let line = worst.line(count.as_deref(), commands);
+        return match (&count, problems.len() - 1) {
+            (Some(_), 1..) => line.with_tail(&format!("; {} more in juju debug-log", problems.len() - 1)),
+            _ => line,
+        };
+    }
+    let idle = models.iter().find(|model| !model.serves);
+    let summary = match (models, idle) {
+        ([], _) => "no models configured".to_owned(),
+        ([model], None) => format!("{} serves", model.model),
+        (_, None) => format!("{} models serve", models.len()),
+        (_, Some(idle)) => idle.message.clone(),
     };
-    match messages::unmanaged_summary(input).filter(|_| state == State::Active) {
-        Some(unmanaged) => Status::new(state, join("", &message, &unmanaged)),
-        None => Status::new(state, cut(&message)),
+    if let Some(unmanaged) = messages::unmanaged_summary(&input.changes.unmanaged, &summary, commands) {
+        return unmanaged.line(count.filter(|_| idle.is_some()).as_deref(), commands);
+    }
+    match (models, idle, input.plan.models.as_slice(), count) {
+        ([_], None, [planned], _) => serving(input, planned).line(None, commands),
+        ([_, _, ..], None, ..) => {
+            let names: Vec<&str> = models.iter().map(|model| model.model.as_str()).collect();
+            Line::plain(format!("{summary}: {}", names.join(", ")))
+        }
+        (_, Some(_), _, Some(count)) => Line::plain(format!("{count}; {summary}")),
+        _ => Line::plain(summary),
     }
 }
 
-/// What `juju status` shows as the application's version: of one model its own, of several how many they are.
+/// The application's version in `juju status`: that of the only model, or how many models there are.
 fn version(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Option<String> {
-    let of_all = |serving: &[&PlannedModel]| match serving {
-        [] => None,
-        [one] => Some(one.model.version()),
-        several => Some(format!("{} models", several.len())),
-    };
     let serves = |planned: &&PlannedModel| {
         models
             .iter()
             .any(|model| model.serves && model.model == planned.model.name)
     };
     let serving: Vec<&PlannedModel> = input.plan.models.iter().filter(serves).collect();
-    problems.is_empty().then(|| of_all(&serving)).flatten()
+    let version = match serving.as_slice() {
+        [] => None,
+        [planned] => Some(planned.model.version()),
+        several => Some(format!("{} models", several.len())),
+    };
+    version.filter(|_| problems.is_empty())
 }
 
-/// Head and tail whole, what is between them cut.
-fn join(head: &str, text: &str, tail: &str) -> String {
-    let room = LONGEST_MESSAGE.saturating_sub(head.chars().count() + tail.chars().count());
-    format!("{head}{}{tail}", cut_to(text, room))
-}
-
-/// A message with something behind it that must be there whole.
-#[must_use]
-pub fn with_tail(message: &str, tail: &str) -> String {
-    join("", message, tail)
-}
-
-/// A message as a status takes it: one line, and no longer than such a line.
-#[must_use]
-pub fn cut(text: &str) -> String {
-    cut_to(text, LONGEST_MESSAGE)
-}
-
-/// Taken from the middle: a message begins with what it is of and ends with what to type.
-fn cut_to(text: &str, limit: usize) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    let line = words.join(" ");
-    let length = line.chars().count();
-    if length <= limit {
-        return line;
-    }
-    let tail = limit * 2 / 5;
-    let head = limit.saturating_sub(tail + 1);
-    let start: String = line.chars().take(head).collect();
-    let end: String = line.chars().skip(length - tail).collect();
-    format!("{start}…{end}")
-}
-
-/// A model whose options are faulty: what it had goes on. The fault itself is told once, by the options.
+/// A model with invalid options keeps what it has. The error is reported with the options.
 fn frozen(input: &StatusInput, name: &str) -> ModelStatus {
-    let before = if input.observed.seldon_deployment(name).is_some() {
-        "what served before goes on"
+    let consequence = if input.observed.seldon_deployment(name).is_some() {
+        "the previous version keeps serving"
     } else {
-        "nothing of it is there yet"
+        "not deployed"
     };
     ModelStatus {
         model: name.to_owned(),
         state: State::Blocked,
         serves: false,
-        message: format!("{name} is faulty; {before}"),
+        message: format!("{name}: invalid configuration; {consequence}"),
         problem: None,
         path: None,
         source: None,
@@ -252,8 +240,8 @@ fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
     let problem = problem(input, planned);
     let message = match &problem {
         Some(problem) => problem.to_string(),
-        None if planned.is_stopped() => format!("{} is stopped on purpose (replicas=0)", model.name),
-        None => serves(input, planned),
+        None if planned.is_stopped() => format!("{} is stopped (replicas=0)", model.name),
+        None => serving(input, planned).to_string(),
     };
     ModelStatus {
         model: model.name.clone(),
@@ -267,42 +255,45 @@ fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
     }
 }
 
-fn serves(input: &StatusInput, planned: &PlannedModel) -> String {
+/// The message of a model that serves.
+fn serving(input: &StatusInput, planned: &PlannedModel) -> Problem {
     let model = &planned.model;
+    let serves = format!("{} serves {}", model.name, model.serves());
+    if let Some(option) = planned.omitted {
+        return messages::omitted(&serves, option);
+    }
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     let by = if listeners.is_some_and(Listeners::https_only) {
-        ", by https only"
+        ", HTTPS only"
     } else {
         ""
     };
-    let omitted = planned.omitted.map(|what| format!(", {what}")).unwrap_or_default();
-    format!(
-        "{} serves {} at {}{by}{omitted}",
-        model.name,
-        model.serves(),
-        model.prefix
-    )
+    Problem::active(format!("{serves} at {}{by}", model.prefix))
 }
 
-/// The first thing that keeps a model from serving what was asked; what a person must mend before what heals.
+/// The first problem of a model; one that requires action before one that does not.
 fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let name = &planned.model.name;
     if let Some(conflict) = input.changes.conflicts.get(name) {
-        return Some(Problem::blocked(messages::conflict(input, &planned.model, conflict)));
+        return Some(messages::conflict(input, &planned.model, conflict));
     }
     if let Some(error) = input.rejected.get(name) {
-        return Some(messages::api_error(input.application, input.namespace, error).of_model(name));
+        return Some(messages::rejected(input, &planned.model, error));
     }
     let pods = not_ready(input, planned);
     let route = no_route(input, planned);
     let due = input.changes.has_pending(name).then(|| {
-        let who = if input.wrote { "this unit" } else { "the leader" };
-        Problem::waiting(format!("{name} is not yet as asked: {who} has still to apply it"))
+        let problem = if input.wrote {
+            Problem::waiting("changes only partly applied; will retry").cause("juju debug-log has more")
+        } else {
+            Problem::waiting("waiting for the leader unit to apply the new configuration")
+        };
+        problem.of_model(name)
     });
     let unsupported = planned.unsupported.first();
     let unsupported = unsupported.map(|unsupported| messages::unsupported(input, &planned.model, *unsupported));
-    // Among equals what lies nearer to the operator comes first.
+    // Among equals what is nearer to the operator comes first.
     [
         due,
         route,
@@ -313,7 +304,7 @@ fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     ]
     .into_iter()
     .flatten()
-    .reduce(|one, other| if other.state > one.state { other } else { one })
+    .reduce(|first, next| if next.state > first.state { next } else { first })
 }
 
 /// Why no request gets to the model, its pods aside.
@@ -341,37 +332,37 @@ pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<Pr
         .map(|(_, problem)| problem)
 }
 
-/// What a gateway says of a model's HTTPRoute: whether it only leads to what is not there, as it does before Seldon has made the Service,
-/// and what that is to an operator.
+/// The problem that a gateway reports of a model's HTTPRoute, and whether that is only an unresolved reference, as before Seldon has
+/// created the Service.
 fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, Problem)> {
     let gateway = planned.gateway.as_ref()?;
     let Route::HttpRoute(_) = &planned.route else {
         return None;
     };
     let name = &planned.model.name;
-    // One that is not there yet is due, which is told by itself.
+    // A missing HTTPRoute is pending, which is a problem of its own.
     let live = input.observed.http_route_in(input.namespace, &route_name(name))?;
     let condition = route_condition(live, gateway);
     let problem = messages::not_accepted(input, name, gateway, &condition)?;
     Some((matches!(condition, RouteCondition::UnresolvedRefs(_)), problem))
 }
 
-/// That a route leads to what is not there. While pods start they say more.
+/// While pods start they say more.
 fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     gateway_problem(input, planned)
         .filter(|(unresolved_refs, _)| *unresolved_refs)
         .map(|(_, problem)| problem)
 }
 
-/// Why the pods do not serve what was asked.
+/// Why the pods do not serve what is configured.
 pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let model = &planned.model;
     let name = &model.name;
+    let waiting = |what: String| Some(Problem::waiting(what).of_model(name));
     match input.observed.seldon_deployment(name) {
-        None => return Some(Problem::waiting(format!("{name} is not there yet"))),
+        None => return waiting("waiting for its SeldonDeployment to be created".to_owned()),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
-            let text = format!("somebody is deleting {name}; it is made anew once it is gone");
-            return Some(Problem::waiting(text));
+            return waiting("being deleted by another client; will be recreated".to_owned());
         }
         Some(_) => {}
     }
@@ -380,38 +371,37 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<P
     }
     let deployments: Vec<&Deployment> = input.observed.deployments_of(name).collect();
     let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
-    if let Some(cause) = pod_failures::find(input, planned, &deployments) {
-        let meanwhile = if old_serves { "; what served before goes on" } else { "" };
-        return Some(Problem::blocked(format!("{cause}{meanwhile}")));
+    if let Some(problem) = pod_failures::find(input, planned, &deployments) {
+        return Some(problem.previous_serves(old_serves));
     }
     let late = planned
         .predictors
         .iter()
         .find(|predictor| !readiness::predictor_is_rolled_out(planned, predictor, input.observed))
-        // The model's own is told of as the model.
+        // The first predictor is the model itself.
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
-        let who = messages::predictor_prefix(planned, &late.name);
-        let what = if readiness::answers(planned, late, input.observed) {
-            "is changing over"
+        let predictor = &late.name;
+        return if readiness::answers(planned, late, input.observed) {
+            waiting(format!("{predictor} is rolling out")).map(|problem| problem.previous_serves(true))
         } else {
-            "is starting, and gets no requests until it answers"
+            waiting(format!("{predictor} is starting; no traffic until it is ready"))
         };
-        return Some(Problem::waiting(format!("{who} {what}")));
     }
-    let text = if deployments.is_empty() && input.observed.state(name).state.is_empty() {
-        format!("{name}: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core")
-    } else if planned.is_stopped() {
-        format!("{name} is being stopped (replicas=0)")
+    if deployments.is_empty() && input.observed.state(name).state.is_empty() {
+        return waiting("waiting for Seldon Core to create its pods".to_owned())
+            .map(|problem| problem.cause("if it lasts: juju status seldon-core"));
+    }
+    if planned.is_stopped() {
+        waiting("stopping (replicas=0)".to_owned())
     } else if old_serves {
-        format!("{name} is changing over to {}", model.serves())
+        waiting(format!("rolling out {}", model.serves())).map(|problem| problem.previous_serves(true))
     } else {
-        format!("{name} is starting {}", model.serves())
-    };
-    Some(Problem::waiting(text))
+        waiting(format!("starting {}", model.serves()))
+    }
 }
 
-/// That nobody scales a model which KEDA is to scale: where Seldon runs without KEDA it says nothing of it, and makes one pod.
+/// A model that KEDA is to scale gets one pod and no condition from a Seldon Core without KEDA.
 pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
     let model = &planned.model;
     let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
@@ -425,7 +415,6 @@ pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<
 }
 
 /// Whether a model does not serve for a reason that its pods may know.
-#[must_use]
 pub fn needs_pods(plan: &Plan, observed: &Observed) -> bool {
     !observed.deployments.is_empty()
         && plan

@@ -76,7 +76,7 @@ fn packed_charm_deploys_and_runs_hooks() {
     let message = &status["applications"]["iris"]["application-status"]["message"];
     assert_eq!(
         message,
-        "iris: Seldon Core has not taken it up yet; if this stays, look at juju status seldon-core"
+        "iris: waiting for Seldon Core to create its pods (if it lasts: juju status seldon-core)"
     );
     assert!(objects.contains("seldonio/sklearn-iris:0.3"), "{objects}");
 }

@@ -8,8 +8,8 @@ use seldon_model::api_error::ApiError;
 use seldon_model::gateway::GatewayName;
 use seldon_model::gateway::listeners::Listeners;
 use seldon_model::observed::Observed;
-use seldon_model::status;
-use seldon_model_fuzz::{APPLICATION, gateway, options, reconciled, told, within_bounds};
+use seldon_model::status::{self, Report};
+use seldon_model_fuzz::{gateway, identity, options, reconciled, told, within_bounds};
 
 const MODELS: &str = "{iris: {image: 'iris:1', prefix: /model/iris/}, wine: {image: 'wine:1', replicas: 0}}";
 
@@ -33,8 +33,10 @@ fuzz_target!(|answers: &str| {
         reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
             let error = ApiError::from(kube::Error::Api(Box::new(status)));
-            let (state, text) = status::api_error(APPLICATION, "edge", &error);
-            told(state, &status::cut(&text));
+            let identity = identity();
+            let commands = identity.commands(None);
+            let report = Report::without_models(&[status::api_error(&commands, &error)], &commands);
+            told(report.status.state, &report.status.message);
         }
     });
 });

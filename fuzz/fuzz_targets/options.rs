@@ -64,7 +64,7 @@ fuzz_target!(|input: Input| {
             }
         }
         let report = reconciled(&map, gateway(), &Observed::default());
-        let said = format!("{}\n{}", report.status.message, report.problems.join("\n"));
-        assert!(has_it || !said.contains(SECRET), "{said}");
+        let messages = format!("{}\n{:?}", report.status.message, report.problems);
+        assert!(has_it || !messages.contains(SECRET), "{messages}");
     });
 });

@@ -12,6 +12,7 @@ use seldon_model::identity::Identity;
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{self, Plan, Site};
+use seldon_model::shell::JujuCli;
 use seldon_model::status::{self, Report, StatusInput};
 use serde_json::{Map, Value};
 
@@ -81,6 +82,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     let report = status::evaluate(&StatusInput {
         application: APPLICATION,
         namespace: &identity.namespace,
+        juju: JujuCli::default(),
         manager: &identity.manager(),
         errors: &config.errors,
         gateway: &site.gateway,

@@ -75,7 +75,7 @@ fn check(name: &'static str, found: Result<String, String>) -> Check {
 fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
     if let Some(conflict) = input.changes.conflicts.get(&model.name) {
-        return Err(messages::conflict(input, model, conflict));
+        return Err(messages::conflict(input, model, conflict).to_string());
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),
@@ -163,6 +163,9 @@ fn accepted_hosts(listeners: &Listeners) -> String {
 fn due(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
     let mut applies = input.changes.applies.iter().filter(|apply| !apply.is_record);
     let due = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
+    if let Some(error) = input.rejected.get(&planned.model.name) {
+        return Some(messages::rejected(input, &planned.model, error).to_string());
+    }
     Some(format!(
         "{} {} is not as asked ({}): the leader applies it in its next hook, within five minutes",
         kind.as_str(),
@@ -253,7 +256,7 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
             .filter(|deployment| readiness::has_spec_hash(deployment, &predictor.hash));
         if of_this_spec.count() < predictor.deployments {
             if let Some(stalled) = stalled::find(input, planned, &all) {
-                return Err(stalled);
+                return Err(stalled.to_string());
             }
             return Err(format!(
                 "Seldon Core has not made what is asked for now of {} yet; if this stays, look at juju status seldon-core",
@@ -268,8 +271,11 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
 fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
     if !readiness::is_rolled_out(planned, input.observed) {
         let known = pod_failures::find(input, planned, deployments);
-        let why = known.or_else(|| not_ready(input, planned).map(|problem| problem.to_string()));
-        return Err(why.unwrap_or_else(|| format!("{} is starting", planned.model.name)));
+        let why = known.or_else(|| not_ready(input, planned));
+        return Err(why.map_or_else(
+            || format!("{} is starting", planned.model.name),
+            |problem| problem.to_string(),
+        ));
     }
     let available = |deployment: &&Deployment| {
         let status = deployment.status.as_ref();

@@ -53,10 +53,11 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
             Ok(mut snapshot) => {
                 snapshot.list_pods_if_unready().await;
                 let around = ClusterState::find(&snapshot).await;
-                let report = snapshot.report(&inputs, &BTreeMap::new(), false);
+                let rejected = snapshot.dry_run().await;
+                let report = snapshot.report(&inputs, &rejected, false);
                 (
                     report,
-                    findings(&snapshot, &inputs, &around),
+                    findings(&snapshot, &inputs, &around, &rejected),
                     missing(&snapshot, &inputs).await,
                 )
             }
@@ -110,18 +111,23 @@ impl ClusterState {
     }
 }
 
-fn findings(snapshot: &Snapshot, inputs: &Inputs, seen: &ClusterState) -> Vec<Finding> {
-    let rejected = BTreeMap::new();
+fn findings(
+    snapshot: &Snapshot,
+    inputs: &Inputs,
+    seen: &ClusterState,
+    rejected: &BTreeMap<String, ApiError>,
+) -> Vec<Finding> {
     let input = StatusInput {
         application: &snapshot.identity.application,
         namespace: &snapshot.identity.namespace,
+        juju: inputs.commands().juju,
         manager: &snapshot.identity.manager(),
         errors: &inputs.config.errors,
         gateway: &inputs.gateway,
         plan: &snapshot.plan,
         observed: &snapshot.observed,
         changes: &snapshot.changes,
-        rejected: &rejected,
+        rejected,
         wrote: false,
     };
     let of_model = |planned: &PlannedModel| {

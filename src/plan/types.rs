@@ -55,7 +55,7 @@ pub struct PlannedModel {
     pub predictors: Vec<PlannedPredictor>,
     /// The options to roll back to, if they are known.
     pub last: Option<OptionMap>,
-    /// A message about what this Seldon Core does not support of the configuration.
+    /// The option that this Seldon Core does not support.
     pub omitted: Option<&'static str>,
     pub unsupported: Vec<Unsupported>,
     /// `None` while it is not known.

@@ -1,4 +1,4 @@
-//! The last hook of a unit: when no other unit is to stay, nothing of ours does.
+//! The last hook of a unit. The last unit removes all objects of the application.
 
 use std::process::ExitCode;
 
@@ -10,19 +10,19 @@ use crate::identity::Identity;
 use crate::permissions::Needs;
 use crate::plan::Plan;
 use crate::{changes, status};
-use juju_hooks::{HookTools, State};
+use juju_hooks::{HookContext, HookTools, State};
 
-/// Removes everything of ours and waits until it is gone. Run again, it finds nothing to do.
-pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
+/// Deletes all objects of ours and waits until they are gone. Idempotent.
+pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -> ExitCode {
     match tools.goal_state() {
         Ok(goal) if goal.units == 0 => {}
         Ok(goal) => {
-            info!("{} units stay, so the models do", goal.units);
+            info!("{} units remain, so the models stay", goal.units);
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            // The StatefulSet owns them: if it goes, they go.
-            error!("{error}; the models are left to Kubernetes");
+            // The StatefulSet owns them: they are deleted with it.
+            error!("{error}; Kubernetes deletes the models with the application");
             return ExitCode::SUCCESS;
         }
     }
@@ -33,12 +33,13 @@ pub async fn run(tools: HookTools, identity: &Identity) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let problem = status::api_error(&identity.application, &identity.namespace, &error);
-            error!("the models are not removed: {problem}");
+            let commands = identity.commands(context.version.as_ref());
+            let problem = status::api_error(&commands, &error);
+            error!("failed to remove the models: {problem}");
             match problem.state {
-                // It heals by itself, so Juju should run this hook again.
+                // Recovers on its own, so Juju should run this hook again.
                 State::Waiting => ExitCode::FAILURE,
-                // It does not, and a hook that fails for ever keeps the application from going at all.
+                // Does not recover, and a hook that fails for ever would keep Juju from removing the application.
                 _ => ExitCode::SUCCESS,
             }
         }

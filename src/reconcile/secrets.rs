@@ -22,11 +22,12 @@ use juju_hooks::{Event, HookContext, HookTools, Status, ToolError};
 
 /// The hooks in which every secret is read.
 const READ_ON: [&str; 4] = ["install", "leader-elected", "secret-changed", "upgrade-charm"];
-/// What a status says in front of secrets whose content is not applied.
+/// Stands in a status before secrets whose content is not applied. The next hook finds them by it, also that of another revision
+/// of the charm.
 const NOT_APPLIED: &str = "not applied yet: ";
-/// What it says of more than it has room for.
+/// Stands for more secrets than a status has room for.
 const ALL: &str = "all secrets";
-/// How many it has room for.
+/// How many secrets a status has room for.
 const MOST_NAMED: usize = 3;
 
 /// Secrets by their ids.
@@ -123,12 +124,13 @@ impl DueReads {
 
     /// Names secrets in the status that the next hook has to read, where it does not name them already.
     pub fn remember(&self, inputs: &Inputs, snapshot: Option<&Snapshot>, report: &mut Report) {
-        report.status.message = append_unsettled(&report.status.message, &self.unsettled(inputs, snapshot));
+        report.status.message = append_unsettled(report, &self.unsettled(inputs, snapshot));
     }
 }
 
-/// A message that names all of these secrets, or says that all are meant.
-fn append_unsettled(message: &str, unsettled: &BTreeSet<String>) -> String {
+/// The message of the status, with all of these secrets in it.
+fn append_unsettled(report: &Report, unsettled: &BTreeSet<String>) -> String {
+    let message = &report.status.message;
     let tail = |ids: BTreeSet<&String>| {
         let uris: Vec<String> = ids.into_iter().map(|id| format!("secret:{id}")).collect();
         let list = if uris.len() > MOST_NAMED {
@@ -141,14 +143,14 @@ fn append_unsettled(message: &str, unsettled: &BTreeSet<String>) -> String {
     let named = ids(message);
     let others: BTreeSet<&String> = unsettled.difference(&named).collect();
     if others.is_empty() {
-        return message.to_owned();
+        return message.clone();
     }
-    let longer = status::with_tail(message, &tail(others));
+    let longer = report.message_with_tail(&tail(others));
     if unsettled.is_subset(&ids(&longer)) || longer.ends_with(ALL) {
         return longer;
     }
-    // One that the message named had no room beside the others.
-    status::with_tail(message, &tail(unsettled.iter().collect()))
+    // A secret that the message named was cut off.
+    report.message_with_tail(&tail(unsettled.iter().collect()))
 }
 
 /// Our Secrets that were made of Juju's, as their model and the id of what they were made of.
@@ -241,26 +243,35 @@ pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::{Commands, JujuCli};
+    use crate::status::Problem;
 
     #[test]
     fn status_names_every_unread_secret() {
         let id = |number: usize| format!("9m4e2mr0ui3e8a21{number:04}");
         let set = |count: usize| (0..count).map(id).collect::<BTreeSet<_>>();
-        let long = format!("iris: {} secret:{} {}", "x".repeat(120), id(0), "y".repeat(120));
-        let messages = [
-            "",
-            "the Kubernetes API cannot be reached",
-            &format!("secret:{} is not granted", id(0)),
-            &long,
-        ];
-        for message in messages.map(status::cut) {
+        let long = format!("{} secret:{} {}", "x".repeat(120), id(0), "y".repeat(120));
+        let run = "juju config iris image-pull-secret=…";
+        let commands = Commands {
+            application: "iris",
+            namespace: "edge",
+            juju: JujuCli::default(),
+        };
+        for problem in [
+            Problem::waiting("Kubernetes API unreachable"),
+            Problem::blocked(format!("secret:{} is not granted", id(0))).run(run),
+            Problem::blocked("iris: image cannot be pulled").run(run).cause(&long),
+            Problem::blocked(&long),
+        ] {
+            let report = Report::without_models(std::slice::from_ref(&problem), &commands);
             for count in 0..6 {
-                let said = append_unsettled(&message, &set(count));
-                assert!(said.chars().count() <= 240, "{said}");
-                let is_all = said.contains(&format!("{NOT_APPLIED}{ALL}"));
-                assert!(is_all || set(count).is_subset(&ids(&said)), "{count}: {said}");
+                let message = append_unsettled(&report, &set(count));
+                assert!(message.chars().count() <= 240, "{message}");
+                assert!(problem.run.is_none() || message.contains(run), "{message}");
+                let is_all = message.contains(&format!("{NOT_APPLIED}{ALL}"));
+                assert!(is_all || set(count).is_subset(&ids(&message)), "{count}: {message}");
                 if count == 0 {
-                    assert_eq!(said, message);
+                    assert_eq!(message, report.status.message);
                 }
             }
         }

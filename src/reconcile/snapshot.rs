@@ -1,5 +1,4 @@
-//! One look at the cluster with what Juju asks for: the plan, what is there, the steps between them, and a verdict. It
-//! changes nothing.
+//! What follows from the inputs and one observation of the cluster: the plan, the changes, the report. Nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,27 +15,19 @@ use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Plan, Route, Site};
 use crate::status::{self, Problem, Report, StatusInput};
-use juju_hooks::{State, Status};
+use juju_hooks::{HookContext, Status, ToolError};
 
-/// One look at the cluster and what follows from it.
 pub struct Snapshot {
-    /// The cluster, for as long as one hook has time.
+    /// The client, with the deadline of one hook.
     pub cluster: Cluster,
-    /// Whose objects are ours.
     pub identity: Identity,
-    /// What is there.
     pub observed: Observed,
-    /// What should be.
     pub plan: Plan,
-    /// What is to be done to get from one to the other, and what stands in the way.
     pub changes: ChangeSet,
 }
 
 impl Snapshot {
-    /// Looks for the first time.
-    ///
-    /// # Errors
-    /// When the cluster cannot be looked at: all that is missing is in the refusal.
+    /// An error names all permissions that are missing.
     pub async fn take(inputs: &Inputs) -> Result<Self, ApiError> {
         let identity = inputs.identity.clone();
         let cluster = Cluster::connect(identity.clone()).await?;
@@ -53,30 +44,24 @@ impl Snapshot {
         }
     }
 
-    /// Looks once more.
-    ///
-    /// # Errors
-    /// As [`Look::first`].
+    /// Observes the cluster again.
     pub async fn refresh(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
         let gateways: BTreeSet<_> = plan::gateways(inputs.config.models.iter(), &inputs.gateway);
         let needs = inputs.needs();
-        let language = inputs.gateway.kind();
-        self.observed = self.cluster.observe(&gateways, language, needs.secrets).await?;
+        let kind = inputs.gateway.kind();
+        self.observed = self.cluster.observe(&gateways, kind, needs.secrets).await?;
         self.replan(inputs).await
     }
 
-    /// Plans once more on what was seen, where more is known of what is asked for.
-    ///
-    /// # Errors
-    /// As [`Look::first`].
+    /// Plans again on the same observation, after secrets were read.
     pub async fn replan(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
-        // What Seldon's definition has matters only where it is needed, so it is not asked in every hook.
+        // Seldon's CRD matters only to models that need a part of it, so it is not read in every hook.
         if inputs.config.models.iter().any(plan::asks_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
         self.plan = plan::plan(&inputs.config, &self.site(inputs), &self.observed);
         self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
-        // One of ours would have been found already.
+        // Our own Secrets are observed already.
         let unobserved = changes::unobserved(&self.plan, &self.observed);
         if !unobserved.is_empty() {
             self.cluster
@@ -84,7 +69,7 @@ impl Snapshot {
                 .await?;
             self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
         }
-        // Which Istio this is matters only where a route takes every path, so it is not asked in every hook.
+        // Istio's version matters only to a catch-all route, so it is not read in every hook.
         if changes::has_catch_all(&self.plan, &self.observed, &self.identity) {
             self.cluster.observe_istio(&mut self.observed).await?;
             self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
@@ -103,34 +88,48 @@ impl Snapshot {
         }
     }
 
-    /// Finds the pods if a model does not serve: they know why. Without them a verdict is one without their reason.
+    /// Lists pods when a model is not ready, so the status can say why.
     pub async fn list_pods_if_unready(&mut self) {
         if status::needs_pods(&self.plan, &self.observed)
             && let Err(error) = self.cluster.observe_pods(&mut self.observed).await
         {
-            debug!("pods cannot be read: {error}");
+            debug!("failed to list pods: {error}");
         }
     }
 
-    /// What of Secrets and HTTPRoutes is to be written, or was found.
-    #[must_use]
+    /// Whether there are Secrets and HTTPRoutes of ours, planned or observed.
     pub fn needs(&self) -> Needs {
         let mut models = self.plan.models.iter();
         let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
         let http_routes = models.any(|planned| matches!(planned.route, Route::HttpRoute(_)));
-        let mut found = self.observed.http_routes.iter();
+        let mut observed = self.observed.http_routes.iter();
         Needs {
             secrets: secrets || !self.observed.secrets.is_empty(),
-            http_routes: http_routes || found.any(|route| self.identity.owns(route)),
+            http_routes: http_routes || observed.any(|route| self.identity.owns(route)),
         }
     }
 
-    /// The verdict on what was seen, with what was refused of what this unit tried to write, by model.
-    #[must_use]
+    /// What the API server would reject of the pending writes, by model. Nothing is changed.
+    pub async fn dry_run(&self) -> BTreeMap<String, ApiError> {
+        let mut rejected = BTreeMap::new();
+        for apply in &self.changes.applies {
+            if rejected.contains_key(&apply.model) {
+                continue;
+            }
+            if let Err(error) = self.cluster.dry_run(apply).await {
+                let error = self.cluster.explain(error, self.needs()).await;
+                rejected.insert(apply.model.clone(), error);
+            }
+        }
+        rejected
+    }
+
+    /// `rejected` is what the API server rejected of this unit's writes, by model.
     pub fn report(&self, inputs: &Inputs, rejected: &BTreeMap<String, ApiError>, wrote: bool) -> Report {
         status::evaluate(&StatusInput {
             application: &self.identity.application,
             namespace: &self.identity.namespace,
+            juju: inputs.commands().juju,
             manager: &self.identity.manager(),
             errors: &inputs.config.errors,
             gateway: &inputs.gateway,
@@ -142,8 +141,7 @@ impl Snapshot {
         })
     }
 
-    /// What a hook would come to that begins now.
-    #[must_use]
+    /// The outcome of a hook that began now.
     pub fn expected(&self, inputs: &Inputs) -> Expected {
         let applies = self.changes.applies.iter().map(|apply| (apply.kind, &apply.name));
         let deletes = self.changes.deletes.iter().map(|delete| (delete.kind, &delete.name));
@@ -163,18 +161,16 @@ impl Snapshot {
     }
 }
 
-/// What a hook would say and do, if it looked now and were refused nothing.
+/// The status that a hook would set and what it would write, if nothing was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
-    /// The status.
     pub status: Status,
-    /// What a leader would write, each as its kind and name.
+    /// What a leader would write, each by its kind and name.
     pub due: Vec<String>,
 }
 
 impl Expected {
-    /// Where the cluster could not be looked at.
-    #[must_use]
+    /// Without an observation of the cluster.
     pub fn unreachable(unobserved: &Report) -> Self {
         Self {
             status: unobserved.status.clone(),
@@ -183,33 +179,22 @@ impl Expected {
     }
 }
 
-/// The verdict where the cluster could not be looked at: nothing is known of any model. Faulty options are told all the same.
-#[must_use]
+/// The report without an observation of the cluster: nothing is known of any model. Errors in options are reported all the same.
 pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
-    let mut problem = status::api_error(&inputs.identity.application, &inputs.identity.namespace, error);
-    if matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment") && inputs.seldon_is_related() {
-        problem = status::seldon_is_deploying();
-    }
-    let mut report = report_of(&problem);
-    if let Some(error) = inputs.config.errors.first() {
-        report.status = Status::new(State::Blocked, status::cut(&error.to_string()));
-        let errors = inputs.config.errors.iter().map(ToString::to_string);
-        report.problems.splice(0..0, errors);
-    }
-    report
+    let commands = inputs.commands();
+    let is_deploying = matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment");
+    let problem = if is_deploying && inputs.seldon_is_related() {
+        status::seldon_is_deploying()
+    } else {
+        status::api_error(&commands, error)
+    };
+    let mut problems: Vec<Problem> = inputs.config.errors.iter().map(Problem::from).collect();
+    problems.push(problem);
+    Report::without_models(&problems, &commands)
 }
 
-/// A verdict on all of the application at once.
-#[must_use]
-pub fn report_of(problem: &Problem) -> Report {
-    let text = problem.to_string();
-    Report {
-        status: Status::new(problem.state, status::cut(&text)),
-        models: Vec::new(),
-        problems: vec![text],
-        notes: Vec::new(),
-        version: None,
-        wrote: false,
-        changed: None,
-    }
+/// A hook tool failed, so nothing is known at all.
+pub fn tool_failed(context: &HookContext, identity: &Identity, error: &ToolError) -> Report {
+    let commands = identity.commands(context.version.as_ref());
+    Report::without_models(&[status::tool_failure(error)], &commands)
 }

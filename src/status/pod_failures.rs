@@ -1,34 +1,36 @@
-//! Why a model's pods do not serve, looked for where Kubernetes says it: pods first, for they know best.
+//! Why a model's pods do not serve. The status of a pod comes before that of its Deployment and Seldon's state, which say less.
 
 use kube::ResourceExt as _;
 
-use super::{StatusInput, messages, stalled};
+use super::fix::{self, Fix};
+use super::{Problem, StatusInput, messages, stalled};
 use crate::api::pods::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::api::seldon;
 use crate::plan::PlannedModel;
 use crate::plan::readiness::has_spec_hash;
 use crate::shell::command;
 
-/// Seldon's container beside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).
+/// Seldon's container alongside the model's (operator v1.17.1, `controllers/seldondeployment_engine.go`).
 const EXECUTOR: &str = "seldon-container-engine";
 
-/// The cause and what to type, for a model that a person must help; `None` while it may just take its time.
-pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+/// The problem of a model that needs action; `None` while it may just take its time.
+pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<Problem> {
     let name = &planned.model.name;
     planned
         .predictors
         .iter()
         .find_map(|predictor| {
-            let of = PredictorContext::new(input, planned, &predictor.name);
+            let context = PredictorContext::new(input, planned, &predictor.name);
             let mut pods = input.observed.pods_of(name, &predictor.name, &predictor.hash);
-            pods.find_map(|pod| of.pod(pod))
+            let problem = pods.find_map(|pod| context.pod(pod))?;
+            Some(problem.of_model(&messages::predictor_prefix(planned, &predictor.name)))
         })
         .or_else(|| {
             deployments
                 .iter()
-                .find_map(|deployment| of_deployment(input, planned, deployment))
+                .find_map(|deployment| replica_failure(input, planned, deployment))
         })
-        .or_else(|| of_seldon(input, planned, deployments))
+        .or_else(|| seldon_failure(input, planned, deployments))
         .or_else(|| stalled::find(input, planned, deployments))
 }
 
@@ -37,8 +39,6 @@ struct PredictorContext<'a> {
     input: &'a StatusInput<'a>,
     planned: &'a PlannedModel,
     predictor: &'a str,
-    /// As a message calls them.
-    name: String,
 }
 
 impl<'a> PredictorContext<'a> {
@@ -47,14 +47,11 @@ impl<'a> PredictorContext<'a> {
             input,
             planned,
             predictor,
-            name: messages::predictor_prefix(planned, predictor),
         }
     }
 
-    fn set(&self, option: &str, value: &str) -> String {
-        self.planned
-            .model
-            .predictor_config_command(self.input.application, self.predictor, option, value)
+    fn set(&self, option: &str) -> Fix {
+        fix::set_of_predictor(self.input, &self.planned.model, self.predictor, option, "…")
     }
 
     fn model_uri(&self) -> Option<&str> {
@@ -67,23 +64,22 @@ impl<'a> PredictorContext<'a> {
         server.source.model_uri.as_deref()
     }
 
-    fn pod(&self, pod: &Pod) -> Option<String> {
-        let (input, name) = (self.input, &self.name);
+    fn pod(&self, pod: &Pod) -> Option<Problem> {
         let status = pod.status.as_ref()?;
         let unscheduled = status
             .conditions
             .iter()
             .find(|c| c.kind == "PodScheduled" && c.status == "False" && c.reason == "Unschedulable");
         if let Some(condition) = unscheduled {
-            let fix = if condition.message.contains("Insufficient") {
-                format!("{} for less, or engine-resources", self.set("resources", "…"))
+            let why = first_sentence(&condition.message);
+            return Some(if condition.message.contains("Insufficient") {
+                Problem::blocked("no node has room for it")
+                    .fix(self.set("resources"), &format!("or engine-resources; {why}"))
             } else {
-                command(&["kubectl", "-n", input.namespace, "describe", "pod", &pod.name_any()])
-            };
-            return Some(format!(
-                "{name} fits on no node ({}): {fix}",
-                first_sentence(&condition.message)
-            ));
+                Problem::blocked("cannot be scheduled")
+                    .run(self.describe(pod))
+                    .cause(why)
+            });
         }
         let init = status.init_container_statuses.iter();
         init.map(|container| (true, container))
@@ -91,9 +87,11 @@ impl<'a> PredictorContext<'a> {
             .find_map(|(init, container)| self.container(pod, container, init))
     }
 
-    fn container(&self, pod: &Pod, container: &ContainerStatus, init: bool) -> Option<String> {
-        let (input, name) = (self.input, &self.name);
-        let set = |option: &str, value: &str| self.set(option, value);
+    fn describe(&self, pod: &Pod) -> String {
+        self.input.commands().kubectl("describe", "pod", &pod.name_any())
+    }
+
+    fn container(&self, pod: &Pod, container: &ContainerStatus, init: bool) -> Option<Problem> {
         let waiting = container.state.waiting.as_ref();
         let reason = waiting.map(|w| w.reason.as_str()).unwrap_or_default();
         match reason {
@@ -104,27 +102,25 @@ impl<'a> PredictorContext<'a> {
             | "RegistryUnavailable"
             | "ImageInspectError" => {
                 let why = waiting.map(|w| pull_error(&w.message)).unwrap_or_default();
-                let fix = if wants_credentials(&why) {
-                    set("image-pull-secret", "secret:…")
+                let option = if wants_credentials(&why) {
+                    "image-pull-secret"
                 } else {
-                    set("image", "…")
+                    "image"
                 };
-                return Some(format!(
-                    "{name}: image {} cannot be pulled ({reason}{why}): {fix}",
-                    container.image
-                ));
+                let cause = format!("{}: {reason}{why}", container.image);
+                return Some(Problem::blocked("image cannot be pulled").fix(self.set(option), &cause));
             }
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-                let message = waiting.map(|w| w.message.as_str()).unwrap_or_default();
-                return Some(format!(
-                    "{name}: container {} cannot be started ({reason}: {})",
-                    container.name,
-                    first_sentence(message)
-                ));
+                let message = waiting.map(|w| first_sentence(&w.message)).unwrap_or_default();
+                return Some(
+                    Problem::blocked("pod cannot start")
+                        .run(self.describe(pod))
+                        .cause(format!("container {}: {reason}: {message}", container.name)),
+                );
             }
             _ => {}
         }
-        // Between two crashes it runs. How it ended before still counts until it is ready, but not where somebody else ended it.
+        // Between two crashes the container runs. Its last exit counts until it is ready, unless it was terminated from outside.
         let before = container
             .last_state
             .terminated
@@ -132,96 +128,96 @@ impl<'a> PredictorContext<'a> {
             .filter(|before| !container.ready && (reason == "CrashLoopBackOff" || exited_on_its_own(before)));
         let now = container.state.terminated.as_ref();
         let ended = now.or(before).filter(|ended| ended.exit_code != 0)?;
-        let pod_name = pod.name_any();
-        let mut logs = vec![
-            "kubectl",
-            "-n",
-            input.namespace,
-            "logs",
-            &pod_name,
-            "-c",
-            &container.name,
-        ];
-        logs.extend(now.is_none().then_some("--previous"));
-        let logs = command(&logs);
-        // Seldon cuts the name of the container that fetches files; a model has no other that runs first.
+        let exit = format!("exit {}{}", ended.exit_code, termination_message(ended));
+        let logs = self.logs(pod, container, now.is_none());
+        // Seldon cuts the name of the container that fetches files; a model has no other init container.
         let files = match self.model_uri() {
-            Some(uri) => Some(format!("the files at {uri}")),
-            None if container.name.ends_with("-model-initializer") => Some("the model's files".to_owned()),
+            Some(uri) => Some(uri),
+            None if container.name.ends_with("-model-initializer") => Some(container.name.as_str()),
             _ => None,
         };
         if let (true, Some(files)) = (init, files) {
-            return Some(format!(
-                "{name}: {files} cannot be fetched (exit {}{}): {}; {logs}",
-                ended.exit_code,
-                termination_message(ended),
-                set("model-uri", "…")
-            ));
+            return Some(
+                Problem::blocked("files cannot be fetched")
+                    .fix(self.set("model-uri"), &format!("{files}: {exit}; {logs}")),
+            );
         }
         if ended.reason == "OOMKilled" {
-            let limit = pod
-                .spec
-                .containers
-                .iter()
-                .find(|of| of.name == container.name)
-                .and_then(|of| of.resources.limits.get("memory"))
-                .map(|limit| format!(" of {limit}"))
+            let limit = memory_limit(pod, &container.name)
+                .map(|limit| format!(" at its limit of {limit}"))
                 .unwrap_or_default();
             let option = if container.name == EXECUTOR {
                 "engine-resources"
             } else {
                 "resources"
             };
-            return Some(format!(
-                "{name}: container {} needs more memory than its limit{limit} (OOMKilled): {}",
-                container.name,
-                set(option, "{limits: {memory: …}}")
-            ));
+            let cause = format!("container {}: OOMKilled{limit}", container.name);
+            return Some(Problem::blocked("out of memory").fix(self.set(option), &cause));
         }
-        Some(format!(
-            "{name}: container {} crashes (exit {}{}): {logs}",
-            container.name,
-            ended.exit_code,
-            termination_message(ended)
-        ))
+        Some(
+            Problem::blocked("container crashes")
+                .run(logs)
+                .cause(format!("container {}: {exit}", container.name)),
+        )
+    }
+
+    fn logs(&self, pod: &Pod, container: &ContainerStatus, previous: bool) -> String {
+        let pod = pod.name_any();
+        let mut logs = vec![
+            "kubectl",
+            "-n",
+            self.input.namespace,
+            "logs",
+            &pod,
+            "-c",
+            &container.name,
+        ];
+        logs.extend(previous.then_some("--previous"));
+        command(&logs)
     }
 }
 
-/// Quotas and the like: what keeps a Deployment from making pods at all.
-fn of_deployment(input: &StatusInput, planned: &PlannedModel, deployment: &Deployment) -> Option<String> {
-    let name = &planned.model.name;
+fn memory_limit<'a>(pod: &'a Pod, container: &str) -> Option<&'a String> {
+    let container = pod.spec.containers.iter().find(|spec| spec.name == container)?;
+    container.resources.limits.get("memory")
+}
+
+/// Quotas and the like, which keep a Deployment from creating pods at all.
+fn replica_failure(input: &StatusInput, planned: &PlannedModel, deployment: &Deployment) -> Option<Problem> {
+    let model = &planned.model;
     let conditions = &deployment.status.as_ref()?.conditions;
     let failure = conditions
         .iter()
         .find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
-    Some(format!(
-        "{name}: Kubernetes makes no pod for it ({}): {} or replicas, or raise the quota",
-        from_quota(&failure.message),
-        planned.model.config_command(input.application, "resources", "…")
-    ))
+    let cause = format!("{}; or fewer replicas, or a larger quota", from_quota(&failure.message));
+    let problem = Problem::blocked("pods cannot be created").fix(fix::set(input, model, "resources", "…"), &cause);
+    Some(problem.of_model(&model.name))
 }
 
-/// Seldon names no spec with its state, so it is believed only where it can be of this one.
-fn of_seldon(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+/// Seldon's state names no generation, so it counts only where it can be that of this spec.
+fn seldon_failure(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<Problem> {
     let state = input.observed.state(&planned.model.name);
-    let of_this_spec = if deployments.is_empty() {
+    let is_of_this_spec = if deployments.is_empty() {
         !input.wrote
     } else {
         let mut hashes = planned.predictors.iter().map(|predictor| &predictor.hash);
         hashes.any(|hash| deployments.iter().any(|d| has_spec_hash(d, hash)))
     };
-    (state.state == "Failed" && of_this_spec).then(|| {
+    (state.state == "Failed" && is_of_this_spec).then(|| {
         let why = if state.description.is_empty() {
-            "without a reason".to_owned()
+            "no reason given".to_owned()
         } else {
             state.description
         };
-        format!("{}: Seldon Core gives up on it: {why}", planned.model.name)
+        Problem::blocked("Seldon Core reports Failed")
+            .run(input.commands().diagnose())
+            .cause(why)
+            .of_model(&planned.model.name)
     })
 }
 
-/// Whether it was the container's own end, and not that of its node or its pod: the kubelet ends containers with SIGTERM and
-/// then SIGKILL, and of one that it finds ended after a restart of the node it says `Unknown`.
+/// Whether a container exited by itself, and not with its node or its pod: the kubelet terminates containers by SIGTERM and then
+/// SIGKILL, and reports `Unknown` for one that it finds terminated after a restart of the node.
 fn exited_on_its_own(ended: &Terminated) -> bool {
     const SIGKILL: i32 = 128 + 9;
     const SIGTERM: i32 = 128 + 15;
@@ -232,7 +228,7 @@ fn exited_on_its_own(ended: &Terminated) -> bool {
     }
 }
 
-/// What a container said last, if it said it to Kubernetes.
+/// The last line of a container's termination message, or its reason.
 fn termination_message(ended: &Terminated) -> String {
     let last = ended.message.trim().lines().last().unwrap_or_default();
     match (last.is_empty(), ended.reason.as_str()) {
@@ -242,7 +238,7 @@ fn termination_message(ended: &Terminated) -> String {
     }
 }
 
-/// The end of a runtime's chain of errors is its cause.
+/// A container runtime puts the cause at the end of its chain of errors.
 fn pull_error(message: &str) -> String {
     let cause = message.rsplit(": ").next().unwrap_or_default().trim();
     if cause.is_empty() || cause.starts_with("Back-off") {
@@ -252,7 +248,7 @@ fn pull_error(message: &str) -> String {
     }
 }
 
-/// Whether a registry did not let the node pull (containerd, `core/remotes/docker`, repeats what the registry says).
+/// Whether a registry denied the node the pull (containerd, `core/remotes/docker`, repeats the registry's answer).
 fn wants_credentials(why: &str) -> bool {
     [
         "unauthorized",

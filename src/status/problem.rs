@@ -4,10 +4,11 @@ use std::fmt;
 
 use juju_hooks::State;
 
-/// How much of a message `juju status` shows, in bytes: it drops the rest (Juju 4.0.15).
-pub const SHOWN: usize = 117;
+use super::line::{Line, SHOWN};
+use crate::config::ConfigError;
+use crate::shell::Commands;
 
-/// Something that keeps a model from serving what is configured.
+/// Something that keeps a model from serving what is configured, or that is to be known although it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Problem {
@@ -16,6 +17,8 @@ pub struct Problem {
     pub what: String,
     /// The command to run, ready to be pasted.
     pub run: Option<String>,
+    /// Whether the command destroys something that may not be ours. `juju status` names `diagnose` in its place, which says more.
+    pub destroys: bool,
     /// The cause, as long as it is.
     pub cause: Option<String>,
     /// Whether what was deployed before answers requests meanwhile.
@@ -23,6 +26,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Serves all the same.
+    pub fn active(what: impl Into<String>) -> Self {
+        Self::new(State::Active, what)
+    }
+
     /// Recovers on its own.
     pub fn waiting(what: impl Into<String>) -> Self {
         Self::new(State::Waiting, what)
@@ -38,6 +46,7 @@ impl Problem {
             state,
             what: what.into(),
             run: None,
+            destroys: false,
             cause: None,
             previous_serves: false,
         }
@@ -46,6 +55,12 @@ impl Problem {
     pub fn run(mut self, command: impl Into<String>) -> Self {
         self.run = Some(command.into());
         self
+    }
+
+    /// A command that destroys what it is about.
+    pub fn run_destructive(mut self, command: impl Into<String>) -> Self {
+        self.destroys = true;
+        self.run(command)
     }
 
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
@@ -58,36 +73,74 @@ impl Problem {
         self
     }
 
-    /// The same of a model.
+    /// The same of a model, or of one of its predictors.
     pub fn of_model(mut self, name: &str) -> Self {
         self.what = format!("{name}: {}", self.what);
         self
     }
 
-    /// The text for a line of which `room` bytes are shown: a command that does not fit gives way to `diagnose`, which prints it.
-    pub fn within(&self, room: usize, diagnose: &str) -> String {
-        let fits = |run: &String| self.what.len() + RUN.len() + run.len() <= room;
+    /// What is the case and the command.
+    fn head(&self) -> String {
         match &self.run {
-            Some(run) if !fits(run) => self.clone().run(diagnose).to_string(),
-            _ => self.to_string(),
+            // A suggestion ends with a question mark.
+            Some(run) if self.what.ends_with('?') => format!("{} Run: {run}", self.what),
+            Some(run) => format!("{}. Run: {run}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// The same for that many bytes: a command that does not fit gives way to `diagnose`, which prints it.
+    fn head_within(&self, room: usize, commands: &Commands) -> String {
+        let head = self.head();
+        if self.run.is_none() || (head.len() <= room && !self.destroys) {
+            return head;
+        }
+        self.clone().run(commands.diagnose()).head()
+    }
+
+    /// The cause in brackets and what follows it.
+    fn rest(&self) -> (String, &'static str) {
+        let cause = self.cause.as_ref().map(|cause| format!(" ({cause})"));
+        let previous = if self.previous_serves {
+            "; the previous version keeps serving"
+        } else {
+            ""
+        };
+        (cause.unwrap_or_default(), previous)
+    }
+
+    /// The line for `juju status`. How many models serve is said first if what is the case and the command are still shown then,
+    /// and last otherwise.
+    pub fn line(&self, count: Option<&str>, commands: &Commands) -> Line {
+        let tail = self.rest().1.to_owned();
+        let line = |head: String, tail: String| Line {
+            head,
+            cause: self.cause.clone(),
+            tail,
+        };
+        let Some(count) = count else {
+            return line(self.head_within(SHOWN, commands), tail);
+        };
+        let before = format!("{count}; ");
+        let head = before.clone() + &self.head_within(SHOWN.saturating_sub(before.len()), commands);
+        if self.run.is_none() || head.len() <= SHOWN {
+            line(head, tail)
+        } else {
+            line(self.head_within(SHOWN, commands), format!("{tail}; {count}"))
         }
     }
 }
 
-const RUN: &str = ". Run: ";
-
+/// The text for the log and for actions: whole.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        if let Some(run) = &self.run {
-            write!(f, "{RUN}{run}")?;
-        }
-        if let Some(cause) = &self.cause {
-            write!(f, " ({cause})")?;
-        }
-        if self.previous_serves {
-            f.write_str("; the previous version keeps serving")?;
-        }
-        Ok(())
+        let (cause, previous) = self.rest();
+        write!(f, "{}{cause}{previous}", self.head())
+    }
+}
+
+impl From<&ConfigError> for Problem {
+    fn from(error: &ConfigError) -> Self {
+        Self::blocked(error.to_string())
     }
 }

@@ -1,24 +1,25 @@
-//! A rollout that makes no progress: Kubernetes gives one a deadline, and nobody gives Seldon Core one.
+//! A rollout that makes no progress: Kubernetes has a deadline for its own part of one, and none for Seldon Core's.
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{StatusInput, messages};
+use super::fix::Fix;
+use super::{Problem, StatusInput, messages};
 use crate::api::pods::Deployment;
 use crate::config::Model;
 use crate::identity::applied_at;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, PlannedPredictor};
-use crate::shell::{command, juju_config};
+use crate::shell::{juju_config, juju_status};
 
 /// Kubernetes' default of `progressDeadlineSeconds` (`kubernetes/kubernetes`, `pkg/apis/apps/v1/defaults.go`), which Seldon Core leaves as
 /// it is.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
 
-/// The fault of a model that is not ready although nothing is left to apply, once its progress deadline is over; `None` before that.
-pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<String> {
+/// The problem of a model that is not ready although nothing is left to apply; `None` before its progress deadline.
+pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<Problem> {
     let name = &planned.model.name;
     if input.changes.has_pending(name) || readiness::is_ready(planned, input.observed) {
         return None;
@@ -26,7 +27,7 @@ pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deploym
     let applied = applied_at(input.observed.seldon_deployment(name)?, input.manager)?;
     let deadline = deadline(deployments);
     if let Some(late) = planned.predictors.iter().find(|late| !is_created(input, planned, late)) {
-        // Its Deployments change all the while where Seldon tries again and again, so only our own write counts.
+        // Where Seldon retries for ever, its Deployments keep changing, so only our own write counts.
         let waited = waited(input, applied)?;
         return (waited > deadline).then(|| not_created(input, planned, late, deadline));
     }
@@ -46,17 +47,15 @@ pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deploym
     let why = match exceeded {
         Some(condition) => condition.message.clone(),
         None if !readiness::is_rolled_out(planned, input.observed) => counts(deployments),
-        None => format!("Seldon Core's state is {:?} {}", state.state, state.description),
+        None => format!("Seldon Core reports {} {}", state.state, state.description),
     };
-    Some(format!(
-        "{name}: no progress for over {}. Run: {} ({})",
-        minutes(deadline),
-        command(&["juju", "run", &format!("{}/leader", input.application), "diagnose"]),
-        why.trim_end()
-    ))
+    let problem = Problem::blocked(format!("no progress in {}", minutes(deadline)))
+        .run(input.commands().diagnose())
+        .cause(why.trim_end());
+    Some(problem.of_model(name))
 }
 
-/// Whether Seldon has made all Deployments of a predictor from the spec that was applied.
+/// Whether Seldon has created all Deployments of a predictor from the spec that was applied.
 fn is_created(input: &StatusInput, planned: &PlannedModel, predictor: &PlannedPredictor) -> bool {
     let all = input
         .observed
@@ -67,50 +66,49 @@ fn is_created(input: &StatusInput, planned: &PlannedModel, predictor: &PlannedPr
 }
 
 fn deadline(deployments: &[&Deployment]) -> Duration {
-    let said = deployments
+    let deadlines = deployments
         .iter()
         .filter_map(|deployment| deployment.spec.progress_deadline_seconds);
-    said.max().map_or(PROGRESS_DEADLINE, Duration::from_secs)
+    deadlines.max().map_or(PROGRESS_DEADLINE, Duration::from_secs)
 }
 
-/// How long ago something was, which is in no message: a status that changes every minute is none; `None` for what is still to come by this machine's clock.
+/// How long ago something was; `None` where this machine's clock is behind. No message has it, as the status would change every minute.
 fn waited(input: &StatusInput, since: Timestamp) -> Option<Duration> {
     Duration::try_from(input.observed.now?.duration_since(since)).ok()
 }
 
 /// Seldon Core up to 1.16 applies no change to a Deployment whose `replicas` it leaves to an autoscaler: its patch sets them to null, which the
 /// API server takes for 1, and so it patches again, for ever. Of such a model nothing else is known to keep it from being changed.
-fn not_created(input: &StatusInput, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> String {
-    let who = messages::predictor_prefix(planned, &late.name);
-    let minutes = minutes(deadline);
-    if late.replicas.is_none() {
-        let (fix, without) = without_autoscaler(&planned.model, input.application);
-        return format!(
-            "{who}: Seldon Core has not rolled it out for over {minutes}. Run: {fix} ({without}its versions up to 1.16 change no model that is autoscaled)"
-        );
-    }
-    let status = command(&["juju", "status", "seldon-core"]);
-    format!("{who}: Seldon Core has not rolled it out for over {minutes}. Run: {status} (is it active?)")
+fn not_created(input: &StatusInput, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> Problem {
+    let problem = Problem::blocked(format!("no rollout in {}", minutes(deadline)));
+    let problem = if late.replicas.is_none() {
+        problem.fix(
+            without_autoscaler(&planned.model, input.application),
+            "Seldon Core up to 1.16 never changes an autoscaled model",
+        )
+    } else {
+        problem.run(juju_status("seldon-core")).cause("is Seldon Core active?")
+    };
+    problem.of_model(&messages::predictor_prefix(planned, &late.name))
 }
 
-/// What an operator types so that a model is not autoscaled, and what is to be taken out of the file for that.
-fn without_autoscaler(model: &Model, application: &str) -> (String, &'static str) {
-    if model.is_entry {
+fn without_autoscaler(model: &Model, application: &str) -> Fix {
+    let (run, edit) = if model.is_entry {
         (
             juju_config(application, "models", "@models.yaml"),
-            "without autoscale: ",
+            Some(format!("without autoscale of {}", model.name)),
         )
     } else if model.manifest.is_some() {
         (
             juju_config(application, "manifest", "@manifest.yaml"),
-            "without hpaSpec and kedaSpec: ",
+            Some("without hpaSpec and kedaSpec".to_owned()),
         )
     } else {
-        (juju_config(application, "autoscale", ""), "")
-    }
+        (juju_config(application, "autoscale", ""), None)
+    };
+    Fix { run, edit }
 }
 
-/// How many pods there are of how many.
 fn counts(deployments: &[&Deployment]) -> String {
     let count = |deployment: &&Deployment| {
         let available = deployment.status.as_ref().map_or(0, |status| status.available_replicas);

@@ -1,5 +1,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "data is taken as it is written")]
 
+use std::cell::Cell;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
@@ -21,7 +23,12 @@ mod reasons;
 mod stalls;
 mod statuses;
 
-/// A site as the cluster shows it, and what is asked of it: each test changes one thing.
+thread_local! {
+    /// The verbs of the messages of this test.
+    static JUJU: Cell<JujuCli> = const { Cell::new(JujuCli::V3) };
+}
+
+/// A site and its configuration: each test changes one thing.
 struct Scene {
     config: Config,
     gateway: RelatedGateway,
@@ -46,7 +53,7 @@ fn identity() -> Identity {
 }
 
 impl Scene {
-    /// Everything that is asked for is there and serves.
+    /// Everything that is configured exists and serves.
     fn serving(options: Value) -> Self {
         let mut scene = Self {
             config: config::parse("iris", options.as_object().unwrap()),
@@ -129,7 +136,7 @@ impl Scene {
         );
     }
 
-    /// The one pod of iris, of the spec that is asked for, with this status; Seldon says that it is being made.
+    /// The one pod of iris, of the configured spec, with this status.
     fn pod(&mut self, status: Value) -> &mut Self {
         let hash = self.plan().models[0].predictors[0].hash.clone();
         self.observed.pods.push(
@@ -168,6 +175,7 @@ impl Scene {
         evaluate(&StatusInput {
             application: "iris",
             namespace: "edge",
+            juju: JUJU.get(),
             manager: &identity().manager(),
             errors: &self.config.errors,
             gateway: &self.gateway,
@@ -177,6 +185,13 @@ impl Scene {
             rejected: &self.rejected,
             wrote: self.wrote,
         })
+    }
+
+    /// All problems, whole.
+    fn logged(&self) -> String {
+        let report = self.report();
+        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+        problems.join(" ")
     }
 
     fn says(&self) -> String {
@@ -214,7 +229,7 @@ fn unfinished_rollout_is_never_active() {
     }
     let mut scene = Scene::iris();
     scene.observed.deployments.clear();
-    assert_contains(&scene.says(), &["waiting: iris is starting"]);
+    assert_contains(&scene.says(), &["waiting: iris: starting iris:1"]);
 }
 
 #[test]
@@ -224,7 +239,7 @@ fn model_being_deleted_is_not_active() {
     object.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     assert_eq!(
         scene.says(),
-        "waiting: somebody is deleting iris; it is made anew once it is gone"
+        "waiting: iris: being deleted by another client; will be recreated"
     );
 }
 
@@ -235,15 +250,18 @@ fn available_state_of_older_spec_is_not_active() {
     // The new spec has been applied, and Seldon has not looked since.
     let plan = scene.plan();
     scene.observed.seldon_deployments[0].data["spec"] = plan.models[0].deployment["spec"].clone();
-    assert_eq!(scene.says(), "waiting: iris is changing over to iris:2");
+    assert_eq!(
+        scene.says(),
+        "waiting: iris: rolling out iris:2; the previous version keeps serving"
+    );
 }
 
 #[test]
 fn stopped_model_is_active() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "replicas": 0}));
-    assert_eq!(scene.says(), "active: iris is stopped on purpose (replicas=0)");
+    assert_eq!(scene.says(), "active: iris is stopped (replicas=0)");
     let says = scene.deployment(json!({"replicas": 1, "availableReplicas": 1})).says();
-    assert_eq!(says, "waiting: iris is being stopped (replicas=0)");
+    assert_eq!(says, "waiting: iris: stopping (replicas=0)");
 }
 
 #[test]
@@ -254,18 +272,25 @@ fn each_gateway_state_has_its_message() {
     assert_contains(
         &says,
         &[
-            "blocked: iris has no gateway",
-            "juju relate iris:gateway-info istio-pilot",
+            "blocked: iris: no gateway. Run: juju integrate iris:gateway-info istio-pilot (or ",
+            "juju config iris gateway=…",
         ],
     );
 
     scene.gateway = RelatedGateway::Pending(Provider::new("istio-pilot", GatewayKind::Istio));
-    assert!(scene.says().starts_with("waiting: istio-pilot has not said"));
+    assert!(
+        scene
+            .says()
+            .starts_with("waiting: waiting for istio-pilot to name its gateway")
+    );
 
     scene.gateway = RelatedGateway::Ambiguous(["a", "b"].map(|name| Provider::new(name, GatewayKind::Istio)).into());
     assert_contains(
         &scene.says(),
-        &["blocked: gateway-info is related to a and b", "juju remove-relation"],
+        &[
+            "blocked: two gateways are related, one is supported. Run: juju remove-relation iris:gateway-info a (or ",
+            "juju config iris gateway=…",
+        ],
     );
 
     let mut scene = Scene::iris();
@@ -274,24 +299,25 @@ fn each_gateway_state_has_its_message() {
         up: false,
         by: Provider::new("istio-pilot", GatewayKind::Istio),
     };
-    assert!(scene.says().starts_with("waiting: the gateway istio/gate is not up"));
+    assert!(
+        scene
+            .says()
+            .starts_with("waiting: waiting for gateway istio/gate to be up")
+    );
 
     let mut scene = Scene::iris();
     scene.observed.gateways.clear();
     assert!(
         scene
             .says()
-            .starts_with("waiting: the gateway istio/gate does not exist yet")
+            .starts_with("waiting: waiting for gateway istio/gate (istio-pilot creates it)")
     );
 
     let mut scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
     scene.gateway = RelatedGateway::None;
     assert_contains(
         &scene.says(),
-        &[
-            "blocked: there is no Istio Gateway istio/gaet",
-            "juju config iris gateway=",
-        ],
+        &["blocked: iris: Istio Gateway not found. Run: juju config iris gateway=… (istio/gaet)"],
     );
 }
 
@@ -321,12 +347,12 @@ fn every_api_error_blocks_or_waits() {
             why: why(),
         },
     ] {
-        assert!(rejected(error.clone()).starts_with("waiting: iris: "), "{error:?}");
+        assert!(rejected(error.clone()).starts_with("waiting: "), "{error:?}");
     }
     for (error, parts) in [
         (
             ApiError::Untrusted { why: why(), time: true },
-            vec!["set the clock, or sudo microk8s refresh-certs"],
+            vec!["check the clock. Run: sudo microk8s refresh-certs -e server.crt (why"],
         ),
         (
             ApiError::Forbidden {
@@ -346,8 +372,8 @@ fn every_api_error_blocks_or_waits() {
                 fields: vec!["spec.http".into()],
             },
             vec![
-                "kubectl-edit has set spec.http of VirtualService iris-route",
-                "kubectl -n edge delete virtualservice iris-route",
+                "iris: route managed by kubectl-edit. Run: juju run iris/leader diagnose (",
+                "VirtualService iris-route: spec.http",
             ],
         ),
         (
@@ -367,17 +393,17 @@ fn every_api_error_blocks_or_waits() {
                 object: "SeldonDeployment iris".into(),
                 why: why(),
             },
-            vec!["SeldonDeployment iris is refused: why"],
+            vec!["iris: SeldonDeployment rejected by Kubernetes. Run: juju config iris (why)"],
         ),
         (
             ApiError::Quota {
                 why: "exceeded quota: x".into(),
             },
-            vec!["exceeded quota: x", "raise the quota"],
+            vec!["iris: quota exceeded. Run: juju config iris resources=… (exceeded quota: x)"],
         ),
     ] {
         let says = rejected(error);
-        assert!(says.starts_with("blocked: iris: "), "{says}");
+        assert!(says.starts_with("blocked: "), "{says}");
         assert_contains(&says, &parts);
     }
 }
@@ -391,7 +417,10 @@ fn errors_block_while_previous_version_serves() {
         &report.status.to_string(),
         &["blocked: option replicas: must be a whole number from 0 to 100. Run: juju config iris replicas=1"],
     );
-    assert_contains(&report.models[0].message, &["what served before goes on"]);
+    assert_contains(
+        &report.models[0].message,
+        &["iris: invalid configuration; the previous version keeps serving"],
+    );
 }
 
 #[test]
@@ -400,6 +429,6 @@ fn follower_reports_pending_work_of_leader() {
     scene.observed.virtual_services.clear();
     assert_eq!(
         scene.says(),
-        "waiting: iris is not yet as asked: the leader has still to apply it"
+        "waiting: iris: waiting for the leader unit to apply the new configuration"
     );
 }

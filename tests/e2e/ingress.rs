@@ -77,7 +77,7 @@ pub fn changing_gateways_and_back_loses_no_request() {
     let mut model = Model::serving("change");
     let load = Load::start(&model.predictions("change"), FLOWER, 2);
     let ingress = integrate(&mut model);
-    assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&model.says(), &["blocked: two gateways are related, one is supported"]);
     remove_istio_pilot(&mut model);
     model.says();
     model.until_says(SOON, &["active: "]);
@@ -89,7 +89,7 @@ pub fn changing_gateways_and_back_loses_no_request() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     model.publish_gateway(&[("gateway_namespace", "istio-system"), ("gateway_name", "gate")]);
-    assert_contains(&model.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&model.says(), &["blocked: two gateways are related, one is supported"]);
     model
         .world
         .remove_relation(OURS, &format!("{ingress}:gateway-metadata"))
@@ -122,16 +122,16 @@ pub fn rejected_route_is_reported_with_istiods_reason() {
     remove_istio_pilot(&mut model);
     model.says();
     let parts = [
-        "blocked: iris: the gateway istio-system/ingress-refused does not take its HTTPRoute",
+        "blocked: iris: HTTPRoute rejected by its gateway. Run: juju status ingress-refused (",
         "is not allowed by the parent",
-        "juju status ingress-refused",
+        "istio-system/ingress-refused: ",
     ];
     model.until_says(SOON, &parts);
     assert_eq!(model.names(&vs()), ["iris-route"]);
     assert_eq!(model.predict().status, 200, "the way by istio-pilot is still there");
     listens(&model, &json!("plant.example"), "All");
     model.configure(&[("hosts", "other.example")]);
-    model.until_says(SOON, &["takes requests for plant.example only"]);
+    model.until_says(SOON, &["hosts not served by gateway", "serves plant.example"]);
     listens(&model, &Value::Null, "All");
     model.configure(&[("hosts", "*")]);
     model.until_says(SOON, &["active: "]);

@@ -81,7 +81,7 @@ pub fn api_server_outage_is_waited_for_and_recovers() {
     let back = Back(|| runtime().block_on(full().restart_apiserver()).unwrap());
     let says = model.update_status();
     assert!(says.starts_with("waiting: "), "{says}");
-    assert_contains(&says, &["the Kubernetes API cannot be reached"]);
+    assert_contains(&says, &["Kubernetes API unreachable"]);
     drop(back);
     model.until_says(SERVES, &["active: "]);
     assert_none_failed(&load.stop(), 50.0);

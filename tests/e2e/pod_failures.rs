@@ -48,7 +48,10 @@ pub fn bad_image_is_named_and_previous_version_serves() {
     assert!(!says.starts_with("active: "), "{says}");
     until_kubelet_says(&model, "ErrImagePull");
     let says = model.until_says(REPORTED, &["blocked: ", MISSING]);
-    assert_contains(&says, &["iris", "cannot be pulled", "juju config iris image="]);
+    assert_contains(
+        &says,
+        &["iris: image cannot be pulled. Run: juju config iris image=… ("],
+    );
     assert_eq!(model.predict().version(), "1");
 
     model.configure(&[("image", IRIS_1)]);
@@ -61,7 +64,7 @@ pub fn crash_at_start_is_named() {
     model.configure(&[("env", "{FAIL_AT_START: no such flower}")]);
     until_kubelet_says(&model, "CrashLoopBackOff");
     let says = model.until_says(REPORTED, &["blocked: ", "crashes"]);
-    assert_contains(&says, &["iris", "logs"]);
+    assert_contains(&says, &["iris: container crashes. Run: "]);
     // It is restarted again and again, and runs between two crashes.
     let restarts = |model: &Model| -> u64 {
         let pods = model.objects(&pod());

@@ -29,6 +29,13 @@ impl Version {
         })
     }
 
+    /// The first number, such as 3 of `3.6.1`.
+    #[must_use]
+    pub fn major(&self) -> u32 {
+        let [major, ..] = self.numbers;
+        major
+    }
+
     /// Whether a charm can read secrets.
     pub fn has_secrets(&self) -> bool {
         self.numbers >= Self::SECRETS

@@ -25,6 +25,13 @@ pub fn report(
         status.state.as_str(),
         status.message
     )];
+    // Where a command does not fit, the status names this action, which prints it.
+    let problems = report.problems.iter().map(ToString::to_string);
+    lines.extend(
+        problems
+            .filter(|problem| *problem != status.message)
+            .map(|problem| indented(&problem)),
+    );
     lines.extend(["", "Juju"].map(ToOwned::to_owned));
     lines.extend(relations(inputs).iter().map(|line| indented(line)));
     let errors = &inputs.config.errors;

@@ -15,13 +15,10 @@ fn many_models_are_counted_naming_the_worst() {
     assert_eq!(scene.says(), "active: 3 models serve: a, b, c");
 
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{a: {}, b: {replicas: 0}, c: {}}"}));
-    assert_eq!(
-        scene.says(),
-        "active: 2 of 3 serve; b is stopped on purpose (replicas=0)"
-    );
+    assert_eq!(scene.says(), "active: 2 of 3 serve; b is stopped (replicas=0)");
 
     scene.deployment(json!({"availableReplicas": 0}));
-    assert_eq!(scene.says(), "waiting: 1 of 3 serve; a is starting iris:1");
+    assert_eq!(scene.says(), "waiting: 1 of 3 serve; a: starting iris:1");
 
     scene.rejected.insert(
         "c".into(),
@@ -33,8 +30,8 @@ fn many_models_are_counted_naming_the_worst() {
     assert_contains(
         &says,
         &[
-            "blocked: 0 of 3 serve; c: exceeded quota",
-            "(+1 more in juju debug-log)",
+            "blocked: 0 of 3 serve; c: quota exceeded. Run: juju config iris models=@models.yaml (",
+            "; 1 more in juju debug-log",
         ],
     );
 }
@@ -64,10 +61,10 @@ fn long_message_is_cut_and_logged_whole() {
     let message = report.status.message;
     assert_eq!(message.chars().count(), 240);
     assert!(
-        message.ends_with("ü (+1 more in juju debug-log)") && !message.contains('\n'),
+        message.ends_with("ü); 1 more in juju debug-log") && !message.contains('\n'),
         "{message}"
     );
-    assert_contains(&report.problems[0], &[&long]);
+    assert_contains(&report.problems[0].to_string(), &[&long]);
 }
 
 #[test]
@@ -78,9 +75,8 @@ fn command_survives_the_cut() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: exceeded quota",
-            "…",
-            "juju config iris for less, or raise the quota",
+            "blocked: iris: quota exceeded. Run: juju config iris resources=… (exceeded quota: x",
+            "x…x",
         ],
     );
 }

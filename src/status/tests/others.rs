@@ -1,4 +1,4 @@
-//! What stands in the way of a model from outside, and what is told where several things do.
+//! Problems outside a model, and which of several is reported.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::observed::Observed;
 use crate::permissions::REQUIRED;
 use crate::status::{needs_pods, removal_incomplete};
 
-/// Somebody's VirtualService that is older than all others.
+/// Another owner's VirtualService, older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
     serde_json::from_value(json!({
         "apiVersion": "networking.istio.io/v1beta1", "kind": "VirtualService",
@@ -29,7 +29,7 @@ fn foreign_text_is_no_part_of_a_command() {
     let server = |hosts: Value| json!({"servers": [{"port": {"number": 80, "protocol": "HTTP"}, "hosts": hosts}]});
     for (hosts, command) in [
         (json!([hostile, "b.example"]), "juju config iris hosts=b.example"),
-        (json!([hostile]), "juju config iris gateway=namespace/name"),
+        (json!([hostile]), "juju config iris gateway=…"),
     ] {
         let listeners = Listeners::read(&server(hosts), "istio", "edge");
         scene.observed.gateways = [(gateway_name(), listeners)].into();
@@ -68,9 +68,13 @@ fn conflicting_owner_is_named_with_a_fix() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone; take another name",
-            "kubectl -n edge delete seldondeployment iris",
+            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            "rename the model or delete it",
         ],
+    );
+    assert_contains(
+        &scene.logged(),
+        &["Run: kubectl -n edge delete seldondeployment iris ("],
     );
 
     let mut scene = Scene::iris();
@@ -79,8 +83,8 @@ fn conflicting_owner_is_named_with_a_fix() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: prefix /model/iris/ is taken by VirtualService other/theirs on the same gateway",
-            "juju config iris prefix=/…/",
+            "blocked: iris: prefix taken by another route. Run: juju config iris prefix=… (",
+            "/model/iris/: VirtualService other/theirs on the same gateway",
         ],
     );
 
@@ -90,8 +94,8 @@ fn conflicting_owner_is_named_with_a_fix() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: grpc-host iris.example is taken by VirtualService other/theirs on the same gateway",
-            "juju config iris grpc-host=…",
+            "blocked: iris: grpc-host taken by another route. Run: juju config iris grpc-host=… (",
+            "iris.example: VirtualService other/theirs on the same gateway",
         ],
     );
 
@@ -103,22 +107,26 @@ fn conflicting_owner_is_named_with_a_fix() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: VirtualService other/all is older and takes every path",
-            "kubectl -n other delete virtualservice all",
+            "blocked: iris: shadowed by a catch-all route. Run: juju run iris/leader diagnose (",
+            "VirtualService other/all is older",
         ],
     );
+    assert_contains(&scene.logged(), &["Run: kubectl -n other delete virtualservice all ("]);
 }
 
 #[test]
 fn removed_models_are_reported_removed_routes_not() {
     let mut scene = Scene::serving(json!({"image": "iris:1", "models": "{iris: {}, old: {}}"}));
     scene.config.models.retain(|model| model.name == "iris");
-    assert_contains(&scene.says(), &["old is no longer asked for and not removed yet"]);
+    assert_contains(
+        &scene.says(),
+        &["old: removed from the configuration; not deleted yet, will retry"],
+    );
 
     let mut scene = Scene::iris();
     scene.gateway = RelatedGateway::None;
-    let problems = scene.report().problems.join(" ");
-    assert!(!problems.contains("no longer asked for"), "{problems}");
+    let problems = scene.logged();
+    assert!(!problems.contains("removed from the configuration"), "{problems}");
 }
 
 #[test]
@@ -132,12 +140,12 @@ fn worst_and_then_nearest_problem_is_reported() {
     let mut scene = Scene::iris();
     scene.pod(crash);
     down(&mut scene);
-    assert_contains(&scene.says(), &["blocked: iris: container iris crashes"]);
+    assert_contains(&scene.says(), &["blocked: iris: container crashes. Run: kubectl "]);
 
     let mut scene = Scene::iris();
     scene.deployment(json!({"availableReplicas": 0}));
     down(&mut scene);
-    assert_contains(&scene.says(), &["waiting: the gateway istio/gate is not up"]);
+    assert_contains(&scene.says(), &["waiting: waiting for gateway istio/gate to be up"]);
 }
 
 #[test]
@@ -148,7 +156,7 @@ fn own_gateway_of_a_model_is_evaluated_separately() {
     }
     assert_contains(&scene.says(), &["active: "]);
     let scene = Scene::serving(json!({"image": "iris:1", "gateway": "istio/gaet"}));
-    assert_contains(&scene.says(), &["blocked: there is no Istio Gateway istio/gaet"]);
+    assert_contains(&scene.says(), &["blocked: iris: Istio Gateway not found"]);
 }
 
 #[test]
@@ -170,12 +178,12 @@ fn only_scheduling_failures_are_reported_as_such() {
     ] {
         let mut scene = Scene::iris();
         scene.pod(json!({"conditions": [condition]}));
-        assert_eq!(scene.says(), "waiting: iris is starting iris:1", "{condition}");
+        assert_eq!(scene.says(), "waiting: iris: starting iris:1", "{condition}");
     }
     let mut scene = Scene::iris();
     let progressing = json!({"type": "Progressing", "status": "True", "message": "fine"});
     scene.deployment(json!({"availableReplicas": 0, "conditions": [progressing]}));
-    assert_eq!(scene.says(), "waiting: iris is starting iris:1");
+    assert_eq!(scene.says(), "waiting: iris: starting iris:1");
 }
 
 #[test]
@@ -187,7 +195,10 @@ fn unstartable_container_names_the_cause() {
         .says();
     assert_contains(
         &says,
-        &["blocked: iris: container iris cannot be started (CreateContainerConfigError: secret \"key\" not found)"],
+        &[
+            "blocked: iris: pod cannot start. Run: kubectl -n edge describe pod ",
+            "(container iris: CreateContainerConfigError: secret \"key\" not found)",
+        ],
     );
 }
 
@@ -199,12 +210,12 @@ fn most_telling_missing_permissions_come_first() {
         missing: REQUIRED.to_vec(),
     };
     scene.rejected.insert("iris".into(), error);
-    let said = scene.report().problems.join(" ");
+    let said = scene.logged();
     let position = |word: &str| said.find(word).unwrap_or_else(|| panic!("{word} is not in {said:?}"));
     assert!(position("seldondeployments") < position(" pods"), "{said}");
     assert!(position("virtualservices") < position(" pods"), "{said}");
     assert!(
-        position("virtualservices of all namespaces") < position(" pods"),
+        position("virtualservices in all namespaces") < position(" pods"),
         "{said}"
     );
 }
@@ -213,6 +224,6 @@ fn most_telling_missing_permissions_come_first() {
 fn incomplete_removal_names_remaining_objects() {
     assert_eq!(
         removal_incomplete(&["iris".into(), "iris-route".into()]),
-        "asked Kubernetes to delete iris, iris-route, which it has not done yet; it goes on by itself"
+        "Kubernetes is still deleting iris, iris-route; it continues on its own"
     );
 }

@@ -1,4 +1,4 @@
-//! Why a model does not serve: the cause that Kubernetes knows, and what to type.
+//! Why a model does not serve: the cause in Kubernetes, and the command.
 
 use serde_json::json;
 
@@ -16,10 +16,7 @@ fn image_pull_failure_names_the_cause() {
         .says();
     assert_contains(
         &says,
-        &[
-            "blocked: iris: image iris:1 cannot be pulled (ErrImagePull: not found)",
-            "juju config iris image=",
-        ],
+        &["blocked: iris: image cannot be pulled. Run: juju config iris image=… (iris:1: ErrImagePull: not found)"],
     );
     let mut scene = Scene::iris();
     let says = scene
@@ -30,7 +27,10 @@ fn image_pull_failure_names_the_cause() {
         )
         .deployment(json!({"availableReplicas": 1, "replicas": 2}))
         .says();
-    assert_contains(&says, &["(ImagePullBackOff)", "what served before goes on"]);
+    assert_contains(
+        &says,
+        &["(iris:1: ImagePullBackOff); the previous version keeps serving"],
+    );
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn registry_without_credentials_names_image_pull_secret() {
     assert_contains(
         &says,
         &[
-            "blocked: iris: image r.example/iris:1 cannot be pulled (ErrImagePull: 401 Unauthorized)",
-            "juju config iris image-pull-secret=secret:…",
+            "blocked: iris: image cannot be pulled. Run: juju config iris image-pull-secret=… (",
+            "(r.example/iris:1: ErrImagePull: 401 Unauthorized)",
         ],
     );
 }
@@ -64,8 +64,8 @@ fn crash_names_last_exit_and_log_command() {
     assert_contains(
         &says,
         &[
-            "blocked: iris: container iris crashes (exit 3, ModuleNotFoundError: sklearn)",
-            "kubectl -n edge logs iris-default-0-iris-7d9f-x2x -c iris --previous",
+            "blocked: iris: container crashes. Run: kubectl -n edge logs iris-default-0-iris-7d9f-x2x -c iris --previous (",
+            "(container iris: exit 3, ModuleNotFoundError: sklearn)",
         ],
     );
 }
@@ -80,11 +80,17 @@ fn container_between_crashes_still_counts_as_crashing() {
         scene.pod(status).says()
     };
     let says = with(json!({"reason": "Error", "exitCode": 3}));
-    assert_contains(&says, &["blocked: iris: container iris crashes (exit 3)"]);
+    assert_contains(
+        &says,
+        &[
+            "blocked: iris: container crashes. Run: kubectl ",
+            "(container iris: exit 3)",
+        ],
+    );
     // Ended from outside: by a probe, or with its node.
     for code in [137, 143] {
         let says = with(json!({"reason": "Error", "exitCode": code}));
-        assert_eq!(says, "waiting: iris is starting iris:1");
+        assert_eq!(says, "waiting: iris: starting iris:1");
     }
 }
 
@@ -95,12 +101,15 @@ fn out_of_memory_names_limit_and_option() {
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "lastState": ended}]}))
         .says();
-    assert_contains(&says, &["limit of 64Mi", "juju config iris resources="]);
+    assert_contains(
+        &says,
+        &["iris: out of memory. Run: juju config iris resources=… (container iris: OOMKilled at its limit of 64Mi)"],
+    );
     let mut scene = Scene::iris();
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "seldon-container-engine", "state": ended}]}))
         .says();
-    assert_contains(&says, &["juju config iris engine-resources="]);
+    assert_contains(&says, &["juju config iris engine-resources=… ("]);
 }
 
 #[test]
@@ -112,7 +121,7 @@ fn recovered_container_is_no_problem() {
             "lastState": {"terminated": {"reason": "Error", "exitCode": 1}},
         }]}))
         .says();
-    assert_eq!(says, "waiting: iris is starting iris:1");
+    assert_eq!(says, "waiting: iris: starting iris:1");
 }
 
 #[test]
@@ -127,8 +136,8 @@ fn unfetchable_model_files_are_named() {
     assert_contains(
         &says,
         &[
-            "the files at gs://bucket/none cannot be fetched (exit 1, directory not found)",
-            "model-uri=",
+            "iris: files cannot be fetched. Run: juju config iris model-uri=… (",
+            "(gs://bucket/none: exit 1, directory not found; kubectl ",
         ],
     );
 }
@@ -145,8 +154,8 @@ fn unschedulable_pod_names_what_does_not_fit() {
     assert_contains(
         &says,
         &[
-            "blocked: iris fits on no node (0/1 nodes are available: 1 Insufficient memory)",
-            "resources=",
+            "blocked: iris: no node has room for it. Run: juju config iris resources=… (",
+            "0/1 nodes are available: 1 Insufficient memory)",
         ],
     );
 }
@@ -160,7 +169,12 @@ fn exceeded_quota_is_read_from_the_deployment() {
             "message": "pods \"iris-x\" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi",
         }]}))
         .says();
-    assert_contains(&says, &["exceeded quota: small, requested: memory=1Gi", "blocked"]);
+    assert_contains(
+        &says,
+        &[
+            "blocked: iris: pods cannot be created. Run: juju config iris resources=… (exceeded quota: small, requested: memory=1Gi",
+        ],
+    );
 }
 
 #[test]
@@ -171,7 +185,7 @@ fn seldons_reason_is_the_last_resort() {
         .says();
     assert_eq!(
         says,
-        "blocked: iris: Seldon Core gives up on it: no image compatible with kfserving protocol; what served before goes on"
+        "blocked: iris: Seldon Core reports Failed. Run: juju run iris/leader diagnose (no image compatible with kfserving protocol); the previous version keeps serving"
     );
 }
 
@@ -192,7 +206,7 @@ fn restarted_node_is_no_crash() {
             "lastState": {"terminated": {"reason": "Unknown", "exitCode": 255}},
         }]}))
         .says();
-    assert_eq!(says, "waiting: iris is starting iris:1");
+    assert_eq!(says, "waiting: iris: starting iris:1");
 }
 
 #[test]
@@ -201,7 +215,10 @@ fn fix_names_option_or_models_entry() {
     let says = scene
         .pod(json!({"containerStatuses": [{"name": "iris", "image": "iris:1", "state": {"waiting": {"reason": "ErrImagePull"}}}]}))
         .says();
-    assert_contains(&says, &[": juju config iris models=@models.yaml"]);
+    assert_contains(
+        &says,
+        &["Run: juju config iris models=@models.yaml (set image of iris; "],
+    );
 }
 
 #[test]
@@ -237,8 +254,8 @@ fn seldons_state_before_our_write_is_ignored() {
     scene.seldon_reports(json!({"state": "Failed", "description": "of the old one"}));
     assert_contains(
         &scene.says(),
-        &["blocked: iris: Seldon Core gives up on it: of the old one"],
+        &["blocked: iris: Seldon Core reports Failed. Run: juju run iris/leader diagnose (of the old one)"],
     );
     scene.wrote = true;
-    assert_eq!(scene.says(), "waiting: iris is starting iris:1");
+    assert_eq!(scene.says(), "waiting: iris: starting iris:1");
 }

@@ -1,4 +1,4 @@
-//! Rollouts that make no progress: a fault once their deadline is over, and not before.
+//! Rollouts that make no progress: a problem after their deadline, and not before.
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Scene, assert_contains};
 use crate::config;
 
-/// What is said that long after the last apply.
+/// The status that long after the last apply.
 fn after(scene: &mut Scene, minutes: i64) -> String {
     wait(scene, minutes).says()
 }
@@ -17,7 +17,7 @@ pub fn wait(scene: &mut Scene, minutes: i64) -> &Scene {
     scene
 }
 
-/// Options that Seldon has made nothing of: the Deployment is still of what served before, and all is applied.
+/// Options that are applied and that Seldon has created nothing from: the Deployment is still that of the previous version.
 pub fn not_made(options: Value) -> Scene {
     let scene = Scene::serving(json!({"image": "iris:1"}));
     let (deployments, wrote) = (scene.observed.deployments.clone(), scene.wrote);
@@ -33,12 +33,15 @@ fn autoscaled_model_seldon_cannot_change_names_fix() {
     let mut scene = not_made(json!({
         "image": "iris:2", "autoscale": "{max: 3, cpu: 80}", "resources": "{requests: {cpu: 100m}}",
     }));
-    assert_eq!(after(&mut scene, 10), "waiting: iris is changing over to iris:2");
+    assert_eq!(
+        after(&mut scene, 10),
+        "waiting: iris: rolling out iris:2; the previous version keeps serving"
+    );
     assert_contains(
         &after(&mut scene, 11),
         &[
-            "blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju config iris autoscale= (",
-            "; what served before goes on",
+            "blocked: iris: no rollout in 10 minutes. Run: juju config iris autoscale= (",
+            "; the previous version keeps serving",
         ],
     );
     // Of conditions that change all the while nothing is to be seen.
@@ -50,7 +53,7 @@ fn autoscaled_model_seldon_cannot_change_names_fix() {
     let mut entry = not_made(json!({"models": models}));
     assert_contains(
         &after(&mut entry, 11),
-        &["Run: juju config iris models=@models.yaml (without autoscale: "],
+        &["Run: juju config iris models=@models.yaml (without autoscale of iris; "],
     );
 }
 
@@ -60,11 +63,11 @@ fn change_ignored_by_seldon_is_a_problem() {
     assert!(after(&mut scene, 9).starts_with("waiting: "));
     assert_contains(
         &after(&mut scene, 11),
-        &["blocked: iris: Seldon Core has not rolled it out for over 10 minutes. Run: juju status seldon-core ("],
+        &["blocked: iris: no rollout in 10 minutes. Run: juju status seldon-core ("],
     );
-    // What is still to be applied is the leader's to apply, however long ago it applied something.
+    // Pending changes are the leader's to apply, however long ago it applied something.
     scene.config = config::parse("iris", json!({"image": "iris:3"}).as_object().unwrap());
-    assert_contains(&after(&mut scene, 11), &["waiting: iris is not yet as asked"]);
+    assert_contains(&after(&mut scene, 11), &["waiting: iris: waiting for the leader unit"]);
     // A clock that is behind measures nothing.
     let mut scene = not_made(json!({"image": "iris:2"}));
     assert!(after(&mut scene, -11).starts_with("waiting: "));
@@ -78,7 +81,7 @@ fn pods_not_ready_by_deadline_are_a_problem() {
     assert_contains(
         &after(&mut scene, 11),
         &[
-            "blocked: iris: no progress for over 10 minutes. Run: juju run iris/leader diagnose (",
+            "blocked: iris: no progress in 10 minutes. Run: juju run iris/leader diagnose (",
             "0 of 1 pods available",
         ],
     );
@@ -93,7 +96,7 @@ fn pods_not_ready_by_deadline_are_a_problem() {
     scene.deployment(progressing("False", "ProgressDeadlineExceeded", "2026-01-01T00:10:00Z"));
     assert_contains(
         &after(&mut scene, 11),
-        &["blocked: iris: no progress for", "(what Kubernetes says)"],
+        &["blocked: iris: no progress in", "(what Kubernetes says)"],
     );
     // A status that changed with the time would be a new one at each look.
     assert_eq!(after(&mut scene, 11), after(&mut scene, 600));
@@ -113,7 +116,7 @@ fn model_never_available_is_a_problem() {
     assert_contains(
         &after(&mut scene, 11),
         &[
-            "blocked: iris: no progress for over 10 minutes",
+            "blocked: iris: no progress in 10 minutes",
             "Creating",
             "HPAs are not ready",
         ],

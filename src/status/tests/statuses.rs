@@ -6,11 +6,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{ChangeSet, Scene, State, StatusInput, evaluate, identity};
+use super::{ChangeSet, JUJU, Scene, State, StatusInput, evaluate, identity};
 use crate::api_error::ApiError;
 use crate::changes::Conflict;
 use crate::config::Model;
-use crate::status::Problem;
+use crate::shell::{Commands, JujuCli};
+use crate::status::line::SHOWN;
+use crate::status::{Problem, messages};
+use juju_hooks::Version;
 
 mod cluster;
 mod options;
@@ -33,92 +36,117 @@ use examples;
 
 /// A message, and what a reader wants to know beyond it.
 struct Entry {
-    /// None for what is told in the log only.
+    /// `None` for a line of the log.
     state: Option<State>,
-    /// As it is in the log; in `juju status` it may be shorter.
+    /// Whole, as in the log; `juju status` may show less.
     message: String,
-    behind: String,
+    /// What the message is made from, if it is about a problem.
+    problem: Option<Problem>,
+    details: String,
 }
 
 impl Entry {
-    fn new(problem: &Problem, behind: &str) -> Self {
-        Self::of_state(problem.state, problem.to_string(), behind)
+    fn new(problem: &Problem, details: &str) -> Self {
+        Self {
+            state: Some(problem.state),
+            message: problem.to_string(),
+            problem: Some(problem.clone()),
+            details: details.to_owned(),
+        }
     }
 
-    fn of_state(state: State, message: String, behind: &str) -> Self {
+    fn of_state(state: State, message: String, details: &str) -> Self {
         Self {
             state: Some(state),
             message,
-            behind: behind.to_owned(),
+            problem: None,
+            details: details.to_owned(),
         }
     }
 
-    fn of_model((state, message): (State, String), behind: &str) -> Self {
-        Self::of_state(state, message, behind)
+    fn of_model((state, message): (State, String), details: &str) -> Self {
+        Self::of_state(state, message, details)
     }
 
-    /// What is told in the log only.
-    fn in_log(message: String, behind: &str) -> Self {
+    fn in_log(message: String, details: &str) -> Self {
         Self {
             state: None,
             message,
-            behind: behind.to_owned(),
+            problem: None,
+            details: details.to_owned(),
         }
     }
 
-    /// What a scene comes to.
-    fn from_scene(scene: &Scene, behind: &str) -> Self {
+    /// The worst problem of a scene, or its status.
+    fn from_scene(scene: &Scene, details: &str) -> Self {
         let report = scene.report();
-        let message = report.problems.first().unwrap_or(&report.status.message);
-        Self::of_state(report.status.state, message.clone(), behind)
+        match report.problems.first() {
+            Some(problem) => Self::new(problem, details),
+            None => Self::of_state(report.status.state, report.status.message, details),
+        }
     }
 
-    /// That one of its troubles in which these words are.
-    fn of_problem(scene: &Scene, words: &str, behind: &str) -> Self {
+    /// The problem of a scene that contains this text.
+    fn of_problem(scene: &Scene, text: &str, details: &str) -> Self {
         let report = scene.report();
         let mut problems = report.problems.iter();
-        let problem = problems.find(|problem| problem.contains(words));
-        let problem = problem.unwrap_or_else(|| panic!("{words} is in none of {:#?}", report.problems));
-        Self::of_state(report.status.state, problem.clone(), behind)
+        let problem = problems.find(|problem| problem.to_string().contains(text));
+        let problem = problem.unwrap_or_else(|| panic!("{text} is in none of {:#?}", report.problems));
+        Self::new(problem, details)
     }
 
-    /// The same with the words of `juju status`, where those of the log are others.
-    fn in_status(scene: &Scene, behind: &str) -> Self {
+    /// As `juju status` shows it, where that is not the text of the log.
+    fn in_status(scene: &Scene, details: &str) -> Self {
         let status = scene.report().status;
-        Self::of_state(status.state, status.message, behind)
+        Self::of_state(status.state, status.message, details)
     }
 
-    /// What is told of a model that something stands in the way of.
-    fn of_conflict(scene: &Scene, conflict: Conflict, behind: &str) -> Self {
+    fn of_conflict(scene: &Scene, conflict: Conflict, details: &str) -> Self {
         let mut changes = ChangeSet::default();
         changes.conflicts.insert("iris".into(), conflict);
-        Self::with_steps(scene, &changes, behind)
+        Self::with_changes(scene, &changes, details)
     }
 
-    /// What a scene comes to with these steps before it, and not those that follow from it.
-    fn with_steps(scene: &Scene, changes: &ChangeSet, behind: &str) -> Self {
+    /// A scene with these changes pending, in place of those that follow from it.
+    fn with_changes(scene: &Scene, changes: &ChangeSet, details: &str) -> Self {
         let report = with_input(scene, changes, evaluate);
-        Self::of_state(report.status.state, report.problems[0].clone(), behind)
+        Self::new(&report.problems[0], details)
     }
 
-    /// What is said of a scene's one model.
-    fn said(scene: &Scene, say: impl FnOnce(&StatusInput, &Model) -> Option<Problem>, behind: &str) -> Option<Self> {
+    /// A message about the only model of a scene.
+    fn from_message(
+        scene: &Scene,
+        message: impl FnOnce(&StatusInput, &Model) -> Option<Problem>,
+        details: &str,
+    ) -> Option<Self> {
         let model = scene.plan().models.remove(0).model;
-        let said = with_input(scene, &ChangeSet::default(), |input| say(input, &model))?;
-        Some(Self::new(&said, behind))
+        let problem = with_input(scene, &ChangeSet::default(), |input| message(input, &model))?;
+        Some(Self::new(&problem, details))
     }
 
-    /// What is told of all models at once.
-    fn of_api_error(error: &ApiError, behind: &str) -> Self {
-        Self::new(&crate::status::api_error("iris", "edge", error), behind)
+    fn of_api_error(error: &ApiError, details: &str) -> Self {
+        let is_of_model = matches!(
+            error,
+            ApiError::Conflict { .. } | ApiError::Invalid { .. } | ApiError::Quota { .. } | ApiError::ConcurrentChange
+        );
+        let scene = Scene::iris();
+        let model = scene.plan().models.remove(0).model;
+        let problem = with_input(&scene, &ChangeSet::default(), |input| {
+            if is_of_model {
+                messages::rejected(input, &model, error)
+            } else {
+                messages::api_error(&input.commands(), error)
+            }
+        });
+        Self::new(&problem, details)
     }
 }
 
-/// Does something with what a verdict on a scene is drawn from.
-fn with_input<T>(scene: &Scene, changes: &ChangeSet, and: impl FnOnce(&StatusInput) -> T) -> T {
-    and(&StatusInput {
+fn with_input<T>(scene: &Scene, changes: &ChangeSet, then: impl FnOnce(&StatusInput) -> T) -> T {
+    then(&StatusInput {
         application: &identity().application,
         namespace: &identity().namespace,
+        juju: JUJU.get(),
         manager: &identity().manager(),
         errors: &scene.config.errors,
         gateway: &scene.gateway,
@@ -140,17 +168,17 @@ fn sections() -> Vec<Section> {
     vec![
         Section {
             title: "A model serves",
-            about: "Requests are answered by what was asked for.",
+            about: "Requests are answered by what is configured.",
             entries: pods::serving(),
         },
         Section {
             title: "A model starts or changes",
-            about: "Nothing is to be done. What served before answers until the new one does.",
+            about: "No action is required. The previous version keeps serving until the new one is ready.",
             entries: pods::changing(),
         },
         Section {
-            title: "Its pods do not come up",
-            about: "Kubernetes says why, and the message repeats it. What served before goes on, and the message says so.",
+            title: "Its pods do not start",
+            about: "The cause in brackets is that of Kubernetes. Where a previous version keeps serving, the message ends with that.",
             entries: pods::failing(),
         },
         Section {
@@ -159,13 +187,14 @@ fn sections() -> Vec<Section> {
             entries: cluster::addresses(),
         },
         Section {
-            title: "Names and prefixes that somebody else has",
-            about: "Found before anything is written, so that nobody's requests are taken.",
+            title: "Names and prefixes of others",
+            about: "Found before anything is written, so that no other model loses its requests.",
             entries: cluster::conflicts(),
         },
         Section {
             title: "The cluster",
-            about: "What the Kubernetes API answers. The charm tries again at every hook, and within seconds where it watches.",
+            about: "Errors of the Kubernetes API. The charm retries at every hook, and within seconds while its watcher runs. One that \
+                    concerns a single model begins with the model's name.",
             entries: cluster::errors(),
         },
         Section {
@@ -175,18 +204,18 @@ fn sections() -> Vec<Section> {
             entries: options::errors(),
         },
         Section {
-            title: "Secrets of Juju's",
+            title: "Secrets of Juju",
             about: "Named by `image-pull-secret` and `storage-secret`.",
             entries: options::secrets(),
         },
         Section {
             title: "Several models in one application",
-            about: "The line counts those that serve and tells the gravest trouble. `juju run <unit> list-models` tells of each.",
+            about: "The status counts the models that serve and shows the worst problem. `juju run <unit> list-models` shows each model.",
             entries: pods::fleets(),
         },
         Section {
             title: "Removal",
-            about: "In `juju debug-log`, as the unit is gone by then.",
+            about: "In `juju debug-log`, as the unit is removed by then.",
             entries: cluster::removal(),
         },
     ]
@@ -194,25 +223,30 @@ fn sections() -> Vec<Section> {
 
 fn page(sections: &[Section]) -> String {
     let mut text = "# Statuses\n\n\
-        What `juju status` says of an application `iris` in a model `edge`, and what is behind it. Made by the charm itself from an \
-        example of each case, by `just docs`.\n\n\
+        The messages of an application `iris` in a Juju model `edge`. The charm itself makes this page, from an example of each case: \
+        `just docs`.\n\n\
         | status | means |\n|---|---|\n\
-        | active | every model serves what was asked for, or is stopped on purpose |\n\
-        | waiting | it comes right by itself |\n\
-        | blocked | a person must act; the message says what to type |\n\n\
-        A message has a line's length, 240 characters; a longer one is cut in its middle. The whole of it is in \
-        `juju debug-log`. `…` in a command stands for a value of yours.\n"
+        | active | every model serves what is configured, or is stopped on purpose |\n\
+        | waiting | recovers on its own; the message says what it waits for |\n\
+        | blocked | action required; the message has the command to run |\n\n\
+        A message says what is the case, then the command to run, then the cause in brackets. `…` in a command stands for a value of \
+        yours.\n\n\
+        `juju status` shows the first 117 bytes of a message. A command that does not fit is replaced by \
+        `juju run iris/leader diagnose`, and so is one that deletes an object of others: that action prints the whole message, as on \
+        this page, and so do `juju debug-log` and the action `list-models`. On Juju 2.9 messages name `juju run-action … --wait` and \
+        `juju relate`.\n"
         .to_owned();
     for section in sections {
         write!(text, "\n## {}\n\n{}\n\n", section.title, section.about).unwrap();
         for entry in &section.entries {
             let message = entry.message.replace('\n', " ");
-            let fence = if message.contains('`') { "``" } else { "`" };
+            // A code span with a backtick in it has two around it.
+            let quotes = if message.contains('`') { "``" } else { "`" };
             let state = entry.state.map_or("log", State::as_str);
-            write!(text, "- **{state}** {fence}{message}{fence}").unwrap();
-            match entry.behind.as_str() {
+            write!(text, "- **{state}** {quotes}{message}{quotes}").unwrap();
+            match entry.details.as_str() {
                 "" => text.push('\n'),
-                behind => writeln!(text, "  \n  {behind}").unwrap(),
+                details => writeln!(text, "  \n  {details}").unwrap(),
             }
         }
     }
@@ -227,10 +261,7 @@ fn statuses_page_matches_the_charm() {
         std::fs::write(&path, &page).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == page,
-        "docs/reference/statuses.md is not what the charm says: just docs"
-    );
+    assert!(found == page, "docs/reference/statuses.md is not up to date: just docs");
 }
 
 #[test]
@@ -254,14 +285,56 @@ fn every_message_in_source_is_documented() {
 #[test]
 fn every_blocked_status_names_a_command() {
     for entry in sections().iter().flat_map(|section| &section.entries) {
-        let names_an_endpoint = ["juju ", "kubectl ", "sudo "].iter().any(|endpoint| {
-            // What only the API server or Seldon knows has its way in the text beside it.
-            entry.message.contains(endpoint) || entry.behind.contains(endpoint)
-        });
+        let has_command = ["juju ", "kubectl ", "sudo "]
+            .iter()
+            .any(|program| entry.message.contains(program));
         assert!(
-            entry.state != Some(State::Blocked) || names_an_endpoint,
-            "{} names no way out",
+            entry.state != Some(State::Blocked) || has_command || entry.message.contains("invalid configuration"),
+            "{} has no command",
             entry.message
         );
+    }
+}
+
+#[test]
+fn what_and_command_fit_into_juju_status() {
+    const LONG_NAME: &str = "iris-of-the-assembly";
+    assert_eq!(LONG_NAME.len(), 20);
+    let mut too_long = Vec::new();
+    for version in ["2.9.42", "3.6.1", "4.0.15"] {
+        JUJU.set(JujuCli::of_version(Version::read(version).as_ref()));
+        for entry in sections().iter().flat_map(|section| &section.entries) {
+            let Some(mut problem) = entry.problem.clone() else {
+                continue;
+            };
+            // The model is called as its application.
+            problem.what = problem.what.replace("iris", LONG_NAME);
+            problem.run = problem.run.map(|run| run.replace("iris", LONG_NAME));
+            let commands = Commands {
+                application: LONG_NAME,
+                namespace: "edge",
+                juju: JUJU.get(),
+            };
+            for count in [None, Some("12 of 20 serve")] {
+                let line = problem.line(count, &commands);
+                if problem.run.is_some() && line.head.len() > SHOWN {
+                    too_long.push(format!("{version}, {}: {}", line.head.len() - SHOWN, line.head));
+                }
+            }
+        }
+    }
+    assert!(too_long.is_empty(), "{too_long:#?}");
+}
+
+#[test]
+fn placeholders_are_whole_values_of_options() {
+    for entry in sections().iter().flat_map(|section| &section.entries) {
+        let Some(run) = entry.problem.as_ref().and_then(|problem| problem.run.as_ref()) else {
+            continue;
+        };
+        let words = run.split(' ').filter(|word| word.contains('…'));
+        for word in words {
+            assert!(word.ends_with("=…") && word.matches('…').count() == 1, "{run}");
+        }
     }
 }

@@ -89,7 +89,10 @@ fn first_failed_check_before_gateway_is_named() {
     fails_at(
         &mut live,
         "route",
-        &["taken by VirtualService wayin/theirs", "juju config iris prefix=/…/"],
+        &[
+            "iris: prefix taken by another route. Run: juju config iris prefix=… (",
+            "VirtualService wayin/theirs",
+        ],
     );
     live.config(&[("prefix", "")]);
     gateway_pod(&live, false);
@@ -113,13 +116,17 @@ fn first_failed_check_before_gateway_is_named() {
     gateway(&live, &servers, "NodePort");
     live.config(&[("hosts", "y.example")]);
     live.says();
-    fails_at(&mut live, "gateway", &["takes requests for x.example only"]);
+    fails_at(
+        &mut live,
+        "gateway",
+        &["hosts not served by gateway. Run: juju config iris hosts=x.example ("],
+    );
     live.config(&[("hosts", "")]);
     live.delete(&kind("networking.istio.io", "v1beta1", "Gateway"), "gate");
     fails_at(
         &mut live,
         "gateway",
-        &["the gateway wayin/gate does not exist yet; istio-pilot makes it"],
+        &["waiting for gateway wayin/gate (istio-pilot creates it)"],
     );
     live.world
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
@@ -127,7 +134,7 @@ fn first_failed_check_before_gateway_is_named() {
     let report = fails_at(
         &mut live,
         "route",
-        &["iris has no gateway", "juju relate iris:gateway-info istio-pilot"],
+        &["iris: no gateway. Run: juju integrate iris:gateway-info istio-pilot ("],
     );
     assert_contains(&report, &["gateway-info: not related"]);
 }
@@ -181,7 +188,7 @@ fn image_pull_failure_fails_the_pods_check() {
     let mut live = serving("pulled");
     let away = json!({"availableReplicas": 0, "readyReplicas": 0});
     live.merge_status(&deployment(), "iris-default-0-iris", &away);
-    fails_at(&mut live, "pods", &["iris is starting seldonio/sklearn-iris:0.3"]);
+    fails_at(&mut live, "pods", &["iris: starting seldonio/sklearn-iris:0.3"]);
     let of = live.get(&deployment(), "iris-default-0-iris").unwrap();
     let metadata = json!({"labels": of["metadata"]["labels"], "annotations": of["metadata"]["annotations"]});
     let image = "seldonio/sklearn-iris:0.3";
@@ -200,10 +207,7 @@ fn image_pull_failure_fails_the_pods_check() {
     fails_at(
         &mut live,
         "pods",
-        &[
-            "image seldonio/sklearn-iris:0.3 cannot be pulled (ImagePullBackOff)",
-            "juju config iris image=…",
-        ],
+        &["iris: image cannot be pulled. Run: juju config iris image=… (seldonio/sklearn-iris:0.3: ImagePullBackOff)"],
     );
 }
 
@@ -223,7 +227,7 @@ fn missing_permissions_and_invalid_options_come_first() {
         &report,
         &[
             "needed: all there",
-            "for this report and for endpoints and predict: may not list nodes of all namespaces, list pods of all namespaces",
+            "for this report and for endpoints and predict: may not list nodes in all namespaces, list pods in all namespaces",
         ],
     );
 }
@@ -241,11 +245,7 @@ fn missing_seldon_or_unreachable_api_is_reported() {
     live.world
         .integrate("iris:seldon-core", "seldon-core:juju-info")
         .unwrap();
-    fails_at(
-        &mut live,
-        "seldon-core",
-        &["Seldon Core is related but not installed yet"],
-    );
+    fails_at(&mut live, "seldon-core", &["waiting for seldon-core to be installed"]);
     live.agent.kubeconfig = None;
-    fails_at(&mut live, "kubernetes", &["the Kubernetes API cannot be reached"]);
+    fails_at(&mut live, "kubernetes", &["Kubernetes API unreachable"]);
 }

@@ -209,7 +209,10 @@ fn missing_gateway_or_invalid_option_is_reported() {
         .unwrap();
     let results = endpoints(&mut live);
     assert_eq!(results["iris"]["unknown"], "there is no gateway that leads to it");
-    assert_contains(results["iris"]["message"].as_str().unwrap(), &["iris has no gateway"]);
+    assert_contains(
+        results["iris"]["message"].as_str().unwrap(),
+        &["iris: no gateway. Run: "],
+    );
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
     assert_contains(&why, &["iris has no gateway that is there"]);
     live.config(&[("models", "{iris: {}, b: {replicas: -1}}")]);

@@ -80,7 +80,10 @@ fn forged_owner_reaches_no_object_of_ours() {
     live.seldon_serves("iris");
     assert_contains(
         &status(&live.hook("update-status")),
-        &["active: iris serves", "left alone: SeldonDeployment aaa"],
+        &[
+            "active: iris serves; 1 unmanaged object. Run: ",
+            "(SeldonDeployment aaa",
+        ],
     );
     let uid = statefulset_uid(&live);
     for object in [live.sdep("iris").unwrap(), live.route("iris").unwrap()] {
@@ -131,13 +134,12 @@ fn foreign_owner_or_finalizer_is_reported() {
             live.merge_as("intruder", kind, name, &json!({"metadata": {field: values}}));
             let run = live.hook("update-status");
             let says = status(&run);
-            let word = &kind.kind;
+            let kind_in_command = kind.kind.to_lowercase();
             assert_contains(
                 &says,
                 &[
                     "blocked: iris: ",
-                    &format!("{word} {name} "),
-                    "Run: kubectl -n attached edit",
+                    &format!("Run: kubectl -n attached edit {kind_in_command} {name} (remove "),
                 ],
             );
             assert_contains(&log(&run), &[part]);
@@ -178,10 +180,10 @@ fn older_route_with_our_labels_is_not_overlooked() {
             let namespace = maker.model();
             assert_contains(
                 &live.says(),
-                &[&format!(
-                    "blocked: iris: prefix /model/iris/ is taken by {} {namespace}/theirs",
-                    kind.kind
-                )],
+                &[
+                    "blocked: iris: prefix taken by another route",
+                    &format!("/model/iris/: {} {namespace}/theirs", kind.kind),
+                ],
             );
             assert!(live.sdep("iris").is_none(), "{model}");
         }
@@ -213,9 +215,8 @@ fn copies_are_reported_and_never_deleted() {
     assert_contains(
         &status(&run),
         &[
-            "active: iris serves",
-            "left alone: SeldonDeployment iris-copy (+2 more)",
-            "diagnose",
+            "active: iris serves; 3 unmanaged objects. Run: juju run iris/leader diagnose (",
+            "(SeldonDeployment iris-copy and 2 more)",
         ],
     );
     for (kind, name) in &copies {
@@ -244,7 +245,13 @@ fn copied_http_route_is_never_deleted() {
     let mut live = behind_ingress("copied-http");
     assert_contains(&serves_behind_ingress(&mut live), &["active"]);
     let copy = copy(&live, &http_route(), "iris-route");
-    assert_contains(&live.says(), &["active", &format!("left alone: HTTPRoute {copy}")]);
+    assert_contains(
+        &live.says(),
+        &[
+            "active: iris serves; 1 unmanaged object",
+            &format!("(HTTPRoute {copy})"),
+        ],
+    );
     assert!(live.get(&http_route(), &copy).is_some());
 }
 

@@ -106,19 +106,21 @@ fn model_is_active_once_route_is_accepted() {
     assert_contains(
         &live.says(),
         &[
-            "waiting: iris: the gateway taken-up/istio-ingress-k8s has not taken up its HTTPRoute yet",
+            "waiting: iris: waiting for gateway taken-up/istio-ingress-k8s to accept its HTTPRoute (",
             "juju status istio-ingress-k8s",
         ],
     );
     set_route_conditions(&live, false, true);
     assert_contains(
         &live.says(),
-        &["blocked: iris: the gateway taken-up/istio-ingress-k8s does not take its HTTPRoute (so says istiod)"],
+        &[
+            "blocked: iris: HTTPRoute rejected by its gateway. Run: juju status istio-ingress-k8s (taken-up/istio-ingress-k8s: so says istiod)",
+        ],
     );
     set_route_conditions(&live, true, false);
     assert_contains(
         &live.says(),
-        &["waiting: iris: the gateway", "finds no way to it (so says istiod)"],
+        &["waiting: iris: waiting for its Service (gateway taken-up/istio-ingress-k8s: so says istiod)"],
     );
     set_route_conditions(&live, true, true);
     assert_eq!(
@@ -183,9 +185,8 @@ fn changing_gateways_deletes_the_old_route_last() {
     assert_contains(
         &says,
         &[
-            "blocked: there is to be one gateway, but related are gateway-info to istio-pilot and gateway-metadata to istio-ingress-k8s",
-            "juju remove-relation iris:gateway-info istio-pilot",
-            "juju remove-relation iris:gateway-metadata istio-ingress-k8s",
+            "blocked: two gateways are related, one is supported. Run: juju remove-relation iris:gateway-info istio-pilot (",
+            "or juju remove-relation iris:gateway-metadata istio-ingress-k8s",
         ],
     );
     assert!(live.route("iris").is_some() && route_of(&live, "iris").is_none());
@@ -194,7 +195,7 @@ fn changing_gateways_deletes_the_old_route_last() {
     remove_istio_pilot(&mut live);
     assert_contains(
         &live.says(),
-        &["waiting: iris: the gateway over/istio-ingress-k8s has not taken up"],
+        &["waiting: iris: waiting for gateway over/istio-ingress-k8s to accept"],
     );
     assert!(route_of(&live, "iris").is_some(), "the new way is made");
     assert!(
@@ -223,7 +224,7 @@ fn changing_gateways_deletes_the_old_route_last() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     live.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "over")]);
-    assert_contains(&live.says(), &["blocked: there is to be one gateway"]);
+    assert_contains(&live.says(), &["blocked: two gateways are related, one is supported"]);
     assert!(route_of(&live, "iris").is_some());
     live.world
         .remove_relation("iris:gateway-metadata", "istio-ingress-k8s:gateway-metadata")
@@ -250,10 +251,7 @@ fn http_route_stays_until_istio_gateway_exists() {
         .integrate("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     live.publish_gateway(&[("gateway_name", "late"), ("gateway_namespace", "back-early")]);
-    assert_contains(
-        &live.says(),
-        &["waiting: the gateway back-early/late does not exist yet"],
-    );
+    assert_contains(&live.says(), &["waiting: waiting for gateway back-early/late"]);
     assert!(route_of(&live, "iris").is_some());
     live.wait(live.cluster.apply_gateway("back-early", "late")).unwrap();
     assert_contains(&live.says(), &["active: iris serves"]);
@@ -267,13 +265,13 @@ fn broken_relation_deletes_route_and_keeps_model() {
     let id = integrate(&mut live);
     assert_contains(
         &live.says(),
-        &["waiting: istio-ingress-k8s has not said which gateway to use"],
+        &["waiting: waiting for istio-ingress-k8s to name its gateway"],
     );
     assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
     publish_gateway(&mut live, id);
     assert_contains(&serves(&mut live), &["active"]);
     let run = live.hook(Hook::relation(RelationEvent::Broken, id));
-    assert_contains(&status(&run), &["blocked: iris has no gateway"]);
+    assert_contains(&status(&run), &["blocked: iris: no gateway"]);
     assert!(live.sdep("iris").is_some() && route_of(&live, "iris").is_none());
 }
 
@@ -286,8 +284,8 @@ fn istio_gateway_option_blocks_and_keeps_serving() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: gateway=option-too/gate is an Istio Gateway",
-            "juju config iris --reset gateway",
+            "blocked: iris: gateway conflicts with a relation. Run: juju config iris --reset gateway (",
+            "option-too/gate is an Istio Gateway",
             "juju remove-relation iris:gateway-metadata istio-ingress-k8s",
         ],
     );
@@ -303,7 +301,7 @@ fn unprogrammed_gateway_is_waited_for() {
     runs(&live, "False");
     assert_contains(
         &live.says(),
-        &["waiting: the gateway unprogrammed/istio-ingress-k8s is not up, says istio-ingress-k8s"],
+        &["waiting: waiting for gateway unprogrammed/istio-ingress-k8s to be up (see juju status istio-ingress-k8s)"],
     );
     runs(&live, "True");
     assert_contains(&live.says(), &["active"]);
@@ -316,7 +314,7 @@ fn unprogrammed_gateway_is_waited_for() {
     live.config(&[("hosts", "other.example")]);
     assert_contains(
         &live.says(),
-        &["blocked: the gateway", "takes requests for plant.example only"],
+        &["blocked: iris: hosts not served by gateway", "serves plant.example"],
     );
 }
 

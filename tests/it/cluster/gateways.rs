@@ -15,9 +15,8 @@ fn missing_gateway_blocks_naming_the_command() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris has no gateway",
-            "juju relate iris:gateway-info istio-pilot",
-            "gateway=namespace/name",
+            "blocked: iris: no gateway. Run: juju integrate iris:gateway-info istio-pilot (",
+            "juju config iris gateway=…",
         ],
     );
     assert!(live.sdep("iris").is_some() && live.route("iris").is_none());
@@ -30,7 +29,7 @@ fn broken_relation_deletes_route_and_keeps_model() {
     let id = live.gateway_info;
     // Juju still lists the relation while it is being broken.
     let run = live.hook(Hook::relation(RelationEvent::Broken, id));
-    assert_contains(&status(&run), &["blocked: iris has no gateway"]);
+    assert_contains(&status(&run), &["blocked: iris: no gateway"]);
     assert!(live.sdep("iris").is_some() && live.route("iris").is_none());
     assert_contains(
         &run.logged("INFO").collect::<Vec<_>>().join("\n"),
@@ -42,12 +41,12 @@ fn broken_relation_deletes_route_and_keeps_model() {
 fn missing_gateway_data_keeps_the_route() {
     let mut live = Live::new("late");
     live.publish_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
-    assert_contains(&live.says(), &["waiting: istio-pilot has not said which gateway"]);
+    assert_contains(&live.says(), &["waiting: waiting for istio-pilot to name its gateway"]);
     assert!(live.sdep("iris").is_some() && live.route("iris").is_none());
     live.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", "late")]);
     assert!(live.serves().starts_with("active"));
     live.publish_gateway(&[("gateway_name", ""), ("gateway_namespace", "")]);
-    assert_contains(&live.says(), &["waiting: istio-pilot has not said which gateway"]);
+    assert_contains(&live.says(), &["waiting: waiting for istio-pilot to name its gateway"]);
     assert!(live.route("iris").is_some(), "what served serves on");
 }
 
@@ -58,14 +57,14 @@ fn absent_gateway_is_waited_for() {
     live.publish_gateway(&[("gateway_up", "false")]);
     assert_contains(
         &live.says(),
-        &["waiting: the gateway down/gate is not up, says istio-pilot"],
+        &["waiting: waiting for gateway down/gate to be up (see juju status istio-pilot)"],
     );
     live.publish_gateway(&[("gateway_up", "true")]);
     assert!(live.says().starts_with("active"));
     live.publish_gateway(&[("gateway_name", "other")]);
     assert_contains(
         &live.says(),
-        &["waiting: the gateway down/other does not exist yet; istio-pilot makes it"],
+        &["waiting: waiting for gateway down/other (istio-pilot creates it)"],
     );
 }
 
@@ -80,10 +79,7 @@ fn gateway_option_overrides_the_relation() {
     live.config(&[("gateway", "named/sied-door")]);
     assert_contains(
         &live.says(),
-        &[
-            "blocked: there is no Istio Gateway named/sied-door",
-            "juju config iris gateway=",
-        ],
+        &["blocked: iris: Istio Gateway not found. Run: juju config iris gateway=… (named/sied-door)"],
     );
 }
 
@@ -107,10 +103,7 @@ fn two_related_gateways_block() {
         .unwrap();
     assert_contains(
         &live.says(),
-        &[
-            "blocked: gateway-info is related to istio-pilot and istio-second",
-            "juju remove-relation",
-        ],
+        &["blocked: two gateways are related, one is supported. Run: juju remove-relation iris:gateway-info istio-"],
     );
     assert!(live.route("iris").is_some(), "what served serves on");
 }

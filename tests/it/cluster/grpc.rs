@@ -83,8 +83,8 @@ fn taken_grpc_host_blocks_naming_the_route() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: grpc-host iris.example is taken by VirtualService taken/theirs on the same gateway",
-            "juju config iris grpc-host=…",
+            "blocked: iris: grpc-host taken by another route. Run: juju config iris grpc-host=… (",
+            "iris.example: VirtualService taken/theirs on the same gateway",
         ],
     );
     live.config(&[("grpc-host", "other.example")]);

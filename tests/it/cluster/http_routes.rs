@@ -63,7 +63,7 @@ fn options_unsupported_by_gateway_api_are_reported() {
     live.config(&[("retries", "3")]);
     assert_contains(
         &serves(&mut live),
-        &["blocked: iris: retries is left out", "juju config iris --reset retries"],
+        &["blocked: iris: gateway does not support `retries`. Run: juju config iris --reset retries ("],
     );
     assert!(route_of(&live, "iris").is_some());
     live.world
@@ -76,7 +76,7 @@ fn options_unsupported_by_gateway_api_are_reported() {
     set_route_conditions(&live, true, true);
     assert_contains(
         &live.says(),
-        &["blocked: iris: shadow gets no copies", ": juju config iris shadow=…"],
+        &["blocked: iris: shadow gets no requests. Run: juju config iris shadow=… (set shadow.weight to 100; "],
     );
     assert!(
         !route_of(&live, "iris").unwrap()["spec"]
@@ -99,8 +99,8 @@ fn overlapping_http_route_blocks_by_name() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: prefix /model/iris/ is taken by HTTPRoute contested/theirs",
-            "juju config iris prefix=/…/",
+            "blocked: iris: prefix taken by another route. Run: juju config iris prefix=… (",
+            "/model/iris/: HTTPRoute contested/theirs on the same gateway",
         ],
     );
     assert!(live.sdep("iris").is_none());
@@ -120,10 +120,7 @@ fn foreign_http_route_is_left_alone() {
     live.create(&http_route(), "iris-route", &json!({"spec": {"parentRefs": [parent]}}));
     assert_contains(
         &live.says(),
-        &[
-            "blocked: iris: there is a HTTPRoute iris-route of somebody else",
-            "kubectl -n foreign-http-route delete httproute iris-route",
-        ],
+        &["blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (HTTPRoute iris-route "],
     );
 }
 

@@ -157,7 +157,7 @@ fn predictor_gets_no_requests_before_it_answers() {
     live.merge_status(&deployment(), "iris-green-0-iris", &json!({"availableReplicas": 0}));
     assert_contains(
         &live.says(),
-        &["waiting: iris (green) is starting, and gets no requests until it answers"],
+        &["waiting: iris: green is starting; no traffic until it is ready"],
     );
     assert_eq!(live.shares("iris"), ["blue 100"]);
 }
@@ -167,7 +167,7 @@ fn previous_predictor_stays_until_successor_answers() {
     let mut live = Live::new("successors");
     assert!(live.serves().starts_with("active"));
     live.config(&[("image", ""), ("manifest", TWO)]);
-    assert_contains(&live.says(), &["waiting: iris is changing over to blue"]);
+    assert_contains(&live.says(), &["waiting: iris: rolling out blue"]);
     assert_eq!(live.predictors("iris"), ["blue", "green", "default"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
     let all = live.sdep("iris").unwrap()["spec"]["predictors"].clone();

@@ -240,7 +240,7 @@ fn two_hundred_models_fit_one_databag() {
     let mut says = live.says();
     // On a busy machine a hook may leave work to the next one.
     for _ in 0..3 {
-        if says.contains("takes too long") {
+        if says.contains("too slow") {
             says = live.says();
         }
     }

@@ -19,8 +19,8 @@ fn foreign_model_is_left_alone() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: there is a SeldonDeployment iris of somebody else, which is left alone",
-            "take another name",
+            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            "SeldonDeployment iris is not of this application; rename the model or delete it",
         ],
     );
     assert_eq!(live.sdep("iris").unwrap(), before);
@@ -35,7 +35,10 @@ fn foreign_route_is_left_alone_naming_its_owner() {
     live.create(&vs(), "iris-route", &theirs);
     assert_contains(
         &live.says(),
-        &["there is a VirtualService iris-route of application other"],
+        &[
+            "name taken by another object",
+            "VirtualService iris-route is of application other",
+        ],
     );
     assert!(live.sdep("iris").is_none(), "no half of a model");
 }
@@ -55,8 +58,8 @@ fn taken_prefix_blocks_naming_the_route() {
         assert_contains(
             &says,
             &[
-                &format!("blocked: iris: prefix /model/iris/ is taken by VirtualService {name}/theirs"),
-                "juju config iris prefix=",
+                "blocked: iris: prefix taken by another route. Run: juju config iris prefix=… (",
+                &format!("/model/iris/: VirtualService {name}/theirs on the same gateway"),
             ],
         );
         assert!(live.sdep("iris").is_none() && live.route("iris").is_none());
@@ -78,7 +81,10 @@ fn younger_route_does_not_take_the_prefix() {
     live.config(&[("prefix", "/other/")]);
     assert_contains(
         &live.says(),
-        &["blocked", "prefix /other/ is taken by VirtualService later/zz-other"],
+        &[
+            "blocked: iris: prefix taken by another route",
+            "/other/: VirtualService later/zz-other",
+        ],
     );
     assert_eq!(
         live.requests("iris")["match"][0]["uri"]["prefix"],
@@ -109,10 +115,9 @@ fn field_of_another_manager_blocks_by_name() {
     assert_contains(
         &says,
         &[
-            "blocked: iris: argocd-controller has set",
+            "blocked: iris: managed by another client. Run: juju run iris/leader diagnose (",
+            "argocd-controller, VirtualService iris-route: ",
             "spec.http",
-            "VirtualService iris-route",
-            "kubectl -n conflict delete virtualservice iris-route",
         ],
     );
     assert_eq!(live.requests("iris")["match"][0]["uri"]["prefix"], "/mine/");
@@ -247,7 +252,10 @@ fn applications_share_a_gateway_but_no_prefix() {
     two.config(&[("gateway", "site-one/gate")]);
     assert_contains(
         &two.says(),
-        &["blocked: iris: prefix /model/iris/ is taken by VirtualService site-one/iris-route"],
+        &[
+            "blocked: iris: prefix taken by another route",
+            "/model/iris/: VirtualService site-one/iris-route",
+        ],
     );
     assert!(one.says().starts_with("active"));
     two.config(&[("prefix", "/model/second/")]);

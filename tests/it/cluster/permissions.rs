@@ -30,9 +30,9 @@ fn untrusted_application_lists_missing_permissions() {
     assert_contains(
         &log,
         &[
-            "list virtualservices of all namespaces",
+            "list virtualservices in all namespaces",
             "create/patch/delete virtualservices",
-            "get gateways of all namespaces",
+            "get gateways in all namespaces",
             "list deployments",
             "get statefulsets",
         ],
@@ -199,8 +199,8 @@ fn secret_permissions_are_required_only_with_secrets() {
     assert_contains(
         &says,
         &[
-            "blocked: juju trust iris",
-            "rbac.yaml: iris may not list/create/patch/delete secrets",
+            "blocked: missing permissions. Run: juju trust iris --scope=cluster (or apply rbac.yaml; ",
+            "list/create/patch/delete secrets",
         ],
     );
     live.config(&[kubernetes]);
@@ -218,7 +218,10 @@ fn missing_write_permission_stops_the_whole_model() {
     let says = live.says();
     assert_contains(
         &says,
-        &["blocked: iris: juju trust iris", "create/patch/delete virtualservices"],
+        &[
+            "blocked: missing permissions. Run: juju trust iris ",
+            "create/patch/delete virtualservices",
+        ],
     );
     assert!(live.sdep("iris").is_none(), "no half of a model");
 }
@@ -244,8 +247,8 @@ fn http_route_permissions_are_required_with_gateway_api() {
     assert_contains(
         &run.logged("WARNING").collect::<Vec<_>>().join("\n"),
         &[
-            "list httproutes of all namespaces",
-            "get gateways.gateway.networking.k8s.io of all namespaces",
+            "list httproutes in all namespaces",
+            "get gateways.gateway.networking.k8s.io in all namespaces",
         ],
     );
     assert!(live.sdep("iris").is_none(), "no half of a model");

@@ -127,7 +127,10 @@ fn plan_reports_conflicts_errors_and_deletions() {
     );
     assert_contains(
         text(&results, "obstacles"),
-        &["a: prefix /theirs/x/ is taken by VirtualService hindered/theirs on the same gateway"],
+        &[
+            "a: prefix taken by another route. Run: ",
+            "/theirs/x/: VirtualService hindered/theirs on the same gateway",
+        ],
     );
     assert_contains(
         text(&results, "faults"),
@@ -154,8 +157,8 @@ fn plan_reports_rejection_by_the_api_server() {
     assert_contains(
         text(&results, "obstacles"),
         &[
-            "helm has set spec.hosts of VirtualService iris-route",
-            "kubectl -n refused delete",
+            "iris: route managed by helm. Run: kubectl -n refused delete virtualservice iris-route (",
+            "VirtualService iris-route: spec.hosts",
         ],
     );
     assert_contains(

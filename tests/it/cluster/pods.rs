@@ -134,7 +134,7 @@ fn replicas_are_not_ours_while_autoscaled() {
     assert_contains(&live.says(), &["active"]);
     assert_eq!(live.get(&deployment(), name).unwrap()["spec"]["replicas"], 4);
     let says = settles(&mut live, &[("replicas", "0")]);
-    assert_contains(&says, &["active: iris is stopped on purpose"]);
+    assert_contains(&says, &["active: iris is stopped (replicas=0)"]);
     assert_eq!(predictor(&live)["replicas"], 0);
     assert_eq!(predictor(&live).pointer("/componentSpecs/0/hpaSpec"), None);
 }
@@ -147,10 +147,7 @@ fn seldon_without_keda_is_reported() {
     live.merge_status(&sdep(), "iris", &json!({"conditions": []}));
     assert_contains(
         &live.says(),
-        &[
-            "blocked: iris serves, but nobody scales it: Seldon Core runs without KEDA",
-            "juju integrate seldon-core:keda keda, or juju config iris autoscale=",
-        ],
+        &["blocked: iris: serving, not autoscaled. Run: juju integrate seldon-core:keda keda ("],
     );
 }
 
@@ -209,7 +206,7 @@ fn https_only_gateway_and_its_hosts_are_reported() {
     gateway_takes(&live, &json!([{"port": port, "tls": tls, "hosts": ["*"]}]));
     assert_eq!(
         live.says(),
-        "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, by https only"
+        "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, HTTPS only"
     );
     gateway_takes(
         &live,
@@ -219,7 +216,7 @@ fn https_only_gateway_and_its_hosts_are_reported() {
     live.config(&[("hosts", "iris.plant.example")]);
     assert_eq!(
         live.says(),
-        "blocked: the gateway secured/gate takes requests for models.plant.example only, and none for iris.plant.example: juju config iris hosts=models.plant.example"
+        "blocked: iris: hosts not served by gateway. Run: juju config iris hosts=models.plant.example (gateway secured/gate serves models.plant.example, hosts is iris.plant.example)"
     );
     live.config(&[("hosts", "models.plant.example")]);
     assert_contains(&live.says(), &["active"]);

@@ -10,7 +10,10 @@ use crate::support::{assert_contains, status};
 fn deployed_model_is_active_once_it_serves() {
     let mut live = Live::new("deployed");
     let run = live.hook("config-changed");
-    assert_contains(&status(&run), &["waiting: iris", "Seldon Core has not taken it up yet"]);
+    assert_contains(
+        &status(&run),
+        &["waiting: iris: waiting for Seldon Core to create its pods"],
+    );
     let applied: Vec<&str> = run.logged("INFO").collect();
     assert_eq!(
         applied,
@@ -20,7 +23,7 @@ fn deployed_model_is_active_once_it_serves() {
         ]
     );
     live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));
-    assert_eq!(live.says(), "waiting: iris is starting seldonio/sklearn-iris:0.3");
+    assert_eq!(live.says(), "waiting: iris: starting seldonio/sklearn-iris:0.3");
     live.seldon_serves("iris");
     assert_eq!(
         live.says(),
@@ -112,7 +115,7 @@ fn new_image_is_active_once_it_serves() {
     let run = live.hook("config-changed");
     assert_eq!(
         status(&run),
-        "waiting: iris is changing over to seldonio/sklearn-iris:0.4"
+        "waiting: iris: rolling out seldonio/sklearn-iris:0.4; the previous version keeps serving"
     );
     assert_eq!(
         live.sdep("iris").unwrap()["status"]["state"],
@@ -278,10 +281,10 @@ fn stopped_model_is_active_and_keeps_route() {
     let mut live = Live::new("stopped");
     live.serves();
     live.config(&[("replicas", "0")]);
-    assert_contains(&live.says(), &["waiting: iris is being stopped"]);
+    assert_contains(&live.says(), &["waiting: iris: stopping (replicas=0)"]);
     live.seldon_serves("iris");
     live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));
-    assert_eq!(live.says(), "active: iris is stopped on purpose (replicas=0)");
+    assert_eq!(live.says(), "active: iris is stopped (replicas=0)");
     assert!(live.route("iris").is_some());
     let replicas = live.get(&deployment(), "iris-default-0-iris").unwrap()["spec"]["replicas"].clone();
     assert_eq!(replicas, 0);
@@ -292,7 +295,7 @@ fn follower_writes_nothing_and_reports_status() {
     let mut live = Live::new("follower");
     live.world.application_mut("iris").unwrap().add_unit();
     let run = live.run_on("iris/1", "config-changed");
-    assert_contains(&status(&run), &["waiting", "the leader has still to apply it"]);
+    assert_contains(&status(&run), &["waiting", "waiting for the leader unit to apply"]);
     assert!(live.sdep("iris").is_none());
     assert!(live.serves().starts_with("active"));
     let run = live.run_on("iris/1", "update-status");

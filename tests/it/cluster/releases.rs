@@ -44,7 +44,7 @@ fn canary_gets_no_traffic_until_it_answers() {
     live.config(&[("canary", "{image: 'iris:2', weight: 30, match: {x-canary: 'yes'}}")]);
     assert_eq!(
         live.says(),
-        "waiting: iris (canary) is starting, and gets no requests until it answers"
+        "waiting: iris: canary is starting; no traffic until it is ready"
     );
     assert_eq!(live.shares("iris"), ["default 100"]);
     assert_eq!(live.route("iris").unwrap()["spec"]["http"].as_array().unwrap().len(), 2);
@@ -71,7 +71,7 @@ fn promoted_canary_serves_until_the_model_does() {
     live.seldon_serves("iris");
     assert_contains(&live.says(), &["active"]);
     live.config(&[("image", "iris:2"), ("canary", "")]);
-    assert_contains(&live.says(), &["waiting: iris is changing over to iris:2"]);
+    assert_contains(&live.says(), &["waiting: iris: rolling out iris:2"]);
     assert_eq!(live.shares("iris"), ["default 60", "canary 40"]);
     assert_eq!(live.predictors("iris"), ["default", "canary"]);
     live.seldon_serves("iris");
@@ -90,7 +90,7 @@ fn failed_canary_leaves_the_model_alone() {
     live.seldon_serves("iris");
     assert_contains(&live.says(), &["active"]);
     live.merge_status(&deployment(), "iris-canary-0-iris", &json!({"availableReplicas": 0}));
-    assert_contains(&live.says(), &["waiting: iris (canary) is starting"]);
+    assert_contains(&live.says(), &["waiting: iris: canary is starting"]);
     assert_eq!(live.shares("iris"), ["default 100"]);
     let default = live.get(&deployment(), "iris-default-0-iris").unwrap()["metadata"]["generation"].clone();
     live.config(&[("canary", "")]);
@@ -112,7 +112,10 @@ fn invalid_canary_option_changes_nothing() {
     assert_contains(&live.says(), &["active"]);
     // A canary that changes its version keeps its share, as the previous one still answers.
     live.config(&[("canary", "{image: 'iris:4', weight: 10}")]);
-    assert_eq!(live.says(), "waiting: iris (canary) is changing over");
+    assert_eq!(
+        live.says(),
+        "waiting: iris: canary is rolling out; the previous version keeps serving"
+    );
     assert_eq!(live.shares("iris"), ["default 90", "canary 10"]);
     let before = live.versions();
     live.config(&[("canary", "{image: 'iris:3', weight: 110}")]);

@@ -137,7 +137,7 @@ fn hook_after_a_failed_tool_reads_again() {
         live.error(tool, Fault::Exit(1, "ERROR the controller is away\n".into()));
         assert_contains(
             &status(&live.hook(changed(&uri))),
-            &[&format!("waiting: Juju's {tool} failed")],
+            &[&format!("waiting: hook tool failed; will retry (Juju's {tool} failed")],
         );
         live.agent.faults.clear();
         let run = live.hook("update-status");
@@ -161,7 +161,7 @@ fn unusable_content_stays_blocked_until_replaced() {
         assert_contains(&status(&run), &["blocked: ", "missing key `registry`"]);
         assert_eq!(read(&run), [uri.as_str()], "{hook}");
     }
-    assert_eq!(password(&live, &uri), "hunter1", "what served before goes on");
+    assert_eq!(password(&live, &uri), "hunter1", "the previous version keeps serving");
     live.world.update_secret("registry", &AFTER).unwrap();
     assert_contains(&status(&live.hook(changed(&uri))), &["active: iris serves"]);
     assert_eq!(password(&live, &uri), "hunter2");
@@ -218,7 +218,7 @@ fn secret_changed_without_api_is_applied_later() {
     assert_contains(
         &status(&run),
         &[
-            "waiting: the Kubernetes API cannot be reached",
+            "waiting: Kubernetes API unreachable; will retry (",
             &format!("; not applied yet: {uri}"),
         ],
     );

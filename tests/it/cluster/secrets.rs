@@ -144,7 +144,7 @@ fn storage_secret_rolls_pods_pull_secret_does_not() {
         .unwrap();
     let (hooks, says) = run_pending_hooks(&mut live);
     assert_eq!(hooks, ["secret-changed"]);
-    assert_contains(&says, &["waiting: iris is changing over"]);
+    assert_contains(&says, &["waiting: iris: rolling out "]);
     assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], json!(new));
     assert_eq!(
         names(&live),
@@ -198,7 +198,7 @@ fn unreadable_secret_freezes_only_its_model() {
 fn unset_secrets_are_deleted_and_no_longer_listed() {
     let (mut live, ..) = served("unset");
     live.config(&[("image-pull-secret", ""), ("storage-secret", "kubernetes:mine")]);
-    assert_contains(&live.says(), &["waiting: iris is changing over"]);
+    assert_contains(&live.says(), &["waiting: iris: rolling out "]);
     assert_eq!(names(&live).len(), 2);
     assert_eq!(predictor(&live, 0)["graph"]["envSecretRefName"], "mine");
     assert_eq!(pull_secret(&predictor(&live, 0)), &Value::Null);
@@ -319,8 +319,8 @@ fn foreign_secret_is_left_alone() {
     assert_contains(
         &live.says(),
         &[
-            &format!("blocked: iris: there is a Secret {name} of somebody else, which is left alone"),
-            &format!("kubectl -n theirs delete secret {name}"),
+            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            &format!("Secret {name} is not of this application"),
         ],
     );
     assert_eq!(live.get(&secret(), &name), before);
@@ -345,7 +345,7 @@ fn manually_changed_secret_is_restored() {
     live.merge_as("sync", &secret(), &pull, &empty);
     assert_contains(
         &live.says(),
-        &["blocked: iris: sync has set data", &format!("of Secret {pull}")],
+        &["blocked: iris: managed by sync. Run: ", &format!("Secret {pull}: data")],
     );
     live.delete(&secret(), &pull);
     live.hook("config-changed");

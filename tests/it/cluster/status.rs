@@ -29,8 +29,8 @@ fn image_pull_error_blocks_and_keeps_serving() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: image seldonio/none:1 cannot be pulled (ErrImagePull: not found)",
-            "what served before goes on",
+            "blocked: iris: image cannot be pulled. Run: juju config iris image=… (seldonio/none:1: ErrImagePull: not found)",
+            "; the previous version keeps serving",
         ],
     );
     live.config(&[("image", "seldonio/sklearn-iris:0.3")]);
@@ -51,9 +51,12 @@ fn failed_rollout_is_reported_from_deployment_and_seldon() {
     );
     assert_contains(
         &live.says(),
-        &["blocked: iris: Kubernetes makes no pod for it (exceeded quota: small)"],
+        &["blocked: iris: pods cannot be created. Run: juju config iris resources=… (exceeded quota: small; "],
     );
     live.merge_status(&deployment(), "iris-default-0-iris", &json!({"conditions": []}));
     live.merge_status(&sdep(), "iris", &json!({"state": "Failed", "description": "no image"}));
-    assert_contains(&live.says(), &["blocked: iris: Seldon Core gives up on it: no image"]);
+    assert_contains(
+        &live.says(),
+        &["blocked: iris: Seldon Core reports Failed. Run: juju run iris/leader diagnose (no image)"],
+    );
 }

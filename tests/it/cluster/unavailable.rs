@@ -26,7 +26,7 @@ fn missing_seldon_blocks_or_waits() {
     live.world
         .integrate("iris:seldon-core", "seldon-core:juju-info")
         .unwrap();
-    assert_contains(&live.says(), &["waiting: Seldon Core is related but not installed yet"]);
+    assert_contains(&live.says(), &["waiting: waiting for seldon-core to be installed"]);
     live.world.unit_mut("iris/0").unwrap().life = juju_sim::juju::Life::Dying;
     live.hook("remove");
 }
@@ -38,13 +38,7 @@ fn unreachable_api_is_waited_for_and_recovers() {
     assert!(live.serves().starts_with("active"));
     server.stop_apiserver().unwrap();
     let run = live.hook("update-status");
-    assert_contains(
-        &status(&run),
-        &[
-            "waiting: the Kubernetes API cannot be reached",
-            "tried again at the next hook",
-        ],
-    );
+    assert_contains(&status(&run), &["waiting: Kubernetes API unreachable; will retry ("]);
     assert!(run.wall < Duration::from_secs(25), "{:?}", run.wall);
     live.config(&[("replicas", "-1")]);
     assert_contains(&live.says(), &["blocked: option replicas: "]);
@@ -85,7 +79,7 @@ fn unavailable_webhook_is_waited_for() {
     assert_contains(
         &live.says(),
         &[
-            "waiting: iris: the webhook v1.vseldondeployment.kb.io does not answer (connection refused)",
+            "waiting: iris: waiting for Seldon Core's webhook; will retry (v1.vseldondeployment.kb.io: connection refused",
             "seldon-core",
         ],
     );
@@ -137,7 +131,7 @@ fn admission_denial_is_reported_with_reason() {
     assert_contains(
         &says,
         &[
-            "blocked: iris: SeldonDeployment iris is refused",
+            "blocked: iris: SeldonDeployment rejected by Kubernetes. Run: juju config iris (",
             "models come from the registry of the factory",
         ],
     );
@@ -151,7 +145,7 @@ fn terminating_namespace_is_reported() {
     let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(live.client.clone(), &resource);
     live.wait(api.delete("going", &kube::api::DeleteParams::default()))
         .unwrap();
-    assert_contains(&live.says(), &["waiting: iris: the namespace going is being deleted"]);
+    assert_contains(&live.says(), &["waiting: namespace going is being deleted"]);
 }
 
 #[test]
@@ -174,8 +168,8 @@ fn exceeded_quota_is_reported_with_numbers() {
     assert_contains(
         &says,
         &[
+            "quota exceeded. Run: juju config iris ",
             "exceeded quota: few, requested: count/seldondeployments",
-            "or raise the quota",
         ],
     );
 }
@@ -198,7 +192,7 @@ fn field_missing_in_old_crd_blocks() {
         })
         .find(|(_, says)| says.starts_with("blocked"))
         .unwrap();
-    let rejected = format!("blocked: {model}: SeldonDeployment {model} is refused");
+    let rejected = format!("blocked: {model}: SeldonDeployment rejected by Kubernetes");
     assert_contains(&says, &[&rejected, "protocol", "not declared in schema"]);
     assert!(live.sdep(&model).is_none() && live.route(&model).is_none());
     live.config(&[("models", "")]);
@@ -222,8 +216,8 @@ fn metrics_unsupported_by_old_seldon_are_omitted() {
     assert_contains(
         &live.serves(),
         &[
-            "active: iris serves seldonio/sklearn-iris:0.3 at /model/iris/, but autoscale.metrics is left out",
-            "juju refresh seldon-core, or say cpu and memory",
+            "active: iris serves seldonio/sklearn-iris:0.3, not autoscaled by metrics",
+            "Run: juju refresh seldon-core (autoscale.metrics needs Seldon Core 1.15",
         ],
     );
     let hpa = live.sdep("iris").unwrap()["spec"]["predictors"][0]["componentSpecs"][0]["hpaSpec"].clone();
@@ -264,8 +258,8 @@ fn older_catch_all_route_blocks_old_istio() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: VirtualService old/dashboard is older and takes every path",
-            "kubectl -n old delete virtualservice dashboard",
+            "blocked: iris: shadowed by a catch-all route. Run: juju run iris/leader diagnose (",
+            "VirtualService old/dashboard is older",
         ],
     );
     assert!(live.sdep("iris").is_none());
@@ -274,7 +268,7 @@ fn older_catch_all_route_blocks_old_istio() {
     live.create(&vs(), "zz-dashboard", &takes("old/gate", "/"));
     assert!(
         live.says().starts_with("active"),
-        "made anew, it is asked last: {}",
+        "recreated, it comes last: {}",
         live.says()
     );
 }
@@ -288,7 +282,7 @@ fn unknown_leadership_counts_as_follower() {
     );
     assert_contains(
         &live.says(),
-        &["waiting: Juju's is-leader failed: leadership status unknown: timeout"],
+        &["waiting: hook tool failed; will retry (Juju's is-leader failed: leadership status unknown: timeout)"],
     );
     assert!(live.sdep("iris").is_none());
 }

@@ -170,7 +170,7 @@ fn missing_watch_permission_leaves_hooks_working() {
 fn broken_model_is_reported_within_three_seconds() {
     let mut live = Live::watched("soon-broken");
     live.delete(&deployment(), "iris-default-0-iris");
-    live.becomes(SOON, "waiting: iris ");
+    live.becomes(SOON, "waiting: iris: ");
     live.seldon_serves("iris");
     live.becomes(SOON, "active: ");
 }

@@ -80,12 +80,12 @@ fn hook_ends_whichever_tool_hangs() {
             // The hook needs neither.
             "juju-log" => {
                 assert_eq!(run.exit, 0, "{run:#?}");
-                assert_contains(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
+                assert_contains(&status(run), &["waiting: Kubernetes API unreachable; will retry ("]);
                 assert_contains(&run.stderr, &[&message]);
             }
             "status-get" => {
                 assert_eq!(run.exit, 0, "{run:#?}");
-                assert_contains(&status(run), &["waiting: the Kubernetes API cannot be reached"]);
+                assert_contains(&status(run), &["waiting: Kubernetes API unreachable; will retry ("]);
             }
             _ => {
                 assert_eq!(run.exit, 0, "{run:#?}");

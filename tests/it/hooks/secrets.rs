@@ -36,7 +36,7 @@ fn missing_grant_names_the_grant_command() {
         edge.world.grant_secret("registry", "iris").unwrap();
         assert_contains(
             &installed(&mut edge),
-            &["waiting: the Kubernetes API cannot be reached"],
+            &["waiting: Kubernetes API unreachable; will retry ("],
         );
     }
 }
@@ -70,7 +70,7 @@ fn juju_before_3_0_3_rejects_secret_uris() {
         );
         assert_eq!(reads(&run), 0);
         edge.config(&[("image-pull-secret", "kubernetes:mine")]);
-        assert_contains(&edge.says(), &["waiting: the Kubernetes API cannot be reached"]);
+        assert_contains(&edge.says(), &["waiting: Kubernetes API unreachable; will retry ("]);
     }
 }
 
@@ -126,7 +126,7 @@ fn secret_changed_without_api_stays_in_status() {
         assert_contains(
             &says,
             &[
-                "waiting: the Kubernetes API cannot be reached",
+                "waiting: Kubernetes API unreachable; will retry (",
                 &format!("; not applied yet: {uri}"),
             ],
         );
@@ -149,7 +149,7 @@ fn failing_secret_get_is_named_and_hook_succeeds() {
         let run = edge.hook("install");
         assert_contains(
             &status(&run),
-            &["waiting: Juju's secret-get ", "tried again at the next hook"],
+            &["waiting: hook tool failed; will retry (Juju's secret-get "],
         );
         let all = format!("{} {} {} {:?}", status(&run), run.stdout, run.stderr, run.log);
         assert!(!all.contains("hunter2"), "{error:?}: {all}");

@@ -8,7 +8,7 @@ use juju_sim::agent::{Fault, Hook};
 
 use crate::support::{Edge, assert_contains, status};
 
-const UNREACHABLE: &str = "waiting: the Kubernetes API cannot be reached";
+const UNREACHABLE: &str = "waiting: Kubernetes API unreachable; will retry (";
 
 #[test]
 fn dispatch_outside_a_hook_prints_help() {
@@ -86,7 +86,7 @@ fn removed_unit_deletes_nothing_while_others_remain() {
     let mut edge = Edge::new("scaled");
     edge.world.application_mut("iris").unwrap().add_unit();
     let run = edge.hook("remove");
-    assert_contains(run.logged("INFO").next().unwrap(), &["2 units stay"]);
+    assert_contains(run.logged("INFO").next().unwrap(), &["2 units remain"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn last_unit_retries_while_api_is_unreachable() {
     assert_eq!(run.exit, 1);
     assert_contains(
         run.logged("ERROR").next().unwrap(),
-        &["the models are not removed", "cannot be reached"],
+        &["failed to remove the models: Kubernetes API unreachable"],
     );
     edge.error("goal-state", Fault::Exit(1, "ERROR no goal".into()));
     let run = edge.hook("remove");
@@ -124,7 +124,7 @@ fn action_fails_with_reason_without_an_api() {
     assert_eq!(run.calls_of("status-set").count(), 0, "an action changes no status");
     let action = run.action.unwrap();
     assert_eq!(action.status, "failed");
-    assert_contains(&action.message, &["cannot be reached"]);
+    assert_contains(&action.message, &["Kubernetes API unreachable"]);
 }
 
 #[test]
@@ -145,10 +145,9 @@ fn failing_hook_tool_is_named_and_hook_succeeds() {
             edge.error(tool, error.clone());
             let says = edge.says();
             assert!(
-                says.starts_with(&format!("waiting: Juju's {tool} ")),
+                says.starts_with(&format!("waiting: hook tool failed; will retry (Juju's {tool} ")),
                 "{tool} {error:?}: {says}"
             );
-            assert_contains(&says, &["tried again at the next hook"]);
             assert!(!says.contains("usage"), "{says}");
         }
     }
@@ -192,7 +191,10 @@ fn removed_relation_id_fails_no_hook() {
     // Another "not found" may be transient, and must not cost the models their gateway.
     let mut edge = Edge::new("migrated");
     edge.error("relation-get", Fault::Exit(1, "ERROR model not found\n".into()));
-    assert_contains(&edge.says(), &["waiting: Juju's relation-get failed: model not found"]);
+    assert_contains(
+        &edge.says(),
+        &["waiting: hook tool failed; will retry (Juju's relation-get failed: model not found)"],
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is told of gateways, of what others have, and of the API server.
+//! Messages about gateways, objects of others and the API server.
 
 use std::time::Duration;
 
@@ -45,16 +45,16 @@ pub fn addresses() -> Vec<Entry> {
     let ingress = || provider("istio-ingress-k8s", GatewayKind::GatewayApi);
     let related = examples!(RelatedGateway {
         RelatedGateway::None => RelatedGateway::None,
-            "`juju relate` is `juju integrate` from Juju 3 on; both are understood.";
+            "";
         RelatedGateway::Pending(_) => RelatedGateway::Pending(pilot()),
-            "istio-pilot before 1.16 names its gateway only once there is one, within five minutes.";
+            "istio-pilot before 1.16 names its gateway only when it exists, within five minutes.";
         RelatedGateway::Pending(_) => RelatedGateway::Pending(ingress()), "";
         RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), provider("other-pilot", GatewayKind::Istio)]),
-            "A model has one address.";
+            "A model has one address. To name the gateway by an option: `juju config iris gateway=namespace/name`.";
         RelatedGateway::Ambiguous(_) => RelatedGateway::Ambiguous(vec![pilot(), ingress()]),
             "See [how to change over](../how-to/istio-ingress-k8s.md#change-over-and-back).";
         RelatedGateway::Known { up: false, .. } => named(false, pilot()),
-            "Where its Service is of type LoadBalancer and nothing gives it an address: \
+            "If its Service is of type LoadBalancer and never gets an address: \
              `juju config istio-gateway gateway_service_type=NodePort`.";
         RelatedGateway::Known { up: true, .. } => named(true, pilot()), "";
     });
@@ -65,7 +65,7 @@ pub fn addresses() -> Vec<Entry> {
     };
     let mut entries: Vec<Entry> = related
         .into_iter()
-        // That one is no trouble.
+        // That one is no problem.
         .filter(|(gateway, _)| !matches!(gateway, RelatedGateway::Known { up: true, .. }))
         .map(|(gateway, behind)| Entry::from_scene(&with(&|scene| scene.gateway = gateway.clone()), behind))
         .collect();
@@ -73,12 +73,12 @@ pub fn addresses() -> Vec<Entry> {
     let options = serde_json::json!({"image": "iris:1", "gateway": "istio/gaet"});
     entries.push(Entry::from_scene(
         &Scene::serving(options),
-        "`kubectl get gateways.networking.istio.io -A` lists those that there are.",
+        "The value is the namespace and name of a Gateway, as in `istio/gate`. `kubectl get gateways.networking.istio.io -A` lists them.",
     ));
     for (hosts, behind) in [
         (
             vec!["models.example"],
-            "The Gateway is for certain host names, and `hosts` has none of them.",
+            "The Gateway serves certain host names, and `hosts` has none of them.",
         ),
         (vec![], "The Gateway takes routes of its own namespace only."),
     ] {
@@ -95,15 +95,15 @@ pub fn addresses() -> Vec<Entry> {
     entries
 }
 
-/// What is told only behind a gateway of the Gateway API.
+/// Messages about a gateway of the Gateway API.
 fn of_gateway_api() -> Vec<Entry> {
     let scene = behind_gateway_api("{image: 'iris:1'}");
     let answers = examples!(RouteCondition {
         RouteCondition::Pending => RouteCondition::Pending, "";
         RouteCondition::Rejected(_) => RouteCondition::Rejected(why("no listener takes routes of the namespace edge")),
-            "The words in brackets are the gateway's.";
+            "The cause is the gateway's.";
         RouteCondition::UnresolvedRefs(_) => RouteCondition::UnresolvedRefs(why("no Service iris-default")),
-            "Until Seldon Core has made the model's Service.";
+            "Until Seldon Core has created the Service.";
         RouteCondition::Accepted => RouteCondition::Accepted, "";
     });
     let mut entries: Vec<Entry> = answers
@@ -112,7 +112,7 @@ fn of_gateway_api() -> Vec<Entry> {
             let say = |input: &StatusInput, model: &Model| {
                 messages::not_accepted(input, &model.name, &gateway_name(), answer)
             };
-            Entry::said(&scene, say, behind)
+            Entry::from_message(&scene, say, behind)
         })
         .collect();
     let lacks = "See [what is different there](../how-to/istio-ingress-k8s.md#what-is-different).";
@@ -123,7 +123,7 @@ fn of_gateway_api() -> Vec<Entry> {
     let in_entry = behind_gateway_api("{models: '{iris: {image: \"iris:1\"}}'}");
     for scene in [&scene, &in_entry] {
         for (unsupported, behind) in &omitted {
-            entries.extend(Entry::said(
+            entries.extend(Entry::from_message(
                 scene,
                 |input, model| Some(messages::unsupported(input, model, *unsupported)),
                 behind,
@@ -144,13 +144,13 @@ pub fn conflicts() -> Vec<Entry> {
     examples!(Conflict {
         Conflict::NameTaken { .. } => Conflict::NameTaken {
             kind: ObjectKind::SeldonDeployment, name: "iris".into(), application: None,
-        }, "Another name: deploy the charm as another application, or list the model in `models`.";
+        }, "To rename the model, deploy the charm as another application or list the model in `models`.";
         Conflict::NameTaken { .. } => Conflict::NameTaken {
             kind: ObjectKind::Secret, name: "iris-image-pull".into(), application: Some("old".into()),
         }, "";
         Conflict::ForeignOwner { .. } => Conflict::ForeignOwner {
             kind: ObjectKind::SeldonDeployment, name: "iris".into(), owner: "ConfigMap/theirs".into(),
-        }, "What the charm makes belongs to its own StatefulSet, and to nothing else.";
+        }, "Objects of the charm are owned by its own StatefulSet and by nothing else.";
         Conflict::ForeignFinalizer { .. } => Conflict::ForeignFinalizer {
             kind: ObjectKind::VirtualService, name: "iris-route".into(), finalizer: "example.com/hold".into(),
         }, "";
@@ -159,7 +159,7 @@ pub fn conflicts() -> Vec<Entry> {
         }, "The older route would win, see [how routes win](../explanation/routing.md).";
         Conflict::PrefixTaken { .. } => Conflict::PrefixTaken {
             prefix: "/model/iris/".into(), kind: ObjectKind::HttpRoute, route: "other/theirs".into(),
-        }, "Behind istio-ingress-k8s it is the longer path that wins.";
+        }, "At a gateway of the Gateway API the longer path wins.";
         Conflict::GrpcHostTaken { .. } => Conflict::GrpcHostTaken {
             host: "iris.example".into(), kind: ObjectKind::VirtualService, route: "other/theirs".into(),
         }, "";
@@ -169,12 +169,12 @@ pub fn conflicts() -> Vec<Entry> {
     .map(|(conflict, behind)| Entry::of_conflict(&scene, conflict, behind))
     .chain([Entry::in_status(
         &with_copies(2),
-        "Copies with the charm's labels, as `kubectl get -o yaml` makes them. The log and `diagnose` name each.",
+        "Copies with the charm's labels, made from `kubectl get -o yaml`. The log and `diagnose` name each.",
     )])
     .collect()
 }
 
-/// A model that serves, next to copies that somebody made of its SeldonDeployment.
+/// A model that serves, next to copies of its SeldonDeployment.
 fn with_copies(count: usize) -> Scene {
     let mut scene = Scene::iris();
     let mut copy = scene.observed.seldon_deployments[0].clone();
@@ -187,50 +187,53 @@ fn with_copies(count: usize) -> Scene {
 }
 
 pub fn errors() -> Vec<Entry> {
-    let seldon = "Seldon Core's definitions are missing in the cluster.";
+    let seldon = "Seldon Core's CRDs are missing.";
     let mut entries: Vec<Entry> = examples!(ApiError {
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "SeldonDeployment".into() }, seldon;
-        ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "VirtualService".into() }, "Istio's definitions are missing.";
+        ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "VirtualService".into() }, "Istio's CRDs are missing.";
         ApiError::CrdMissing { .. } => ApiError::CrdMissing { kind: "HTTPRoute".into() },
-            "The Gateway API's definitions are missing, and `gateway-metadata` is related.";
+            "The Gateway API's CRDs are missing, and `gateway-metadata` is related.";
         ApiError::Forbidden { .. } => ApiError::Forbidden { why: String::new(), missing: REQUIRED.to_vec() },
-            "The message lists what is missing. [rbac.yaml](../../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
+            "[rbac.yaml](../../rbac.yaml) grants exactly what is needed, `juju trust` far more.";
         ApiError::Forbidden { .. } => ApiError::Forbidden { why: why("a policy forbids it"), missing: Vec::new() },
-            "It has the rights, and something else says no: a policy of the cluster.";
+            "The charm has all permissions; an admission policy of the cluster denies the request.";
         ApiError::Conflict { .. } => ApiError::Conflict {
             object: "VirtualService iris-route".into(), manager: "argocd".into(), fields: vec!["spec.http".into()],
-        }, "Two programs that set one field would take it from each other for ever. What a person has set with kubectl is put \
-            back instead.";
+        }, "Two managers of one field would overwrite each other for ever. Changes made with kubectl are reverted instead.";
+        ApiError::Conflict { .. } => ApiError::Conflict {
+            object: "SeldonDeployment iris".into(), manager: "argocd-application-controller".into(),
+            fields: vec!["spec.protocol".into()],
+        }, "";
         ApiError::Invalid { .. } => ApiError::Invalid {
             object: "SeldonDeployment iris".into(), why: why("spec.predictors: Invalid value"),
-        }, "A webhook's or the schema's words. `juju config iris` shows what they are about.";
+        }, "The cause is that of a webhook or of the schema. The command shows the options.";
         ApiError::Quota { .. } => ApiError::Quota { why: why("exceeded quota: small, requested: memory=1Gi") }, "";
         ApiError::Unreachable { .. } => ApiError::Unreachable { why: why("connection refused") }, "";
         ApiError::Untrusted { time: true, .. } => ApiError::Untrusted { why: why("certificate expired"), time: true }, "";
         ApiError::Untrusted { time: false, .. } => ApiError::Untrusted { why: why("UnknownIssuer"), time: false },
-            "While MicroK8s renews its certificates.";
+            "MicroK8s is renewing its certificates.";
         ApiError::Throttled { .. } => ApiError::Throttled { after: Duration::from_secs(1) }, "";
         ApiError::DeadlineExceeded => ApiError::DeadlineExceeded, "";
-        ApiError::ServerError { .. } => ApiError::ServerError { why: why("HTTP 500, etcdserver: no leader") }, "";
+        ApiError::ServerError { .. } => ApiError::ServerError { why: why("HTTP 500: etcdserver: no leader") }, "";
         ApiError::Unauthorized => ApiError::Unauthorized, "";
         ApiError::Terminating => ApiError::Terminating, "";
-        ApiError::NotFound => ApiError::NotFound, "";
         ApiError::ConcurrentChange => ApiError::ConcurrentChange, "";
+        ApiError::NotFound => ApiError::NotFound, "An object disappeared between two requests.";
         ApiError::WebhookDown { .. } => ApiError::WebhookDown {
             name: "v1.vseldondeployment.kb.io".into(), why: why("connection refused"),
-        }, "Seldon Core checks each model before it is stored.";
+        }, "Seldon Core's webhook validates each model.";
         ApiError::WebhookDown { .. } => ApiError::WebhookDown {
             name: "validation.istio.io".into(), why: why("connection refused"),
-        }, "Istio checks each route before it is stored.";
+        }, "Istio's webhook validates each route.";
     })
     .into_iter()
     .map(|(error, behind)| Entry::of_api_error(&error, behind))
     .collect();
     entries.dedup_by(|one, other| one.message == other.message);
     entries.insert(1, Entry::new(&seldon_is_deploying(), ""));
-    // Outside a hook there is no such tool.
+    // Outside a hook there are no hook tools.
     let error = HookTools.config_get().unwrap_err();
-    entries.push(Entry::new(&tool_failure(&error), "Juju's own tools did not answer."));
+    entries.push(Entry::new(&tool_failure(&error), "The unit agent did not answer."));
     entries
 }
 
@@ -243,11 +246,11 @@ pub fn removal() -> Vec<Entry> {
     vec![
         Entry::in_log(
             left,
-            "Kubernetes takes a model's pods down first, which may take longer than the hook.",
+            "Kubernetes stops a model's pods first, which may take longer than the hook.",
         ),
         Entry::in_log(
             unmanaged("edge", &copy),
-            "A copy that somebody made, or what a backup brought back under a name that is no longer needed.",
+            "A copy, or an object that a backup restored under an unused name.",
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! What is told of models that run, start, and do not start.
+//! Messages about models that run, start, and do not start.
 
 use serde_json::{Value, json};
 
@@ -15,14 +15,14 @@ fn options(options: Value) -> config::Config {
     config::parse("iris", options.as_object().unwrap())
 }
 
-/// A scene of sound options in which everything serves.
+/// A scene of valid options in which everything serves.
 fn serves(options: Value) -> Scene {
     let scene = Scene::serving(options);
     assert!(scene.config.errors.is_empty(), "{:#?}", scene.config.errors);
     scene
 }
 
-/// Makes all of it once more, now that the cluster is another.
+/// Creates all of it again, now that the cluster is another.
 fn again(scene: &mut Scene) {
     let models = scene.plan().models;
     scene.observed.virtual_services.clear();
@@ -59,13 +59,16 @@ pub fn serving() -> Vec<Entry> {
     nothing.observed.virtual_services.clear();
     vec![
         Entry::from_scene(&Scene::iris(), ""),
-        Entry::from_scene(&https, "The gateway has a certificate, so clients ask by https."),
+        Entry::from_scene(
+            &https,
+            "The gateway has a certificate, so clients send requests by HTTPS.",
+        ),
         Entry::from_scene(
             &serves(json!({"image": "iris:1", "replicas": 0})),
-            "Its objects stay and its pods are gone, until `juju config iris replicas=1`.",
+            "Its objects stay, its pods are deleted until `juju config iris replicas=1`.",
         ),
-        Entry::from_scene(&nothing, "`models` lists none."),
-        Entry::from_scene(&old_seldon, "Seldon Core before 1.15 takes no `metrics`."),
+        Entry::from_scene(&nothing, "`models` is an empty map."),
+        Entry::from_scene(&old_seldon, "Seldon Core before 1.15 ignores `autoscale.metrics`."),
     ]
 }
 
@@ -99,41 +102,37 @@ pub fn changing() -> Vec<Entry> {
     vec![
         Entry::from_scene(
             &starting,
-            "A model needs half a minute or more: its image is pulled and the model loaded, and Seldon Core asks for the first time \
+            "A model needs half a minute or more: its image is pulled and the model loaded, and the first readiness probe follows \
              after 20 seconds.",
         ),
-        Entry::from_scene(&applied, "The old version answers meanwhile."),
-        Entry::from_scene(&canary(false), "Its weight counts from the moment that it answers."),
-        Entry::from_scene(&canary(true), "It answers still, with what it was before."),
+        Entry::from_scene(&applied, ""),
+        Entry::from_scene(&canary(false), "Its `weight` applies as soon as it is ready."),
+        Entry::from_scene(
+            &canary(true),
+            "Its own previous version keeps its share of the requests.",
+        ),
         Entry::from_scene(&stopping, ""),
         Entry::from_scene(
             &untouched,
-            "Seldon Core's controller takes up a model within a second. Where it does not, it is away or watches other namespaces.",
+            "Seldon Core's controller creates them within a second. If it does not, it is down or watches other namespaces.",
         ),
         Entry::from_scene(
             &missing,
-            "Only the leader writes. It does at its next hook; a unit without a leader has to wait for one.",
+            "Only the leader writes, at its next hook. Without a leader a unit waits until one is elected.",
         ),
-        Entry::from_scene(
-            &led,
-            "Part of it was refused; that is told in `juju debug-log`, and tried again.",
-        ),
+        Entry::from_scene(&led, "The API server rejected a part of them."),
         Entry::from_scene(&deleting, ""),
-        Entry::from_scene(&retired, "Tried again at the next hook."),
+        Entry::from_scene(&retired, ""),
         Entry::of_problem(
             &inherited(),
-            "successor",
-            "The model that has taken over its prefix starts; until then the old one answers there.",
+            "replacement",
+            "The model that takes over its prefix is starting; until then the old one answers there.",
         ),
-        Entry::with_steps(
-            &missing,
-            &ChangeSet::default(),
-            "The moment between two looks: it has gone since.",
-        ),
+        Entry::with_changes(&missing, &ChangeSet::default(), "It was deleted a moment ago."),
     ]
 }
 
-/// A model that serves with a canary whose pods are not yet as asked; `answers` says whether older ones answer.
+/// A model that serves with a canary that is rolling out; `answers` says whether its previous version answers.
 fn canary(answers: bool) -> Scene {
     let mut scene = serves(json!({"image": "iris:1", "canary": "{image: 'iris:2', weight: 10}"}));
     let planned: PlannedModel = scene.plan().models.remove(0);
@@ -151,9 +150,9 @@ fn canary(answers: bool) -> Scene {
         .observed
         .deployments
         .push(serde_json::from_value(deployment).unwrap());
-    // What is routed is what this cluster asks for.
+    // The route follows from this cluster.
     let deployments = scene.observed.deployments.clone();
-    // The record of what serves is written once there is what it is written on.
+    // The record of what serves is written on an object of the first round.
     for _ in 0..2 {
         again(&mut scene);
         scene.observed.deployments.clone_from(&deployments);
@@ -203,7 +202,8 @@ fn stalls() -> Vec<Entry> {
     let unavailable = scene(|scene| {
         scene.seldon_reports(json!({"state": "Creating"}));
     });
-    let hangs = "From 1.17 on Seldon Core changes such a model too. Set `autoscale` again once the new version serves.";
+    let hangs =
+        "Seldon Core 1.17 and later change such a model too. Set `autoscale` again when the new version serves.";
     [
         (not_made(autoscaled), hangs),
         (not_made(json!({"models": entry})), ""),
@@ -211,7 +211,7 @@ fn stalls() -> Vec<Entry> {
         (not_made(json!({"image": "iris:2"})), ""),
         (
             pods(json!({"availableReplicas": 0, "conditions": [exceeded]})),
-            "Kubernetes gives a rollout ten minutes between two steps.",
+            "Kubernetes allows ten minutes between two steps of a rollout.",
         ),
         (pods(json!({"availableReplicas": 0})), ""),
         (unavailable, ""),
@@ -220,7 +220,7 @@ fn stalls() -> Vec<Entry> {
     .into()
 }
 
-/// What becomes of containers.
+/// Containers that do not start, crash or run out of memory.
 fn containers() -> Vec<Entry> {
     let with = |container: Value| {
         scene(|scene| {
@@ -240,11 +240,11 @@ fn containers() -> Vec<Entry> {
     vec![
         Entry::from_scene(
             &waiting("iris:9", "ErrImagePull", not_found),
-            "Its name or tag is mistyped, or the registry cannot be reached.",
+            "Its name or tag has a typo, or the registry cannot be reached.",
         ),
         Entry::from_scene(
             &waiting("r.example/iris:1", "ErrImagePull", not_allowed),
-            "See [a private registry](../how-to/private-registry.md).",
+            "The value is the `secret:` URI of the registry's credentials, see [a private registry](../how-to/private-registry.md).",
         ),
         Entry::from_scene(
             &waiting(
@@ -252,24 +252,24 @@ fn containers() -> Vec<Entry> {
                 "CreateContainerConfigError",
                 "secret \"key\" not found. Retrying.",
             ),
-            "What `pod` or `env` names is missing: `kubectl -n edge describe pods -l seldon-model/model=iris` has more.",
+            "Something that `pod` or `env` refers to is missing.",
         ),
         Entry::from_scene(
             &with(json!({
                 "name": "iris", "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                 "lastState": {"terminated": {"exitCode": 3, "message": "ModuleNotFoundError: sklearn"}},
             })),
-            "The command shows what the model said last.",
+            "The command prints the last lines of the model's log.",
         ),
-        Entry::from_scene(&outgrown("iris"), "Its limit is that of `resources`."),
+        Entry::from_scene(&outgrown("iris"), "The limit is `limits.memory` of `resources`."),
         Entry::from_scene(
             &outgrown("seldon-container-engine"),
-            "The executor before the model, which needs more for requests and answers of many megabytes.",
+            "Seldon's executor in front of the model, which needs more memory for requests and answers of many megabytes.",
         ),
     ]
 }
 
-/// What becomes of a model's files.
+/// A model's files.
 fn files() -> Vec<Entry> {
     let fetched = |name: &str| {
         json!({"initContainerStatuses": [{
@@ -284,13 +284,13 @@ fn files() -> Vec<Entry> {
     vec![
         Entry::from_scene(
             &one,
-            "The exit and the message are those of rclone, which fetches them.",
+            "Exit code and message are those of rclone, which fetches the files.",
         ),
-        Entry::from_scene(&of_a_graph, "As above, where several nodes of a `graph` have files."),
+        Entry::from_scene(&of_a_graph, "The same of a node of a `graph`."),
     ]
 }
 
-/// What nodes, quotas and Seldon say.
+/// Nodes, quotas and Seldon.
 fn nodes() -> Vec<Entry> {
     let unscheduled = |message: &str| {
         scene(|scene| {
@@ -316,21 +316,21 @@ fn nodes() -> Vec<Entry> {
     vec![
         Entry::from_scene(
             &unscheduled("0/1 nodes are available: 1 Insufficient memory. preemption: none."),
-            "The requests of all pods together are more than the node has.",
+            "All pods together request more than the node has. Lower `resources` or `engine-resources`.",
         ),
         Entry::from_scene(
             &unscheduled("persistentvolumeclaim \"models\" not found"),
-            "Not a matter of room: a volume, a label of nodes or a taint.",
+            "A volume, a node label or a taint.",
         ),
         Entry::from_scene(
             &quota,
-            "The namespace has a quota, which `kubectl -n edge describe quota` shows.",
+            "`kubectl -n edge describe quota` shows the quota of the namespace.",
         ),
         Entry::from_scene(
             &fails("no image compatible with kfserving protocol"),
-            "Seldon Core's words. `kubectl -n edge describe seldondeployment iris` has more.",
+            "The cause is Seldon Core's. `kubectl -n edge describe seldondeployment iris` has more.",
         ),
-        Entry::from_scene(&fails(""), "Ask Seldon Core's log: `kubectl logs` of its controller."),
+        Entry::from_scene(&fails(""), "See the log of Seldon Core's controller."),
         Entry::from_scene(&keda, ""),
     ]
 }
@@ -355,14 +355,11 @@ pub fn fleets() -> Vec<Entry> {
     vec![
         Entry::in_status(&fleet("{a: {}, b: {}, c: {}}"), ""),
         Entry::in_status(&fleet("{a: {}, b: {replicas: 0}}"), ""),
-        Entry::in_status(&two, "The others are in `juju debug-log`."),
+        Entry::in_status(&two, ""),
         Entry::of_model(
             model_status(&frozen),
-            "In `juju run iris/0 list-models`; what is wrong is in `juju status iris`.",
+            "In `juju run iris/0 list-models`. The error is in `juju status iris`.",
         ),
-        Entry::of_model(
-            model_status(&new),
-            "As above, of a model that was never there: see `juju status iris`.",
-        ),
+        Entry::of_model(model_status(&new), "The same of a model that was never deployed."),
     ]
 }

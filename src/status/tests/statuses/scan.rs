@@ -1,14 +1,18 @@
 //! The sentences that stand in the sources of the messages.
 
-/// Where messages are written.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 9] = [
     include_str!("../../../status.rs"),
+    include_str!("../../fix.rs"),
     include_str!("../../messages.rs"),
+    include_str!("../../messages/api_error.rs"),
+    include_str!("../../messages/conflict.rs"),
+    include_str!("../../messages/gateway.rs"),
     include_str!("../../pod_failures.rs"),
+    include_str!("../../problem.rs"),
     include_str!("../../stalled.rs"),
 ];
 
-/// What is looked for in what others say, and never said.
+/// Searched for in the messages of others, and in none of ours.
 const SIGNS: [&str; 3] = [
     "authorization failed",
     "no basic auth credentials",

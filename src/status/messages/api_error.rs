@@ -1,0 +1,132 @@
+//! What the API server rejects.
+
+use std::collections::BTreeMap;
+
+use crate::api_error::ApiError;
+use crate::config::Model;
+use crate::labels::ObjectKind;
+use crate::permissions::Permission;
+use crate::shell::{Commands, juju_status};
+use crate::status::{Problem, StatusInput, fix};
+
+/// The longest name of a field manager that fits into what is the case, in bytes.
+const LONGEST_MANAGER: usize = 12;
+
+pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
+    match error {
+        ApiError::Unreachable { why } => Problem::waiting("Kubernetes API unreachable; will retry").cause(why),
+        ApiError::Untrusted { why, time: true } => {
+            Problem::blocked("Kubernetes API certificate not valid now: check the clock")
+                .run("sudo microk8s refresh-certs -e server.crt")
+                .cause(format!("{why} by this machine's clock"))
+        }
+        ApiError::Untrusted { why, time: false } => {
+            Problem::waiting("Kubernetes API certificate not trusted; will retry").cause(why)
+        }
+        ApiError::Throttled { .. } => Problem::waiting("Kubernetes API overloaded; will retry"),
+        ApiError::DeadlineExceeded => Problem::waiting("Kubernetes API too slow; will retry"),
+        ApiError::ServerError { why } => Problem::waiting("Kubernetes API error; will retry").cause(why),
+        ApiError::Unauthorized => Problem::waiting("Kubernetes API rejects this unit's token; will retry"),
+        ApiError::Terminating => Problem::waiting(format!("namespace {} is being deleted", commands.namespace)),
+        ApiError::NotFound | ApiError::ConcurrentChange => {
+            Problem::waiting("changed by another client at the same time; will retry")
+        }
+        ApiError::Forbidden { why, missing } if missing.is_empty() => Problem::blocked("request denied by Kubernetes")
+            .run(commands.diagnose())
+            .cause(why),
+        ApiError::Forbidden { missing, .. } => Problem::blocked("missing permissions")
+            .run(commands.trust())
+            .cause(format!("or apply rbac.yaml; {}", rights(missing))),
+        ApiError::CrdMissing { kind } => {
+            let (what, run) = if kind.starts_with("Seldon") {
+                ("Seldon Core is not installed", "juju deploy seldon-core --trust")
+            } else if kind == ObjectKind::HttpRoute.as_str() {
+                ("Gateway API is not installed", "juju deploy istio-k8s --trust")
+            } else {
+                ("Istio is not installed", "juju deploy istio-pilot --trust")
+            };
+            Problem::blocked(what).run(run).cause(format!("CRD {kind} not found"))
+        }
+        ApiError::Conflict {
+            object,
+            manager,
+            fields,
+        } => {
+            let (kind, name) = kind_and_name(object);
+            let fields = fields.join(", ");
+            let (what, owner) = if manager.len() > LONGEST_MANAGER {
+                ("managed by another client".to_owned(), format!("{manager}, "))
+            } else {
+                let is_route = matches!(kind, "VirtualService" | "HTTPRoute");
+                let object = if is_route { "route " } else { "" };
+                (format!("{object}managed by {manager}"), String::new())
+            };
+            Problem::blocked(what)
+                .run_destructive(commands.kubectl("delete", kind, name))
+                .cause(format!("{owner}{kind} {name}: {fields}; it is recreated then"))
+        }
+        ApiError::WebhookDown { name, why } => {
+            let what = if name.contains("seldon") {
+                "waiting for Seldon Core's webhook"
+            } else {
+                "waiting for a webhook"
+            };
+            let cause = if name.contains("seldon") {
+                format!("{name}: {why}; see {}", juju_status("seldon-core"))
+            } else {
+                format!("{name}: {why}")
+            };
+            Problem::waiting(format!("{what}; will retry")).cause(cause)
+        }
+        ApiError::Invalid { object, why } => {
+            let (kind, _) = kind_and_name(object);
+            let what = format!("{kind} rejected by Kubernetes");
+            Problem::blocked(what.trim_start())
+                .run(commands.show_config())
+                .cause(why)
+        }
+        ApiError::Quota { why } => Problem::blocked("quota exceeded")
+            .run(commands.config("resources", "…"))
+            .cause(why),
+    }
+}
+
+/// The same of one model, whose options may be in a file.
+pub fn rejected(input: &StatusInput, model: &Model, error: &ApiError) -> Problem {
+    let problem = api_error(&input.commands(), error);
+    let problem = match error {
+        ApiError::Quota { why } => problem.fix(fix::set(input, model, "resources", "…"), why),
+        _ => problem,
+    };
+    // What concerns all models is reported once.
+    if error.concerns_all() {
+        problem
+    } else {
+        problem.of_model(&model.name)
+    }
+}
+
+fn kind_and_name(object: &str) -> (&str, &str) {
+    object.split_once(' ').unwrap_or((object, ""))
+}
+
+/// Permissions by kind: `list/create seldondeployments, get gateways in all namespaces`.
+pub fn rights(missing: &[Permission]) -> String {
+    let mut by_kind: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
+    for permission in missing {
+        by_kind
+            .entry((permission.cluster_wide, permission.kind()))
+            .or_default()
+            .push(permission.verb);
+    }
+    let mut parts: Vec<String> = by_kind
+        .iter()
+        .map(|((cluster_wide, kind), verbs)| {
+            let scope = if *cluster_wide { " in all namespaces" } else { "" };
+            format!("{} {kind}{scope}", verbs.join("/"))
+        })
+        .collect();
+    // Seldon's and Istio's kinds say more to an operator than pods and services.
+    parts.sort_by_key(|part| !(part.contains("seldon") || part.contains("virtual") || part.contains("httproutes")));
+    parts.join(", ")
+}

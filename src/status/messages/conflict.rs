@@ -1,0 +1,94 @@
+//! Objects of others that are in the way of a model's.
+
+use crate::changes::{Conflict, Unmanaged};
+use crate::config::Model;
+use crate::labels::ObjectKind;
+use crate::shell::{Commands, kubectl};
+use crate::status::{Problem, StatusInput, fix};
+
+pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Problem {
+    let commands = input.commands();
+    let problem = match conflict {
+        Conflict::NameTaken {
+            kind,
+            name,
+            application,
+        } => {
+            let owner = application
+                .as_ref()
+                .map_or("not of this application".to_owned(), |owner| {
+                    format!("of application {owner}")
+                });
+            // The name of a Secret follows from that of the model.
+            let rename = match kind {
+                ObjectKind::Secret => "",
+                ObjectKind::SeldonDeployment | ObjectKind::VirtualService | ObjectKind::HttpRoute => {
+                    "rename the model or "
+                }
+            };
+            let kind = kind.as_str();
+            Problem::blocked("name taken by another object")
+                .run_destructive(commands.kubectl("delete", kind, name))
+                .cause(format!("{kind} {name} is {owner}; {rename}delete it"))
+        }
+        Conflict::ForeignOwner { kind, name, owner } => {
+            let kind = kind.as_str();
+            Problem::blocked("owned by another object too")
+                .run(commands.kubectl("edit", kind, name))
+                .cause(format!(
+                    "remove {owner} from metadata.ownerReferences, or Kubernetes deletes the {kind} with it"
+                ))
+        }
+        Conflict::ForeignFinalizer { kind, name, finalizer } => {
+            let kind = kind.as_str();
+            Problem::blocked("held by a foreign finalizer")
+                .run(commands.kubectl("edit", kind, name))
+                .cause(format!(
+                    "remove {finalizer} from metadata.finalizers, or the {kind} can never be deleted"
+                ))
+        }
+        Conflict::GrpcHostTaken { host, kind, route } => Problem::blocked("grpc-host taken by another route").fix(
+            fix::set(input, model, "grpc-host", "…"),
+            &format!("{host}: {} {route} on the same gateway", kind.as_str()),
+        ),
+        Conflict::PrefixTaken { prefix, kind, route } => Problem::blocked("prefix taken by another route").fix(
+            fix::set(input, model, "prefix", "…"),
+            &format!("{prefix}: {} {route} on the same gateway", kind.as_str()),
+        ),
+        Conflict::ShadowedByCatchAll { route } => {
+            let (namespace, name) = route.split_once('/').unwrap_or((input.namespace, route));
+            Problem::blocked("shadowed by a catch-all route")
+                .run_destructive(kubectl(namespace, "delete", "VirtualService", name))
+                .cause(format!(
+                    "VirtualService {route} is older and matches every path; before Istio 1.15 it has to be recreated after this one"
+                ))
+        }
+    };
+    problem.of_model(&model.name)
+}
+
+/// An object with our labels that is not ours.
+pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
+    let (kind, name) = (copy.kind.as_str(), &copy.name);
+    format!(
+        "{kind} {name} has this application's labels but was not applied by it; left unchanged. Run: {} (if nothing needs it)",
+        kubectl(namespace, "delete", kind, name)
+    )
+}
+
+/// All of those, for an active status: there they are noticed, and gone from it as soon as they are deleted.
+pub fn unmanaged_summary(copies: &[Unmanaged], serving: &str, commands: &Commands) -> Option<Problem> {
+    let (first, others) = copies.split_first()?;
+    let (kind, name) = (first.kind.as_str(), &first.name);
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let count = copies.len();
+    let objects = if count == 1 { "object" } else { "objects" };
+    Some(
+        Problem::active(format!("{serving}; {count} unmanaged {objects}"))
+            .run(commands.diagnose())
+            .cause(format!("{kind} {name}{more}")),
+    )
+}
