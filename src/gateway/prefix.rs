@@ -46,6 +46,7 @@ impl Prefix {
     }
 
     /// For case-insensitive comparisons.
+    #[must_use]
     pub fn in_lower_case(&self) -> Self {
         Self(self.0.to_lowercase())
     }
