@@ -1,4 +1,4 @@
-//! Actions: what an operator asks with `juju run`. They change nothing in the cluster.
+//! Actions, run with `juju run`. They change nothing in the cluster.
 
 pub mod checks;
 mod diagnose;
@@ -13,25 +13,25 @@ mod release;
 mod request;
 
 use crate::config::Model;
+use crate::config::value::either;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::Snapshot;
-use crate::shell::{Commands, command};
+use crate::shell::{Commands, command, juju_config};
 use crate::status;
 use juju_hooks::tool::LONGEST_RESULT;
 use juju_hooks::{HookContext, HookTools, ToolError};
 use parameters::Parameters;
 
-/// What an action found, by key.
+/// Results by key.
 type Results = Vec<(String, String)>;
 
-/// Why an action did not do what it was asked for.
 enum Failure {
     /// A hook tool failed.
     Juju(ToolError),
-    /// For the operator, with what was found all the same.
-    Because(String, Results),
+    /// The action fails with this message, and with the results so far.
+    Failed(String, Results),
 }
 
 impl From<ToolError> for Failure {
@@ -41,15 +41,12 @@ impl From<ToolError> for Failure {
 }
 
 impl From<String> for Failure {
-    fn from(why: String) -> Self {
-        Self::Because(why, Results::new())
+    fn from(message: String) -> Self {
+        Self::Failed(message, Results::new())
     }
 }
 
-/// Runs the action of that name.
-///
-/// # Errors
-/// When a hook tool fails. What goes wrong with the action itself is told by failing it.
+/// Runs the action of that name. What goes wrong with the action itself fails the action.
 pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity, name: &str) -> Result<(), ToolError> {
     let call = ActionContext {
         tools,
@@ -66,21 +63,21 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity, n
         "promote" => release::promote(&call).await,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(
-            "this charm has no action {unknown}; {} lists those it has",
+            "unknown action `{unknown}`. Run: {}",
             command(&["juju", "actions", &context.application])
         ))),
     };
     match outcome {
         Ok(results) => set_results(tools, &results),
         Err(Failure::Juju(error)) => Err(error),
-        Err(Failure::Because(why, results)) => {
+        Err(Failure::Failed(message, results)) => {
             set_results(tools, &results)?;
-            tools.action_fail(&why)
+            tools.action_fail(&message)
         }
     }
 }
 
-/// Hands over what Juju takes: a model whose name is none is told of by the status, and one bad key would lose all results.
+/// Sets the results with valid keys: one invalid key would lose all of them, and an invalid model name is in the status.
 fn set_results(tools: HookTools, results: &Results) -> Result<(), ToolError> {
     let (valid, _): (Vec<_>, Vec<_>) = results.iter().cloned().partition(|(key, _)| key.split('.').all(is_key));
     if valid.is_empty() {
@@ -89,7 +86,6 @@ fn set_results(tools: HookTools, results: &Results) -> Result<(), ToolError> {
     tools.action_set(&valid)
 }
 
-/// An action that was asked for.
 struct ActionContext<'a> {
     tools: HookTools,
     context: &'a HookContext,
@@ -105,7 +101,7 @@ impl ActionContext<'_> {
         Ok(Parameters::new(self.tools.action_get()?))
     }
 
-    /// What Juju asks for, and a look at the cluster.
+    /// A snapshot of the cluster. Reads the secrets that it needs.
     async fn snapshot(&self, inputs: &mut Inputs) -> Result<Snapshot, Failure> {
         match secrets::snapshot_for_action(self.tools, self.context, inputs).await? {
             Ok(snapshot) => Ok(snapshot),
@@ -119,7 +115,24 @@ impl ActionContext<'_> {
     }
 }
 
-/// The model that is meant: the one of that name, or the only one.
+/// The command that shows what is broken.
+fn diagnose_command(call: &ActionContext) -> String {
+    command(&["juju", "run", &call.context.unit, "diagnose"])
+}
+
+/// The command that grants the charm its permissions.
+fn grant_command(call: &ActionContext) -> String {
+    command(&["juju", "trust", &call.context.application, "--scope=cluster"])
+}
+
+/// The other way to grant the charm its permissions.
+const GRANT_ALTERNATIVE: &str = "or apply rbac.yaml";
+
+fn no_models(application: &str) -> String {
+    format!("no models configured. Run: {}", juju_config(application, "image", "…"))
+}
+
+/// The model of that name, or the only one.
 fn select_model<'a>(inputs: &'a Inputs, desired: Option<&str>) -> Result<&'a Model, Failure> {
     let models = &inputs.config.models;
     let model = match desired {
@@ -127,22 +140,24 @@ fn select_model<'a>(inputs: &'a Inputs, desired: Option<&str>) -> Result<&'a Mod
         None => models.first().filter(|_| models.len() == 1),
     };
     model.ok_or_else(|| {
-        let of_it = |error: &&crate::config::ConfigError| {
+        let is_relevant = |error: &&crate::config::ConfigError| {
             desired.is_none() || error.model.is_none() || error.model.as_deref() == desired
         };
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-        let error = inputs.config.errors.iter().find(of_it).filter(|_| {
-            let frozen = |name: &str| inputs.config.frozen.contains(name);
-            names.is_empty() || desired.is_some_and(frozen)
+        let error = inputs.config.errors.iter().find(is_relevant).filter(|_| {
+            let is_frozen = |name: &str| inputs.config.frozen.contains(name);
+            names.is_empty() || desired.is_some_and(is_frozen)
         });
-        Failure::from(error.map_or_else(
-            || format!("say which model: model=<one of {}>", names.join(", ")),
-            ToString::to_string,
-        ))
+        Failure::from(match (error, desired) {
+            (Some(error), _) => error.to_string(),
+            (None, _) if names.is_empty() => no_models(&inputs.identity.application),
+            (None, Some(name)) => format!("parameter model: unknown model `{name}`, expected {}", either(&names)),
+            (None, None) => format!("parameter model: must be {}", either(&names)),
+        })
     })
 }
 
-/// What Juju takes as a part of a result's key (`worker/uniter/runner/jujuc/action-set.go`).
+/// Whether Juju accepts a text as a part of a result's key (`worker/uniter/runner/jujuc/action-set.go`).
 fn is_key(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name
@@ -152,12 +167,12 @@ fn is_key(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// A text of lines as a result takes it, cut between lines where it is too long; then the last line says so, and what to do instead.
-fn lines_that_fit(text: &str, instead: &str) -> String {
+/// Cuts a text that is too long for a result between two lines. The last line then says so, with a hint.
+fn lines_that_fit(text: &str, hint: &str) -> String {
     if text.len() <= LONGEST_RESULT {
         return text.trim_end().to_owned();
     }
-    let last = |left: usize| format!("… {left} more lines are left out; {instead}");
+    let last = |left: usize| format!("… {left} more lines omitted; {hint}");
     let room = LONGEST_RESULT - last(usize::MAX).len();
     let mut shown = String::new();
     let mut lines = text.lines();
@@ -173,7 +188,7 @@ fn lines_that_fit(text: &str, instead: &str) -> String {
     shown + &last(left + lines.count())
 }
 
-/// A refusal in the words of the status.
+/// The message of the status about an error of the API server.
 fn api_error(call: &ActionContext, error: &crate::api_error::ApiError) -> String {
     status::api_error(&call.commands(), error).to_string()
 }
@@ -193,7 +208,7 @@ mod tests {
         let left: usize = last.split(' ').nth(1).unwrap().parse().unwrap();
         assert_eq!(left + shown.lines().count() - 1, 2000, "{last}");
         assert!(last.ends_with("name a model"));
-        // One line that has no room at all.
+        // A single line that is too long.
         assert!(lines_that_fit(&"x".repeat(LONGEST_RESULT + 1), "").starts_with("… 1 more lines"));
     }
 }

@@ -1,4 +1,4 @@
-//! The way of a request to a model, link by link, and which of them is the first that is broken.
+//! The checks of everything that a request to a model passes, in that order.
 
 use kube::ResourceExt as _;
 
@@ -12,73 +12,72 @@ use crate::plan::{PlannedModel, Route};
 use crate::shell::command;
 use crate::status::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
 
-/// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Its name, as results have it.
+    /// The name in results.
     pub name: &'static str,
-    /// How it is.
     pub state: CheckState,
-    /// What was seen, or why it is broken and what to type.
+    /// What was observed, or why it fails with the command to run.
     pub text: String,
 }
 
-/// How a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
-    /// As it should be.
     Passed,
-    /// Requests get no further, or not to what was asked for.
+    /// Requests get no further, or not to what is configured.
     Failed,
-    /// It could not be looked at.
+    /// It could not be observed.
     Unknown,
 }
 
-/// What was found beside a case, for this alone.
+/// What only the checks need of the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct ClusterContext<'a> {
-    /// The ways into the model's gateway, if there is one.
+    /// The endpoints of the model's gateway, if it has one.
     pub endpoints: Option<&'a GatewayEndpoints>,
-    /// The Services of our namespace, if they could be listed.
+    /// The Services of the namespace, if they could be listed.
     pub services: Option<&'a [Service]>,
 }
 
-/// All links of a model, in the order in which a request takes them.
-pub fn checks(input: &StatusInput, planned: &PlannedModel, around: ClusterContext) -> Vec<Check> {
+/// All checks of a model, in the order in which a request passes what they check.
+pub fn checks(input: &StatusInput, planned: &PlannedModel, context: ClusterContext) -> Vec<Check> {
     let deployments: Vec<&Deployment> = input.observed.deployments_of(&planned.model.name).collect();
     vec![
         check("route", route(input, planned)),
-        gateway(input, planned, around.endpoints),
+        gateway(input, planned, context.endpoints),
         route_object(input, planned),
         check("seldon-deployment", seldon_deployment(input, planned)),
-        service(input, planned, around.services),
+        service(input, planned, context.services),
         check("deployment", deployment(input, planned)),
         check("pods", pods(input, planned, &deployments)),
         check("seldon", seldon(input, planned)),
     ]
 }
 
-/// The first that is broken.
-pub fn first_failed(links: &[Check]) -> Option<&Check> {
-    links.iter().find(|link| link.state == CheckState::Failed)
+pub fn first_failed(checks: &[Check]) -> Option<&Check> {
+    checks.iter().find(|check| check.state == CheckState::Failed)
 }
 
-fn check(name: &'static str, found: Result<String, String>) -> Check {
-    let (state, text) = match found {
+fn check(name: &'static str, outcome: Result<String, String>) -> Check {
+    let (state, text) = match outcome {
         Ok(text) => (CheckState::Passed, text),
         Err(text) => (CheckState::Failed, text),
     };
     Check { name, state, text }
 }
 
-/// Whether a way in is known, and nobody else has it.
+/// Whether the gateway is known, and the prefix is free.
 fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
     if let Some(conflict) = input.changes.conflicts.get(&model.name) {
         return Err(messages::conflict(input, model, conflict).to_string());
     }
     match &planned.gateway {
-        Some(gateway) => Ok(format!("{} of {} at {gateway}", model.prefix, model.hosts.join(", "))),
+        Some(gateway) => Ok(format!(
+            "{} of hosts {} at {gateway}",
+            model.prefix,
+            model.hosts.join(", ")
+        )),
         None => Err(messages::unknown_gateway(input, model).to_string()),
     }
 }
@@ -89,9 +88,11 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     if let Some(problem) = no_route(input, planned) {
         return fail(problem.to_string());
     }
-    let listeners = planned.gateway.as_ref().and_then(|of| input.observed.gateways.get(of));
-    let (Some(name), Some(listeners)) = (&planned.gateway, listeners) else {
-        return fail("it is not there".to_owned());
+    let Some(name) = &planned.gateway else {
+        return fail("the model has no gateway".to_owned());
+    };
+    let Some(listeners) = input.observed.gateways.get(name) else {
+        return fail(format!("gateway {name} does not exist"));
     };
     let Some(endpoints) = endpoints else {
         return check(NAME, Ok(accepted_hosts(listeners)));
@@ -104,80 +105,82 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
         let selector = selector.join(",");
         return fail(match pods.first() {
             Some(pod) => format!(
-                "none of the {} pods of the gateway {name} is ready: {}",
-                pods.len(),
-                command(&["kubectl", "-n", &pod.namespace, "get", "pods", "-l", &selector])
+                "gateway {name} has no ready pod. Run: {} (0 of {} pods ready)",
+                command(&["kubectl", "-n", &pod.namespace, "get", "pods", "-l", &selector]),
+                pods.len()
             ),
             None => format!(
-                "the gateway {name} has no pods (none is labelled {selector}); look at juju status of its application"
+                "gateway {name} has no pods. Run: {} (no pod has the labels {selector})",
+                command(&["juju", "status"])
             ),
         });
     }
     if endpoints.services.as_ref().is_some_and(Vec::is_empty) {
         return fail(format!(
-            "no Service leads to the pods of the gateway {name}, so nobody reaches them; look at juju status of its application"
+            "gateway {name} has no Service. Run: {} (no Service selects its pods)",
+            command(&["juju", "status"])
         ));
     }
-    let mut seen = vec![accepted_hosts(listeners)];
+    let mut observed = vec![accepted_hosts(listeners)];
     for service in endpoints.services.iter().flatten() {
         let kind = if service.kind.is_empty() {
             "Service"
         } else {
             &service.kind
         };
-        seen.push(format!("{kind} {}/{}", service.namespace, service.name));
+        observed.push(format!("{kind} {}/{}", service.namespace, service.name));
     }
     if let Some(pods) = &endpoints.pods {
         let ready = pods.iter().filter(|pod| pod.ready).count();
-        seen.push(format!("{ready} of {} pods ready", pods.len()));
+        observed.push(format!("{ready} of {} pods ready", pods.len()));
     }
-    let is_seen = endpoints.pods.is_some() && endpoints.services.is_some();
-    if !is_seen {
-        seen.extend(endpoints.unknown.iter().cloned());
+    let is_complete = endpoints.pods.is_some() && endpoints.services.is_some();
+    if !is_complete {
+        observed.extend(endpoints.unknown.iter().cloned());
     }
     Check {
         name: NAME,
-        state: if is_seen {
+        state: if is_complete {
             CheckState::Passed
         } else {
             CheckState::Unknown
         },
-        text: seen.join("; "),
+        text: observed.join("; "),
     }
 }
 
 fn accepted_hosts(listeners: &Listeners) -> String {
-    let by = match (listeners.http, listeners.https) {
+    let protocols = match (listeners.http, listeners.https) {
         (true, true) => "http and https",
         (false, true) => "https",
         _ => "http",
     };
     if listeners.hosts.is_empty() {
-        "there".to_owned()
+        "exists".to_owned()
     } else {
-        format!("takes {} by {by}", listeners.hosts.join(", "))
+        format!("accepts {} over {protocols}", listeners.hosts.join(", "))
     }
 }
 
-/// What is still to be applied, if anything.
-fn due(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
+/// A change of the object that is not applied yet.
+fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
     let mut applies = input.changes.applies.iter().filter(|apply| !apply.is_record);
-    let due = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
+    let pending = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     if let Some(error) = input.rejected.get(&planned.model.name) {
         return Some(messages::rejected(input, &planned.model, error).to_string());
     }
     Some(format!(
-        "{} {} is not as asked ({}): the leader applies it in its next hook, within five minutes",
+        "{} {}: waiting for the leader unit to apply it, within five minutes ({})",
         kind.as_str(),
-        due.name,
-        due.because
+        pending.name,
+        pending.because
     ))
 }
 
-/// What leads from the gateway to the model: a VirtualService, or an HTTPRoute at a gateway of the Gateway API.
+/// The VirtualService, or the HTTPRoute of a gateway of the Gateway API.
 fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
     let name = route_name(&planned.model.name);
-    let (option, kind, live) = match planned.route {
+    let (check_name, kind, live) = match planned.route {
         Route::HttpRoute(_) => (
             "http-route",
             ObjectKind::HttpRoute,
@@ -189,32 +192,32 @@ fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
             input.observed.virtual_service_in(input.namespace, &name),
         ),
     };
-    let found = match (due(input, planned, kind), live) {
-        (Some(due), _) => Err(due),
-        (None, Some(_)) => Ok(format!("{name} is as asked")),
-        (None, None) => Err(format!("there is no {} {name}", kind.as_str())),
+    let outcome = match (pending(input, planned, kind), live) {
+        (Some(pending), _) => Err(pending),
+        (None, Some(_)) => Ok(format!("{name} is up to date")),
+        (None, None) => Err(format!("{} {name} does not exist", kind.as_str())),
     };
-    check(option, found)
+    check(check_name, outcome)
 }
 
 fn seldon_deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let name = &planned.model.name;
-    if let Some(due) = due(input, planned, ObjectKind::SeldonDeployment) {
-        return Err(due);
+    if let Some(pending) = pending(input, planned, ObjectKind::SeldonDeployment) {
+        return Err(pending);
     }
     match input.observed.seldon_deployment(name) {
-        None => Err(format!("there is no SeldonDeployment {name}")),
+        None => Err(format!("SeldonDeployment {name} does not exist")),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
-            Err(format!("somebody is deleting {name}; it is made anew once it is gone"))
+            Err(format!("{name}: being deleted by another client; will be recreated"))
         }
-        Some(_) => Ok(format!("{name} is as asked")),
+        Some(_) => Ok(format!("{name} is up to date")),
     }
 }
 
-/// That Seldon has made nothing yet. One that takes its time is not told from one that does not run.
-fn not_taken_up(planned: &PlannedModel, what: &str) -> String {
+/// Seldon has not created something yet. A slow operator cannot be distinguished from one that does not run.
+fn not_created(planned: &PlannedModel, what: &str) -> String {
     format!(
-        "Seldon Core has made no {what} of {} yet; if this stays, look at juju status seldon-core",
+        "{}: waiting for Seldon Core to create its {what}. Run: juju status seldon-core (if this lasts)",
         planned.model.name
     )
 }
@@ -229,10 +232,10 @@ fn service(input: &StatusInput, planned: &PlannedModel, services: Option<&[Servi
         };
     };
     let mut predictors = planned.predictors.iter();
-    let is_missing = |service: &str| !services.iter().any(|one| one.name == service);
+    let is_missing = |service: &str| !services.iter().any(|known| known.name == service);
     if let Some(predictor) = predictors.find(|predictor| is_missing(&predictor.service)) {
         let what = format!("Service {}", predictor.service);
-        return check(NAME, Err(not_taken_up(planned, &what)));
+        return check(NAME, Err(not_created(planned, &what)));
     }
     let shown = planned.predictors.iter().map(|predictor| {
         let ports = input.observed.ports(&planned.model.name, &predictor.service);
@@ -241,7 +244,7 @@ fn service(input: &StatusInput, planned: &PlannedModel, services: Option<&[Servi
     check(NAME, Ok(shown.collect::<Vec<_>>().join(", ")))
 }
 
-/// Whether Seldon has made what was asked for, whatever has become of it.
+/// Whether Seldon has created every Deployment of the current spec, ready or not.
 fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let mut names = Vec::new();
     for predictor in &planned.predictors {
@@ -249,17 +252,17 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
         let all = input.observed.deployments_of_predictor(model, &predictor.name);
         let all: Vec<&Deployment> = all.collect();
         if all.is_empty() {
-            return Err(not_taken_up(planned, "Deployment"));
+            return Err(not_created(planned, "Deployment"));
         }
-        let of_this_spec = all
+        let up_to_date = all
             .iter()
             .filter(|deployment| readiness::has_spec_hash(deployment, &predictor.hash));
-        if of_this_spec.count() < predictor.deployments {
+        if up_to_date.count() < predictor.deployments {
             if let Some(stalled) = stalled::find(input, planned, &all) {
                 return Err(stalled.to_string());
             }
             return Err(format!(
-                "Seldon Core has not made what is asked for now of {} yet; if this stays, look at juju status seldon-core",
+                "{}: waiting for Seldon Core to update its Deployment. Run: juju status seldon-core (if this lasts)",
                 messages::predictor_prefix(planned, &predictor.name)
             ));
         }
@@ -270,10 +273,10 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
 
 fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Result<String, String> {
     if !readiness::is_rolled_out(planned, input.observed) {
-        let known = pod_failures::find(input, planned, deployments);
-        let why = known.or_else(|| not_ready(input, planned));
+        let failure = pod_failures::find(input, planned, deployments);
+        let why = failure.or_else(|| not_ready(input, planned));
         return Err(why.map_or_else(
-            || format!("{} is starting", planned.model.name),
+            || format!("{}: starting", planned.model.name),
             |problem| problem.to_string(),
         ));
     }
@@ -290,7 +293,7 @@ fn seldon(input: &StatusInput, planned: &PlannedModel) -> Result<String, String>
     }
     let state = input.observed.state(&planned.model.name);
     if readiness::is_ready(planned, input.observed) {
-        return Ok(format!("says {}", state.state));
+        return Ok(format!("reports {}", state.state));
     }
     let why = if state.description.is_empty() {
         String::new()
@@ -298,7 +301,10 @@ fn seldon(input: &StatusInput, planned: &PlannedModel) -> Result<String, String>
         format!(" ({})", state.description)
     };
     Err(match state.state.as_str() {
-        "" => not_taken_up(planned, "state"),
-        option => format!("Seldon Core calls {} {option}{why}, not Available", planned.model.name),
+        "" => not_created(planned, "state"),
+        state => format!(
+            "{}: Seldon Core reports {state}{why}, not Available",
+            planned.model.name
+        ),
     })
 }

@@ -1,4 +1,4 @@
-//! `diagnose`: one report of all that a request to a model meets, and the first link that is broken.
+//! `diagnose`: a report of everything that a request to a model passes, and the first check that fails.
 
 mod report;
 
@@ -17,32 +17,32 @@ use crate::reconcile::secrets;
 use crate::reconcile::snapshot::{Snapshot, unobserved};
 use crate::status::{self, StatusInput};
 
-/// What a model is said to be broken at, where nothing is.
+/// The result for a model without a failed check.
 const NOTHING: &str = "nothing";
 
-/// One model: what it is broken at, and why.
 struct Finding {
     model: String,
+    /// The first check that fails.
     broken: &'static str,
     why: String,
-    links: Vec<Check>,
+    checks: Vec<Check>,
     competitors: Vec<String>,
 }
 
 impl Finding {
-    /// Of which nothing else was looked at.
-    fn early(model: &str, broken: &'static str, why: String) -> Self {
+    /// A model of which nothing else is checked.
+    fn without_checks(model: &str, broken: &'static str, why: String) -> Self {
         Self {
             model: model.to_owned(),
             broken,
             why,
-            links: Vec::new(),
+            checks: Vec::new(),
             competitors: Vec::new(),
         }
     }
 }
 
-/// What the service account lacks, by what it is for; or why that is not known.
+/// The missing permissions by purpose.
 type Missing = Result<Vec<(&'static str, Vec<Permission>)>, ApiError>;
 
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
@@ -52,12 +52,12 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         match secrets::snapshot_for_action(call.tools, call.context, &mut inputs).await? {
             Ok(mut snapshot) => {
                 snapshot.list_pods_if_unready().await;
-                let around = ClusterState::find(&snapshot).await;
+                let cluster = ClusterState::find(&snapshot).await;
                 let rejected = snapshot.dry_run().await;
                 let report = snapshot.report(&inputs, &rejected, false);
                 (
                     report,
-                    findings(&snapshot, &inputs, &around, &rejected),
+                    findings(&snapshot, &inputs, &cluster, &rejected),
                     missing(&snapshot, &inputs).await,
                 )
             }
@@ -67,27 +67,27 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
             }
         };
     findings.extend(frozen(&inputs));
-    findings.sort_by(|one, other| one.model.cmp(&other.model));
+    findings.sort_by(|a, b| a.model.cmp(&b.model));
     let text = report::report(call, &inputs, &report, &findings, &missing);
     let mut results = Results::new();
-    for found in &findings {
-        results.push((format!("{}.broken", found.model), found.broken.to_owned()));
-        if !found.why.is_empty() {
-            results.push((format!("{}.why", found.model), found.why.clone()));
+    for finding in &findings {
+        results.push((format!("{}.broken", finding.model), finding.broken.to_owned()));
+        if !finding.why.is_empty() {
+            results.push((format!("{}.why", finding.model), finding.why.clone()));
         }
     }
-    // A model may be called so; it is in the report in any case.
+    // A model may have such a name; the report has it in any case.
     results.retain(|(key, _)| !key.starts_with("status.") && !key.starts_with("report."));
     let status = format!("{}: {}", report.status.state.as_str(), report.status.message);
-    let instead = "list-models has a line for each model";
+    let hint = "list-models has a line for each model";
     results.extend([
         ("status".to_owned(), status),
-        ("report".to_owned(), lines_that_fit(&text, instead)),
+        ("report".to_owned(), lines_that_fit(&text, hint)),
     ]);
     Ok(results)
 }
 
-/// What was looked for beside what a hook looks at.
+/// What only this action observes.
 struct ClusterState {
     endpoints_by_gateway: BTreeMap<GatewayName, GatewayEndpoints>,
     services: Option<Vec<Service>>,
@@ -114,7 +114,7 @@ impl ClusterState {
 fn findings(
     snapshot: &Snapshot,
     inputs: &Inputs,
-    seen: &ClusterState,
+    cluster: &ClusterState,
     rejected: &BTreeMap<String, ApiError>,
 ) -> Vec<Finding> {
     let input = StatusInput {
@@ -130,35 +130,35 @@ fn findings(
         rejected,
         wrote: false,
     };
-    let of_model = |planned: &PlannedModel| {
+    let finding = |planned: &PlannedModel| {
         let gateway = planned.gateway.as_ref();
-        let around = ClusterContext {
-            endpoints: gateway.and_then(|gateway| seen.endpoints_by_gateway.get(gateway)),
-            services: seen.services.as_deref(),
+        let context = ClusterContext {
+            endpoints: gateway.and_then(|gateway| cluster.endpoints_by_gateway.get(gateway)),
+            services: cluster.services.as_deref(),
         };
-        let links = checks(&input, planned, around);
-        let first = first_failed(&links);
+        let checks = checks(&input, planned, context);
+        let failed = first_failed(&checks);
         Finding {
             model: planned.model.name.clone(),
-            broken: first.map_or(NOTHING, |link| link.name),
-            why: first.map(|link| link.text.clone()).unwrap_or_default(),
+            broken: failed.map_or(NOTHING, |check| check.name),
+            why: failed.map(|check| check.text.clone()).unwrap_or_default(),
             competitors: competing_routes(snapshot, planned),
-            links,
+            checks,
         }
     };
-    snapshot.plan.models.iter().map(of_model).collect()
+    snapshot.plan.models.iter().map(finding).collect()
 }
 
-/// Models whose options are faulty.
+/// Models with invalid options.
 fn frozen(inputs: &Inputs) -> impl Iterator<Item = Finding> {
     inputs.config.frozen.iter().map(|model| {
         let mut errors = inputs.config.errors.iter();
-        let of_it = errors.find(|error| error.model.as_ref().is_none_or(|of| of == model));
-        Finding::early(model, "options", of_it.map(ToString::to_string).unwrap_or_default())
+        let error = errors.find(|error| error.model.as_ref().is_none_or(|name| name == model));
+        Finding::without_checks(model, "options", error.map(ToString::to_string).unwrap_or_default())
     })
 }
 
-/// Where the cluster could not be looked at, all models are broken at the same.
+/// Without a snapshot of the cluster, all models fail at the same.
 fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<Finding> {
     let mut why = api_error(call, error);
     let broken = match error {
@@ -174,11 +174,11 @@ fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<F
     };
     let models = inputs.config.models.iter();
     models
-        .map(|model| Finding::early(&model.name, broken, why.clone()))
+        .map(|model| Finding::without_checks(&model.name, broken, why.clone()))
         .collect()
 }
 
-/// Other routes on the same gateway that want some of the model's requests, or all that nobody else wants.
+/// Other routes on the same gateway that match some of the model's requests, or every path without another route.
 fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> {
     let Some(gateway) = &planned.gateway else {
         return Vec::new();
@@ -190,9 +190,9 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
     others
         .filter_map(|claim| {
             let what = if claim.overlaps(gateway, hosts, prefix) {
-                format!("wants requests of {prefix}")
+                format!("matches requests to {prefix}")
             } else if claim.is_catch_all(gateway, hosts) {
-                "takes every path that nobody else wants".to_owned()
+                "matches every path without another route".to_owned()
             } else {
                 return None;
             };
@@ -202,12 +202,12 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
 }
 
 async fn missing(snapshot: &Snapshot, inputs: &Inputs) -> Missing {
-    let mut missing = vec![("needed", snapshot.cluster.missing(required(inputs.needs())).await?)];
+    let mut missing = vec![("required", snapshot.cluster.missing(required(inputs.needs())).await?)];
     if inputs.is_watched() {
-        let lacks = snapshot.cluster.missing(watches(inputs.needs())).await?;
-        missing.push(("to look as soon as something changes", lacks));
+        let watcher = snapshot.cluster.missing(watches(inputs.needs())).await?;
+        missing.push(("for the watcher", watcher));
     }
-    let lacks = snapshot.cluster.missing(OPTIONAL.into_iter()).await?;
-    missing.push(("for this report and for endpoints and predict", lacks));
+    let optional = snapshot.cluster.missing(OPTIONAL.into_iter()).await?;
+    missing.push(("for diagnose, endpoints and predict", optional));
     Ok(missing)
 }

@@ -1,16 +1,15 @@
-//! `endpoints`: where each model is reached, with the ports and addresses that are there now.
+//! `endpoints`: where each model is reachable, with the current ports and addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gateway_endpoints::{self, Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use super::protocol::InferenceProtocol;
 use super::request::bracketed;
-use super::{ActionContext, Failure, Results, select_model};
+use super::{ActionContext, Failure, GRANT_ALTERNATIVE, Results, grant_command, no_models, select_model};
 use crate::gateway::GatewayName;
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::reconcile::snapshot::Snapshot;
-use crate::shell::juju_trust;
 use crate::status::ModelStatus;
 
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
@@ -30,13 +29,12 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         .collect();
     if models.is_empty() && snapshot.plan.frozen.is_empty() {
         let error = inputs.config.errors.first().map(ToString::to_string);
-        let nothing = || "there are no models: juju config says what to serve".to_owned();
-        return Err(error.unwrap_or_else(nothing).into());
+        return Err(error.unwrap_or_else(|| no_models(&call.context.application)).into());
     }
     let mut endpoints_by_gateway: BTreeMap<&GatewayName, GatewayEndpoints> = BTreeMap::new();
     for gateway in models.iter().filter_map(|planned| planned.gateway.as_ref()) {
-        let seen = endpoints_by_gateway.contains_key(gateway);
-        if let (Some(listeners), false) = (snapshot.observed.gateways.get(gateway), seen) {
+        let is_known = endpoints_by_gateway.contains_key(gateway);
+        if let (Some(listeners), false) = (snapshot.observed.gateways.get(gateway), is_known) {
             endpoints_by_gateway.insert(
                 gateway,
                 gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await,
@@ -50,15 +48,15 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         let gateway = planned.gateway.as_ref();
         let endpoints = gateway.and_then(|gateway| endpoints_by_gateway.get(gateway));
         let model_status = report.models.iter().find(|model_status| model_status.model == *name);
-        let found = model_endpoints(call, &snapshot, planned, endpoints, model_status);
-        results.extend(found.into_iter().map(|(key, text)| (format!("{name}.{key}"), text)));
+        let endpoints = model_endpoints(call, &snapshot, planned, endpoints, model_status);
+        results.extend(endpoints.into_iter().map(|(key, text)| (format!("{name}.{key}"), text)));
     }
-    // Of one whose options are faulty no more is known.
-    let frozen = |model_status: &&ModelStatus| only.is_none() && snapshot.plan.frozen.contains(&model_status.model);
-    for model_status in report.models.iter().filter(frozen) {
-        let of_model = |key: &str, text: &str| (format!("{}.{key}", model_status.model), text.to_owned());
-        results.push(of_model("state", model_status.state.as_str()));
-        results.push(of_model("message", &model_status.message));
+    // Nothing else is known of a model with invalid options.
+    let is_frozen = |model_status: &&ModelStatus| only.is_none() && snapshot.plan.frozen.contains(&model_status.model);
+    for model_status in report.models.iter().filter(is_frozen) {
+        let result = |key: &str, text: &str| (format!("{}.{key}", model_status.model), text.to_owned());
+        results.push(result("state", model_status.state.as_str()));
+        results.push(result("message", &model_status.message));
     }
     Ok(results)
 }
@@ -81,7 +79,7 @@ fn model_endpoints(
     }
     let live = snapshot.observed.seldon_deployment(&model.name).map(|live| &live.data);
     let protocol = InferenceProtocol::read(live.unwrap_or(&planned.deployment), None);
-    let first = [&lines.http, &lines.https, &lines.inside].into_iter().flatten().next();
+    let first = [&lines.http, &lines.https, &lines.cluster].into_iter().flatten().next();
     let predictions = first.map(|(_, url)| format!("{url}{}", protocol.predictions()));
     let namespace = &snapshot.identity.namespace;
     let text = |key: &str, text: String| (key.to_owned(), text);
@@ -89,12 +87,12 @@ fn model_endpoints(
         text(
             "state",
             model_status
-                .map(|found| found.state.as_str().to_owned())
+                .map(|status| status.state.as_str().to_owned())
                 .unwrap_or_default(),
         ),
         text(
             "message",
-            model_status.map(|found| found.message.clone()).unwrap_or_default(),
+            model_status.map(|status| status.message.clone()).unwrap_or_default(),
         ),
         text("prefix", model.prefix.to_string()),
         text("hosts", model.hosts.join("\n")),
@@ -107,7 +105,7 @@ fn model_endpoints(
         text("grpc-metadata", format!("seldon={} namespace={namespace}", model.name)),
         text("grpc-host", model.grpc_host.clone().unwrap_or_default()),
         text("addresses", joined(&lines.addresses)),
-        text("cluster", joined(&lines.inside)),
+        text("cluster", joined(&lines.cluster)),
         text("unknown", unknown(call, endpoints)),
     ];
     for predictor in &planned.predictors {
@@ -128,44 +126,43 @@ fn model_endpoints(
     results
 }
 
-/// What could not be found out of a model's ways in, and what to type.
+/// What could not be determined about a model's endpoints, with the command to run.
 fn unknown(call: &ActionContext, endpoints: Option<&GatewayEndpoints>) -> String {
     let Some(endpoints) = endpoints else {
-        return "there is no gateway that leads to it".to_owned();
+        return "the model has no gateway".to_owned();
     };
     let mut unknown = endpoints.unknown.clone();
     if endpoints.services.is_none() || endpoints.pods.is_none() || endpoints.nodes.is_none() {
-        let application = &call.context.application;
-        unknown.push(juju_trust(application));
+        unknown.push(format!("Run: {} ({GRANT_ALTERNATIVE})", grant_command(call)));
     }
     unknown.join("\n")
 }
 
-/// What stands for a name below a domain, where any will do.
+/// Stands for any name below a domain.
 const NAME_PLACEHOLDER: &str = "<name>";
 
-/// URLs and addresses, those first that reach farthest.
+/// URLs and addresses, those with the widest reach first.
 #[derive(Default)]
 struct Lines {
     http: BTreeSet<(Exposure, String)>,
     https: BTreeSet<(Exposure, String)>,
     grpc: BTreeSet<(Exposure, String)>,
     grpcs: BTreeSet<(Exposure, String)>,
-    /// Where names must lead to.
+    /// What names must resolve to.
     addresses: BTreeSet<(Exposure, String)>,
-    /// What works in the cluster only.
-    inside: BTreeSet<(Exposure, String)>,
+    /// Reachable inside the cluster only.
+    cluster: BTreeSet<(Exposure, String)>,
 }
 
 impl Lines {
     fn add(&mut self, endpoint: &Endpoint, hosts: &[String], prefix: &str) {
         let address = bracketed(&endpoint.address);
-        let (scheme, usual) = if endpoint.tls { ("https", 443) } else { ("http", 80) };
+        let (scheme, default_port) = if endpoint.tls { ("https", 443) } else { ("http", 80) };
         for name in common_hosts(hosts, &endpoint.hosts) {
             if endpoint.exposure == Exposure::Cluster {
-                // By its address, whatever it is called outside.
+                // By address, whatever its names are outside.
                 let url = format!("{scheme}://{address}:{}{prefix}", endpoint.port);
-                self.inside.insert((endpoint.exposure, url));
+                self.cluster.insert((endpoint.exposure, url));
                 continue;
             }
             let with_port = |host: &str| (endpoint.exposure, format!("{host}:{}", endpoint.port));
@@ -173,7 +170,7 @@ impl Lines {
                 self.addresses.insert(with_port(&address));
             }
             let host = name.map_or_else(|| address.clone(), |name| name.replacen('*', NAME_PLACEHOLDER, 1));
-            let location = if endpoint.port == usual {
+            let location = if endpoint.port == default_port {
                 host.clone()
             } else {
                 format!("{host}:{}", endpoint.port)
@@ -211,19 +208,19 @@ mod tests {
     #[test]
     fn default_port_is_omitted_and_name_preferred() {
         let mut lines = Lines::default();
-        for one in [
+        for endpoint in [
             endpoint(Exposure::LoadBalancer, false, "198.51.100.7", 80, &["*"]),
             endpoint(Exposure::NodePort, false, "192.0.2.1", 31380, &["*"]),
             endpoint(Exposure::Cluster, false, "10.0.0.1", 80, &["*"]),
         ] {
-            lines.add(&one, &["*".to_owned()], "/model/iris/");
+            lines.add(&endpoint, &["*".to_owned()], "/model/iris/");
         }
         assert_eq!(
             joined(&lines.http),
             "http://198.51.100.7/model/iris/\nhttp://192.0.2.1:31380/model/iris/"
         );
         assert_eq!(joined(&lines.grpc), "198.51.100.7:80\n192.0.2.1:31380");
-        assert_eq!(joined(&lines.inside), "http://10.0.0.1:80/model/iris/");
+        assert_eq!(joined(&lines.cluster), "http://10.0.0.1:80/model/iris/");
         assert_eq!(joined(&lines.addresses), "");
 
         let mut lines = Lines::default();

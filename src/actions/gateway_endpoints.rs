@@ -1,6 +1,6 @@
-//! At which addresses and ports the pods of a gateway take requests.
+//! The addresses and ports of a gateway.
 //!
-//! A Gateway names pods by their labels, and one or several Services lead to those.
+//! A Gateway selects pods by their labels, and one or several Services select those pods.
 
 mod observe;
 mod read;
@@ -14,118 +14,95 @@ use crate::gateway::listeners::{Listener, Listeners};
 pub use observe::{find, services};
 pub use read::{node, pod, service};
 
-/// A Service, as far as it leads to pods.
+/// The parts of a Service that determine its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Service {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// The labels of its pods.
     pub selector: BTreeMap<String, String>,
     /// `ClusterIP`, `NodePort` or `LoadBalancer`.
     pub kind: String,
-    /// Its address in the cluster, if it has one.
     pub cluster_address: Option<String>,
-    /// The addresses that a load balancer gave it, and those that somebody leads to it.
-    pub outside: Vec<String>,
-    /// Whether a node takes only requests for pods of its own (`externalTrafficPolicy: Local`).
-    pub own_pods_only: bool,
-    /// Its ports.
+    /// The addresses of its load balancer, and its `externalIPs`.
+    pub external: Vec<String>,
+    /// Whether a node forwards only to its own pods (`externalTrafficPolicy: Local`).
+    pub is_local: bool,
     pub ports: Vec<Port>,
 }
 
-/// A port of a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port {
-    /// Its number.
     pub number: u16,
-    /// The port of the pods, where it is said by its number.
+    /// The port of the pods, if it is a number.
     pub target: Option<u16>,
-    /// The port of every node.
+    /// The port on every node.
     pub node: Option<u16>,
 }
 
-/// A pod, as far as it takes requests.
+/// The parts of a pod that determine its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pod {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// The node that it runs on.
     pub node: String,
-    /// That node's address.
+    /// The node's address.
     pub host: Option<String>,
-    /// Whether it takes requests.
     pub ready: bool,
-    /// Its ports that are ports of its node too: by the pod's, the node's.
+    /// Ports of the node by ports of the pod.
     pub host_ports: BTreeMap<u16, u16>,
-    /// Whether all of its ports are its node's.
-    pub on_host: bool,
+    /// Whether it uses the node's network, and so all ports of the node.
+    pub has_host_network: bool,
 }
 
-/// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Node {
-    /// Its name.
     pub name: String,
-    /// Its address: the outer one if it has one.
+    /// The external address if it has one.
     pub address: Option<String>,
-    /// Whether it is up.
     pub ready: bool,
 }
 
-/// What was found of a gateway's ways in. What could not be is `None`.
+/// What determines a gateway's endpoints. `None` could not be listed.
 #[derive(Debug, Clone, Default)]
 pub struct GatewayEndpoints {
-    /// The Services of the gateway's pods.
     pub services: Option<Vec<Service>>,
-    /// The gateway's pods.
     pub pods: Option<Vec<Pod>>,
-    /// The nodes of the cluster.
     pub nodes: Option<Vec<Node>>,
-    /// Why something was not found out, a sentence each.
+    /// What could not be determined, and why.
     pub unknown: Vec<String>,
 }
 
-/// How far a way reaches.
+/// The kinds of endpoints, those with the widest reach first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exposure {
-    /// The address of a load balancer.
     LoadBalancer,
-    /// A port of the nodes that the gateway's pods run on.
+    /// A port on the nodes of the gateway's pods.
     HostPort,
-    /// A port of every node.
+    /// A port on every node.
     NodePort,
-    /// The cluster itself.
+    /// An address inside the cluster.
     Cluster,
 }
 
-/// One way in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// From where it is open.
     pub exposure: Exposure,
-    /// Whether clients speak TLS.
     pub tls: bool,
-    /// The address: `<node>` where no node's is known.
+    /// `<node>` if no node's address is known.
     pub address: String,
-    /// The port.
     pub port: u16,
-    /// The host names that are taken there.
+    /// The hosts that the listener accepts.
     pub hosts: Vec<String>,
 }
 
-/// What stands for the address of a node that is not known.
+/// Stands for an unknown address of a node.
 pub const NODE_PLACEHOLDER: &str = "<node>";
-/// Most nodes that are named: with a port of every node, one is as good as another.
+/// Most nodes that are listed: a port on every node is the same on all of them.
 const MOST_NODES: usize = 3;
 
-/// Those of these Services that lead to the pods that a gateway names by `selector`. Where the pods are not known, these labels must do,
-/// and the namespace of the Gateway goes before others.
+/// The Services of the pods that a gateway selects. If the pods are unknown, Services with the same labels, preferably those in the
+/// Gateway's namespace.
 pub fn services_of(
     namespace: &str,
     selector: &BTreeMap<String, String>,
@@ -134,37 +111,42 @@ pub fn services_of(
 ) -> Vec<Service> {
     let services = services.into_iter().filter(|service| !service.selector.is_empty());
     if let Some(pods) = pods.filter(|pods| !pods.is_empty()) {
-        let leads = |service: &Service| {
-            let mut of_namespace = pods.iter().filter(|pod| pod.namespace == service.namespace);
-            of_namespace.any(|pod| holds(&pod.labels, &service.selector))
+        let selects_pod = |service: &Service| {
+            let mut pods = pods.iter().filter(|pod| pod.namespace == service.namespace);
+            pods.any(|pod| includes(&pod.labels, &service.selector))
         };
-        return services.filter(leads).collect();
+        return services.filter(selects_pod).collect();
     }
-    let alike = |service: &Service| holds(&service.selector, selector) || holds(selector, &service.selector);
-    let found: Vec<Service> = services.filter(alike).collect();
-    let (near, far): (Vec<_>, Vec<_>) = found.into_iter().partition(|service| service.namespace == namespace);
-    if near.is_empty() { far } else { near }
+    let matches = |service: &Service| includes(&service.selector, selector) || includes(selector, &service.selector);
+    let (same_namespace, others): (Vec<_>, Vec<_>) = services
+        .filter(matches)
+        .partition(|service| service.namespace == namespace);
+    if same_namespace.is_empty() {
+        others
+    } else {
+        same_namespace
+    }
 }
 
-fn holds(all: &BTreeMap<String, String>, some: &BTreeMap<String, String>) -> bool {
+fn includes(all: &BTreeMap<String, String>, some: &BTreeMap<String, String>) -> bool {
     some.iter().all(|(key, value)| all.get(key) == Some(value))
 }
 
 impl GatewayEndpoints {
-    /// All ways in, the one that reaches farthest first.
+    /// All endpoints, those with the widest reach first.
     pub fn endpoints(&self, listeners: &Listeners) -> Vec<Endpoint> {
         let mut endpoints = BTreeSet::new();
         for listener in &listeners.servers {
-            endpoints.extend(self.ports_of_hosts(listener));
+            endpoints.extend(self.host_ports(listener));
             for service in self.services.iter().flatten() {
-                endpoints.extend(self.of_service(listener, service));
+                endpoints.extend(self.service_endpoints(listener, service));
             }
         }
         endpoints.into_iter().collect()
     }
 
-    fn of_service(&self, listener: &Listener, service: &Service) -> Vec<Endpoint> {
-        let Some(port) = port_of(listener, service) else {
+    fn service_endpoints(&self, listener: &Listener, service: &Service) -> Vec<Endpoint> {
+        let Some(port) = service_port(listener, service) else {
             return Vec::new();
         };
         let endpoint = |exposure, address: &String, port| Endpoint {
@@ -174,12 +156,12 @@ impl GatewayEndpoints {
             port,
             hosts: listener.hosts.clone(),
         };
-        let outside = service.outside.iter();
-        let mut endpoints: Vec<Endpoint> = outside
+        let external = service.external.iter();
+        let mut endpoints: Vec<Endpoint> = external
             .map(|address| endpoint(Exposure::LoadBalancer, address, port.number))
             .collect();
         if let Some(number) = port.node {
-            let nodes = self.node_addresses(service.own_pods_only);
+            let nodes = self.node_addresses(service.is_local);
             endpoints.extend(
                 nodes
                     .iter()
@@ -191,23 +173,22 @@ impl GatewayEndpoints {
         endpoints
     }
 
-    /// The pods' own ports on their nodes.
-    fn ports_of_hosts(&self, listener: &Listener) -> Vec<Endpoint> {
+    fn host_ports(&self, listener: &Listener) -> Vec<Endpoint> {
         let services = self.services.iter().flatten();
         let mut targets: BTreeSet<u16> = services
-            .filter_map(|service| port_of(listener, service)?.target)
+            .filter_map(|service| service_port(listener, service)?.target)
             .collect();
         if targets.is_empty() {
             targets.insert(listener.port);
         }
         let pods = self.pods.iter().flatten().filter(|pod| pod.ready);
         pods.flat_map(|pod| {
-            let on_host = |target: &u16| {
+            let host_port = |target: &u16| {
                 let mapped = pod.host_ports.get(target).copied();
-                mapped.or(pod.on_host.then_some(*target))
+                mapped.or(pod.has_host_network.then_some(*target))
             };
-            let address = self.address_of(pod);
-            let ports: Vec<u16> = targets.iter().filter_map(on_host).collect();
+            let address = self.node_address(pod);
+            let ports: Vec<u16> = targets.iter().filter_map(host_port).collect();
             ports.into_iter().map(move |port| Endpoint {
                 exposure: Exposure::HostPort,
                 tls: listener.tls,
@@ -219,55 +200,61 @@ impl GatewayEndpoints {
         .collect()
     }
 
-    /// The address of the node that a pod runs on.
-    fn address_of(&self, pod: &Pod) -> String {
+    fn node_address(&self, pod: &Pod) -> String {
         let mut nodes = self.nodes.iter().flatten();
         let node = nodes.find(|node| node.name == pod.node);
         let address = node.and_then(|node| node.address.clone()).or_else(|| pod.host.clone());
         address.unwrap_or_else(|| NODE_PLACEHOLDER.to_owned())
     }
 
-    fn node_addresses(&self, own_pods_only: bool) -> Vec<String> {
-        let of_pods = || {
+    fn node_addresses(&self, is_local: bool) -> Vec<String> {
+        let nodes_of_pods = || {
             let pods = self.pods.iter().flatten().filter(|pod| pod.ready);
-            pods.map(|pod| self.address_of(pod)).collect::<BTreeSet<_>>()
+            pods.map(|pod| self.node_address(pod)).collect::<BTreeSet<_>>()
         };
-        let all = || {
+        let all_nodes = || {
             let nodes = self.nodes.iter().flatten().filter(|node| node.ready);
             nodes.filter_map(|node| node.address.clone()).collect()
         };
-        let mut found: BTreeSet<String> = if own_pods_only { of_pods() } else { all() };
-        if found.is_empty() {
-            found = of_pods();
+        let mut addresses: BTreeSet<String> = if is_local { nodes_of_pods() } else { all_nodes() };
+        if addresses.is_empty() {
+            addresses = nodes_of_pods();
         }
-        if found.is_empty() {
-            found.insert(NODE_PLACEHOLDER.to_owned());
+        if addresses.is_empty() {
+            addresses.insert(NODE_PLACEHOLDER.to_owned());
         }
-        found.into_iter().take(MOST_NODES).collect()
+        addresses.into_iter().take(MOST_NODES).collect()
     }
 }
 
-/// The host names that both a model and a gateway take, the nearer ones where one covers the other; `None` where any will do.
-pub fn common_hosts(ours: &[String], theirs: &[String]) -> BTreeSet<Option<String>> {
-    let both = ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other)));
-    both.filter(|(one, other)| hosts_overlap(slice::from_ref(*one), slice::from_ref(*other)))
-        .map(|(one, other)| {
-            let near = |host: &str| host.strip_prefix('*').map_or(usize::MAX, str::len);
-            let nearer = if near(one) >= near(other) { one } else { other };
-            (nearer != "*").then(|| nearer.clone())
+/// The hosts of a model that a gateway accepts, the more specific one of two that overlap; `None` is any host.
+pub fn common_hosts(model: &[String], gateway: &[String]) -> BTreeSet<Option<String>> {
+    let pairs = model
+        .iter()
+        .flat_map(|host| gateway.iter().map(move |other| (host, other)));
+    pairs
+        .filter(|(host, other)| hosts_overlap(slice::from_ref(*host), slice::from_ref(*other)))
+        .map(|(host, other)| {
+            let specificity = |host: &str| host.strip_prefix('*').map_or(usize::MAX, str::len);
+            let specific = if specificity(host) >= specificity(other) {
+                host
+            } else {
+                other
+            };
+            (specific != "*").then(|| specific.clone())
         })
         .collect()
 }
 
-/// The port of a Service that leads to a listener.
-fn port_of(listener: &Listener, service: &Service) -> Option<Port> {
+/// The port of a Service for a listener.
+fn service_port(listener: &Listener, service: &Service) -> Option<Port> {
     let number = listener.port;
     let mut ports = service.ports.iter();
-    let found = ports
+    ports
         .clone()
         .find(|port| port.number == number)
-        .or_else(|| ports.find(|port| port.target == Some(number)));
-    found.copied()
+        .or_else(|| ports.find(|port| port.target == Some(number)))
+        .copied()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `list-models`: how every model stands, uncut, where `juju status` has one line for all.
+//! `list-models`: the state of each model with the full message, where `juju status` has one line for all.
 
 use super::{ActionContext, Failure, Results};
 use crate::reconcile::model_statuses;

@@ -1,6 +1,6 @@
 //! The parameters of an action, as `actions.yaml` declares them. Juju checks their types, but every one may arrive as text: with
 //! `--string-args` all do (juju/juju, cmd/juju/action/run.go), and Juju 4 stores all as text (domain/operation/state/start.go). So text
-//! is read as what it stands for, and bounds are checked here: a schema's hold for numbers only.
+//! is parsed, and bounds are checked here: those of a schema apply to numbers only.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use serde_yaml::Value as Yaml;
 
 use crate::config::yaml;
 
-/// The parameters that were given, and those that Juju filled in.
+/// The given parameters and Juju's defaults.
 pub struct Parameters(Map<String, Value>);
 
 impl Parameters {
@@ -17,13 +17,13 @@ impl Parameters {
         Self(given)
     }
 
-    /// The value of a parameter; empty text is as good as none.
+    /// Empty text is unset.
     fn get(&self, name: &str) -> Option<&Value> {
         let is_blank = |value: &Value| value.as_str().is_some_and(|text| text.trim().is_empty());
         self.0.get(name).filter(|value| !value.is_null() && !is_blank(value))
     }
 
-    /// A value, or which rule it breaks and what to type.
+    /// A value, or the rule that it violates with an example.
     fn read<'a, T>(
         &'a self,
         name: &str,
@@ -34,18 +34,16 @@ impl Parameters {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        let found = read(value);
-        found
+        read(value)
             .map(Some)
-            .ok_or_else(|| format!("{name} must be {kind}, such as {name}={example}"))
+            .ok_or_else(|| format!("parameter {name}: must be {kind}, such as {name}={example}"))
     }
 
-    /// A text.
     pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
         self.read(name, "text", "iris", Value::as_str)
     }
 
-    /// True or false; false where it is not given.
+    /// False by default.
     pub fn flag(&self, name: &str) -> Result<bool, String> {
         let read = |value: &Value| match value {
             Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
@@ -54,7 +52,6 @@ impl Parameters {
         Ok(self.read(name, "true or false", "true", read)?.unwrap_or_default())
     }
 
-    /// A number.
     pub fn number(&self, name: &str) -> Result<Option<f64>, String> {
         let read = |value: &Value| match value {
             Value::String(text) => text.trim().parse().ok(),
@@ -66,7 +63,6 @@ impl Parameters {
         })
     }
 
-    /// A whole number within a range.
     pub fn whole(&self, name: &str, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
         let kind = format!("a whole number from {} to {}", range.start(), range.end());
         let example = range.end().to_string();
@@ -79,27 +75,25 @@ impl Parameters {
         })
     }
 
-    /// A map: as such, or as text in JSON or YAML.
+    /// A map, or text in JSON or YAML.
     pub fn map(&self, name: &str) -> Result<Option<Map<String, Value>>, String> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map.clone())),
-            Some(Value::String(text)) => read_map(text)
-                .map(Some)
-                .map_err(|rule| format!("{name} {rule}; {}", example_of_map(name))),
-            Some(_) => Err(format!("{name} {NOT_A_MAP}; {}", example_of_map(name))),
+            Some(Value::String(text)) => read_map(text).map(Some).map_err(|rule| invalid_map(name, &rule)),
+            Some(_) => Err(invalid_map(name, NOT_A_MAP)),
         }
     }
 }
 
 const NOT_A_MAP: &str = "must be a map in JSON or YAML";
 
-/// What to type for a map: no client of Juju sends one that is typed without `--string-args`.
-pub fn example_of_map(name: &str) -> String {
-    format!("type --string-args {name}='{{…}}'")
+/// No client of Juju sends a map without `--string-args`.
+pub fn invalid_map(name: &str, rule: &str) -> String {
+    format!("parameter {name}: {rule}, such as --string-args {name}='{{…}}'")
 }
 
-/// Reads a map, or says which rule the text breaks. Never repeats the text, which may hold what is confidential.
+/// Reads a map. The error is the rule that the text violates; it never repeats the text, which may be confidential.
 fn read_map(text: &str) -> Result<Map<String, Value>, String> {
     // First as JSON alone: it may be longer than YAML is read, and indented by tabs.
     if let Ok(Value::Object(map)) = serde_json::from_str(text) {
@@ -111,7 +105,7 @@ fn read_map(text: &str) -> Result<Map<String, Value>, String> {
     }
     match serde_json::to_value(yaml) {
         Ok(Value::Object(map)) => Ok(map),
-        _ => Err("has a key that is not text".to_owned()),
+        _ => Err("keys must be text".to_owned()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `plan`: what the next hook would change, for the options as they are or as they might be. The API server is asked to try each
-//! write without making it, so that what is shown is what would come of it.
+//! `plan`: what the next hook would change, with the current options or with others. Each write is a dry run by the API server, so
+//! that the result is shown with its defaults and webhooks.
 
 mod diff;
 
@@ -17,7 +17,6 @@ use crate::labels::ObjectKind;
 use crate::reconcile::snapshot::Snapshot;
 use juju_hooks::State;
 
-/// One write that is due.
 struct PlannedChange {
     what: ChangeKind,
     kind: ObjectKind,
@@ -28,17 +27,17 @@ struct PlannedChange {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ChangeKind {
-    Make,
+    Create,
     Change,
     Delete,
-    /// Once its successor is ready.
+    /// Once its replacement is ready.
     DeleteLater,
 }
 
 impl ChangeKind {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Make => "make",
+            Self::Create => "create",
             Self::Change => "change",
             Self::Delete => "delete",
             Self::DeleteLater => "delete later",
@@ -53,7 +52,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         options = propose(&options, &changes)?;
     }
     let mut inputs = Inputs::with_options(call.tools, call.context, call.identity, options)?;
-    // Whoever asks may have changed one a moment ago, and the hook that Juju runs for that comes first.
+    // A secret may have changed just now, and Juju runs the hook for that before the next one.
     let needed = inputs.config.juju_secrets();
     inputs.read_secrets(call.tools, call.context, &needed)?;
     let mut snapshot = call.snapshot(&mut inputs).await?;
@@ -61,17 +60,21 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     if let Some(only) = only.filter(|only| !concerns_any(&snapshot, only)) {
         select_model(&inputs, Some(only))?;
     }
-    let is_meant = |model: &str| only.is_none_or(|only| only == model);
+    let is_selected = |model: &str| only.is_none_or(|only| only == model);
     snapshot.list_pods_if_unready().await;
-    let (mut changes, rejected) = applies(&snapshot, is_meant).await;
-    changes.extend(deletes(&snapshot.changes.deletes, ChangeKind::Delete, is_meant));
-    changes.extend(deletes(&snapshot.changes.inherited, ChangeKind::DeleteLater, is_meant));
+    let (mut changes, rejected) = applies(&snapshot, is_selected).await;
+    changes.extend(deletes(&snapshot.changes.deletes, ChangeKind::Delete, is_selected));
+    changes.extend(deletes(
+        &snapshot.changes.inherited,
+        ChangeKind::DeleteLater,
+        is_selected,
+    ));
 
     let mut conflicts: Vec<String> = snapshot
         .report(&inputs, &rejected, false)
         .models
         .into_iter()
-        .filter(|model_status| model_status.state == State::Blocked && is_meant(&model_status.model))
+        .filter(|model_status| model_status.state == State::Blocked && is_selected(&model_status.model))
         .filter(|model_status| !snapshot.plan.frozen.contains(&model_status.model))
         .map(|model_status| model_status.message)
         .collect();
@@ -80,7 +83,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     Ok(results(&changes, &conflicts, &errors))
 }
 
-/// Whether there is anything of a model of that name, asked for or not.
+/// Whether a model of that name is configured, or has objects to delete.
 fn concerns_any(snapshot: &Snapshot, model: &str) -> bool {
     let deletes = snapshot.changes.deletes.iter().chain(&snapshot.changes.inherited);
     snapshot.plan.model(model).is_some()
@@ -88,27 +91,32 @@ fn concerns_any(snapshot: &Snapshot, model: &str) -> bool {
         || deletes.into_iter().any(|delete| delete.model == model)
 }
 
-/// Has every write tried, as a hook would make it: one that is refused ends those of its model. Gives the refusals by model.
+/// Tries every write like a hook: a rejected one ends those of its model. Returns the errors by model too.
 async fn applies(
     snapshot: &Snapshot,
-    is_meant: impl Fn(&str) -> bool,
+    is_selected: impl Fn(&str) -> bool,
 ) -> (Vec<PlannedChange>, BTreeMap<String, ApiError>) {
     let mut rejected = BTreeMap::new();
     let mut changes = Vec::new();
-    for apply in snapshot.changes.applies.iter().filter(|apply| is_meant(&apply.model)) {
+    for apply in snapshot
+        .changes
+        .applies
+        .iter()
+        .filter(|apply| is_selected(&apply.model))
+    {
         if rejected.contains_key(&apply.model) {
             continue;
         }
-        let (outcome, why) = match snapshot.cluster.dry_run(apply).await {
+        let (outcome, message) = match snapshot.cluster.dry_run(apply).await {
             Ok(object) => (Some(object), None),
             Err(error) => {
                 let error = snapshot.cluster.explain(error, snapshot.needs()).await;
-                let why = error.to_string();
+                let message = error.to_string();
                 rejected.insert(apply.model.clone(), error);
-                (None, Some(why))
+                (None, Some(message))
             }
         };
-        changes.push(change(apply, live(snapshot, apply), outcome.as_ref(), why));
+        changes.push(change(apply, live(snapshot, apply), outcome.as_ref(), message));
     }
     (changes, rejected)
 }
@@ -124,7 +132,7 @@ fn live<'a>(snapshot: &'a Snapshot, apply: &Apply) -> Option<&'a DynamicObject> 
     }
 }
 
-/// What a write changes: by its outcome, or where there is none, by what it asks for.
+/// What a write changes: in its outcome, or without one in the desired fields.
 fn change(
     apply: &Apply,
     live: Option<&DynamicObject>,
@@ -132,14 +140,14 @@ fn change(
     rejected: Option<String>,
 ) -> PlannedChange {
     let why = match (apply.kind, rejected) {
-        (_, Some(rejected)) => format!("{}; it would be refused: {rejected}", apply.because),
-        // What a Secret holds must not be shown, neither what is there nor what would be.
-        (ObjectKind::Secret, None) => format!("{}; its content is not shown", apply.because),
+        (_, Some(rejected)) => format!("{}; would be rejected: {rejected}", apply.because),
+        // The content of a Secret must not be shown, neither the current nor the new one.
+        (ObjectKind::Secret, None) => format!("{}; content not shown", apply.because),
         (_, None) => apply.because.clone(),
     };
     let title = format!("{}/{}", apply.kind.as_str(), apply.name);
-    let before = live.map(|live| shown(&typed(live, apply.kind)));
-    let after = shown(outcome.unwrap_or(&apply.object));
+    let before = live.map(|live| client_fields(&typed(live, apply.kind)));
+    let after = client_fields(outcome.unwrap_or(&apply.object));
     let before = match (outcome, before) {
         (None, Some(before)) => Some(project(&before, &after)),
         (_, before) => before,
@@ -160,7 +168,7 @@ fn change(
         what: if live.is_some() {
             ChangeKind::Change
         } else {
-            ChangeKind::Make
+            ChangeKind::Create
         },
         kind: apply.kind,
         name: apply.name.clone(),
@@ -169,23 +177,23 @@ fn change(
     }
 }
 
-fn deletes(deletes: &[Delete], what: ChangeKind, is_meant: impl Fn(&str) -> bool) -> Vec<PlannedChange> {
-    let meant = deletes.iter().filter(|delete| is_meant(&delete.model));
-    meant
+fn deletes(deletes: &[Delete], what: ChangeKind, is_selected: impl Fn(&str) -> bool) -> Vec<PlannedChange> {
+    let selected = deletes.iter().filter(|delete| is_selected(&delete.model));
+    selected
         .map(|delete| PlannedChange {
             what,
             kind: delete.kind,
             name: delete.name.clone(),
             why: match what {
-                ChangeKind::DeleteLater => "it serves on until its successor is ready".to_owned(),
-                _ => "it is no longer asked for".to_owned(),
+                ChangeKind::DeleteLater => "kept until its replacement is ready".to_owned(),
+                _ => "removed from the configuration".to_owned(),
             },
             diff: String::new(),
         })
         .collect()
 }
 
-/// An object of a list, which has no kind.
+/// Adds the kind, which the items of a list lack.
 fn typed(object: &DynamicObject, kind: ObjectKind) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(map) = value.as_object_mut() {
@@ -195,40 +203,40 @@ fn typed(object: &DynamicObject, kind: ObjectKind) -> Value {
     value
 }
 
-/// What of an object is anybody's to set: neither its status, nor what the API server keeps of it.
-fn shown(object: &Value) -> Value {
+/// The fields that clients set: not its status, nor what the API server adds.
+fn client_fields(object: &Value) -> Value {
     const METADATA: [&str; 5] = ["name", "namespace", "labels", "annotations", "ownerReferences"];
-    let mut shown = object.clone();
-    if let Some(map) = shown.as_object_mut() {
+    let mut fields = object.clone();
+    if let Some(map) = fields.as_object_mut() {
         map.remove("status");
     }
-    if let Some(metadata) = shown.get_mut("metadata").and_then(Value::as_object_mut) {
+    if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|key, _| METADATA.contains(&key.as_str()));
     }
-    shown
+    fields
 }
 
-/// The part of an object that another one says something of. Lists are taken whole.
+/// The fields of an object that another one has too. Lists are taken whole.
 fn project(object: &Value, other: &Value) -> Value {
     let (Some(map), Some(other)) = (object.as_object(), other.as_object()) else {
         return object.clone();
     };
-    let both = other
+    let common = other
         .iter()
         .filter_map(|(key, other)| Some((key.clone(), project(map.get(key)?, other))));
-    Value::Object(both.collect::<Map<_, _>>())
+    Value::Object(common.collect::<Map<_, _>>())
 }
 
 fn results(changes: &[PlannedChange], conflicts: &[String], errors: &[String]) -> Results {
-    const INSTEAD: &str = "say model=… to see those of one model";
+    const HINT: &str = "model=… shows those of one model";
     let count = |what: ChangeKind| changes.iter().filter(|change| change.what == what).count();
-    let gone = count(ChangeKind::Delete) + count(ChangeKind::DeleteLater);
+    let deleted = count(ChangeKind::Delete) + count(ChangeKind::DeleteLater);
     let summary = if changes.is_empty() {
         "nothing to change".to_owned()
     } else {
         format!(
-            "{} to make, {} to change, {gone} to delete",
-            count(ChangeKind::Make),
+            "{} to create, {} to change, {deleted} to delete",
+            count(ChangeKind::Create),
             count(ChangeKind::Change)
         )
     };
@@ -247,11 +255,11 @@ fn results(changes: &[PlannedChange], conflicts: &[String], errors: &[String]) -
     for (key, text) in [
         ("changes", lines.join("\n")),
         ("diff", diff),
-        ("obstacles", conflicts.join("\n")),
-        ("faults", errors.join("\n")),
+        ("conflicts", conflicts.join("\n")),
+        ("errors", errors.join("\n")),
     ] {
         if !text.is_empty() {
-            results.push((key.to_owned(), lines_that_fit(&text, INSTEAD)));
+            results.push((key.to_owned(), lines_that_fit(&text, HINT)));
         }
     }
     results
@@ -267,7 +275,7 @@ mod tests {
             kind,
             name: "iris".into(),
             object,
-            because: "spec.a is not as asked".into(),
+            because: "spec.a differs".into(),
             force: false,
             takes_away: false,
             is_record: false,
@@ -281,36 +289,36 @@ mod tests {
 
     #[test]
     fn missing_dry_run_compares_desired_fields_only() {
-        let there =
+        let existing =
             live(&json!({"metadata": {"name": "iris", "uid": "u"}, "spec": {"a": 1, "theirs": 2}, "status": {}}));
         let desired = json!({
             "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "iris"}, "spec": {"a": 3},
         });
-        let found = change(
+        let change = change(
             &apply(ObjectKind::SeldonDeployment, desired),
-            Some(&there),
+            Some(&existing),
             None,
             Some("no".into()),
         );
-        assert!(found.why.ends_with("it would be refused: no"));
-        assert!(found.diff.contains("\n-  a: 1\n+  a: 3\n"), "{}", found.diff);
+        assert!(change.why.ends_with("would be rejected: no"));
+        assert!(change.diff.contains("\n-  a: 1\n+  a: 3\n"), "{}", change.diff);
         for other in ["theirs", "uid", "status"] {
-            assert!(!found.diff.contains(other), "{}", found.diff);
+            assert!(!change.diff.contains(other), "{}", change.diff);
         }
     }
 
     #[test]
     fn secret_content_is_never_shown() {
-        let there = live(&json!({"metadata": {"name": "iris"}, "data": {"password": "b2xk"}}));
+        let existing = live(&json!({"metadata": {"name": "iris"}, "data": {"password": "b2xk"}}));
         let desired = json!({"metadata": {"name": "iris"}, "data": {"password": "bmV3"}});
-        for (there, outcome, rejected) in [
-            (Some(&there), Some(&desired), None),
+        for (existing, outcome, rejected) in [
+            (Some(&existing), Some(&desired), None),
             (None, Some(&desired), None),
-            (Some(&there), None, Some("no".to_owned())),
+            (Some(&existing), None, Some("no".to_owned())),
         ] {
-            let found = change(&apply(ObjectKind::Secret, desired.clone()), there, outcome, rejected);
-            assert_eq!(found.diff, "");
-            assert!(!found.why.contains("b2xk") && !found.why.contains("bmV3"));
+            let change = change(&apply(ObjectKind::Secret, desired.clone()), existing, outcome, rejected);
+            assert_eq!(change.diff, "");
+            assert!(!change.why.contains("b2xk") && !change.why.contains("bmV3"));
         }
     }
 }

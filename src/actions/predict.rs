@@ -1,4 +1,4 @@
-//! `predict` and `feedback`: a request to a model, through the gateway as its clients send it, or straight to a predictor.
+//! `predict` and `feedback`: a request to a model, through the gateway like those of clients, or directly to a predictor.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,33 +6,35 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::gateway_endpoints::{self, Endpoint, Exposure, Service, common_hosts};
-use super::parameters::{Parameters, example_of_map};
+use super::parameters::{Parameters, invalid_map};
 use super::protocol::InferenceProtocol;
 use super::request::{Target, post};
-use super::{ActionContext, Failure, Results, api_error, select_model};
+use super::{
+    ActionContext, Failure, GRANT_ALTERNATIVE, Results, api_error, diagnose_command, grant_command, select_model,
+};
 use crate::config::Model;
+use crate::config::value::either;
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
 use crate::reconcile::snapshot::Snapshot;
-use crate::shell::{command, juju_trust};
 
 /// Longest request, in bytes.
 const LONGEST_REQUEST: usize = 1024 * 1024;
-/// Seconds that an answer may take.
+/// Allowed timeouts, in seconds.
 const TIMEOUT: RangeInclusive<u32> = 1..=60;
-/// Where it is not said.
+/// In seconds.
 const DEFAULT_TIMEOUT: u32 = 10;
+/// A hint for messages about the gateway.
+const DIRECT: &str = "direct=true bypasses the gateway";
 
-/// Asks a model for a prediction.
 pub async fn predict(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let data = parameters.map("data")?;
-    let data = data.ok_or_else(|| format!("data is missing; {}", example_of_map("data")))?;
+    let data = data.ok_or_else(|| invalid_map("data", "must be set"))?;
     let path = |protocol: &InferenceProtocol, _: &Model| Ok(protocol.predictions());
     send(call, &parameters, &data, path).await
 }
 
-/// Tells a model what an answer was worth.
 pub async fn feedback(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let parameters = call.parameters()?;
     let mut data = Map::new();
@@ -45,13 +47,13 @@ pub async fn feedback(call: &ActionContext<'_>) -> Result<Results, Failure> {
         data.insert("reward".to_owned(), Value::from(reward));
     }
     if !data.contains_key("reward") && !data.contains_key("truth") {
-        let why = "say what the answer was worth, reward=1.0, or what would have been right, --string-args truth='{…}'";
-        return Err(why.to_owned().into());
+        let rule = "must be set, such as reward=1.0 or --string-args truth='{…}'";
+        return Err(format!("parameter reward or truth: {rule}").into());
     }
     let path = |protocol: &InferenceProtocol, model: &Model| {
         protocol.feedback().map(ToOwned::to_owned).map_err(|protocol| {
             format!(
-                "{} speaks the protocol {protocol}, with which Seldon Core passes no feedback on; that of seldon alone has it",
+                "{}: Seldon Core does not forward feedback with protocol {protocol}, only with seldon",
                 model.name
             )
         })
@@ -72,7 +74,7 @@ async fn send(
     if body.len() > LONGEST_REQUEST {
         let length = body.len().div_ceil(1024);
         let most = LONGEST_REQUEST / 1024;
-        return Err(format!("the request is {length} KiB long, at most {most} KiB are sent").into());
+        return Err(format!("the request is {length} KiB long, must be at most {most} KiB").into());
     }
     let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
     let desired = parameters.text("model")?;
@@ -80,7 +82,7 @@ async fn send(
     let snapshot = call.snapshot(&mut inputs).await?;
     let model = select_model(&inputs, desired)?;
     let planned = snapshot.plan.model(&model.name);
-    let planned = planned.ok_or_else(|| format!("{} is not planned", model.name))?;
+    let planned = planned.ok_or_else(|| format!("{}: not planned", model.name))?;
     let live = snapshot.observed.seldon_deployment(&model.name);
     let live = live
         .filter(|live| snapshot.identity.labelled(live))
@@ -97,14 +99,14 @@ async fn send(
     results.extend(target.host.clone().map(|host| ("host".to_owned(), host)));
     let answer = match post(&target, body, Duration::from_secs(limit.into())).await {
         Ok(answer) => answer,
-        Err(why) => {
-            let text = format!(
-                "{} does not answer at {}: {why}; {} says what is broken",
+        Err(cause) => {
+            let message = format!(
+                "{}: no answer. Run: {} ({}: {cause})",
                 model.name,
-                target.url(),
-                command(&["juju", "run", &call.context.unit, "diagnose"])
+                diagnose_command(call),
+                target.url()
             );
-            return Err(Failure::Because(text, results));
+            return Err(Failure::Failed(message, results));
         }
     };
     results.extend([
@@ -113,19 +115,16 @@ async fn send(
         ("result".to_owned(), answer.text),
     ]);
     if answer.is_cut {
-        results.push((
-            "cut".to_owned(),
-            "the answer is longer, this is its beginning".to_owned(),
-        ));
+        results.push(("cut".to_owned(), "the answer is longer than what is shown".to_owned()));
     }
     if !(200..300).contains(&answer.status) {
-        let text = format!("{} answers with status code {}", model.name, answer.status);
-        return Err(Failure::Because(text, results));
+        let message = format!("{}: status code {}", model.name, answer.status);
+        return Err(Failure::Failed(message, results));
     }
     Ok(results)
 }
 
-/// The Service of a predictor, by its address in the cluster.
+/// The cluster address of a predictor's Service.
 async fn direct(
     call: &ActionContext<'_>,
     snapshot: &Snapshot,
@@ -135,26 +134,32 @@ async fn direct(
 ) -> Result<Target, Failure> {
     let name = &planned.model.name;
     let mut predictors = planned.predictors.iter();
-    let meant = predictors.find(|one| predictor.is_none_or(|name| one.name == name));
-    let Some(meant) = meant else {
-        let all: Vec<&str> = planned.predictors.iter().map(|one| one.name.as_str()).collect();
-        return Err(format!("{name} has no such predictor: predictor=<one of {}>", all.join(", ")).into());
+    let selected = predictors.find(|planned| predictor.is_none_or(|name| planned.name == name));
+    let Some(selected) = selected else {
+        let unknown = predictor.unwrap_or_default();
+        let names: Vec<&str> = planned
+            .predictors
+            .iter()
+            .map(|predictor| predictor.name.as_str())
+            .collect();
+        let rule = format!("unknown predictor `{unknown}` of {name}, expected {}", either(&names));
+        return Err(format!("parameter predictor: {rule}").into());
     };
     let services = gateway_endpoints::services(&snapshot.cluster, &snapshot.identity.namespace).await;
     let services = services.map_err(|error| api_error(call, &error))?;
-    let service = services.into_iter().find(|service| service.name == meant.service);
+    let service = services.into_iter().find(|service| service.name == selected.service);
     let address = service.and_then(|service: Service| service.cluster_address);
     let address = address.ok_or_else(|| {
         format!(
-            "Seldon Core has made no Service {} yet; {} says why",
-            meant.service,
-            command(&["juju", "run", &call.context.unit, "diagnose"])
+            "{name}: waiting for Seldon Core to create its Service. Run: {} (Service {})",
+            diagnose_command(call),
+            selected.service
         )
     })?;
     Ok(Target {
         tls: false,
         address,
-        port: snapshot.observed.ports(name, &meant.service).http,
+        port: snapshot.observed.ports(name, &selected.service).http,
         host: None,
         path: format!("/{path}"),
     })
@@ -167,34 +172,33 @@ async fn through_gateway(
     path: &str,
 ) -> Result<Target, Failure> {
     let model = &planned.model;
-    let instead = "direct=true asks the model itself";
-    let found = planned.gateway.as_ref().and_then(|gateway| {
+    let known = planned.gateway.as_ref().and_then(|gateway| {
         let listeners = snapshot.observed.gateways.get(gateway)?;
         Some((gateway, listeners))
     });
-    let Some((gateway, listeners)) = found else {
-        return Err(format!(
-            "{} has no gateway that is there; {} says why, {instead}",
-            model.name,
-            command(&["juju", "run", &call.context.unit, "diagnose"])
-        )
-        .into());
+    let Some((gateway, listeners)) = known else {
+        return Err(format!("{}: no gateway. Run: {} ({DIRECT})", model.name, diagnose_command(call)).into());
     };
-    let found = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
-    let endpoints = found.endpoints(listeners);
+    let gateway_state = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
+    let endpoints = gateway_state.endpoints(listeners);
     let mut inside: Vec<&Endpoint> = endpoints
         .iter()
         .filter(|endpoint| endpoint.exposure == Exposure::Cluster)
         .collect();
     inside.sort_by_key(|endpoint| endpoint.tls);
     if inside.is_empty() {
-        let why = if found.services.is_none() {
-            let application = &call.context.application;
-            format!("{}: {}", found.unknown.join("; "), juju_trust(application))
+        let (run, cause) = if gateway_state.services.is_none() {
+            let cause = format!("{}; {GRANT_ALTERNATIVE}", gateway_state.unknown.join("; "));
+            (grant_command(call), cause)
         } else {
-            format!("no Service of the Gateway {gateway} has an address for its ports in the cluster")
+            let cause = format!("Gateway {gateway}: no Service has a cluster address for its ports");
+            (diagnose_command(call), cause)
         };
-        return Err(format!("the gateway's address is not known: {why}; {instead}").into());
+        return Err(format!(
+            "{}: gateway address unknown. Run: {run} ({cause}; {DIRECT})",
+            model.name
+        )
+        .into());
     }
     let target = inside.into_iter().find_map(|endpoint| {
         let host = common_hosts(&model.hosts, &endpoint.hosts).into_iter().next()?;
@@ -202,11 +206,18 @@ async fn through_gateway(
             tls: endpoint.tls,
             address: endpoint.address.clone(),
             port: endpoint.port,
-            // Of those below a domain, the one called as the model is as good as any.
+            // Any name below the domain will do.
             host: host.map(|host| host.replacen('*', &model.name, 1)),
             path: format!("{}{path}", model.prefix),
         })
     });
-    let none = || format!("the gateway {gateway} takes no requests for {}", model.hosts.join(", "));
-    target.ok_or_else(none).map_err(Failure::from)
+    let not_accepted = || {
+        let hosts = model.hosts.join(", ");
+        format!(
+            "{}: not accepted by gateway {gateway}. Run: {} (hosts {hosts})",
+            model.name,
+            model.config_command(&call.context.application, "hosts", "…")
+        )
+    };
+    target.ok_or_else(not_accepted).map_err(Failure::from)
 }

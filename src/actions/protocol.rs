@@ -1,4 +1,4 @@
-//! Where a model takes requests, below its prefix, in the protocol that it speaks (`SeldonIO/seldon-core` v1.17.1,
+//! The paths of a model's protocol, below the model's prefix (`SeldonIO/seldon-core` v1.17.1,
 //! `executor/api/rest/server.go`).
 
 use serde::Deserialize as _;
@@ -7,10 +7,9 @@ use serde_json::Value;
 use crate::api::seldon::read::{Predictor, Spec};
 use crate::config::manifest;
 
-/// The protocol of a SeldonDeployment, and the graph that a request goes through.
 pub struct InferenceProtocol {
     protocol: WireProtocol,
-    /// The node whose name requests have to have in their path.
+    /// The node that the path has to name.
     node: Option<String>,
 }
 
@@ -22,26 +21,25 @@ enum WireProtocol {
 }
 
 impl InferenceProtocol {
-    /// Of that predictor of a SeldonDeployment, or of its first.
+    /// Reads a predictor of a SeldonDeployment, the first by default.
     pub fn read(deployment: &Value, predictor: Option<&str>) -> Self {
         let spec = deployment.get("spec").cloned().unwrap_or_default();
         let read = Spec::deserialize(&spec).unwrap_or_default();
         let predictors = spec.get("predictors").and_then(Value::as_array).into_iter().flatten();
         let mut predictors = predictors.filter_map(manifest::predictor);
-        let meant = |one: &Predictor| predictor.is_none_or(|name| one.name == name);
-        let graph = predictors.find(meant).map(|one| one.graph).unwrap_or_default();
+        let is_selected = |read: &Predictor| predictor.is_none_or(|name| read.name == name);
+        let graph = predictors.find(is_selected).map(|read| read.graph).unwrap_or_default();
         Self {
             protocol: match read.protocol.as_str() {
                 "v2" | "kfserving" => WireProtocol::V2,
                 "tensorflow" => WireProtocol::Tensorflow,
                 _ => WireProtocol::Seldon,
             },
-            // A name in the path goes before the names of all nodes, so that several have to be asked without one.
+            // A name in the path replaces the names of all nodes, so a graph of several is requested without one.
             node: graph.children.is_empty().then_some(graph.name),
         }
     }
 
-    /// Where it takes requests for predictions.
     pub fn predictions(&self) -> String {
         match (self.protocol, &self.node) {
             (WireProtocol::Seldon, _) => "api/v1.0/predictions".to_owned(),
@@ -52,7 +50,7 @@ impl InferenceProtocol {
         }
     }
 
-    /// Where it takes feedback. With other protocols than seldon the executor has no such path, or takes it and passes it on to nobody
+    /// With other protocols than seldon the executor has no such path, or accepts it and does not forward the feedback
     /// (`executor/api/rest/client.go`, `Feedback`).
     pub fn feedback(&self) -> Result<&'static str, &'static str> {
         match self.protocol {
@@ -70,14 +68,14 @@ mod tests {
 
     #[test]
     fn each_protocol_has_its_path() {
-        let one = json!({"name": "m"});
+        let single = json!({"name": "m"});
         let several = json!({"name": "t", "children": [{"name": "m"}]});
         for (written, graph, path, takes_feedback) in [
-            ("", &one, "api/v1.0/predictions", true),
+            ("", &single, "api/v1.0/predictions", true),
             ("seldon", &several, "api/v1.0/predictions", true),
-            ("v2", &one, "v2/models/m/infer", false),
+            ("v2", &single, "v2/models/m/infer", false),
             ("kfserving", &several, "v2/models/infer", false),
-            ("tensorflow", &one, "v1/models/m:predict", false),
+            ("tensorflow", &single, "v1/models/m:predict", false),
             ("tensorflow", &several, "v1/models/:predict", false),
         ] {
             let object = json!({"spec": {"protocol": written, "predictors": [{"name": "default", "graph": graph}]}});

@@ -1,4 +1,4 @@
-//! `promote` and `rollback`: the exact line to type, as an action cannot change the configuration.
+//! `promote` and `rollback`: the command to run, as an action cannot change the configuration.
 
 use super::{ActionContext, Failure, Results, select_model};
 use crate::config::Model;
@@ -7,28 +7,28 @@ use crate::inputs::Inputs;
 use crate::reconcile::model_statuses_of;
 use crate::status::ModelStatus;
 
-/// What it takes to let the canary be the model.
+/// The command that makes the canary the model.
 pub async fn promote(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let name = &call.context.application;
     run(call, |model, _| {
         promotion(model).ok_or_else(|| {
             format!(
-                "{0} has no canary; {1}",
+                "{}: no canary. Run: {}",
                 model.name,
-                model.config_command(name, "canary", "{image: …, weight: 10}")
+                model.config_command(name, "canary", "…")
             )
         })
     })
     .await
 }
 
-/// What it takes to go back to what served last.
+/// The command that restores the version that served last.
 pub async fn rollback(call: &ActionContext<'_>) -> Result<Results, Failure> {
     run(call, |model, model_status| {
         let options = model_status.and_then(|model_status| model_status.last.as_ref());
         options
             .map(|options| restore(model, options))
-            .ok_or_else(|| format!("nothing else is known that {} has served", model.name))
+            .ok_or_else(|| format!("{}: no earlier version is recorded", model.name))
     })
     .await
 }
@@ -49,7 +49,7 @@ async fn run(
     Ok(vec![
         (
             "command".to_owned(),
-            line.ok_or_else(|| "the option models cannot be read".to_owned())?,
+            line.ok_or_else(|| "option models: cannot be read".to_owned())?,
         ),
         (
             "status".to_owned(),

@@ -1,4 +1,4 @@
-//! A request to a model, as one of its clients would send it. It goes by the HTTP client that is there for the Kubernetes API.
+//! Sends a request to a model, with the HTTP client of the Kubernetes API.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -11,40 +11,34 @@ use tokio::time::timeout;
 
 use juju_hooks::tool::LONGEST_RESULT;
 
-/// Time for a connection inside a cluster: it comes about in milliseconds or not at all.
+/// Timeout of a connection inside a cluster, where it takes milliseconds or never succeeds.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Whether with TLS. The certificate is not looked at: it is of a name by which clients outside know the gateway, and the address
-    /// comes from the API server.
+    /// The certificate is not verified: it is issued for the names by which clients know the gateway, and the address comes from the
+    /// API server.
     pub tls: bool,
-    /// The address.
     pub address: String,
-    /// The port.
     pub port: u16,
-    /// The name that the gateway knows the model by; the address where it is left out.
+    /// The hostname of the model; the address by default.
     pub host: Option<String>,
-    /// The path.
     pub path: String,
 }
 
 impl Target {
-    /// Scheme, address and port.
     fn base(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         let address = bracketed(&self.address);
         format!("{scheme}://{address}:{}", self.port)
     }
 
-    /// The whole of it.
     pub fn url(&self) -> String {
         format!("{}{}", self.base(), self.path)
     }
 }
 
-/// An address as a URL has it: one of IP version 6 stands in brackets.
+/// An address in the form of a URL, where IPv6 addresses have brackets.
 pub fn bracketed(address: &str) -> String {
     if address.contains(':') {
         format!("[{address}]")
@@ -53,28 +47,21 @@ pub fn bracketed(address: &str) -> String {
     }
 }
 
-/// What came back.
 pub struct Response {
-    /// The status code.
     pub status: u16,
-    /// The answer, or its beginning.
+    /// The beginning of the body, if it is too long for a result.
     pub text: String,
-    /// Whether there was more of it.
     pub is_cut: bool,
-    /// How long it took.
     pub latency: Duration,
 }
 
-/// Sends JSON, and waits for the answer as long as that.
-///
-/// # Errors
-/// Why there is none.
+/// Sends JSON. The error is the cause, for a message.
 pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Response, String> {
     let start = Instant::now();
     let late = |_| format!("no answer within {} s", limit.as_secs());
     let (status, bytes) = timeout(limit, exchange(target, body)).await.map_err(late)??;
     let latency = start.elapsed();
-    // No argument of a program can hold a zero byte, and results are given as such.
+    // Results are arguments of a program, which cannot hold a zero byte.
     let mut text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let is_cut = text.len() > LONGEST_RESULT;
     let mut end = text.len().min(LONGEST_RESULT);
@@ -90,7 +77,7 @@ pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Res
     })
 }
 
-/// The status code and as much of the answer as is shown, and a little more.
+/// Reads the body only as far as it is shown, and a little more.
 async fn exchange(target: &Target, body: Vec<u8>) -> Result<(u16, Vec<u8>), String> {
     let client = client(target)?;
     let mut request = http::Request::post(&target.path).header(CONTENT_TYPE, "application/json");
@@ -105,7 +92,7 @@ async fn exchange(target: &Target, body: Vec<u8>) -> Result<(u16, Vec<u8>), Stri
     while bytes.len() <= LONGEST_RESULT
         && let Some(frame) = body.frame().await
     {
-        let frame = frame.map_err(|error| format!("the answer broke off: {}", cause(&error)))?;
+        let frame = frame.map_err(|error| format!("the answer was interrupted: {}", cause(&error)))?;
         bytes.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default());
     }
     Ok((status, bytes))
@@ -117,13 +104,13 @@ fn client(target: &Target) -> Result<Client, String> {
     config.connect_timeout = Some(CONNECT);
     config.default_retry = false;
     config.accept_invalid_certs = true;
-    // As none is looked at, none has to be trusted.
+    // Certificates are not verified, so none has to be trusted.
     config.root_cert = Some(Vec::new());
     config.tls_server_name.clone_from(&target.host);
     Client::try_from(config).map_err(|error| cause(&error))
 }
 
-/// The innermost cause, which says most.
+/// The innermost error, which is the most specific.
 fn cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

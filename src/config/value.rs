@@ -89,7 +89,7 @@ pub(super) fn with_location(location: &str, rule: &str) -> String {
 }
 
 /// `a, b or c`.
-pub(super) fn either(known: &[&str]) -> String {
+pub(crate) fn either(known: &[&str]) -> String {
     match known {
         [] => String::new(),
         [only] => (*only).to_owned(),

@@ -77,12 +77,12 @@ pub fn predict_works_through_gateway_and_directly() {
     let failed = model.act("predict", &parameters).unwrap();
     assert_contains(
         &failed.message,
-        &["iris has no such predictor: predictor=<one of default, canary>"],
+        &["parameter predictor: unknown predictor `shadow` of iris, expected default or canary"],
     );
     let parameters = json!({"data": {"data": {"ndarray": "x"}}});
     let failed = model.act("predict", &parameters).unwrap();
     assert_eq!(failed.status, "failed", "{failed:?}");
-    assert_contains(&failed.message, &["iris answers with status code "]);
+    assert_contains(&failed.message, &["iris: status code "]);
     assert!(failed.results.contains_key("result"), "{failed:?}");
 
     let worth = json!({"reward": 1.0, "request": flower, "response": json_of(text(&prediction, "result"))});
@@ -92,12 +92,15 @@ pub fn predict_works_through_gateway_and_directly() {
     let is_default = |pod: &Value| pod["metadata"]["labels"]["seldon-model/predictor"] == "default";
     assert_contains(&model.executor_counts(is_default), &["service=\"feedback\""]);
     let failed = model.act("feedback", &json!({"request": flower})).unwrap();
-    assert_contains(&failed.message, &["say what the answer was worth, reward=1.0"]);
+    assert_contains(
+        &failed.message,
+        &["parameter reward or truth: must be set, such as reward=1.0"],
+    );
 
     let report = acted(&mut model, "diagnose", &json!({}));
     assert_contains(
         text(&report, "report"),
-        &["Model iris: whole", "istio-system/istio-ingressgateway-workload"],
+        &["Model iris: ok", "istio-system/istio-ingressgateway-workload"],
     );
 
     model.configure(&[("image", MLSERVER_IRIS), ("protocol", "v2"), ("canary", "")]);
@@ -111,7 +114,7 @@ pub fn predict_works_through_gateway_and_directly() {
     let failed = model.act("feedback", &json!({"reward": 1})).unwrap();
     assert_contains(
         &failed.message,
-        &["iris speaks the protocol v2, with which Seldon Core passes no feedback on"],
+        &["iris: Seldon Core does not forward feedback with protocol v2"],
     );
 }
 

@@ -1,13 +1,12 @@
-//! The report of `diagnose`, for people.
+//! The report of `diagnose` as text.
 
 use super::{Finding, Missing, NOTHING};
 use crate::actions::checks::CheckState;
-use crate::actions::{ActionContext, api_error};
+use crate::actions::{ActionContext, GRANT_ALTERNATIVE, api_error, grant_command};
 use crate::api_error::ApiError;
 use crate::inputs::Inputs;
 use crate::inputs::gateway::RelatedGateway;
 use crate::permissions::Permission;
-use crate::shell::juju_trust;
 use crate::status::{self, Report};
 
 pub fn report(
@@ -35,19 +34,19 @@ pub fn report(
     lines.extend(["", "Juju"].map(ToOwned::to_owned));
     lines.extend(relations(inputs).iter().map(|line| indented(line)));
     let errors = &inputs.config.errors;
-    lines.push(indented(&format!("faulty options: {}", errors.len())));
+    lines.push(indented(&format!("invalid options: {}", errors.len())));
     lines.extend(errors.iter().map(|error| indented(&indented(&error.to_string()))));
-    lines.extend(["", "Rights"].map(ToOwned::to_owned));
-    lines.extend(rights(application, missing).iter().map(|line| indented(line)));
+    lines.extend(["", "Permissions"].map(ToOwned::to_owned));
+    lines.extend(permissions(call, missing).iter().map(|line| indented(line)));
     lines.extend(["", "Cluster"].map(ToOwned::to_owned));
     lines.push(indented(&match missing {
-        Ok(_) => "Seldon Core's and Istio's definitions are there".to_owned(),
+        Ok(_) => "CRDs of Seldon Core and Istio: found".to_owned(),
         Err(error) => api_error(call, error),
     }));
     lines.extend(report.notes.iter().map(|note| indented(note)));
-    for found in findings {
+    for finding in findings {
         lines.push(String::new());
-        lines.extend(model(found));
+        lines.extend(model(finding));
     }
     lines.join("\n")
 }
@@ -56,48 +55,53 @@ fn indented(line: &str) -> String {
     format!("  {line}")
 }
 
-fn model(found: &Finding) -> Vec<String> {
-    let mut lines = vec![match found.broken {
-        NOTHING => format!("Model {}: whole", found.model),
-        broken => format!("Model {}: broken at {broken}", found.model),
+fn model(finding: &Finding) -> Vec<String> {
+    let mut lines = vec![match finding.broken {
+        NOTHING => format!("Model {}: ok", finding.model),
+        broken => format!("Model {}: fails at {broken}", finding.model),
     }];
     let mut is_reached = true;
-    for link in &found.links {
-        let mark = match link.state {
+    for check in &finding.checks {
+        let mark = match check.state {
             CheckState::Passed => "ok",
             CheckState::Unknown => "?",
-            CheckState::Failed => "BROKEN",
+            CheckState::Failed => "FAILED",
         };
-        // What comes behind a broken link is often only a consequence.
+        // A failure after the first one is often only a consequence of it.
         let mark = if is_reached {
             mark.to_owned()
         } else {
             format!("({mark})")
         };
-        is_reached &= link.state != CheckState::Failed;
-        lines.push(indented(&format!("{mark:8} {}: {}", link.name, link.text)));
+        is_reached &= check.state != CheckState::Failed;
+        lines.push(indented(&format!("{mark:8} {}: {}", check.name, check.text)));
     }
-    if found.links.is_empty() {
-        lines.push(indented(&found.why));
+    if finding.checks.is_empty() {
+        lines.push(indented(&finding.why));
     }
-    let competitors = found.competitors.iter();
-    lines.extend(competitors.map(|competitor| indented(&format!("beside it on the gateway: {competitor}"))));
+    let competitors = finding.competitors.iter();
+    lines.extend(competitors.map(|competitor| indented(&format!("other route: {competitor}"))));
     lines
 }
 
 fn relations(inputs: &Inputs) -> Vec<String> {
     let gateway = match &inputs.gateway {
         RelatedGateway::None => "gateway-info: not related".to_owned(),
-        RelatedGateway::Pending(by) => format!("{}: {} has not said which gateway", by.kind.endpoint(), by.application),
+        RelatedGateway::Pending(by) => {
+            format!("{}: {} has not named a gateway yet", by.kind.endpoint(), by.application)
+        }
         RelatedGateway::Ambiguous(all) => {
             let all = all
                 .iter()
                 .map(|by| format!("{} ({})", by.application, by.kind.endpoint()));
-            format!("several name a gateway: {}", all.collect::<Vec<_>>().join(" and "))
+            format!(
+                "several gateways are related: {}",
+                all.collect::<Vec<_>>().join(" and ")
+            )
         }
         RelatedGateway::Known { gateway, up, by } => {
-            let up = if *up { "" } else { ", which is not up" };
-            format!("{}: {} names {gateway}{up}", by.kind.endpoint(), by.application)
+            let up = if *up { "" } else { " (not ready)" };
+            format!("{}: {} provides {gateway}{up}", by.kind.endpoint(), by.application)
         }
     };
     let related = inputs.juju.related.iter();
@@ -108,18 +112,22 @@ fn relations(inputs: &Inputs) -> Vec<String> {
         .collect()
 }
 
-fn rights(application: &str, missing: &Missing) -> Vec<String> {
-    let grant = juju_trust(application);
-    let said = |what: &str, missing: &[Permission]| {
+fn permissions(call: &ActionContext, missing: &Missing) -> Vec<String> {
+    let grant = grant_command(call);
+    let line = |purpose: &str, missing: &[Permission]| {
         if missing.is_empty() {
-            format!("{what}: all there")
+            format!("{purpose}: granted")
         } else {
-            format!("{what}: may not {}; {grant}", status::rights(missing))
+            let missing = status::rights(missing);
+            format!("{purpose}: may not {missing}. Run: {grant} ({GRANT_ALTERNATIVE})")
         }
     };
     match missing {
-        Ok(missing) => missing.iter().map(|(what, lacks)| said(what, lacks)).collect(),
-        Err(ApiError::Forbidden { missing, .. }) => vec![said("needed", missing)],
-        Err(_) => vec!["not looked at, as the cluster could not be".to_owned()],
+        Ok(missing) => missing
+            .iter()
+            .map(|(purpose, missing)| line(purpose, missing))
+            .collect(),
+        Err(ApiError::Forbidden { missing, .. }) => vec![line("required", missing)],
+        Err(_) => vec!["not checked, as the cluster cannot be reached".to_owned()],
     }
 }

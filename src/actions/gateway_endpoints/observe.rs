@@ -1,4 +1,4 @@
-//! What leads to a gateway and to a model: Services, pods and nodes. Actions ask for them, hooks never do.
+//! Lists Services, pods and nodes, for actions only: hooks never need them.
 
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -9,34 +9,34 @@ use crate::cluster::Cluster;
 use crate::gateway::GatewayName;
 use crate::gateway::listeners::Listeners;
 
-/// Finds the ways into a gateway, as far as it may: what could not be found out is said in the answer.
+/// Lists what determines the endpoints of a gateway, and records what it may not list.
 pub async fn find(cluster: &Cluster, gateway: &GatewayName, listeners: &Listeners) -> GatewayEndpoints {
     let selector: Vec<String> = listeners
         .selector
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    let of_gateway = ListParams::default().labels(&selector.join(","));
-    let mut found = GatewayEndpoints::default();
+    let labels = ListParams::default().labels(&selector.join(","));
+    let mut endpoints = GatewayEndpoints::default();
     if selector.is_empty() {
-        found.unknown.push(format!(
-            "the Gateway {gateway} names no pods by a selector, so its Service is not known"
-        ));
+        endpoints
+            .unknown
+            .push(format!("Gateway {gateway}: Service unknown, as it has no selector"));
     } else {
-        found.pods = list_everywhere(cluster, "Pod", "pods", gateway, &of_gateway, &mut found.unknown)
+        endpoints.pods = list_all_namespaces(cluster, "Pod", "pods", gateway, &labels, &mut endpoints.unknown)
             .await
             .map(|pods| pods.iter().map(pod).collect());
-        let every = ListParams::default();
-        found.services = list_everywhere(cluster, "Service", "services", gateway, &every, &mut found.unknown)
+        let all = ListParams::default();
+        endpoints.services = list_all_namespaces(cluster, "Service", "services", gateway, &all, &mut endpoints.unknown)
             .await
             .map(|services| {
                 let services = services.iter().map(service).collect();
-                let pods = found.pods.as_deref();
+                let pods = endpoints.pods.as_deref();
                 services_of(&gateway.namespace, &listeners.selector, services, pods)
             });
-        if found.services.as_ref().is_some_and(Vec::is_empty) {
-            found.unknown.push(format!(
-                "no Service leads to the pods of the Gateway {gateway} ({})",
+        if endpoints.services.as_ref().is_some_and(Vec::is_empty) {
+            endpoints.unknown.push(format!(
+                "Gateway {gateway}: no Service selects its pods ({})",
                 selector.join(", ")
             ));
         }
@@ -45,16 +45,12 @@ pub async fn find(cluster: &Cluster, gateway: &GatewayName, listeners: &Listener
         .list::<DynamicObject>(&kind("Node"), None, &ListParams::default())
         .await
     {
-        Ok(nodes) => found.nodes = Some(nodes.iter().map(node).collect()),
-        Err(error) => found.unknown.push(unknown("nodes", &error)),
+        Ok(nodes) => endpoints.nodes = Some(nodes.iter().map(node).collect()),
+        Err(error) => endpoints.unknown.push(not_listed("nodes", &error)),
     }
-    found
+    endpoints
 }
 
-/// The Services of a namespace.
-///
-/// # Errors
-/// When they cannot be listed.
 pub async fn services(cluster: &Cluster, namespace: &str) -> Result<Vec<Service>, ApiError> {
     let services: Vec<DynamicObject> = cluster
         .list(&kind("Service"), Some(namespace), &ListParams::default())
@@ -62,26 +58,26 @@ pub async fn services(cluster: &Cluster, namespace: &str) -> Result<Vec<Service>
     Ok(services.iter().map(service).collect())
 }
 
-/// Those of all namespaces: a Gateway's pods may be anywhere. Whoever may look into the Gateway's own only sees those.
-async fn list_everywhere(
+/// Lists all namespaces, as a Gateway's pods may be in any of them. Without that permission, the Gateway's own namespace.
+async fn list_all_namespaces(
     cluster: &Cluster,
-    of: &str,
+    kind_name: &str,
     resource: &str,
     gateway: &GatewayName,
     parameters: &ListParams,
-    unknown_so_far: &mut Vec<String>,
+    unknown: &mut Vec<String>,
 ) -> Option<Vec<DynamicObject>> {
-    let kind = kind(of);
+    let kind = kind(kind_name);
     let error = match cluster.list(&kind, None, parameters).await {
-        Ok(found) => return Some(found),
+        Ok(objects) => return Some(objects),
         Err(error) => error,
     };
     if let ApiError::Forbidden { .. } = error
-        && let Ok(found) = cluster.list(&kind, Some(&gateway.namespace), parameters).await
+        && let Ok(objects) = cluster.list(&kind, Some(&gateway.namespace), parameters).await
     {
-        return Some(found);
+        return Some(objects);
     }
-    unknown_so_far.push(unknown(&format!("{resource} of all namespaces"), &error));
+    unknown.push(not_listed(&format!("{resource} of all namespaces"), &error));
     None
 }
 
@@ -89,9 +85,9 @@ fn kind(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind))
 }
 
-fn unknown(what: &str, error: &ApiError) -> String {
+fn not_listed(what: &str, error: &ApiError) -> String {
     match error {
-        ApiError::Forbidden { .. } => format!("there is no right to list {what}"),
+        ApiError::Forbidden { .. } => format!("no permission to list {what}"),
         other => format!("{what} cannot be listed: {other}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Services, pods and nodes, as far as they say how something is reached. Lenient: what is not there says nothing.
+//! Reads Services, pods and nodes. Lenient: a missing field is unset.
 
 use std::collections::BTreeMap;
 
@@ -21,32 +21,31 @@ fn number(value: &Value, key: &str) -> Option<u16> {
     value.get(key)?.as_u64()?.try_into().ok()
 }
 
-fn is_so(object: &Value, condition: &str) -> bool {
-    list(object, "/status/conditions").any(|one| {
-        let said = |key: &str| one.get(key).and_then(Value::as_str);
-        said("type") == Some(condition) && said("status") == Some("True")
+fn has_condition(object: &Value, condition: &str) -> bool {
+    list(object, "/status/conditions").any(|entry| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        text("type") == Some(condition) && text("status") == Some("True")
     })
 }
 
-/// Reads a Service.
 pub fn service(object: &DynamicObject) -> Service {
     let data = &object.data;
     let selector: Option<BTreeMap<String, String>> = data
         .pointer("/spec/selector")
         .and_then(|selector| serde::Deserialize::deserialize(selector).ok());
     let kind = text(data, "/spec/type").unwrap_or_default();
-    let balanced = list(data, "/status/loadBalancer/ingress")
-        .filter_map(|one| text(one, "/ip").or_else(|| text(one, "/hostname")));
-    let led = list(data, "/spec/externalIPs").filter_map(|one| one.as_str().map(ToOwned::to_owned));
+    let load_balancer = list(data, "/status/loadBalancer/ingress")
+        .filter_map(|ingress| text(ingress, "/ip").or_else(|| text(ingress, "/hostname")));
+    let external_ips = list(data, "/spec/externalIPs").filter_map(|ip| ip.as_str().map(ToOwned::to_owned));
     let ports = list(data, "/spec/ports").filter_map(|port| {
-        let number_of = number(port, "port")?;
+        let own_number = number(port, "port")?;
         let target = match port.get("targetPort") {
-            // Left out, it is the same.
-            None => Some(number_of),
+            // The default is the same port.
+            None => Some(own_number),
             Some(_) => number(port, "targetPort"),
         };
         Some(Port {
-            number: number_of,
+            number: own_number,
             target,
             node: number(port, "nodePort").filter(|port| *port > 0),
         })
@@ -56,14 +55,13 @@ pub fn service(object: &DynamicObject) -> Service {
         name: object.name_any(),
         selector: selector.unwrap_or_default(),
         cluster_address: text(data, "/spec/clusterIP").filter(|address| address != "None"),
-        outside: balanced.chain(led).collect(),
-        own_pods_only: text(data, "/spec/externalTrafficPolicy").is_some_and(|policy| policy == "Local"),
+        external: load_balancer.chain(external_ips).collect(),
+        is_local: text(data, "/spec/externalTrafficPolicy").is_some_and(|policy| policy == "Local"),
         ports: ports.collect(),
         kind,
     }
 }
 
-/// Reads a pod.
 pub fn pod(object: &DynamicObject) -> Pod {
     let data = &object.data;
     let containers = list(data, "/spec/containers").flat_map(|container| list(container, "/ports"));
@@ -73,26 +71,25 @@ pub fn pod(object: &DynamicObject) -> Pod {
         labels: object.labels().clone(),
         node: text(data, "/spec/nodeName").unwrap_or_default(),
         host: text(data, "/status/hostIP"),
-        ready: is_so(data, "Ready"),
+        ready: has_condition(data, "Ready"),
         host_ports: containers
             .filter_map(|port| Some((number(port, "containerPort")?, number(port, "hostPort")?)))
             .filter(|(_, port)| *port > 0)
             .collect(),
-        on_host: data.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true),
+        has_host_network: data.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true),
     }
 }
 
-/// Reads a node.
 pub fn node(object: &DynamicObject) -> Node {
     let data = &object.data;
     let address = |kind: &str| {
         let mut all = list(data, "/status/addresses");
-        all.find(|one| text(one, "/type").is_some_and(|of| of == kind))
-            .and_then(|one| text(one, "/address"))
+        all.find(|entry| text(entry, "/type").is_some_and(|text| text == kind))
+            .and_then(|entry| text(entry, "/address"))
     };
     Node {
         name: object.name_any(),
         address: address("ExternalIP").or_else(|| address("InternalIP")),
-        ready: is_so(data, "Ready"),
+        ready: has_condition(data, "Ready"),
     }
 }

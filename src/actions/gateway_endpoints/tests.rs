@@ -9,7 +9,7 @@ fn object(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
 }
 
-/// As istio-pilot makes it, of that type.
+/// The Service that istio-pilot creates, with that type.
 fn gateway_service(kind: &str) -> Service {
     service(&object(json!({
         "metadata": {"name": "istio-ingressgateway-workload", "namespace": "istio-system"},
@@ -45,7 +45,7 @@ fn edge() -> Node {
     })))
 }
 
-fn takes(servers: Value) -> Listeners {
+fn listeners(servers: Value) -> Listeners {
     let spec = json!({"selector": {"istio": "ingressgateway"}, "servers": servers});
     Listeners::read(&spec, "istio-system", "edge")
 }
@@ -75,7 +75,7 @@ fn endpoints_are_found_widest_reach_first() {
         unknown: Vec::new(),
     };
     assert_eq!(
-        shown(&endpoints, &takes(http())),
+        shown(&endpoints, &listeners(http())),
         [
             "LoadBalancer plain 198.51.100.7:80",
             "NodePort plain 192.0.2.1:31380",
@@ -83,10 +83,10 @@ fn endpoints_are_found_widest_reach_first() {
         ]
     );
     // With the port of the Service in place of the pods' one, and with TLS.
-    let tls = takes(json!([{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["*"]}]));
+    let tls = listeners(json!([{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["*"]}]));
     assert_eq!(shown(&endpoints, &tls)[1], "NodePort tls 192.0.2.1:31390");
     endpoints.pods = Some(vec![gateway_pod()]);
-    assert!(shown(&endpoints, &takes(http())).contains(&"HostPort plain 192.0.2.1:80".to_owned()));
+    assert!(shown(&endpoints, &listeners(http())).contains(&"HostPort plain 192.0.2.1:80".to_owned()));
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn unserved_ports_and_redirects_give_no_endpoint() {
         services: Some(vec![gateway_service("NodePort")]),
         ..GatewayEndpoints::default()
     };
-    let other = takes(json!([{"port": {"number": 9999, "protocol": "HTTP"}, "hosts": ["*"]}]));
+    let other = listeners(json!([{"port": {"number": 9999, "protocol": "HTTP"}, "hosts": ["*"]}]));
     assert!(endpoints.endpoints(&other).is_empty());
-    let redirect = takes(json!([
+    let redirect = listeners(json!([
         {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"], "tls": {"httpsRedirect": true}},
     ]));
     assert!(endpoints.endpoints(&redirect).is_empty());
@@ -110,7 +110,7 @@ fn node_is_a_placeholder_only_if_unknown() {
         ..GatewayEndpoints::default()
     };
     let port = |endpoints: &GatewayEndpoints| {
-        let endpoints = shown(endpoints, &takes(http()));
+        let endpoints = shown(endpoints, &listeners(http()));
         endpoints
             .into_iter()
             .find(|endpoint| endpoint.starts_with("NodePort"))
@@ -128,7 +128,7 @@ fn node_is_a_placeholder_only_if_unknown() {
 #[test]
 fn local_traffic_policy_limits_the_nodes() {
     let mut local = gateway_service("NodePort");
-    local.own_pods_only = true;
+    local.is_local = true;
     let far = Node {
         name: "far".into(),
         address: Some("192.0.2.9".into()),
@@ -140,7 +140,7 @@ fn local_traffic_policy_limits_the_nodes() {
         nodes: Some(vec![far, edge()]),
         unknown: Vec::new(),
     };
-    let endpoints = shown(&endpoints, &takes(http()));
+    let endpoints = shown(&endpoints, &listeners(http()));
     assert!(endpoints.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
     assert!(
         !endpoints.iter().any(|endpoint| endpoint.contains("192.0.2.9")),

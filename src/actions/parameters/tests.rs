@@ -16,19 +16,19 @@ fn wrong_values_name_parameter_rule_and_example() {
     let wrong = parameters(&json!({"model": 1, "direct": "yes", "timeout": 61, "reward": "much"}));
     assert_eq!(
         wrong.text("model"),
-        Err("model must be text, such as model=iris".to_owned())
+        Err("parameter model: must be text, such as model=iris".to_owned())
     );
     assert_eq!(
         wrong.flag("direct"),
-        Err("direct must be true or false, such as direct=true".to_owned())
+        Err("parameter direct: must be true or false, such as direct=true".to_owned())
     );
     assert_eq!(
         wrong.whole("timeout", &(1..=60)),
-        Err("timeout must be a whole number from 1 to 60, such as timeout=60".to_owned())
+        Err("parameter timeout: must be a whole number from 1 to 60, such as timeout=60".to_owned())
     );
     assert_eq!(
         wrong.number("reward"),
-        Err("reward must be a number, such as reward=1.0".to_owned())
+        Err("parameter reward: must be a number, such as reward=1.0".to_owned())
     );
     for (wrong, rule) in [
         (json!("x"), "must be a map in JSON or YAML"),
@@ -37,14 +37,17 @@ fn wrong_values_name_parameter_rule_and_example() {
         (json!("!tag {a: 1}"), "must be a map in JSON or YAML"),
         // How Juju 4 passes a map on.
         (json!("map[a:1]"), "must be a map in JSON or YAML"),
-        (json!("{[1]: 2}"), "has a key that is not text"),
+        (json!("{[1]: 2}"), "keys must be text"),
         (json!("{password: hunter2"), "is not valid YAML at line 2, column 1"),
         (json!("{a: 1, a: 2}"), "is not valid YAML at line 1, column 1"),
     ] {
         let message = map(&wrong).unwrap_err();
-        assert!(message.starts_with(&format!("data {rule}")), "{wrong}: {message}");
         assert!(
-            message.ends_with("; type --string-args data='{…}'"),
+            message.starts_with(&format!("parameter data: {rule}")),
+            "{wrong}: {message}"
+        );
+        assert!(
+            message.ends_with(", such as --string-args data='{…}'"),
             "{wrong}: {message}"
         );
         assert!(!message.contains("hunter2"), "{message}");
@@ -90,23 +93,23 @@ fn text_is_parsed_as_flags_and_numbers() {
         json!(1.5),
         json!(true),
     ] {
-        let rule = "timeout must be a whole number from 1 to 60, such as timeout=60";
+        let rule = "parameter timeout: must be a whole number from 1 to 60, such as timeout=60";
         assert_eq!(whole(value.clone()), Err(rule.to_owned()), "{value}");
     }
 }
 
 #[test]
 fn text_is_parsed_as_maps() {
-    let meant = json!({"data": {"ndarray": [[5.1, 3.5]]}});
+    let expected = json!({"data": {"ndarray": [[5.1, 3.5]]}});
     for text in [
         "{\"data\": {\"ndarray\": [[5.1, 3.5]]}}",
         "{\n\t\"data\": {\"ndarray\": [[5.1, 3.5]]}\n}\n",
         "data: {ndarray: [[5.1, 3.5]]}",
         "---\ndata:\n  ndarray:\n  - [5.1, 3.5]\n",
     ] {
-        assert_eq!(map(&json!(text)), Ok(meant.clone()), "{text}");
+        assert_eq!(map(&json!(text)), Ok(expected.clone()), "{text}");
     }
-    assert_eq!(map(&meant), Ok(meant.clone()));
+    assert_eq!(map(&expected), Ok(expected.clone()));
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn json_may_be_longer_than_yaml() {
     assert!(map(&json!(json)).is_ok());
     let message = map(&json!(format!("data: [{zeros}0]"))).unwrap_err();
     assert!(
-        message.starts_with("data is 390 KiB long, must be at most 256 KiB"),
+        message.starts_with("parameter data: is 390 KiB long, must be at most 256 KiB"),
         "{message}"
     );
 }

@@ -1,12 +1,11 @@
-//! Two texts as a unified diff.
+//! The unified diff of two texts.
 
 use std::fmt::Write as _;
 
-/// How many lines are shown around a change.
-const AROUND: usize = 3;
-/// Most comparisons of lines: a million take a few milliseconds and megabytes. What differs in more than that is shown as taken out
-/// and put in, which is true too.
-const MOST: usize = 1_000_000;
+/// Lines of context around a change.
+const CONTEXT: usize = 3;
+/// Most comparisons of lines: a million take a few milliseconds and megabytes. Longer texts are shown as removed and added whole.
+const MOST_COMPARISONS: usize = 1_000_000;
 
 /// A line of both texts, or of one of them.
 #[derive(Clone, Copy)]
@@ -15,7 +14,7 @@ struct DiffLine<'a> {
     text: &'a str,
 }
 
-/// What has to be taken from and added to one text to get the other, as `diff -u` writes it; empty where they are the same.
+/// In the format of `diff -u`; empty if the texts are equal.
 pub fn unified(from: &str, to: &str, old: &str, new: &str) -> String {
     let lines = lines(old, new);
     let changes: Vec<usize> = (0..lines.len())
@@ -24,24 +23,24 @@ pub fn unified(from: &str, to: &str, old: &str, new: &str) -> String {
     let mut text = String::new();
     let mut rest = changes.as_slice();
     while let Some(first) = rest.first() {
-        // As long as less than twice what is shown around lies between them, changes are of one piece.
-        let together = rest
+        // Changes with less than twice the context between them share a hunk.
+        let count = rest
             .windows(2)
-            .take_while(|pair| matches!(pair, [one, next] if next - one <= 2 * AROUND + 1))
+            .take_while(|pair| matches!(pair, [change, next] if next - change <= 2 * CONTEXT + 1))
             .count()
             + 1;
-        let last = rest.get(together - 1).unwrap_or(first);
-        let (start, end) = (first.saturating_sub(AROUND), (last + AROUND + 1).min(lines.len()));
+        let last = rest.get(count - 1).unwrap_or(first);
+        let (start, end) = (first.saturating_sub(CONTEXT), (last + CONTEXT + 1).min(lines.len()));
         if text.is_empty() {
             let _ = writeln!(text, "--- {from}\n+++ {to}");
         }
-        piece(&mut text, &lines, start, end);
-        rest = rest.get(together..).unwrap_or_default();
+        write_hunk(&mut text, &lines, start, end);
+        rest = rest.get(count..).unwrap_or_default();
     }
     text
 }
 
-fn piece(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
+fn write_hunk(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
     let count = |lines: &[DiffLine], without: char| lines.iter().filter(|line| line.mark != without).count();
     let (before, shown) = (
         lines.get(..start).unwrap_or_default(),
@@ -49,7 +48,7 @@ fn piece(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
     );
     let range = |without: char| {
         let (before, length) = (count(before, without), count(shown, without));
-        // Of a text without lines the line before is named.
+        // Without lines the range is the line before.
         let first = if length == 0 { before } else { before + 1 };
         if length == 1 {
             first.to_string()
@@ -66,10 +65,10 @@ fn piece(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
 fn lines<'a>(old: &'a str, new: &'a str) -> Vec<DiffLine<'a>> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let mut both = old.iter().zip(&new);
-    let head = both.by_ref().take_while(|(one, other)| one == other).count();
+    let head = both.by_ref().take_while(|(old, new)| old == new).count();
     let (old_rest, new_rest) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
     let backwards = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let tail = backwards.take_while(|(one, other)| one == other).count();
+    let tail = backwards.take_while(|(old, new)| old == new).count();
     let middle = |lines: &[&'a str]| lines.get(..lines.len() - tail).unwrap_or_default().to_vec();
     let same = |lines: &[&'a str]| {
         lines
@@ -83,17 +82,17 @@ fn lines<'a>(old: &'a str, new: &'a str) -> Vec<DiffLine<'a>> {
     all
 }
 
-/// By the longest common subsequence.
+/// Uses the longest common subsequence.
 fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
     let width = new.len() + 1;
-    let small = old.len().saturating_mul(new.len()) <= MOST;
+    let small = old.len().saturating_mul(new.len()) <= MOST_COMPARISONS;
     let mut common = vec![0_u32; if small { (old.len() + 1) * width } else { 0 }];
-    // Of what is left of both from there on, how many lines are common.
+    // The number of common lines in the rests of both.
     let get = |common: &[u32], row: usize, column: usize| common.get(row * width + column).copied().unwrap_or_default();
     if small {
-        for (row, one) in old.iter().enumerate().rev() {
-            for (column, other) in new.iter().enumerate().rev() {
-                let best = if one == other {
+        for (row, old_line) in old.iter().enumerate().rev() {
+            for (column, new_line) in new.iter().enumerate().rev() {
+                let best = if old_line == new_line {
                     get(&common, row + 1, column + 1) + 1
                 } else {
                     get(&common, row + 1, column).max(get(&common, row, column + 1))
@@ -108,16 +107,27 @@ fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
     let mut lines = Vec::with_capacity(old.len() + new.len());
     loop {
         match (old.get(row), new.get(column)) {
-            (Some(one), Some(other)) if small && one == other => {
-                lines.push(DiffLine { mark: ' ', text: one });
+            (Some(old_line), Some(new_line)) if small && old_line == new_line => {
+                lines.push(DiffLine {
+                    mark: ' ',
+                    text: old_line,
+                });
                 (row, column) = (row + 1, column + 1);
             }
-            (Some(one), other) if other.is_none() || get(&common, row + 1, column) >= get(&common, row, column + 1) => {
-                lines.push(DiffLine { mark: '-', text: one });
+            (Some(old_line), new_line)
+                if new_line.is_none() || get(&common, row + 1, column) >= get(&common, row, column + 1) =>
+            {
+                lines.push(DiffLine {
+                    mark: '-',
+                    text: old_line,
+                });
                 row += 1;
             }
-            (_, Some(other)) => {
-                lines.push(DiffLine { mark: '+', text: other });
+            (_, Some(new_line)) => {
+                lines.push(DiffLine {
+                    mark: '+',
+                    text: new_line,
+                });
                 column += 1;
             }
             _ => return lines,
@@ -168,7 +178,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        /// patch(1) is the judge of that.
+        /// As patch(1) reads it.
         #[test]
         fn applying_the_diff_gives_the_new_text(old in "([a-c]\n){0,30}", new in "([a-c]\n){0,30}") {
             prop_assume!(old != new && Command::new("patch").arg("--version").output().is_ok());

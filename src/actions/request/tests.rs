@@ -40,16 +40,16 @@ fn request(stream: &mut impl Read) -> String {
     String::from_utf8(read).unwrap()
 }
 
-/// A server that gives one answer. It hands back what it was asked.
+/// A server with one answer. Returns the request.
 fn server(answer: Vec<u8>) -> (u16, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let handle = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let inputs = request(&mut stream);
-        // Whoever has read enough goes away.
+        let request = request(&mut stream);
+        // The client closes once it has read enough.
         let _ = stream.write_all(&answer);
-        inputs
+        request
     });
     (port, handle)
 }
@@ -66,15 +66,15 @@ fn request_names_path_and_host() {
     let answer = sent(&target, LONG).unwrap();
     assert_eq!((answer.status, answer.text.as_str()), (503, "no\u{fffd}body"));
     assert!(!answer.is_cut);
-    let inputs = server.join().unwrap().to_lowercase();
+    let request = server.join().unwrap().to_lowercase();
     for part in [
         "post /model/iris/api/v1.0/predictions http/1.1\r\n",
         "host: iris.plant.example\r\n",
         "content-type: application/json\r\n",
     ] {
-        assert!(inputs.contains(part), "{inputs}");
+        assert!(request.contains(part), "{request}");
     }
-    assert!(!inputs.contains("authorization"), "{inputs}");
+    assert!(!request.contains("authorization"), "{request}");
 }
 
 #[test]

@@ -45,8 +45,8 @@ fn fails_at(live: &mut Live, check: &str, why: &[&str]) -> String {
     assert_eq!(broken, check, "{said}\n{report}");
     assert_contains(&said, why);
     let heading = match check {
-        "nothing" => "Model iris: whole".to_owned(),
-        check => format!("Model iris: broken at {check}"),
+        "nothing" => "Model iris: ok".to_owned(),
+        check => format!("Model iris: fails at {check}"),
     };
     assert_contains(&report, &[&heading]);
     report
@@ -61,13 +61,13 @@ fn serving_model_passes_every_check() {
         &report,
         &[
             "iris in model sound: active: iris serves",
-            "gateway-info: istio-pilot names sound/gate",
-            "needed: all there",
-            "ok       route: /model/iris/ of * at sound/gate",
-            "ok       gateway: takes * by http; NodePort sound/gate; 1 of 1 pods ready",
+            "gateway-info: istio-pilot provides sound/gate",
+            "required: granted",
+            "ok       route: /model/iris/ of hosts * at sound/gate",
+            "ok       gateway: accepts * over http; NodePort sound/gate; 1 of 1 pods ready",
             "ok       service: iris-default:8000",
             "ok       pods: 1 ready",
-            "ok       seldon: says Available",
+            "ok       seldon: reports Available",
         ],
     );
     // A younger route of the same prefix takes nothing, and is reported.
@@ -75,7 +75,7 @@ fn serving_model_passes_every_check() {
     let report = fails_at(&mut live, "nothing", &[]);
     assert_contains(
         &report,
-        &["beside it on the gateway: VirtualService sound/younger wants requests of /model/iris/"],
+        &["other route: VirtualService sound/younger matches requests to /model/iris/"],
     );
     live.delete(&vs(), "younger");
     assert_eq!(live.versions(), before);
@@ -100,8 +100,7 @@ fn first_failed_check_before_gateway_is_named() {
         &mut live,
         "gateway",
         &[
-            "none of the 1 pods of the gateway wayin/gate is ready",
-            "kubectl -n wayin get pods -l gateway-of=wayin",
+            "gateway wayin/gate has no ready pod. Run: kubectl -n wayin get pods -l gateway-of=wayin (0 of 1 pods ready)",
         ],
     );
     gateway_pod(&live, true);
@@ -109,7 +108,7 @@ fn first_failed_check_before_gateway_is_named() {
     fails_at(
         &mut live,
         "gateway",
-        &["no Service leads to the pods of the gateway wayin/gate"],
+        &["gateway wayin/gate has no Service. Run: juju status "],
     );
     let mut servers = http();
     servers[0]["hosts"] = json!(["x.example"]);
@@ -146,26 +145,26 @@ fn first_failed_check_behind_gateway_is_named() {
     fails_at(
         &mut live,
         "virtual-service",
-        &["the leader applies it in its next hook"],
+        &["waiting for the leader unit to apply it"],
     );
     live.says();
     live.config(&[("image", "iris:2")]);
     fails_at(
         &mut live,
         "seldon-deployment",
-        &["SeldonDeployment iris is not as asked"],
+        &["SeldonDeployment iris: waiting for the leader unit to apply it"],
     );
     live.says();
     fails_at(
         &mut live,
         "deployment",
-        &["Seldon Core has not made what is asked for now of iris yet"],
+        &["iris: waiting for Seldon Core to update its Deployment"],
     );
     live.delete(&service(), "iris-default");
     fails_at(
         &mut live,
         "service",
-        &["Seldon Core has made no Service iris-default of iris yet"],
+        &["iris: waiting for Seldon Core to create its Service iris-default"],
     );
     seldons_service(&live, "iris-default");
     live.delete(&deployment(), "iris-default-0-iris");
@@ -173,14 +172,18 @@ fn first_failed_check_behind_gateway_is_named() {
         &mut live,
         "deployment",
         &[
-            "Seldon Core has made no Deployment of iris yet",
+            "iris: waiting for Seldon Core to create its Deployment",
             "juju status seldon-core",
         ],
     );
     live.seldon_serves("iris");
     let failed = json!({"state": "Failed", "description": "too bad"});
     live.merge_status(&sdep(), "iris", &failed);
-    fails_at(&mut live, "seldon", &["Seldon Core calls iris Failed (too bad)"]);
+    fails_at(
+        &mut live,
+        "seldon",
+        &["iris: Seldon Core reports Failed (too bad), not Available"],
+    );
 }
 
 #[test]
@@ -215,19 +218,22 @@ fn image_pull_failure_fails_the_pods_check() {
 fn missing_permissions_and_invalid_options_come_first() {
     let mut live = Live::untrusted("rightless");
     let report = fails_at(&mut live, "rights", &["juju trust iris --scope=cluster"]);
-    assert_contains(&report, &["needed: may not list/create/patch/delete seldondeployments"]);
+    assert_contains(
+        &report,
+        &["required: may not list/create/patch/delete seldondeployments"],
+    );
     live.config(&[("models", "{iris: {replicas: -1}, b: {}}")]);
     fails_at(&mut live, "options", &["models: iris: replicas: "]);
     live.config(&[("models", "")]);
     super::permissions::grant(&live, |rule| !rule.to_string().contains("nodes"));
     gateway(&live, &http(), "NodePort");
     live.serves();
-    let report = fails_at(&mut live, "service", &["Seldon Core has made no Service"]);
+    let report = fails_at(&mut live, "service", &["waiting for Seldon Core to create its Service"]);
     assert_contains(
         &report,
         &[
-            "needed: all there",
-            "for this report and for endpoints and predict: may not list nodes in all namespaces, list pods in all namespaces",
+            "required: granted",
+            "for diagnose, endpoints and predict: may not list nodes in all namespaces, list pods in all namespaces",
         ],
     );
 }

@@ -165,8 +165,8 @@ fn missing_permissions_are_listed_with_remaining_urls() {
     assert_contains(
         results["iris"]["unknown"].as_str().unwrap(),
         &[
-            "there is no right to list nodes",
-            "juju trust iris --scope=cluster, or apply rbac.yaml",
+            "no permission to list nodes",
+            "Run: juju trust iris --scope=cluster (or apply rbac.yaml)",
         ],
     );
 
@@ -178,8 +178,8 @@ fn missing_permissions_are_listed_with_remaining_urls() {
     assert_contains(
         results["iris"]["unknown"].as_str().unwrap(),
         &[
-            "no right to list pods of all namespaces",
-            "no right to list services of all namespaces",
+            "no permission to list pods of all namespaces",
+            "no permission to list services of all namespaces",
         ],
     );
     assert_eq!(results["iris"].get("http"), None);
@@ -193,8 +193,8 @@ fn missing_permissions_are_listed_with_remaining_urls() {
     assert_contains(
         &why,
         &[
-            "the gateway's address is not known",
-            "no right to list services",
+            "iris: gateway address unknown. Run: juju trust iris --scope=cluster (",
+            "no permission to list services",
             "juju trust iris",
             "direct=true",
         ],
@@ -208,13 +208,16 @@ fn missing_gateway_or_invalid_option_is_reported() {
         .remove_relation("iris:gateway-info", "istio-pilot:gateway-info")
         .unwrap();
     let results = endpoints(&mut live);
-    assert_eq!(results["iris"]["unknown"], "there is no gateway that leads to it");
+    assert_eq!(results["iris"]["unknown"], "the model has no gateway");
     assert_contains(
         results["iris"]["message"].as_str().unwrap(),
         &["iris: no gateway. Run: "],
     );
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
-    assert_contains(&why, &["iris has no gateway that is there"]);
+    assert_contains(
+        &why,
+        &["iris: no gateway. Run: juju run iris/0 diagnose (direct=true bypasses the gateway)"],
+    );
     live.config(&[("models", "{iris: {}, b: {replicas: -1}}")]);
     let results = endpoints(&mut live);
     assert_eq!(results["b"]["state"], "blocked");

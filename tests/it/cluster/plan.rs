@@ -39,7 +39,7 @@ fn versions(live: &Live) -> Vec<(String, String)> {
 fn plan_shows_a_diff_and_writes_nothing() {
     let mut live = Live::new("planned");
     let first = act(&mut live, "plan", &json!({})).unwrap();
-    assert_eq!(text(&first, "summary"), "2 to make, 0 to change, 0 to delete");
+    assert_eq!(text(&first, "summary"), "2 to create, 0 to change, 0 to delete");
     assert_contains(
         text(&first, "diff"),
         &[
@@ -60,7 +60,7 @@ fn plan_shows_a_diff_and_writes_nothing() {
         &mut live,
         &json!({"image": "seldonio/sklearn-iris:0.4", "prefix": "/new/", "labels": {"site": "plant"}}),
     );
-    assert_eq!(text(&results, "summary"), "0 to make, 2 to change, 0 to delete");
+    assert_eq!(text(&results, "summary"), "0 to create, 2 to change, 0 to delete");
     assert_eq!(
         text(&results, "changes"),
         "change SeldonDeployment iris: image seldonio/sklearn-iris:0.3 -> seldonio/sklearn-iris:0.4\n\
@@ -101,7 +101,7 @@ fn unknown_option_is_rejected_with_a_suggestion() {
     let why = act(&mut live, "plan", &json!({"config": {"immage": "x"}})).unwrap_err();
     assert_contains(&why, &["config: unknown option `immage`, did you mean `image`?"]);
     let why = act(&mut live, "plan", &json!({"model": "wine"})).unwrap_err();
-    assert_contains(&why, &["say which model: model=<one of iris>"]);
+    assert_contains(&why, &["parameter model: unknown model `wine`, expected iris"]);
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn plan_reports_conflicts_errors_and_deletions() {
     live.config(&[("models", "{a: {}, b: {}}")]);
     assert!(live.serves().starts_with("active"));
     let results = plan(&mut live, &json!({"models": {"a": {"replicas": 2}}}));
-    assert_eq!(text(&results, "summary"), "0 to make, 1 to change, 2 to delete");
+    assert_eq!(text(&results, "summary"), "0 to create, 1 to change, 2 to delete");
     assert_eq!(
         text(&results, "changes").lines().skip(1).collect::<Vec<_>>(),
         [
-            "delete VirtualService b-route: it is no longer asked for",
-            "delete SeldonDeployment b: it is no longer asked for",
+            "delete VirtualService b-route: removed from the configuration",
+            "delete SeldonDeployment b: removed from the configuration",
         ]
     );
     assert_contains(text(&results, "diff"), &["-    replicas: 1\n+    replicas: 2\n"]);
@@ -126,23 +126,23 @@ fn plan_reports_conflicts_errors_and_deletions() {
         &json!({"models": {"a": {"prefix": "/theirs/x/"}, "b": {"replicas": -1}, "c": {}}}),
     );
     assert_contains(
-        text(&results, "obstacles"),
+        text(&results, "conflicts"),
         &[
             "a: prefix taken by another route. Run: ",
             "/theirs/x/: VirtualService hindered/theirs on the same gateway",
         ],
     );
     assert_contains(
-        text(&results, "faults"),
+        text(&results, "errors"),
         &["models: b: replicas: must be a whole number from 0 to 100"],
     );
     assert_eq!(
         text(&results, "summary"),
-        "2 to make, 0 to change, 0 to delete",
+        "2 to create, 0 to change, 0 to delete",
         "{results:?}"
     );
     let only = act(&mut live, "plan", &json!({"model": "a", "config": {"image": "iris:2"}})).unwrap();
-    assert_eq!(text(&only, "summary"), "0 to make, 1 to change, 0 to delete");
+    assert_eq!(text(&only, "summary"), "0 to create, 1 to change, 0 to delete");
     assert!(!text(&only, "diff").contains("SeldonDeployment/b"));
 }
 
@@ -155,7 +155,7 @@ fn plan_reports_rejection_by_the_api_server() {
     let before = versions(&live);
     let results = act(&mut live, "plan", &json!({})).unwrap();
     assert_contains(
-        text(&results, "obstacles"),
+        text(&results, "conflicts"),
         &[
             "iris: route managed by helm. Run: kubectl -n refused delete virtualservice iris-route (",
             "VirtualService iris-route: spec.hosts",
@@ -163,7 +163,7 @@ fn plan_reports_rejection_by_the_api_server() {
     );
     assert_contains(
         text(&results, "changes"),
-        &["change VirtualService iris-route", "it would be refused"],
+        &["change VirtualService iris-route", "would be rejected: "],
     );
     assert_contains(text(&results, "diff"), &["-  - helm.example\n+  - '*'\n"]);
     assert_eq!(versions(&live), before);
@@ -191,10 +191,10 @@ fn plan_shows_no_secret_content() {
     let content = [("registry", "r.example"), ("username", "edge"), ("password", "hunter1")];
     let uri = live.secret("registry", &content);
     let mut results = plan(&mut live, &json!({"image-pull-secret": uri}));
-    assert_eq!(text(&results, "summary"), "3 to make, 0 to change, 0 to delete");
+    assert_eq!(text(&results, "summary"), "3 to create, 0 to change, 0 to delete");
     assert_contains(
         text(&results, "changes"),
-        &["make Secret iris-image-pull-", "its content is not shown"],
+        &["create Secret iris-image-pull-", "content not shown"],
     );
     live.config(&[("image-pull-secret", &uri)]);
     live.serves();
@@ -229,6 +229,6 @@ fn plan_without_permissions_names_the_command() {
         .add_application("istio-gateway", Charm::fake("istio-gateway", "1.28/stable"), 1)
         .unwrap();
     let results = act(&mut live, "plan", &json!({})).unwrap();
-    assert_contains(text(&results, "obstacles"), &[]);
-    assert_eq!(text(&results, "summary"), "2 to make, 0 to change, 0 to delete");
+    assert_contains(text(&results, "conflicts"), &[]);
+    assert_eq!(text(&results, "summary"), "2 to create, 0 to change, 0 to delete");
 }

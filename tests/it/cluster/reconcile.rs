@@ -220,7 +220,7 @@ fn frozen_model_keeps_its_prefix() {
     assert!(live.serves().starts_with("active"));
     live.config(&[("models", "{a: {prefix: /y/, image: 'BAD'}, b: {prefix: /x/}}")]);
     let says = live.says();
-    assert_contains(&says, &["blocked: 0 of 2 serve", "a: image=BAD"]);
+    assert_contains(&says, &["blocked: 0 of 2 serve", "a: image: must be lowercase"]);
     assert_eq!(
         live.requests("b")["match"][0]["uri"]["prefix"],
         "/y/",

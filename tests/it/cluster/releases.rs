@@ -154,7 +154,7 @@ fn promote_prints_command_that_promotes_canary() {
     live.serves();
     assert_contains(
         &printed_command(&mut live, "promote", None).unwrap_err(),
-        &["iris has no canary; juju config iris canary="],
+        &["iris: no canary. Run: juju config iris canary="],
     );
     live.config(&[(
         "canary",
@@ -184,7 +184,7 @@ fn promote_changes_one_entry_of_models() {
     live.hook("config-changed");
     assert_contains(
         &printed_command(&mut live, "promote", None).unwrap_err(),
-        &["say which model: model=<one of a, b>"],
+        &["parameter model: must be a or b"],
     );
     let command = printed_command(&mut live, "promote", Some("a")).unwrap();
     assert_eq!(
@@ -200,7 +200,7 @@ fn rollback_names_what_served_before() {
     live.hook("config-changed");
     assert_eq!(
         printed_command(&mut live, "rollback", None).unwrap_err(),
-        "nothing else is known that iris has served"
+        "iris: no earlier version is recorded"
     );
     live.serves();
     // A version that never serves is not one to go back to.
@@ -245,13 +245,13 @@ fn forged_served_record_reaches_no_command() {
     assert!(
         printed_command(&mut live, "rollback", None)
             .unwrap_err()
-            .contains("nothing else is known")
+            .contains("no earlier version is recorded")
     );
     let manager = format!("seldon-model-iris-{}", &live.world.model.uuid[..8]);
     live.apply_as(&manager, &sdep(), "iris", &annotations);
     assert!(
         printed_command(&mut live, "rollback", None)
             .unwrap_err()
-            .contains("nothing else is known")
+            .contains("no earlier version is recorded")
     );
 }

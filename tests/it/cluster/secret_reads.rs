@@ -256,14 +256,14 @@ fn plan_names_new_secrets_and_missing_grants() {
         .unwrap();
     assert_contains(
         &answer.results["changes"].to_string(),
-        &[&format!("make Secret {}", name(&granted))],
+        &[&format!("create Secret {}", name(&granted))],
     );
     let other = live.world.add_secret("other", &AFTER).unwrap();
     let answer = live
         .act("plan", &serde_json::json!({"config": {"image-pull-secret": other}}))
         .unwrap();
     assert_contains(
-        &answer.results["faults"].to_string(),
+        &answer.results["errors"].to_string(),
         &[&format!("juju grant-secret {other} iris")],
     );
 }

@@ -117,7 +117,7 @@ fn text_of_wrong_form_is_rejected_with_rule() {
             } else {
                 continue;
             };
-            let rule = format!("{name} must be {rule}");
+            let rule = format!("parameter {name}: must be {rule}");
             wrong.push("text".to_owned());
             for wrong in wrong {
                 let message = failure(&mut edge, action, &parameter.given(&wrong));
@@ -178,7 +178,7 @@ fn map_of_a_file_works_before_juju_4() {
             };
             edge.act_given(action, given).unwrap().message
         };
-        let rule = "config must be a map in JSON or YAML; type --string-args config='{…}'";
+        let rule = "parameter config: must be a map in JSON or YAML, such as --string-args config='{…}'";
         for message in [
             failure("plan", &[], Some("config: {replicas: 2}")),
             failure("plan", &["config.replicas=2".to_owned()], None),

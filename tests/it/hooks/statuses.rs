@@ -114,7 +114,7 @@ fn unknown_action_fails_naming_the_known_ones() {
     let run = edge.hook(Hook::action("explode", BTreeMap::new()));
     let action = run.action.unwrap();
     assert_eq!(action.status, "failed");
-    assert_contains(&action.message, &["no action explode", "juju actions iris"]);
+    assert_contains(&action.message, &["unknown action `explode`. Run: juju actions iris"]);
 }
 
 #[test]
