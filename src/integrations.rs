@@ -1,6 +1,6 @@
-//! What Juju's observability stack is told of the models: where their metrics are, alert rules on them, and a dashboard.
+//! What the models publish to Juju's observability stack: scrape jobs, alert rules and a dashboard.
 //!
-//! All of it is in the application's bag of a relation, which only the leader writes, and only where it says something new.
+//! All of it is in the application databag of a relation, which only the leader writes, and only if it changed.
 //! The interfaces are `prometheus_scrape` v0 of `canonical/charm-relation-interfaces`, and `grafana_dashboard` of
 //! `canonical/grafana-k8s-operator`, `lib/charms/grafana_k8s/v0/grafana_dashboard.py`.
 
@@ -18,20 +18,17 @@ use crate::inputs::{DASHBOARD, Inputs, METRICS};
 use crate::reconcile::snapshot::Snapshot;
 use juju_hooks::{HookContext, HookTools, ToolError};
 
-/// What the charm is called, in the label `juju_charm` and among dashboards.
+/// The charm's name, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";
 
-/// What a relation's bag is to say.
+/// The content of an application databag.
 pub type Bag = BTreeMap<&'static str, String>;
 
 fn has_relation(inputs: &Inputs, endpoint: &str) -> bool {
     inputs.juju.related.contains(endpoint)
 }
 
-/// Tells what is asked for. It is the leader's to do.
-///
-/// # Errors
-/// When a hook tool fails.
+/// Only the leader may call this.
 pub async fn publish(
     tools: HookTools,
     context: &HookContext,
@@ -41,7 +38,7 @@ pub async fn publish(
     if has_relation(inputs, DASHBOARD) {
         write(tools, context, inputs, DASHBOARD, &dashboard::bag())?;
     }
-    // Without the pods something would be missing, and what was said before is better than that.
+    // Without the pods some targets would be missing; the previous content is better.
     if has_relation(inputs, METRICS) && ensure_pods(snapshot).await {
         let jobs = metrics::scrape_jobs(&snapshot.observed, &snapshot.identity);
         write(tools, context, inputs, METRICS, &metrics_bag(context, jobs))?;
@@ -49,8 +46,7 @@ pub async fn publish(
     Ok(())
 }
 
-/// What the bag of a `prometheus_scrape` relation is to say.
-#[must_use]
+/// The databag of a `prometheus_scrape` relation.
 pub fn metrics_bag(context: &HookContext, jobs: Vec<Value>) -> Bag {
     let metadata = json!({
         "model": context.model_name,
@@ -73,29 +69,29 @@ async fn ensure_pods(snapshot: &mut Snapshot) -> bool {
     if !snapshot.observed.pods.is_empty() || snapshot.observed.deployments.is_empty() {
         return true;
     }
-    let found = snapshot.cluster.observe_pods(&mut snapshot.observed).await;
-    if let Err(error) = &found {
-        debug!("pods cannot be read, so {METRICS} is told nothing new: {error}");
+    let observed = snapshot.cluster.observe_pods(&mut snapshot.observed).await;
+    if let Err(error) = &observed {
+        debug!("failed to list pods, so {METRICS} keeps its content: {error}");
     }
-    found.is_ok()
+    observed.is_ok()
 }
 
-/// Says what is new, in each relation of an endpoint that is not gone.
+/// Writes the values that changed, to each relation of an endpoint that still exists.
 fn write(tools: HookTools, context: &HookContext, inputs: &Inputs, endpoint: &str, bag: &Bag) -> Result<(), ToolError> {
     for id in inputs.juju.relation_ids.get(endpoint).into_iter().flatten() {
-        let Some(said) = tools.relation_get(id, &context.application)? else {
-            debug!("{id} is listed, but gone");
+        let Some(current) = tools.relation_get(id, &context.application)? else {
+            debug!("relation {id} is listed, but does not exist");
             continue;
         };
-        let news: BTreeMap<&str, &str> = bag
+        let changed: BTreeMap<&str, &str> = bag
             .iter()
-            .filter(|(key, text)| said.get(**key) != Some(*text))
+            .filter(|(key, text)| current.get(**key) != Some(*text))
             .map(|(key, text)| (*key, text.as_str()))
             .collect();
-        if !news.is_empty() {
-            tools.relation_set_file(id, &news)?;
-            let keys: Vec<&str> = news.into_keys().collect();
-            info!("told {id} anew of its {}", keys.join(", "));
+        if !changed.is_empty() {
+            tools.relation_set_file(id, &changed)?;
+            let keys: Vec<&str> = changed.into_keys().collect();
+            info!("published {} to relation {id}", keys.join(", "));
         }
     }
     Ok(())

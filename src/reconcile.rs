@@ -18,24 +18,18 @@ use juju_hooks::{HookContext, HookTools, Status, ToolError};
 use secrets::DueReads;
 use snapshot::{Expected, Snapshot};
 
-/// What came of a hook.
 pub struct Outcome {
     pub report: Report,
-    /// What another hook would come to right behind it.
+    /// The outcome of another hook right after this one.
     pub expected: Expected,
-    /// Whether this unit leads, where that had to be found out.
+    /// Whether this unit leads, if that was checked.
     pub leads: Option<bool>,
-    /// What the cluster refused.
     pub rejected: Vec<ApiError>,
-    /// The last look at the cluster, unless it could not be reached.
+    /// `None` if the cluster could not be observed.
     pub snapshot: Option<Snapshot>,
 }
 
-/// Observes, applies what has changed if this unit leads, and reports. What the cluster rejects is in the report. `before` is the
-/// unit's status.
-///
-/// # Errors
-/// When a hook tool fails.
+/// Observes, applies the changes if this unit leads, and reports, also what the API server rejected. `before` is the unit's status.
 pub async fn run(
     tools: HookTools,
     context: &HookContext,
@@ -59,11 +53,11 @@ pub async fn run(
         if let Err(error) = snapshot.refresh(inputs).await {
             return unobserved(inputs, error, leads);
         }
-        // What requests no longer go to is taken away once the gateway has surely heard of that.
-        let unheard = changes::awaits_propagation(&snapshot.plan, &snapshot.observed, &snapshot.identity);
-        if rejected.is_empty() && (unheard || snapshot.changes.has_deletes()) {
+        // What no route leads to any more is deleted after every gateway pod has the new routes.
+        let is_propagating = changes::awaits_propagation(&snapshot.plan, &snapshot.observed, &snapshot.identity);
+        if rejected.is_empty() && (is_propagating || snapshot.changes.has_deletes()) {
             tokio::time::sleep(readiness::GATEWAY_PROPAGATION).await;
-            if unheard && let Err(error) = snapshot.refresh(inputs).await {
+            if is_propagating && let Err(error) = snapshot.refresh(inputs).await {
                 return unobserved(inputs, error, leads);
             }
             if !snapshot.changes.is_empty() {
@@ -87,7 +81,7 @@ pub async fn run(
     })
 }
 
-/// What came of a hook that the cluster could not be looked at in.
+/// The outcome of a hook in which the cluster could not be observed.
 fn unobserved(
     tools: HookTools,
     context: &HookContext,
@@ -109,10 +103,7 @@ fn unobserved(
     })
 }
 
-/// How every model stands, without changing anything.
-///
-/// # Errors
-/// When a hook tool fails.
+/// The status of every model. Nothing is changed.
 pub async fn model_statuses(
     tools: HookTools,
     context: &HookContext,
@@ -121,10 +112,7 @@ pub async fn model_statuses(
     model_statuses_of(tools, context, &mut Inputs::read(tools, context, identity)?).await
 }
 
-/// The same of what was asked already.
-///
-/// # Errors
-/// When a hook tool fails.
+/// The same of inputs that were read already.
 pub async fn model_statuses_of(
     tools: HookTools,
     context: &HookContext,

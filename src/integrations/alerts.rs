@@ -1,54 +1,57 @@
 //! Alert rules on the models' metrics.
 //!
-//! A rule rests on what is there: `up`, which Prometheus writes itself for every target, and the executor's histogram of its
+//! The rules use `up`, which Prometheus writes itself for every target, and the executor's histogram of its
 //! requests (Seldon Core v1.17.1, `executor/api/metric/server.go`). Its label `service` is `predictions` for HTTP and the method's whole
-//! name for gRPC; `code` is a number for HTTP and a word for gRPC. No rule names the application: who takes the rules puts that into
-//! every expression, by the rule's own labels.
+//! name for gRPC; `code` is a number for HTTP and a name for gRPC. No rule names the application: the scraper adds it to every
+//! expression, from the rule's own labels.
 
 use serde_json::{Value, json};
 
 use super::CHARM;
 use super::metrics::target;
 use crate::api::seldon::{CANARY, PREDICTOR};
-use crate::shell::{command, juju_config};
+use crate::shell::{Commands, JujuCli, command, juju_config, juju_status};
 use juju_hooks::HookContext;
 
 /// The executor's histogram of the requests that it answers, in seconds.
 const REQUESTS: &str = "seldon_api_executor_server_requests_seconds";
-/// Those that ask for a prediction, by HTTP or by one of the three protocols over gRPC.
+/// Requests for a prediction, by HTTP or by one of the three protocols over gRPC.
 pub const PREDICTIONS: &str = r#"service=~"predictions|.*/(Predict|ModelInfer)""#;
-/// Answers that are the model's failure, not its client's.
+/// Failures of the model, not of its client.
 pub const FAILED: &str =
     r#"code=~"5..|Unknown|DeadlineExceeded|ResourceExhausted|Unimplemented|Internal|Unavailable|DataLoss""#;
-/// What rates are taken over: some scrapes, at the minute between two of them that Canonical's Prometheus leaves.
+/// The range of rates: several scrapes, as Canonical's Prometheus scrapes once a minute.
 const WINDOW: &str = "5m";
 
-/// The part of the answers that may be failures.
+/// The tolerated ratio of failures.
 const MANY_FAILURES: f64 = 0.05;
-/// Seconds within which 99 of 100 requests are to be answered: no client waits that long gladly.
+/// The tolerated 99th percentile of the latency, in seconds.
 const SLOW: f64 = 5.0;
-/// How many times as long a canary may take.
+/// How many times the model's latency a canary may have.
 const SLOWER: f64 = 2.0;
-/// Seconds within which a canary may be as slow as it likes, in comparison.
+/// A latency in seconds below which a canary is fast enough in any case.
 const FAST: f64 = 0.05;
 
-/// One rule.
 struct AlertRule {
     name: &'static str,
     expression: String,
-    /// How long it must hold.
+    /// How long the expression must hold before the alert fires.
     lasts: &'static str,
     severity: &'static str,
     summary: &'static str,
     description: String,
 }
 
-/// The rules of an application, one group as Prometheus reads it; `scraped` says whether there is anything to scrape.
-#[must_use]
+/// The rules of an application, one group of Prometheus; `scraped` is whether there are targets.
 pub fn rules(context: &HookContext, scraped: bool) -> Value {
     let application = &context.application;
-    let mut rules = serving(application);
-    rules.extend(answering(application));
+    let commands = Commands {
+        application,
+        namespace: &context.model_name,
+        juju: JujuCli::of_version(context.version.as_ref()),
+    };
+    let mut rules = serving(&commands);
+    rules.extend(answering(&commands));
     rules.extend(canary(application));
     if scraped {
         rules.push(AlertRule {
@@ -56,7 +59,7 @@ pub fn rules(context: &HookContext, scraped: bool) -> Value {
             expression: format!("absent(up{{{}=~\".+\"}})", target::MODEL),
             lasts: "10m",
             severity: "critical",
-            summary: "Nobody scrapes the models' metrics",
+            summary: "The models' metrics are not scraped",
             description: format!(
                 "No model of {application} has been scraped for 10 minutes, so no other alert can fire. Look at the application that is related to {application}:metrics-endpoint."
             ),
@@ -84,12 +87,12 @@ pub fn rules(context: &HookContext, scraped: bool) -> Value {
     }]})
 }
 
-/// The labels of one predictor.
 fn by_predictor() -> String {
     format!("{}, {}", target::MODEL, target::PREDICTOR)
 }
 
-fn serving(application: &str) -> Vec<AlertRule> {
+fn serving(commands: &Commands) -> Vec<AlertRule> {
+    let application = commands.application;
     let up = |endpoint: &str| format!("up{{{}=\"{endpoint}\"}}", target::ENDPOINT);
     vec![
         AlertRule {
@@ -99,9 +102,9 @@ fn serving(application: &str) -> Vec<AlertRule> {
             severity: "critical",
             summary: "No pod of a model is ready",
             description: format!(
-                "No pod of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) has been ready for 5 minutes. What keeps it from serving, and what to type: {}, {}.",
-                command(&["juju", "status", application]),
-                command(&["juju", "run", &format!("{application}/leader"), "list-models"])
+                "No pod of {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) has been ready for 5 minutes. For the cause and the command to run: {}, {}.",
+                juju_status(application),
+                commands.run_on_leader("list-models")
             ),
         },
         AlertRule {
@@ -118,7 +121,7 @@ fn serving(application: &str) -> Vec<AlertRule> {
     ]
 }
 
-fn answering(application: &str) -> Vec<AlertRule> {
+fn answering(commands: &Commands) -> Vec<AlertRule> {
     let by = by_predictor();
     vec![
         AlertRule {
@@ -140,7 +143,7 @@ fn answering(application: &str) -> Vec<AlertRule> {
                     "seldon-model/model={{ $labels.seldon_model }}",
                     "--all-containers"
                 ]),
-                command(&["juju", "run", &format!("{application}/leader"), "rollback"])
+                commands.run_on_leader("rollback")
             ),
         },
         AlertRule {
@@ -150,27 +153,26 @@ fn answering(application: &str) -> Vec<AlertRule> {
             severity: "warning",
             summary: "A model is slow",
             description: format!(
-                "One of a hundred requests to {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) takes longer than {{{{ $value | humanizeDuration }}}}. More pods may help ({}, or autoscale=…), or more processor for each (resources=…).",
-                juju_config(application, "replicas", "…")
+                "One of a hundred requests to {{{{ $labels.seldon_model }}}} ({{{{ $labels.seldon_predictor }}}}) takes longer than {{{{ $value | humanizeDuration }}}}. More pods may help ({}, or autoscale=…), or more CPU for each (resources=…).",
+                commands.config("replicas", "…")
             ),
         },
     ]
 }
 
-/// What a canary does worse than the model itself.
 fn canary(application: &str) -> Vec<AlertRule> {
     let by = target::MODEL;
     let of = |predictor: &str| format!("{}=\"{predictor}\"", target::PREDICTOR);
     let failures = |predictor: &str| {
         let of = of(predictor);
         let all = rate(by, &[&of, PREDICTIONS]);
-        // Where nothing has ever failed, there is no such series.
+        // The series does not exist before the first failure.
         let failed = rate(by, &[&of, PREDICTIONS, FAILED]);
         format!("(({failed} or {all} * 0) / {all})")
     };
     let time = |predictor: &str| quantile(0.95, by, &[&of(predictor), PREDICTIONS]);
-    let give_up = juju_config(application, "canary", "");
-    let give_up = format!("To give it up: {give_up}, or canary: in its entry of models.");
+    let remove = juju_config(application, "canary", "");
+    let remove = format!("To remove it: {remove}, or canary: in its entry of models.");
     vec![
         AlertRule {
             name: "SeldonCanaryFailing",
@@ -179,7 +181,7 @@ fn canary(application: &str) -> Vec<AlertRule> {
             severity: "warning",
             summary: "A canary fails more often than the model",
             description: format!(
-                "The canary of {{{{ $labels.seldon_model }}}} fails more often than the model itself, by {{{{ $value | humanizePercentage }}}} of the answers. {give_up}"
+                "The canary of {{{{ $labels.seldon_model }}}} fails more often than the model itself, by {{{{ $value | humanizePercentage }}}} of the answers. {remove}"
             ),
         },
         AlertRule {
@@ -194,13 +196,13 @@ fn canary(application: &str) -> Vec<AlertRule> {
             severity: "warning",
             summary: "A canary is slower than the model",
             description: format!(
-                "The canary of {{{{ $labels.seldon_model }}}} takes {{{{ $value | humanize }}}} times as long as the model itself, at the 95th percentile. {give_up}"
+                "The canary of {{{{ $labels.seldon_model }}}} takes {{{{ $value | humanize }}}} times as long as the model itself, at the 95th percentile. {remove}"
             ),
         },
     ]
 }
 
-/// Requests a second.
+/// Requests per second.
 fn rate(by: &str, matchers: &[&str]) -> String {
     format!(
         "sum by ({by}) (rate({REQUESTS}_count{{{}}}[{WINDOW}]))",
@@ -208,10 +210,10 @@ fn rate(by: &str, matchers: &[&str]) -> String {
     )
 }
 
-/// The seconds within which that part of the requests is answered.
-fn quantile(part: f64, by: &str, matchers: &[&str]) -> String {
+/// A quantile of the latency, in seconds.
+fn quantile(quantile: f64, by: &str, matchers: &[&str]) -> String {
     format!(
-        "histogram_quantile({part}, sum by ({by}, le) (rate({REQUESTS}_bucket{{{}}}[{WINDOW}])))",
+        "histogram_quantile({quantile}, sum by ({by}, le) (rate({REQUESTS}_bucket{{{}}}[{WINDOW}])))",
         matchers.join(", ")
     )
 }

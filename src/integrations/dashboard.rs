@@ -1,25 +1,23 @@
 //! The dashboard.
 //!
-//! It is the same for every application: its variables choose among them. `dashboard.json` is what a person edits. The interface
-//! wants it as base64 of xz, which lies beside it, so that the charm need not compress anything; a test holds the two together.
+//! It is the same for every application: its variables choose among them. Edit `dashboard.json`. The interface requires base64 of
+//! xz, which is in the other file, so that the charm need not compress anything; a test compares the two.
 
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
 use super::{Bag, CHARM};
 
-/// The dashboard as Grafana reads it.
 pub const JSON: &str = include_str!("dashboard.json");
 /// The same as base64 of xz, in lines.
 pub const ENCODED: &str = include_str!("dashboard.xz.base64");
-/// What it is called among those of a relation.
+/// Its name among the dashboards of a relation.
 const NAME: &str = "file:seldon-models";
 
-/// What the bag of a `grafana_dashboard` relation is to say.
-#[must_use]
+/// The databag of a `grafana_dashboard` relation.
 pub fn bag() -> Bag {
     let content: String = ENCODED.split_whitespace().collect();
-    // It only has to change with the rest.
+    // Any id that changes with the content.
     let digest = digest(&SHA256, content.as_bytes());
     let id = digest.as_ref().iter().take(16);
     let id = id.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
@@ -27,7 +25,7 @@ pub fn bag() -> Bag {
         "templates": {NAME: {
             "charm": CHARM,
             "content": content,
-            // It has dropdowns of its own: Canonical's would ask for a Juju unit, and a model's pod is none.
+            // The dashboard has its own dropdowns: Canonical's select a Juju unit, and a model's pod is not one.
             "inject_dropdowns": false,
             "juju_topology": {},
         }},

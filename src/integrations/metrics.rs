@@ -1,12 +1,12 @@
-//! Where the models' metrics are.
+//! The scrape targets of the models.
 //!
-//! What there is was read from Seldon Core v1.17.1. Each pod has an executor that counts requests on its HTTP port
+//! The facts are from Seldon Core v1.17.1. Each pod has an executor that counts requests on its HTTP port
 //! (`executor/api/rest/server.go`). Each container of a graph has a port named `metrics` (`operator/apis/…/v1/defaults.go`), on which
-//! Seldon's Python wrapper and `MLServer` serve what a model counts itself; no Service leads there. Both are at one path.
+//! Seldon's Python wrapper and `MLServer` serve a model's own metrics; no Service leads there. Both are at one path.
 //!
-//! A Service leads each new connection to another pod. So the counts of a predictor that may have several pods are scraped pod
-//! by pod, and those of one with a single pod through its Service, which finds the next pod without being told. Every Service is
-//! scraped for whether it answers: it leads to no pod that is not ready.
+//! A Service leads each new connection to another pod. So a predictor that may have several pods is scraped pod by pod, and one
+//! with a single pod through its Service, which follows the pod when it is replaced. Every Service is scraped for whether it
+//! answers: it leads to ready pods only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,32 +21,29 @@ use crate::identity::Identity;
 use crate::labels;
 use crate::observed::Observed;
 
-/// Where metrics are on an executor and on a container of a graph, unless Seldon's operator is told otherwise
+/// The path of metrics on an executor and on a container of a graph, unless Seldon's operator is configured otherwise
 /// (`operator/controllers/seldondeployment_engine.go`, `getPrometheusPath`).
 const PATH: &str = "/prometheus";
 /// The container of the executor (`EngineContainerName`).
 const EXECUTOR: &str = "seldon-container-engine";
-/// What a port for metrics is called, unless the operator is told otherwise.
+/// The name of a port for metrics, unless the operator is configured otherwise.
 const PORT: &str = "metrics";
 
-/// The names of the labels that tell targets apart. `instance` does not: Canonical's Prometheus writes the same into it for all
+/// The labels that distinguish targets. `instance` does not: Canonical's Prometheus writes the same into it for all
 /// targets of an application.
 pub mod target {
-    /// The model.
     pub const MODEL: &str = "seldon_model";
-    /// Its predictor.
     pub const PREDICTOR: &str = "seldon_predictor";
-    /// What is asked: one of the next three.
+    /// The kind of target: one of the next three.
     pub const ENDPOINT: &str = "seldon_endpoint";
     /// A predictor's Service.
     pub const SERVICE: &str = "service";
     /// The executor in a pod.
     pub const POD: &str = "pod";
-    /// A container of a graph, for what it counts itself.
+    /// A container of a graph, for a model's own metrics.
     pub const CUSTOM: &str = "custom";
 }
 
-/// One thing to scrape.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct ScrapeTarget {
     labels: BTreeMap<&'static str, String>,
@@ -54,9 +51,7 @@ struct ScrapeTarget {
     address: String,
 }
 
-/// The jobs that scrape all of ours that is there, whether or not an option is faulty now. A predictor that is stopped on purpose
-/// has nothing to scrape.
-#[must_use]
+/// The jobs of all our objects in the cluster, whether or not an option is invalid now. A stopped predictor has no targets.
 pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
     let (mut counting, mut answering, mut custom) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let ours = observed
@@ -84,14 +79,14 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
             if predictor.has_engine() {
                 let service = predictor.service(&model);
                 let port = observed.ports(&model, &service).http;
-                let of_service = ScrapeTarget {
+                let service_target = ScrapeTarget {
                     labels: labels(target::SERVICE),
                     address: format!("{service}.{}.svc.cluster.local:{port}", identity.namespace),
                 };
                 if all_are(1) {
-                    counting.insert(of_service);
+                    counting.insert(service_target);
                 } else {
-                    answering.insert(of_service);
+                    answering.insert(service_target);
                     counting
                         .extend(pods().flat_map(|pod| pod_targets(pod, &labels(target::POD), |name| name == EXECUTOR)));
                 }
@@ -99,7 +94,7 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
             custom.extend(pods().flat_map(|pod| pod_targets(pod, &labels(target::CUSTOM), |name| name != EXECUTOR)));
         }
     }
-    // Nothing but whether it answers, which no relabelling takes away.
+    // Drops all samples; `up` remains, as relabelling does not apply to it.
     let drop_all = json!([{"source_labels": ["__name__"], "regex": ".+", "action": "drop"}]);
     [
         job("executor", &counting, None),
@@ -112,12 +107,16 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
 }
 
 fn is_of(pod: &Pod, model: &str, predictor: &str) -> bool {
-    let has = |key: &str, value: &str| pod.labels().get(key).is_some_and(|of| of == value);
+    let has = |key: &str, value: &str| pod.labels().get(key).is_some_and(|found| found == value);
     has(labels::MODEL, model) && has(labels::PREDICTOR, predictor)
 }
 
-/// The ports for metrics of those containers of a pod, while it runs.
-fn pod_targets(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl Fn(&str) -> bool) -> Vec<ScrapeTarget> {
+/// The metrics ports of the selected containers of a pod, while it runs.
+fn pod_targets(
+    pod: &Pod,
+    labels: &BTreeMap<&'static str, String>,
+    is_selected: impl Fn(&str) -> bool,
+) -> Vec<ScrapeTarget> {
     let status = pod.status.clone().unwrap_or_default();
     let Ok(address) = status.address.parse::<IpAddr>() else {
         return Vec::new();
@@ -129,7 +128,11 @@ fn pod_targets(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl F
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
-    let containers = pod.spec.containers.iter().filter(|container| meant(&container.name));
+    let containers = pod
+        .spec
+        .containers
+        .iter()
+        .filter(|container| is_selected(&container.name));
     containers
         .filter_map(|container| {
             let port = container.ports.iter().find(|port| port.name == PORT)?;
@@ -143,7 +146,7 @@ fn pod_targets(pod: &Pod, labels: &BTreeMap<&'static str, String>, meant: impl F
         .collect()
 }
 
-/// One job, unless there is nothing to scrape. Its name never changes: it is a label of all that is scraped.
+/// A job, if it has targets. Its name must not change: it is a label of all its metrics.
 fn job(name: &str, targets: &BTreeSet<ScrapeTarget>, relabel: Option<Value>) -> Option<Value> {
     if targets.is_empty() {
         return None;

@@ -1,7 +1,7 @@
-//! What whoever watches over a site's security wants to know: refusals, crashes, what operators do.
+//! Security events of the charm: rejected requests, crashes, actions of operators.
 //!
 //! The form is that of ops (`canonical/operator`, `ops/log.py`, specification SEC0045): one JSON object at the level TRACE, which a
-//! model logs only if it is told to: `juju model-config logging-config="<root>=INFO;unit=TRACE"`. The names of events are those
+//! model logs only if configured: `juju model-config logging-config="<root>=INFO;unit=TRACE"`. The names of events are those
 //! of OWASP's Logging Vocabulary.
 
 use k8s_openapi::jiff::Timestamp;
@@ -13,33 +13,24 @@ use crate::inputs::JujuState;
 use crate::labels::ObjectKind;
 use juju_hooks::{HookContext, HookTools, SecretError};
 
-/// Something of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityEvent {
-    /// Kubernetes or Juju refused the charm something.
-    Refused {
-        /// What, in a word or two.
+    /// Kubernetes or Juju rejected a request of the charm, or the charm an object of others.
+    Rejected {
+        /// What, in a few words.
         what: String,
-        /// The whole of it.
         why: String,
     },
-    /// The charm ended by a fault of its own, or could not do its work at all.
-    Crashed {
-        /// The whole of it.
-        why: String,
-    },
+    /// The charm ended with an error.
+    Crashed { why: String },
     /// An operator ran an action.
-    Ran {
-        /// Its name.
-        action: String,
-    },
-    /// An operator has turned the watcher off.
+    Ran { action: String },
+    /// An operator has disabled the watcher.
     WatcherOff,
 }
 
 impl SecurityEvent {
-    /// What Kubernetes refused, if it refused a right.
-    #[must_use]
+    /// An error about permissions or identity.
     pub fn from_api_error(error: &ApiError) -> Option<Self> {
         let what = match error {
             ApiError::Forbidden { missing, .. } => missing.first().map_or("request".to_owned(), ToString::to_string),
@@ -48,41 +39,44 @@ impl SecurityEvent {
             _ => return None,
         };
         let why = error.to_string();
-        Some(Self::Refused { what, why })
+        Some(Self::Rejected { what, why })
     }
 
-    /// Objects of others that the charm refuses to take for its own, or to be steered by.
-    #[must_use]
+    /// Objects of others that the charm does not adopt or follow.
     pub fn from_conflicts(changes: &ChangeSet, namespace: &str) -> Vec<Self> {
-        let rejected = |what: String, why: &str| Self::Refused {
+        let rejected = |what: String, why: &str| Self::Rejected {
             why: format!("{what} {why}"),
             what,
         };
-        let here = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
+        let object = |kind: &ObjectKind, name: &str| format!("{} {namespace}/{name}", kind.as_str());
         let conflicts = changes.conflicts.values().map(|conflict| match conflict {
-            Conflict::NameTaken { kind, name, .. } => rejected(here(kind, name), "has a name of this application's"),
+            Conflict::NameTaken { kind, name, .. } => {
+                rejected(object(kind, name), "has the name of an object of this application")
+            }
             Conflict::ForeignOwner { kind, name, owner } => {
-                rejected(here(kind, name), &format!("was made to belong to {owner}"))
+                rejected(object(kind, name), &format!("got the owner {owner}"))
             }
             Conflict::ForeignFinalizer { kind, name, finalizer } => {
-                rejected(here(kind, name), &format!("was given the finalizer {finalizer}"))
+                rejected(object(kind, name), &format!("got the finalizer {finalizer}"))
             }
             Conflict::PrefixTaken { kind, route, .. } | Conflict::GrpcHostTaken { kind, route, .. } => rejected(
                 format!("{} {route}", kind.as_str()),
-                "takes requests of this application's",
+                "matches requests of this application",
             ),
-            Conflict::ShadowedByCatchAll { route } => rejected(format!("VirtualService {route}"), "takes all requests"),
+            Conflict::ShadowedByCatchAll { route } => {
+                rejected(format!("VirtualService {route}"), "matches all requests")
+            }
         });
         let copies = changes.unmanaged.iter();
-        let copies = copies.map(|copy| rejected(here(&copy.kind, &copy.name), "has this application's labels"));
+        let copies = copies.map(|copy| rejected(object(&copy.kind, &copy.name), "has this application's labels"));
         conflicts.chain(copies).collect()
     }
 
-    /// What Juju refused: secrets that are not granted.
-    pub fn from_secrets(told: &JujuState) -> impl Iterator<Item = Self> {
-        let rejected = told.secrets.iter();
+    /// Secrets that Juju does not grant.
+    pub fn from_secrets(state: &JujuState) -> impl Iterator<Item = Self> {
+        let rejected = state.secrets.iter();
         let rejected = rejected.filter(|(_, answer)| matches!(answer, Err(SecretError::NotGranted)));
-        rejected.map(|(uri, _)| Self::Refused {
+        rejected.map(|(uri, _)| Self::Rejected {
             what: "secret".to_owned(),
             why: format!("{uri} is not granted to this application"),
         })
@@ -90,14 +84,14 @@ impl SecurityEvent {
 
     fn level(&self) -> &'static str {
         match self {
-            Self::Refused { .. } | Self::Crashed { .. } => "CRITICAL",
+            Self::Rejected { .. } | Self::Crashed { .. } => "CRITICAL",
             Self::Ran { .. } | Self::WatcherOff => "WARN",
         }
     }
 
     fn event(&self, unit: &str) -> String {
         match self {
-            Self::Refused { what, .. } => format!("authz_fail:{unit},{what}"),
+            Self::Rejected { what, .. } => format!("authz_fail:{unit},{what}"),
             Self::Crashed { .. } => format!("sys_crash:{unit}"),
             Self::Ran { action } => format!("authz_admin:{unit},{action}"),
             Self::WatcherOff => format!("sys_monitor_disabled:{unit},watcher"),
@@ -106,14 +100,12 @@ impl SecurityEvent {
 
     fn description(&self) -> String {
         match self {
-            Self::Refused { why, .. } | Self::Crashed { why } => why.clone(),
-            Self::Ran { action } => format!("the action {action} is run"),
-            Self::WatcherOff => "the option watch is off: changes are seen at the next hook".to_owned(),
+            Self::Rejected { why, .. } | Self::Crashed { why } => why.clone(),
+            Self::Ran { action } => format!("action {action} was run"),
+            Self::WatcherOff => "option watch is off: changes are seen at the next hook".to_owned(),
         }
     }
 
-    /// The line of the log.
-    #[must_use]
     pub fn line(&self, context: &HookContext, now: Timestamp) -> String {
         let unit = &context.unit;
         json!({
@@ -127,10 +119,10 @@ impl SecurityEvent {
         .to_string()
     }
 
-    /// Logs it. A log that cannot be written must not stop the hook.
+    /// Failing to log must not stop the hook.
     pub fn log(&self, tools: HookTools, context: &HookContext) {
         if let Err(error) = tools.juju_log("TRACE", &self.line(context, Timestamp::now())) {
-            println!("a security event could not be logged: {error}");
+            println!("failed to log a security event: {error}");
         }
     }
 }
@@ -154,7 +146,7 @@ mod tests {
         ]
         .into();
         let context = HookContext::read(|name| environment.get(name).map(OsString::from)).unwrap();
-        let event = SecurityEvent::Refused {
+        let event = SecurityEvent::Rejected {
             what: "list pods".into(),
             why: "not \"allowed\"\nat all".into(),
         };

@@ -1,4 +1,4 @@
-//! The writes of a hook, in their order, and what is said of them in Kubernetes.
+//! The writes of a hook, in their order, and the Kubernetes events about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::permissions::{Permission, required};
 use crate::reconcile::snapshot::Snapshot;
 use juju_hooks::HookContext;
 
-/// Takes the steps in their order. A model that is refused keeps no other from being served, and nothing is removed
-/// unless all went well. Gives the refusals by model.
+/// Applies the changes in their order and returns the errors by model. A rejected model does not keep the others from being
+/// served, and nothing is deleted unless everything was applied.
 pub async fn apply(snapshot: &Snapshot, context: &HookContext) -> BTreeMap<String, ApiError> {
     let mut changes = AppliedChanges::default();
     let rejected = apply_changes(snapshot, &mut changes).await;
@@ -25,8 +25,8 @@ pub async fn apply(snapshot: &Snapshot, context: &HookContext) -> BTreeMap<Strin
 
 async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTreeMap<String, ApiError> {
     let mut rejected = BTreeMap::new();
-    // Asked before the first write, so that nothing is left half done.
-    if let Err(error) = still_leads(snapshot).await {
+    // Checked before the first write, so that no model is applied by half.
+    if let Err(error) = check_permissions(snapshot).await {
         return for_all(snapshot, &error);
     }
     for apply in &snapshot.changes.applies {
@@ -52,7 +52,7 @@ async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTr
     rejected
 }
 
-async fn still_leads(snapshot: &Snapshot) -> Result<(), ApiError> {
+async fn check_permissions(snapshot: &Snapshot) -> Result<(), ApiError> {
     let writes = required(snapshot.needs()).filter(Permission::writes);
     let missing = snapshot.cluster.missing(writes).await?;
     if missing.is_empty() {
@@ -75,44 +75,44 @@ async fn delete(snapshot: &Snapshot, changes: &mut AppliedChanges) {
     let mut kept = BTreeSet::new();
     for delete in &snapshot.changes.deletes {
         let (kind, name) = (delete.kind.as_str(), &delete.name);
-        // A Secret does not go before the model that reads it, and a model not before its HTTPRoute, which is looked for only by it.
+        // A Secret is deleted after the model that reads it, and a model after its HTTPRoute, which is found only by the model.
         if !delete.kind.is_route() && kept.contains(&delete.model) {
             continue;
         }
         match snapshot.cluster.delete(delete).await {
             Ok(()) => {
-                info!("deleted {kind} {name}: it is no longer asked for");
+                info!("deleted {kind} {name}: removed from the configuration");
                 changes.deleted(delete);
             }
-            // It is looked for again at every hook.
+            // Found again by the next hook.
             Err(error) => {
-                warn!("{kind} {name} cannot be deleted: {error}");
+                warn!("failed to delete {kind} {name}: {error}");
                 kept.insert(&delete.model);
             }
         }
     }
 }
 
-/// What was done, by model.
+/// The changes of this hook, by model.
 #[derive(Default)]
-struct AppliedChanges(BTreeMap<String, Deed>);
+struct AppliedChanges(BTreeMap<String, ModelChanges>);
 
 #[derive(Default)]
-struct Deed {
+struct ModelChanges {
     /// The SeldonDeployment, if it was applied.
-    of: Option<ObjectReference>,
+    reference: Option<ObjectReference>,
     notes: Vec<String>,
 }
 
 impl AppliedChanges {
     fn applied(&mut self, apply: &Apply, object: &DynamicObject) {
-        // What only writes down what serves is no change.
+        // A record of what serves is not a change to operators.
         if apply.is_record {
             return;
         }
         let change = self.0.entry(apply.model.clone()).or_default();
         if apply.kind == ObjectKind::SeldonDeployment {
-            change.of = Some(cluster::reference(object));
+            change.reference = Some(cluster::reference(object));
         }
         change.notes.push(format!(
             "applied {} {}: {}",
@@ -125,21 +125,21 @@ impl AppliedChanges {
     fn deleted(&mut self, delete: &Delete) {
         let change = self.0.entry(delete.model.clone()).or_default();
         change.notes.push(format!(
-            "deleted {} {}: it is no longer asked for",
+            "deleted {} {}: removed from the configuration",
             delete.kind.as_str(),
             delete.name
         ));
     }
 
-    /// Says it in Kubernetes, if that may be.
+    /// Creates one event for each model, if the charm has the permission.
     async fn record(self, snapshot: &Snapshot, context: &HookContext) {
         for (model, change) in self.0 {
-            let found = || snapshot.observed.seldon_deployment(&model).map(cluster::reference);
-            let Some(of) = change.of.or_else(found) else {
+            let observed = || snapshot.observed.seldon_deployment(&model).map(cluster::reference);
+            let Some(reference) = change.reference.or_else(observed) else {
                 continue;
             };
             let event = cluster::AppliedChange {
-                of,
+                of: reference,
                 note: change.notes.join("; "),
             };
             if let Err(error) = snapshot
@@ -147,8 +147,8 @@ impl AppliedChanges {
                 .record(&event, &context.unit, context.event.as_str())
                 .await
             {
-                // It was said in Juju's log, and one refusal is as good as all of them.
-                return debug!("no event of {model} could be made: {error}");
+                // Juju's log has it already, and the other events would be rejected too.
+                return debug!("failed to create an event of {model}: {error}");
             }
         }
     }

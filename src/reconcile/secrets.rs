@@ -1,13 +1,13 @@
 //! Which of Juju's secrets a hook reads, and when.
 //!
 //! For each read of a secret the controller issues a token, and Juju before 3.6.23 leaves a ServiceAccount, a Role and a `RoleBinding` behind
-//! for it (juju/juju, issue 22384, fixed by pull request 22399). So a secret is read only when it may have changed, or when what was made of it is not as it was left:
+//! for it (juju/juju, issue 22384, fixed by pull request 22399). So a secret is read only in these cases:
 //!
-//! - The event says so: `install` and `leader-elected`, since Juju reports changes only to a unit that has read a secret;
-//!   `upgrade-charm`, which Juju also runs when a pod was replaced; and `secret-changed`, for the secret that it is about.
-//! - The Secret of Kubernetes is missing, which is so for another URI too, or somebody has changed it ([`crate::changes::Unread`]).
-//! - A read before failed, or what was read is not applied. Nothing is kept on disk between hooks, so it is kept in the unit's status,
-//!   which names such a secret, or a tool of Juju's that failed.
+//! - Its content may have changed: on `install` and `leader-elected`, since Juju reports changes only to a unit that has read a secret;
+//!   on `upgrade-charm`, which Juju also runs when a pod was replaced; and on `secret-changed`, for the secret that it is about.
+//! - The Kubernetes Secret is missing, as for a new URI, or was changed by another client ([`crate::changes::Unread`]).
+//! - An earlier read failed, or its content is not applied. Nothing is kept on disk between hooks; the unit's status has it, as the
+//!   URI of such a secret or as a hook tool that failed.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ const ALL: &str = "all secrets";
 /// How many secrets a status has room for.
 const MOST_NAMED: usize = 3;
 
-/// Secrets by their ids.
+/// A set of secret ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum SecretSet {
     All,
@@ -46,20 +46,19 @@ impl SecretSet {
     }
 }
 
-/// The secrets that are to be read even if what was made of them is as it was left.
+/// The secrets to read although their Kubernetes Secrets are up to date.
 #[derive(Debug)]
 pub struct DueReads {
-    /// Those that models without a fault need, and that this Juju has.
+    /// The secrets of valid models, as far as this Juju has secrets.
     needed: BTreeSet<SecretUri>,
-    /// Due by the event, at once: Juju does not repeat it.
+    /// Due by the event, at once: Juju does not repeat an event.
     by_event: SecretSet,
-    /// Due by the last status, once the cluster can be reached: without it nothing comes of a read.
+    /// Due by the last status, once the cluster is reachable: without it a read is useless.
     by_status: SecretSet,
 }
 
 impl DueReads {
-    /// What is due in a hook or an action, by what the unit's status is.
-    #[must_use]
+    /// `status` is the unit's status before the hook or action.
     pub fn new(context: &HookContext, inputs: &Inputs, status: Option<&Status>) -> Self {
         let mut needed = inputs.config.juju_secrets();
         needed.retain(|uri| !inputs.juju.secrets.contains_key(&uri.to_string()));
@@ -69,7 +68,7 @@ impl DueReads {
             _ => SecretSet::These(BTreeSet::new()),
         };
         let by_status = match status {
-            // The hook that ended on it may have been a secret-changed.
+            // The hook that failed may have been a secret-changed.
             Some(status) if status::is_tool_failure(status) => SecretSet::All,
             Some(status) if status.message.contains(&format!("{NOT_APPLIED}{ALL}")) => SecretSet::All,
             Some(status) => SecretSet::These(ids(&status.message)),
@@ -87,11 +86,11 @@ impl DueReads {
         needed.cloned().collect()
     }
 
-    /// The ids of secrets whose content may be another one than what was made of them, so that the next hook has to read them.
+    /// The ids of secrets whose content may differ from the Kubernetes Secrets, so that the next hook has to read them.
     fn unsettled(&self, inputs: &Inputs, snapshot: Option<&Snapshot>) -> BTreeSet<String> {
         let is_due = |id: &str| self.by_event.contains(id) || self.by_status.contains(id);
         let is_read = |uri: &SecretUri| inputs.juju.secrets.contains_key(&uri.to_string());
-        // Whatever was read counts, as Juju reports no change of which a unit has read the newest content.
+        // A secret that was read counts too: Juju reports no change of which a unit has read the newest content.
         let needed = self.needed.iter().filter(|uri| is_due(uri.id()) || is_read(uri));
         let Some(snapshot) = snapshot else {
             let mut ids: BTreeSet<String> = needed.map(|uri| uri.id().to_owned()).collect();
@@ -102,27 +101,27 @@ impl DueReads {
             }
             return ids;
         };
-        let made = |id: &str| secrets(snapshot).any(|(_, made)| made == id);
-        // A model that is held keeps what it has, and for an option that is faulty its secrets are not even known.
+        let exists = |id: &str| secrets(snapshot).any(|(_, other)| other == id);
+        // A frozen model keeps what it has, and the secrets of an invalid option are unknown.
         let frozen =
-            |id: &str| secrets(snapshot).any(|(model, made)| made == id && snapshot.plan.frozen.contains(model));
+            |id: &str| secrets(snapshot).any(|(model, other)| other == id && snapshot.plan.frozen.contains(model));
         let is_applied = |uri: &SecretUri| {
             let planned = snapshot.plan.models.iter().flat_map(|planned| &planned.secrets);
             let mut planned = planned.filter(|secret| secret.uri == *uri);
             is_read(uri) && planned.all(|secret| secret.is_applied(&snapshot.observed))
         };
-        // One of which nothing was made is missing, and for that it is read.
+        // A missing Kubernetes Secret is a reason of its own to read.
         let needed = needed
-            .filter(|uri| made(uri.id()) && (frozen(uri.id()) || !is_applied(uri)))
+            .filter(|uri| exists(uri.id()) && (frozen(uri.id()) || !is_applied(uri)))
             .map(|uri| uri.id().to_owned());
-        let of_held = secrets(snapshot)
+        let of_frozen = secrets(snapshot)
             .map(|(_, id)| id)
             .filter(|id| is_due(id) && frozen(id))
             .map(ToOwned::to_owned);
-        needed.chain(of_held).collect()
+        needed.chain(of_frozen).collect()
     }
 
-    /// Names secrets in the status that the next hook has to read, where it does not name them already.
+    /// Names the secrets in the status that the next hook has to read.
     pub fn remember(&self, inputs: &Inputs, snapshot: Option<&Snapshot>, report: &mut Report) {
         report.status.message = append_unsettled(report, &self.unsettled(inputs, snapshot));
     }
@@ -153,7 +152,7 @@ fn append_unsettled(report: &Report, unsettled: &BTreeSet<String>) -> String {
     report.message_with_tail(&tail(unsettled.iter().collect()))
 }
 
-/// Our Secrets that were made of Juju's, as their model and the id of what they were made of.
+/// Our Secrets with the content of Juju's, by model and the id of Juju's secret.
 fn secrets(snapshot: &Snapshot) -> impl Iterator<Item = (&String, &str)> {
     let all = snapshot.observed.secrets.iter().map(|secret| &secret.0);
     all.filter(|live| snapshot.identity.owns(live)).filter_map(|live| {
@@ -176,10 +175,7 @@ fn ids(text: &str) -> BTreeSet<String> {
     .collect()
 }
 
-/// Looks at the cluster, and reads what of Juju's secrets is due. What is not read is as it was left.
-///
-/// # Errors
-/// When a hook tool fails.
+/// Observes the cluster, and reads the secrets that are due. The Kubernetes Secrets of the others are up to date.
 pub async fn snapshot(
     tools: HookTools,
     context: &HookContext,
@@ -203,16 +199,13 @@ pub async fn snapshot(
     Ok(Ok(snapshot))
 }
 
-/// The same for an action, which changes no status.
-///
-/// # Errors
-/// When a hook tool fails.
+/// The same for an action, which sets no status.
 pub async fn snapshot_for_action(
     tools: HookTools,
     context: &HookContext,
     inputs: &mut Inputs,
 ) -> Result<Result<Snapshot, ApiError>, ToolError> {
-    // Without a secret of Juju's its status is of no account.
+    // The status matters only with a secret of Juju's.
     let status = if inputs.config.juju_secrets().is_empty() {
         None
     } else {
@@ -222,7 +215,7 @@ pub async fn snapshot_for_action(
     snapshot(tools, context, inputs, &due).await
 }
 
-/// Forgets what was read of secrets and is applied, so that it goes no further: what is there says the same.
+/// Drops the contents that are applied: the watcher must not get them, and the Kubernetes Secrets have them.
 pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
     let planned: Vec<_> = snapshot
         .plan
@@ -231,8 +224,8 @@ pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
         .flat_map(|planned| &planned.secrets)
         .collect();
     let is_applied = |uri: &str| {
-        let mut of_it = planned.iter().filter(|secret| secret.uri.to_string() == uri).peekable();
-        of_it.peek().is_some() && of_it.all(|secret| secret.is_applied(&snapshot.observed))
+        let mut users = planned.iter().filter(|secret| secret.uri.to_string() == uri).peekable();
+        users.peek().is_some() && users.all(|secret| secret.is_applied(&snapshot.observed))
     };
     inputs
         .juju
