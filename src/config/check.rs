@@ -55,9 +55,9 @@ pub fn is_service_name(name: &str) -> bool {
 /// on after having accepted them.
 pub fn services(resolver: &mut OptionResolver, manifest: &Manifest) {
     let services = manifest.services(resolver.name);
-    for (at, service) in services.iter().enumerate() {
+    for (index, service) in services.iter().enumerate() {
         let valid = is_service_name(service) && service.len() <= LONGEST_SERVICE;
-        let twice = services.iter().take(at).any(|earlier| earlier == service);
+        let twice = services.iter().take(index).any(|earlier| earlier == service);
         let (rule, detail) = if !valid {
             (
                 "does not give a valid Service name",
@@ -74,13 +74,13 @@ pub fn services(resolver: &mut OptionResolver, manifest: &Manifest) {
             continue;
         };
         let violation = Violation::new(rule, "@manifest.yaml").with_detail(detail);
-        resolver.error("manifest", violation.in_part(&format!("predictors[{at}].name")));
+        resolver.error("manifest", violation.in_part(&format!("predictors[{index}].name")));
     }
-    for (at, service) in manifest.explainers(resolver.name) {
+    for (index, service) in manifest.explainers(resolver.name) {
         if service.len() > LONGEST_SERVICE {
             let violation = Violation::new("its Service's name is too long", "@manifest.yaml")
                 .with_detail(format!("{service}: at most {LONGEST_SERVICE} characters"))
-                .in_part(&format!("predictors[{at}].explainer"));
+                .in_part(&format!("predictors[{index}].explainer"));
             resolver.error("manifest", violation);
         }
     }

@@ -169,10 +169,10 @@ fn node(value: &Value, location: &str, protocol: Option<Protocol>, depth: usize)
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Sequence(list)) => (0..)
             .zip(list)
-            .map(|(at, child)| {
+            .map(|(index, child)| {
                 node(
                     child,
-                    &reader.location_of(&format!("children[{at}]")),
+                    &reader.location_of(&format!("children[{index}]")),
                     protocol,
                     depth + 1,
                 )

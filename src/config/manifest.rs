@@ -45,7 +45,7 @@ impl Manifest {
     pub fn explainers(&self, model: &str) -> Vec<(usize, String)> {
         let spec = read(&self.spec).unwrap_or_default();
         let all = spec.predictors.iter().enumerate();
-        all.filter_map(|(at, predictor)| Some((at, predictor.explainer_service(model)?.0)))
+        all.filter_map(|(index, predictor)| Some((index, predictor.explainer_service(model)?.0)))
             .collect()
     }
 }

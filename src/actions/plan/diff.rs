@@ -18,7 +18,7 @@ struct DiffLine<'a> {
 pub fn unified(from: &str, to: &str, old: &str, new: &str) -> String {
     let lines = lines(old, new);
     let changes: Vec<usize> = (0..lines.len())
-        .filter(|at| lines.get(*at).is_some_and(|line| line.mark != ' '))
+        .filter(|index| lines.get(*index).is_some_and(|line| line.mark != ' '))
         .collect();
     let mut text = String::new();
     let mut rest = changes.as_slice();

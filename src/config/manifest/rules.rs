@@ -63,8 +63,8 @@ impl Violations {
         }
         let mut names = BTreeSet::new();
         let mut services = BTreeSet::new();
-        for (at, predictor) in spec.predictors.iter().enumerate() {
-            let location = format!("predictors[{at}]");
+        for (index, predictor) in spec.predictors.iter().enumerate() {
+            let location = format!("predictors[{index}]");
             if !names.insert(&predictor.name) {
                 self.add(
                     format!("{location}.name"),
@@ -115,7 +115,7 @@ impl Violations {
     fn executor(&mut self, predictor: &Predictor, graph: &str) {
         let units = predictor.graph.all();
         let first = |unit: &&Unit| match predictor.container(&unit.name) {
-            Some((at, _)) => at == 0,
+            Some((index, _)) => index == 0,
             None => unit.is_prepackaged(),
         };
         let has_all = units.iter().all(|unit| {
@@ -175,8 +175,8 @@ impl Violations {
                 "",
             );
         }
-        for (at, child) in unit.children.iter().enumerate() {
-            self.unit(spec, predictor, child, &format!("{location}.children[{at}]"));
+        for (index, child) in unit.children.iter().enumerate() {
+            self.unit(spec, predictor, child, &format!("{location}.children[{index}]"));
         }
     }
 
@@ -219,7 +219,7 @@ impl Violations {
         let shadows: Vec<usize> = (0..)
             .zip(&spec.predictors)
             .filter(|(_, predictor)| predictor.shadow)
-            .map(|(at, _)| at)
+            .map(|(index, _)| index)
             .collect();
         if let Some(second) = shadows.get(1) {
             self.add(
@@ -235,11 +235,11 @@ impl Violations {
                 "a shadow gets copies of the requests to another one",
             );
         }
-        for (at, predictor) in spec.predictors.iter().enumerate() {
+        for (index, predictor) in spec.predictors.iter().enumerate() {
             // Seldon checks a shadow's traffic and the sum only; a negative weight gives no route.
             if !(0..=100).contains(&predictor.traffic) {
                 self.add(
-                    format!("predictors[{at}].traffic"),
+                    format!("predictors[{index}].traffic"),
                     "must be from 0 to 100",
                     format!("value: {}", predictor.traffic),
                 );

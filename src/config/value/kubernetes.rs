@@ -20,7 +20,7 @@ pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json,
         Value::String(text) => Json::String(text.clone()),
         Value::Sequence(list) => (0..)
             .zip(list)
-            .map(|(at, item)| json(item, &format!("{location}[{at}]"), example))
+            .map(|(index, item)| json(item, &format!("{location}[{index}]"), example))
             .collect::<Result<_, _>>()?,
         Value::Mapping(map) => {
             let mut object = Map::new();
@@ -115,7 +115,7 @@ fn unknown(written: &Json, known: &Json, location: &str) -> Option<String> {
         }),
         (Json::Array(written), Json::Array(known)) => (0..)
             .zip(written.iter().zip(known))
-            .find_map(|(at, (written, known))| unknown(written, known, &format!("{location}[{at}]"))),
+            .find_map(|(index, (written, known))| unknown(written, known, &format!("{location}[{index}]"))),
         _ => None,
     }
 }

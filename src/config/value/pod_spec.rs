@@ -55,21 +55,21 @@ impl PodFields {
 
     /// Checks it for a model whose nodes run in containers of these names.
     pub(crate) fn schema_violation(&self, nodes: &[&str]) -> Option<Violation> {
-        (0..).zip(&self.containers).find_map(|(at, container)| {
+        (0..).zip(&self.containers).find_map(|(index, container)| {
             let name = Self::name(container);
             if !nodes.contains(&name) {
                 // An additional container, whose image no option sets.
                 let violation = || {
                     Violation::new("must have an image", EXAMPLE)
                         .with_detail(format!("the model's own containers are {}", nodes.join(", ")))
-                        .in_part(&format!("containers[{at}]"))
+                        .in_part(&format!("containers[{index}]"))
                 };
                 return (!container.contains_key("image")).then(violation);
             }
             let field = SET_BY_OPTIONS.iter().find(|(field, _)| container.contains_key(*field));
             field.map(|(field, option)| {
                 Violation::new(format!("use option {option} instead"), EXAMPLE)
-                    .in_part(&format!("containers[{at}].{field}"))
+                    .in_part(&format!("containers[{index}].{field}"))
             })
         })
     }
@@ -115,7 +115,7 @@ fn with_nearest(violation: Violation, spec: &Json) -> Violation {
 
 fn names(fields: &PodFields) -> Result<(), Violation> {
     let mut seen = BTreeSet::new();
-    for (at, container) in fields.containers.iter().enumerate() {
+    for (index, container) in fields.containers.iter().enumerate() {
         let name = PodFields::name(container);
         let rule = if name.is_empty() {
             "is not set"
@@ -124,7 +124,7 @@ fn names(fields: &PodFields) -> Result<(), Violation> {
         } else {
             continue;
         };
-        return Err(Violation::new(rule, EXAMPLE).in_part(&format!("containers[{at}].name")));
+        return Err(Violation::new(rule, EXAMPLE).in_part(&format!("containers[{index}].name")));
     }
     Ok(())
 }
@@ -136,12 +136,12 @@ fn volumes(fields: &PodFields) -> Result<(), Violation> {
     };
     let name = |part: &Json| part.get("name").and_then(Json::as_str).unwrap_or_default().to_owned();
     let known: BTreeSet<String> = list(&fields.general, "volumes").iter().map(name).collect();
-    for (at, container) in fields.containers.iter().enumerate() {
+    for (index, container) in fields.containers.iter().enumerate() {
         for (which, mount) in list(container, "volumeMounts").iter().enumerate() {
             let desired = name(mount);
             if !known.contains(&desired) {
                 return Err(Violation::with_value(desired, "not in volumes", EXAMPLE)
-                    .in_part(&format!("containers[{at}].volumeMounts[{which}].name")));
+                    .in_part(&format!("containers[{index}].volumeMounts[{which}].name")));
             }
         }
     }

@@ -42,8 +42,8 @@ pub(crate) fn hosts(value: &Value) -> Result<Vec<String>, Violation> {
             Violation::with_value(invalid, "is not a valid hostname", EXAMPLE).with_detail("a name, *.domain or *")
         );
     }
-    for (at, host) in hosts.iter().enumerate() {
-        let rest: Vec<String> = hosts.iter().skip(at + 1).cloned().collect();
+    for (index, host) in hosts.iter().enumerate() {
+        let rest: Vec<String> = hosts.iter().skip(index + 1).cloned().collect();
         if hosts_overlap(std::slice::from_ref(host), &rest) {
             return Err(
                 Violation::with_value(host, "includes another host of the list", EXAMPLE)

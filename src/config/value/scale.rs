@@ -82,8 +82,8 @@ fn metrics(value: &Value) -> Result<Vec<Json>, Violation> {
     let Json::Array(list) = json(value, "metrics", EXAMPLE)? else {
         return Err(Violation::new("metrics: must be a list", EXAMPLE).with_detail("as in autoscaling/v2"));
     };
-    for (at, metric) in list.iter().enumerate() {
-        let location = format!("metrics[{at}]");
+    for (index, metric) in list.iter().enumerate() {
+        let location = format!("metrics[{index}]");
         check_type::<MetricSpec>(metric, &location, EXAMPLE)?;
         if metric.get("type").is_none() {
             return Err(Violation::new("is not set", EXAMPLE)
@@ -106,15 +106,17 @@ fn keda(value: &Value) -> Result<Map<String, Json>, Violation> {
     let Some(triggers) = triggers.filter(|triggers| !triggers.is_empty()) else {
         return Err(Violation::new("must be a list", EXAMPLE).in_part("keda.triggers"));
     };
-    for (at, trigger) in triggers.iter().enumerate() {
+    for (index, trigger) in triggers.iter().enumerate() {
         let kind = trigger.get("type").is_some_and(Json::is_string);
         let metadata = trigger.get("metadata").and_then(Json::as_object);
         let Some(metadata) = metadata.filter(|_| kind) else {
-            return Err(Violation::new("must have type and metadata", EXAMPLE).in_part(&format!("keda.triggers[{at}]")));
+            return Err(
+                Violation::new("must have type and metadata", EXAMPLE).in_part(&format!("keda.triggers[{index}]"))
+            );
         };
         if let Some((key, _)) = metadata.iter().find(|(_, value)| !value.is_string()) {
             return Err(Violation::new("must be text, put it in quotes", EXAMPLE)
-                .in_part(&format!("keda.triggers[{at}].metadata.{key}")));
+                .in_part(&format!("keda.triggers[{index}].metadata.{key}")));
         }
     }
     Ok(map)
