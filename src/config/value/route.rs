@@ -82,7 +82,7 @@ pub(crate) fn gateway(text: &str) -> Result<GatewayName, Violation> {
     })
 }
 
-/// A duration of at least one.
+/// At least one millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Milliseconds(u64);
 
