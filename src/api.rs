@@ -1,4 +1,4 @@
-//! The kinds of Kubernetes, Seldon, Istio and the Gateway API that the charm touches: only the fields it uses.
+//! The kinds that the charm uses, with only the fields it needs.
 
 pub mod gateway_api;
 pub mod istio;

@@ -5,7 +5,7 @@ mod conflicts;
 mod drift;
 mod routes;
 mod secrets;
-mod told;
+mod summary;
 mod unmanaged;
 
 use std::collections::BTreeMap;
@@ -35,17 +35,17 @@ pub struct Apply {
     pub name: String,
     pub object: Value,
     /// What differs from the live object, for the log.
-    pub because: String,
+    pub reason: String,
     /// Whether to take fields back from kubectl. Never from another controller: the two would overwrite each other
     /// forever.
     pub force: bool,
     /// Whether the apply removes predictors from the live SeldonDeployment.
-    pub takes_away: bool,
+    pub removes_predictors: bool,
     /// Whether only bookkeeping annotations or owner references change.
     pub is_record: bool,
     /// A merge patch to send before the apply. It removes fields that were added manually, which an apply leaves
     /// alone.
-    pub take_out: Option<Value>,
+    pub removals: Option<Value>,
 }
 
 impl fmt::Debug for Apply {
@@ -55,10 +55,10 @@ impl fmt::Debug for Apply {
             .field("model", &self.model)
             .field("kind", &self.kind)
             .field("name", &self.name)
-            .field("because", &self.because)
+            .field("reason", &self.reason)
             .field("force", &self.force);
         if self.kind != ObjectKind::Secret {
-            shown.field("object", &self.object).field("take_out", &self.take_out);
+            shown.field("object", &self.object).field("removals", &self.removals);
         }
         shown.finish_non_exhaustive()
     }
@@ -80,7 +80,7 @@ pub struct ChangeSet {
     /// In order: routes, SeldonDeployments, Secrets. To be done after all applies.
     pub deletes: Vec<Delete>,
     /// Deletes that have to wait until the model that takes over the prefix is ready.
-    pub inherited: Vec<Delete>,
+    pub deferred: Vec<Delete>,
     /// Whether a route is deleted because the model is now exposed by one of the other kind.
     pub supersede: bool,
     /// By model.
@@ -106,7 +106,7 @@ impl ChangeSet {
 
     /// Whether predictors or routes are removed that may still get requests.
     pub fn has_deletes(&self) -> bool {
-        self.supersede || self.applies.iter().any(|apply| apply.takes_away)
+        self.supersede || self.applies.iter().any(|apply| apply.removes_predictors)
     }
 
     /// Whether a write is due that changes more than bookkeeping.
@@ -116,8 +116,8 @@ impl ChangeSet {
 
     /// Whether the model needs a write to be up to date.
     pub fn has_pending(&self, model: &str) -> bool {
-        let mut due = self.applies.iter().filter(|apply| !apply.is_record);
-        due.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
+        let mut applies = self.applies.iter().filter(|apply| !apply.is_record);
+        applies.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
     }
 }
 
@@ -126,7 +126,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
         unmanaged: unmanaged(plan, observed, identity),
         ..ChangeSet::default()
     };
-    let claims = claims::Claims::of_foreign_routes(plan, observed, identity);
+    let claims = claims::Claims::other_routes(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
         match conflicts::find(planned, observed, identity, &claims) {
@@ -140,17 +140,17 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
         }
     }
     if plan.prune && changes.conflicts.is_empty() && changes.unread.is_empty() {
-        let inherited = routes::inherited(plan, observed, identity);
+        let deferred = routes::deferred(plan, observed, identity);
         // A route is deleted only when its replacement is up to date: a replacement that is about to change may be
         // rejected.
         let is_replaced = |delete: &Delete| {
             let mut applies = changes.applies.iter();
             !delete.kind.is_route() || !applies.any(|apply| apply.kind.is_route() && apply.model == delete.model)
         };
-        (changes.inherited, changes.deletes) = deletes(plan, observed, identity)
+        (changes.deferred, changes.deletes) = deletes(plan, observed, identity)
             .into_iter()
             .filter(is_replaced)
-            .partition(|delete| inherited.contains(&delete.model));
+            .partition(|delete| deferred.contains(&delete.model));
         changes.supersede = changes.deletes.iter().any(|delete| {
             let planned = plan.model(&delete.model);
             delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Delete)
@@ -205,15 +205,15 @@ fn apply(
 ) -> Option<Apply> {
     let object = serde_json::to_value(desired).ok()?;
     let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-    let mut step = Apply {
+    let mut apply = Apply {
         model: model.to_owned(),
         kind,
         name,
-        because: "it is not there".to_owned(),
+        reason: "new object".to_owned(),
         force: false,
-        takes_away: false,
+        removes_predictors: false,
         is_record: false,
-        take_out: None,
+        removals: None,
         object,
     };
     if let Some(live) = live {
@@ -221,43 +221,43 @@ fn apply(
             spec.and_then(|spec| spec.pointer("/predictors")?.as_array())
                 .map_or(0, Vec::len)
         };
-        step.takes_away = predictors(live.data.get("spec")) > predictors(step.object.get("spec"));
+        apply.removes_predictors = predictors(live.data.get("spec")) > predictors(apply.object.get("spec"));
         let manager = identity.manager();
-        let added = drift::additions(&step.object, live, is_kubectl);
-        let ownerless = drift::ownerless(&step.object, live).filter(|_| kind == ObjectKind::HttpRoute);
-        let is_more = added.is_some() || ownerless.is_some();
-        let added_only = || is_more.then(|| "more is set than was asked for".to_owned());
-        step.because = drift::drift(&step.object, live, &manager).or_else(added_only)?;
+        let added = drift::manual_additions(&apply.object, live, is_kubectl);
+        let unowned = drift::unowned(&apply.object, live).filter(|_| kind == ObjectKind::HttpRoute);
+        let has_additions = added.is_some() || unowned.is_some();
+        let has_more = || has_additions.then(|| "has additional fields".to_owned());
+        apply.reason = drift::drift(&apply.object, live, &manager).or_else(has_more)?;
         if kind != ObjectKind::Secret {
-            let changes = told::summarize(&step.object, &serde_json::to_value(live).unwrap_or_default());
+            let changes = summary::summarize(&apply.object, &serde_json::to_value(live).unwrap_or_default());
             if !changes.is_empty() {
-                step.because = changes.join(", ");
+                apply.reason = changes.join(", ");
             }
         }
         let as_recorded = match kind {
-            ObjectKind::Secret => secrets::as_owned(&step.object, live),
-            _ => history::as_recorded(&step.object, live),
+            ObjectKind::Secret => secrets::as_owned(&apply.object, live),
+            _ => history::as_recorded(&apply.object, live),
         };
-        step.is_record = !is_more && drift::drift(&as_recorded, live, &manager).is_none();
-        if step.is_record && kind == ObjectKind::SeldonDeployment {
-            step.because = String::from("it serves, which is written down");
+        apply.is_record = !has_additions && drift::drift(&as_recorded, live, &manager).is_none();
+        if apply.is_record && kind == ObjectKind::SeldonDeployment {
+            "records the served options".clone_into(&mut apply.reason);
         }
-        let mut by = drift::competing_managers(&step.object, live, &manager);
-        step.force = !by.is_empty() && by.iter().all(|competitor| is_kubectl(competitor));
+        let mut managers = drift::competing_managers(&apply.object, live, &manager);
+        apply.force = !managers.is_empty() && managers.iter().all(|competitor| is_kubectl(competitor));
         if let Some(added) = added {
-            by.extend(added.by);
-            step.take_out = Some(added.patch);
+            managers.extend(added.managers);
+            apply.removals = Some(added.patch);
         }
         // Manual additions and fields without an owner do not occur together; if they do, one is removed after the
         // other.
-        let by_person = step.force || step.take_out.is_some();
-        step.take_out = step.take_out.or(ownerless);
-        if by_person {
-            let by: Vec<String> = by.into_iter().filter(|by| is_kubectl(by)).collect();
-            step.because = format!("{}: it was changed by {}, and is put back", step.because, by.join(", "));
+        let is_manual = apply.force || apply.removals.is_some();
+        apply.removals = apply.removals.or(unowned);
+        if is_manual {
+            let managers: Vec<String> = managers.into_iter().filter(|manager| is_kubectl(manager)).collect();
+            apply.reason = format!("{}; reverts changes by {}", apply.reason, managers.join(", "));
         }
     }
-    Some(step)
+    Some(apply)
 }
 
 /// kubectl names its managers after its commands, such as kubectl-edit (kubernetes/kubectl, pkg/cmd/*, fieldManager).
@@ -266,13 +266,13 @@ fn is_kubectl(manager: &str) -> bool {
 }
 
 fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
-    let stays = |kind, name: &str| {
-        let of_plan = plan.models.iter().any(|planned| {
+    let is_kept = |kind, name: &str| {
+        let planned = plan.models.iter().any(|planned| {
             let model = &planned.model.name;
             match kind {
                 ObjectKind::SeldonDeployment => name == model,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => {
-                    name == route_name(model) && routes::stays(kind, planned, observed, identity)
+                    name == route_name(model) && routes::is_kept(kind, planned, observed, identity)
                 }
                 ObjectKind::Secret => false,
             }
@@ -282,14 +282,14 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             ObjectKind::VirtualService | ObjectKind::HttpRoute => name == route_name(model),
             ObjectKind::Secret => false,
         });
-        of_plan || frozen
+        planned || frozen
     };
-    let of = |kind, objects: &[DynamicObject]| {
+    let unplanned = |kind, objects: &[DynamicObject]| {
         objects
             .iter()
             .filter(|object| identity.owns(object))
             .filter(|object| object.metadata.deletion_timestamp.is_none())
-            .filter(|object| !stays(kind, &object.name_any()))
+            .filter(|object| !is_kept(kind, &object.name_any()))
             .map(|object| Delete {
                 model: model_of(object),
                 kind,
@@ -298,18 +298,18 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             })
             .collect::<Vec<_>>()
     };
-    let mut deletes = of(ObjectKind::VirtualService, &observed.virtual_services);
-    deletes.extend(of(ObjectKind::HttpRoute, &observed.http_routes));
-    deletes.extend(of(ObjectKind::SeldonDeployment, &observed.seldon_deployments));
+    let mut deletes = unplanned(ObjectKind::VirtualService, &observed.virtual_services);
+    deletes.extend(unplanned(ObjectKind::HttpRoute, &observed.http_routes));
+    deletes.extend(unplanned(ObjectKind::SeldonDeployment, &observed.seldon_deployments));
     deletes.extend(secrets::unused(plan, observed, identity));
     deletes
 }
 
 /// All our objects, for removal. Routes come first, so that no route has a missing backend.
 pub fn removal(observed: &Observed, identity: &Identity) -> Vec<Delete> {
-    let nothing = Plan {
+    let empty = Plan {
         prune: true,
         ..Plan::default()
     };
-    deletes(&nothing, observed, identity)
+    deletes(&empty, observed, identity)
 }

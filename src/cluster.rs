@@ -2,12 +2,12 @@
 //!
 //! It decides nothing except how long to retry. Errors of the API server are returned as [`ApiError`].
 
+mod dry_run;
 mod events;
 mod gateways;
 mod observe;
 mod permissions;
 mod secrets;
-mod trial;
 mod watch;
 
 use std::future::Future;
@@ -56,9 +56,9 @@ impl Cluster {
 
     /// Returns the object as the API server stored it.
     pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, ApiError> {
-        let api = self.ours(&apply.kind.resource());
-        let of = |error: ApiError| error.for_object(apply.kind, &apply.name);
-        if let Some(patch) = &apply.take_out {
+        let api = self.namespaced(&apply.kind.resource());
+        let with_object = |error: ApiError| error.for_object(apply.kind, &apply.name);
+        if let Some(patch) = &apply.removals {
             let parameters = PatchParams {
                 field_manager: Some(self.identity.manager()),
                 ..PatchParams::default()
@@ -66,7 +66,7 @@ impl Cluster {
             let patch = Patch::Merge(patch);
             self.call(|| api.patch(&apply.name, &parameters, &patch))
                 .await
-                .map_err(of)?;
+                .map_err(with_object)?;
         }
         let mut parameters = PatchParams::apply(&self.identity.manager());
         parameters.field_validation = Some(ValidationDirective::Strict);
@@ -74,12 +74,12 @@ impl Cluster {
         let patch = Patch::Apply(&apply.object);
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await
-            .map_err(of)
+            .map_err(with_object)
     }
 
     /// An object that is already gone, or was replaced by another of that name, counts as deleted.
     pub async fn delete(&self, delete: &Delete) -> Result<(), ApiError> {
-        let api = self.ours(&delete.kind.resource());
+        let api = self.namespaced(&delete.kind.resource());
         let mut parameters = DeleteParams::background();
         parameters.preconditions = delete.uid.clone().map(|uid| Preconditions {
             uid: Some(uid),
@@ -140,7 +140,7 @@ impl Cluster {
         }
     }
 
-    fn ours(&self, resource: &ApiResource) -> Api<DynamicObject> {
+    fn namespaced(&self, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.identity.namespace, resource)
     }
 

@@ -54,7 +54,7 @@ impl Identity {
 
     /// Whether an object in our namespace carries our labels. Anyone with write access can set those: they suffice
     /// for updating an object with a planned name, but never for deleting one.
-    pub fn labelled(&self, object: &DynamicObject) -> bool {
+    pub fn has_our_labels(&self, object: &DynamicObject) -> bool {
         let labels = object.labels();
         object.namespace().as_ref() == Some(&self.namespace)
             && labels.get(labels::APPLICATION) == Some(&self.application)
@@ -64,7 +64,7 @@ impl Identity {
     /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy made by
     /// another client has the labels alone. Whoever forges the manager too can lose that object, but none of ours.
     pub fn owns(&self, object: &DynamicObject) -> bool {
-        self.labelled(object) && applied_fields(object, &self.manager()).is_some()
+        self.has_our_labels(object) && applied_fields(object, &self.manager()).is_some()
     }
 }
 

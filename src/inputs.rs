@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::inputs::gateway::RelatedGateway;
 use crate::permissions::Needs;
 use crate::shell::Commands;
-use juju_hooks::{Event, HookContext, HookTools, Relation, SecretContent, SecretError, ToolError, Version};
+use juju_hooks::{Event, HookContext, HookTools, Relation, SecretError, ToolError, Version};
 
 /// A relation means that Juju deployed Seldon Core. Only its presence counts.
 const SELDON_CORE: &str = "seldon-core";
@@ -36,9 +36,6 @@ const ENDPOINTS: [&str; 5] = [
     DASHBOARD,
 ];
 
-/// The secrets that were read, by URI.
-pub type Secrets = BTreeMap<String, Result<SecretContent, SecretError>>;
-
 /// The raw output of the hook tools: everything that a plan depends on, except the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JujuState {
@@ -56,7 +53,7 @@ pub struct JujuState {
     pub gateway_metadata: Vec<Relation>,
     pub tracing: Vec<Relation>,
     /// The referenced secrets that were read, or why they could not be.
-    pub secrets: Secrets,
+    pub secrets: SecretContents,
     /// The version of Juju, if it is known. Commands in messages depend on it.
     #[serde(default)]
     pub version: Option<Version>,
@@ -99,7 +96,7 @@ impl Inputs {
         let (gateway, tracing) = (relations(GatewayKind::Istio.endpoint())?, relations(tracing::ENDPOINT)?);
         let gateway_metadata = relations(GatewayKind::GatewayApi.endpoint())?;
         let config = config::parse(&identity.application, &options);
-        let told = JujuState {
+        let state = JujuState {
             secrets: unsupported_secrets(context, &config),
             version: context.version.clone(),
             options,
@@ -109,7 +106,7 @@ impl Inputs {
             gateway_metadata,
             tracing,
         };
-        Ok(Self::parse(identity.clone(), told, config))
+        Ok(Self::parse(identity.clone(), state, config))
     }
 
     /// Reads the newest revision of secrets. Every unit may: secrets are granted to the application.
@@ -123,39 +120,30 @@ impl Inputs {
             return Ok(());
         }
         for uri in uris {
-            let uri = uri.to_string();
             let answer = match context.event {
-                Event::Action(_) => tools.secret_peek(&uri)?,
-                _ => tools.secret_get(&uri)?,
+                Event::Action(_) => tools.secret_peek(&uri.to_string())?,
+                _ => tools.secret_get(&uri.to_string())?,
             };
-            self.juju.secrets.insert(uri, answer);
+            self.juju.secrets.insert(uri.clone(), answer);
         }
         *self = Self::new(self.identity.clone(), self.juju.clone());
         Ok(())
     }
 
     /// Parses a state that was read earlier.
-    pub fn new(identity: Identity, told: JujuState) -> Self {
-        let config = config::parse(&identity.application, &told.options);
-        Self::parse(identity, told, config)
+    pub fn new(identity: Identity, state: JujuState) -> Self {
+        let config = config::parse(&identity.application, &state.options);
+        Self::parse(identity, state, config)
     }
 
-    fn parse(identity: Identity, told: JujuState, mut config: Config) -> Self {
-        let answers: SecretContents = config
-            .juju_secrets()
-            .into_iter()
-            .filter_map(|uri| {
-                let answer = told.secrets.get(&uri.to_string())?.clone();
-                Some((uri, answer))
-            })
-            .collect();
-        config.resolve_secrets(&identity.application, &identity.namespace, &answers);
+    fn parse(identity: Identity, state: JujuState, mut config: Config) -> Self {
+        config.resolve_secrets(&identity.application, &identity.namespace, &state.secrets);
         Self {
             identity,
-            gateway: RelatedGateway::read(&told.gateway, &told.gateway_metadata),
-            tracing: tracing::read(&told.tracing),
+            gateway: RelatedGateway::read(&state.gateway, &state.gateway_metadata),
+            tracing: tracing::read(&state.tracing),
             config,
-            juju: told,
+            juju: state,
         }
     }
 
@@ -214,11 +202,11 @@ impl Inputs {
 }
 
 /// Secrets that cannot be read because this Juju has none for charms.
-fn unsupported_secrets(context: &HookContext, config: &Config) -> Secrets {
-    let without = context.version.as_ref().filter(|version| !version.has_secrets());
-    let rejected = without.map(|version| {
-        let all = config.juju_secrets().into_iter();
-        all.map(|uri| (uri.to_string(), Err(SecretError::Unsupported(version.clone()))))
+fn unsupported_secrets(context: &HookContext, config: &Config) -> SecretContents {
+    let unsupported = context.version.as_ref().filter(|version| !version.has_secrets());
+    let secrets = unsupported.map(|version| {
+        let uris = config.juju_secrets().into_iter();
+        uris.map(|uri| (uri, Err(SecretError::Unsupported(version.clone()))))
     });
-    rejected.into_iter().flatten().collect()
+    secrets.into_iter().flatten().collect()
 }

@@ -1,4 +1,4 @@
-//! The entry: what Juju starts for every hook and action.
+//! The entry point: Juju runs this program for every hook and action.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(missing) => {
             println!(
                 "This is the dispatch of seldon-model, a Juju charm that serves machine-learning models.\n\
-                 Juju starts it for every hook; by hand it does nothing ({missing}).\n\
+                 Juju runs it for every hook; outside a hook it does nothing ({missing}).\n\
                  To use it: juju deploy ./seldon-model_amd64.charm iris --trust --config image=seldonio/sklearn-iris:0.3"
             );
             return ExitCode::SUCCESS;
@@ -22,28 +22,28 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("this process cannot wait for anything: {error}");
+            eprintln!("cannot start the async runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
     let code = runtime.block_on(async {
-        // Without a log, as no hook of Juju's runs there.
+        // Without logging, as the watcher runs outside hooks.
         if let Some(argument) = std::env::args_os().nth(1)
             && let Some(code) = watcher::run(&context, &argument).await
         {
             return code;
         }
         log::install("seldon_model");
-        let of = context.clone();
-        let usual = std::panic::take_hook();
+        let panic_context = context.clone();
+        let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let why = panic.to_string();
-            SecurityEvent::Crashed { why }.log(HookTools, &of);
-            usual(panic);
+            SecurityEvent::Crashed { why }.log(HookTools, &panic_context);
+            default_hook(panic);
         }));
         hook::run(&context).await
     });
-    // A watcher that ends does not wait for a wake that is on its way.
+    // An exiting watcher does not wait for a triggered hook.
     runtime.shutdown_background();
     code
 }

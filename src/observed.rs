@@ -68,8 +68,8 @@ impl Observed {
     }
 
     pub fn secret(&self, name: &str) -> Option<&DynamicObject> {
-        let mut all = self.secrets.iter().map(|secret| &secret.0);
-        all.find(|object| object.name_any() == name)
+        let mut secrets = self.secrets.iter().map(|secret| &secret.0);
+        secrets.find(|object| object.name_any() == name)
     }
 
     pub fn virtual_service(&self, identity: &Identity, name: &str) -> Option<&DynamicObject> {
@@ -121,23 +121,38 @@ impl Observed {
         let owner = self.seldon_deployment(model).and_then(ResourceExt::uid);
         self.deployments
             .iter()
-            .filter(move |d| d.labels().get(labels::MODEL).is_some_and(|m| m == model))
-            .filter(move |d| d.owner_references().iter().any(|of| Some(&of.uid) == owner.as_ref()))
+            .filter(move |deployment| {
+                deployment
+                    .labels()
+                    .get(labels::MODEL)
+                    .is_some_and(|found| found == model)
+            })
+            .filter(move |deployment| {
+                deployment
+                    .owner_references()
+                    .iter()
+                    .any(|reference| Some(&reference.uid) == owner.as_ref())
+            })
     }
 
     pub fn deployments_of_predictor(&self, model: &str, predictor: &str) -> impl Iterator<Item = &Deployment> {
-        self.deployments_of(model)
-            .filter(move |d| d.labels().get(labels::PREDICTOR).is_some_and(|p| p == predictor))
+        self.deployments_of(model).filter(move |deployment| {
+            deployment
+                .labels()
+                .get(labels::PREDICTOR)
+                .is_some_and(|found| found == predictor)
+        })
     }
 
     /// The pods of a predictor with this spec hash.
     pub fn pods_of<'a>(&'a self, model: &'a str, predictor: &'a str, digest: &'a str) -> impl Iterator<Item = &'a Pod> {
-        let has =
-            |marks: &BTreeMap<String, String>, key: &str, value: &str| marks.get(key).is_some_and(|of| of == value);
+        let matches = |marks: &BTreeMap<String, String>, key: &str, value: &str| {
+            marks.get(key).is_some_and(|found| found == value)
+        };
         self.pods.iter().filter(move |pod| {
-            has(pod.labels(), labels::MODEL, model)
-                && has(pod.labels(), labels::PREDICTOR, predictor)
-                && has(pod.annotations(), labels::SPEC_HASH, digest)
+            matches(pod.labels(), labels::MODEL, model)
+                && matches(pod.labels(), labels::PREDICTOR, predictor)
+                && matches(pod.annotations(), labels::SPEC_HASH, digest)
         })
     }
 }

@@ -19,52 +19,53 @@ use crate::gateway::{GatewayKind, GatewayName};
 use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use secrets::SecretNames;
-pub use types::{Plan, PlannedModel, PlannedPredictor, Route, Site, Unsupported};
+pub use types::{Environment, Plan, PlannedModel, PlannedPredictor, Route, Unsupported};
 
 pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
-    models.filter_map(|model| related.of(model).cloned()).collect()
+    models.filter_map(|model| related.for_model(model).cloned()).collect()
 }
 
 /// Plans a configuration for the current state of the site: a predictor gets traffic only once it serves, and one
 /// that still serves is kept until its replacement does.
-pub fn plan(config: &Config, site: &Site, observed: &Observed) -> Plan {
+pub fn plan(config: &Config, environment: &Environment, observed: &Observed) -> Plan {
     Plan {
         models: config
             .models
             .iter()
-            .map(|model| planned(model, config, site, observed))
+            .map(|model| plan_model(model, config, environment, observed))
             .collect(),
         frozen: config.frozen.clone(),
         prune: config.errors.is_empty(),
     }
 }
 
-fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> PlannedModel {
-    let desired = SecretNames::new(model, site, &config.secrets, observed);
-    let (deployment, predictors) = objects::seldon_deployment(model, site, &desired, !observed.lacks_metrics_v2);
-    let gateway = site.gateway.of(model).cloned();
+fn plan_model(model: &Model, config: &Config, environment: &Environment, observed: &Observed) -> PlannedModel {
+    let secret_names = SecretNames::new(model, environment, &config.secrets, observed);
+    let (deployment, predictors) =
+        objects::seldon_deployment(model, environment, &secret_names, !observed.lacks_metrics_v2);
+    let gateway = environment.gateway.for_model(model).cloned();
     let mut planned = PlannedModel {
         model: model.clone(),
         deployment,
-        secrets: desired.secrets,
+        secrets: secret_names.secrets,
         predictors,
-        last: None,
-        omitted: (observed.lacks_metrics_v2 && asks_metrics_v2(model)).then_some(NO_METRICS_V2),
+        rollback_options: None,
+        omitted: (observed.lacks_metrics_v2 && needs_metrics_v2(model)).then_some(NO_METRICS_V2),
         unsupported: Vec::new(),
         gateway,
         route: Route::Keep,
     };
-    let live = traffic::LiveRoute::read(model, site, observed);
-    let traffic = traffic::traffic(&planned, &live, observed);
-    traffic::keep(&mut planned.deployment, traffic.leaving.clone());
-    history::keep(&mut planned, observed, &site.identity().manager());
+    let current = traffic::CurrentRoute::read(model, environment, observed);
+    let traffic = traffic::traffic(&planned, &current, observed);
+    traffic::retain_predictors(&mut planned.deployment, traffic.retained.clone());
+    history::record_served_options(&mut planned, observed, &environment.identity().manager());
     secrets::mark(&mut planned, observed);
     // A prefix that is configured explicitly wins over the one that Seldon would use.
-    let seldons = route::seldons_prefix(model, site)
+    let seldon_prefix = route::seldon_prefix(model, environment)
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
-    planned.route = match (&planned.gateway, &site.gateway) {
+    planned.route = match (&planned.gateway, &environment.gateway) {
         (Some(gateway), related) => {
-            let route = route::virtual_service(&planned, site, gateway, &traffic, seldons.as_ref());
+            let route = route::virtual_service(&planned, environment, gateway, &traffic, seldon_prefix.as_ref());
             if related.kind() == GatewayKind::GatewayApi {
                 planned.unsupported = http_route::unsupported(model);
                 Route::HttpRoute(Box::new(http_route::http_route(&route, model, gateway)))
@@ -75,7 +76,7 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
         (None, RelatedGateway::None) => Route::Delete,
         (None, _) => Route::Keep,
     };
-    route::mark(&mut planned, site, observed);
+    route::mark(&mut planned, environment, observed);
     planned
 }
 
@@ -83,11 +84,11 @@ fn planned(model: &Model, config: &Config, site: &Site, observed: &Observed) -> 
 const NO_METRICS_V2: &str = "autoscale.metrics";
 
 /// Whether some metric of the model can only be expressed in autoscaling/v2.
-pub fn asks_metrics_v2(model: &Model) -> bool {
+pub fn needs_metrics_v2(model: &Model) -> bool {
     let servers = [Some(&model.server), model.canary.as_ref().map(|canary| &canary.server)];
     let shadow = model.shadow.as_ref().map(|shadow| &shadow.server);
     servers.into_iter().chain([shadow]).flatten().any(|server| {
-        let by = server.autoscale.as_ref().map(|autoscale| &autoscale.by);
-        matches!(by, Some(Scaler::Load { metrics, .. }) if !metrics.is_empty())
+        let scaler = server.autoscale.as_ref().map(|autoscale| &autoscale.by);
+        matches!(scaler, Some(Scaler::Load { metrics, .. }) if !metrics.is_empty())
     })
 }

@@ -251,7 +251,7 @@ fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
         problem,
         path: Some(model.prefix.to_string()),
         source: Some(model.serves()),
-        last: planned.last.clone(),
+        last: planned.rollback_options.clone(),
     }
 }
 
@@ -312,7 +312,7 @@ pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<Pr
     let gateway = planned.gateway.as_ref();
     let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
     if let (Some(gateway), Some(listeners)) = (gateway, listeners)
-        && !listeners.take(&planned.model.hosts)
+        && !listeners.accepts(&planned.model.hosts)
     {
         return Some(messages::other_hosts(input, &planned.model, gateway, listeners));
     }
@@ -370,7 +370,9 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<P
         return None;
     }
     let deployments: Vec<&Deployment> = input.observed.deployments_of(name).collect();
-    let old_serves = deployments.iter().any(|deployment| readiness::is_available(deployment));
+    let old_serves = deployments
+        .iter()
+        .any(|deployment| readiness::deployment_is_available(deployment));
     if let Some(problem) = pod_failures::find(input, planned, &deployments) {
         return Some(problem.previous_serves(old_serves));
     }
@@ -382,7 +384,7 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<P
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
         let predictor = &late.name;
-        return if readiness::answers(planned, late, input.observed) {
+        return if readiness::predictor_is_available(planned, late, input.observed) {
             waiting(format!("{predictor} is rolling out")).map(|problem| problem.previous_serves(true))
         } else {
             waiting(format!("{predictor} is starting; no traffic until it is ready"))

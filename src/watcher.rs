@@ -1,12 +1,13 @@
-//! The watcher: a small process beside a unit's hooks, which wakes the charm when it would say or do something else.
+//! The watcher: a small process that runs alongside a unit's hooks and triggers one when its outcome would change.
 //!
-//! Juju runs hooks on events of its own, and every five minutes; a model becomes ready or breaks in between. So a hook leaves
-//! this process behind, in a session of its own, one for a unit. It is told what is asked for and what the charm said last, is
-//! told by Kubernetes of every change, looks as a hook does but without its writes, and if the outcome is another one, has Juju
-//! run the charm: through `juju-exec`, which Juju before 3.0 calls `juju-run`. It is the pattern of the topology observer of
-//! `canonical/postgresql-k8s-operator`.
+//! Juju runs hooks on its own events and every five minutes, but a model can become ready or fail in between. So a
+//! hook leaves this process behind, one per unit, in a session of its own. The process knows the inputs and the
+//! outcome of the last hook and watches the cluster. After a change it observes the cluster as a hook does, without
+//! writing, and if the outcome differs, has Juju run the charm through `juju-exec`, which is called `juju-run` before
+//! Juju 3.0. The topology observer of `canonical/postgresql-k8s-operator` follows the same pattern.
 //!
-//! Whatever it waits for has a limit. It reports to each hook how it is, and a hook kills one that is deaf and leaves another behind.
+//! All its waits are bounded. It reports its health to each hook, and a hook replaces a watcher that does not
+//! respond.
 
 mod health;
 mod probe;
@@ -35,38 +36,36 @@ use juju_hooks::{HookContext, HookTools};
 use socket::Peer;
 pub use socket::Socket;
 
-/// The argument that makes this program a watcher. Juju gives none.
+/// The program's argument for running as a watcher. Juju passes none.
 const WATCH: &str = "watch";
-/// The argument that makes it look for one.
-const PROBE: &str = "look";
-/// The programs that run a command in a hook's place, in Juju since 3.0 and before.
+/// The program's argument for a single probe.
+const PROBE: &str = "probe";
+/// They run a command in a hook context; the second before Juju 3.0.
 const RUNNERS: [&str; 2] = ["juju-exec", "juju-run"];
-/// How long a watcher may take to read its brief and to listen, which it does first.
+/// For reading the baseline and listening on the socket, which a watcher does first.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a hook tells the watcher.
+/// A message of a hook to the watcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum HookMessage {
-    /// What is asked for, and what came of it.
     Baseline(Box<Baseline>),
-    /// The unit goes.
+    /// The unit is being removed, or the watcher was disabled.
     End,
 }
 
-/// What the watcher goes by.
+/// What the watcher compares its observations with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Baseline {
-    /// What Juju asks for.
     pub juju: JujuState,
-    /// What the hook would say and do if it looked again.
+    /// The outcome of the hook if it ran again.
     pub expected: Expected,
-    /// Whether the unit leads, where the hook had to find out.
+    /// Whether the unit is the leader; `None` if the hook did not need to know.
     pub leads: Option<bool>,
-    /// The program that the hook was.
+    /// The program of the hook. A watcher of another version is replaced.
     pub program: Program,
 }
 
-/// A program, told apart from the next version of itself at the same path.
+/// Distinguishes versions of the charm's program at the same path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     path: PathBuf,
@@ -75,10 +74,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// This one.
-    ///
-    /// # Errors
-    /// When it cannot be found out.
+    /// The running program.
     pub fn this() -> io::Result<Self> {
         let path = std::env::current_exe()?;
         let file = std::fs::metadata("/proc/self/exe")?;
@@ -90,7 +86,7 @@ impl Program {
     }
 }
 
-/// Does the part of a watcher that the argument names; nothing, if it names none.
+/// Runs as a watcher or a probe if the argument says so.
 pub async fn run(context: &HookContext, argument: &OsStr) -> Option<ExitCode> {
     match argument.to_str() {
         Some(WATCH) => Some(process::run(context).await),
@@ -99,8 +95,8 @@ pub async fn run(context: &HookContext, argument: &OsStr) -> Option<ExitCode> {
     }
 }
 
-/// Tells the unit's watcher what came of a hook; where there is none, one is left behind. What goes wrong with that is no
-/// trouble of the models: their status is then as old as the last hook.
+/// Gives the watcher the outcome of a hook, or starts one. Failures here only mean that the status is updated at the
+/// next hook instead.
 pub fn notify(
     tools: HookTools,
     context: &HookContext,
@@ -116,14 +112,11 @@ pub fn notify(
         return;
     }
     if runner().is_none() {
-        return debug!(
-            "there is no watcher, as this Juju has neither of {}",
-            RUNNERS.join(" and ")
-        );
+        return debug!("watcher not started: found neither {}", RUNNERS.join(" nor "));
     }
     let program = match Program::this() {
         Ok(program) => program,
-        Err(error) => return warn!("there is no watcher, as this program cannot be found: {error}"),
+        Err(error) => return warn!("watcher not started: cannot find this program: {error}"),
     };
     let mut baseline = Baseline {
         juju: inputs.juju,
@@ -134,10 +127,10 @@ pub fn notify(
     if socket.is_some_and(|socket| socket.send(&HookMessage::Baseline(Box::new(baseline.clone()))).is_ok()) {
         return;
     }
-    // Where it is not known, it is better woken once too often.
+    // If unknown, an unnecessary hook is better than a missed one.
     baseline.leads = Some(baseline.leads.unwrap_or_else(|| tools.is_leader().unwrap_or(true)));
     if let Err(error) = start(&baseline) {
-        warn!("the watcher cannot be started, so the status is looked after every five minutes only: {error}");
+        warn!("watcher not started, so the status is updated every five minutes only: {error}");
     }
 }
 
@@ -150,53 +143,52 @@ fn runner() -> Option<PathBuf> {
     RUNNERS.into_iter().find_map(find)
 }
 
-/// Leaves a watcher behind that goes by this brief, once it listens: the next hook may be there to end it. If the unit has one
-/// already, the new one ends at once.
+/// Leaves a watcher behind. Returns when it listens, because the next hook may have to stop it. If the unit has a
+/// watcher already, the new one exits at once.
 fn start(baseline: &Baseline) -> io::Result<()> {
     let mut child = Command::new(&baseline.program.path)
         .arg(WATCH)
         .stdin(Stdio::piped())
-        // It closes this as soon as it listens. Juju waits for what a hook has left open.
+        // The watcher closes it as soon as it listens. Juju waits for processes that hold a hook's outputs open.
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     subprocess::start(&mut child, &serde_json::to_vec(baseline)?, START_LIMIT).map_err(io::Error::other)
 }
 
-/// Takes the line to the unit's watcher, if it has one that is well. One that is not is killed, and the hook leaves another behind.
+/// Connects to the unit's watcher. One that is not healthy is killed, so that this hook starts another.
 pub fn connect(context: &HookContext) -> Option<Socket> {
     match Socket::connect(context) {
         Peer::Absent => None,
-        Peer::Watcher(socket, report) => {
+        Peer::Healthy(socket, report) => {
             for warning in report.warnings() {
                 warn!("{warning}");
             }
             Some(socket)
         }
-        Peer::Unresponsive(pid, why) => {
+        Peer::Unhealthy(pid, why) => {
             kill(context, pid, &why);
             None
         }
     }
 }
 
-/// Kills a watcher that is deaf.
 fn kill(context: &HookContext, pid: Option<Pid>, why: &str) {
     let Some(pid) = pid.filter(|pid| session::is_watcher(*pid)) else {
-        return warn!("the watcher's socket is held by a process that {why}: changes are seen at the next hook only");
+        return warn!("watcher socket held by a process that {why}; changes take effect at the next hook only");
     };
-    session::kill_with_all_of_it(pid);
+    session::kill_watcher(pid);
     if socket::is_free(context) {
-        warn!("watcher (process {pid}) {why}: killed, to be replaced by a new one");
+        warn!("watcher (process {pid}) {why}; killed and replaced");
     } else {
-        warn!("watcher (process {pid}) {why}, and cannot be killed: changes are seen at the next hook only");
+        warn!("watcher (process {pid}) {why} and could not be killed; changes take effect at the next hook only");
     }
 }
 
-/// Ends the unit's watcher, if it has one.
+/// Stops the unit's watcher.
 pub fn end(context: &HookContext) {
     if let Some(socket) = connect(context) {
-        // If it is gone meanwhile, all the better.
+        // It may have exited meanwhile.
         let _ = socket.send(&HookMessage::End);
     }
 }

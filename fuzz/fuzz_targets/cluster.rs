@@ -1,5 +1,5 @@
-//! What the API server answers: four lists, of SeldonDeployments, VirtualServices, Deployments and pods, and a refusal, each
-//! a line.
+//! Responses of the API server, one per line: lists of SeldonDeployments, VirtualServices, Deployments and pods, and
+//! an error.
 #![no_main]
 
 use kube::core::{ObjectList, Status};
@@ -9,7 +9,7 @@ use seldon_model::gateway::GatewayName;
 use seldon_model::gateway::listeners::Listeners;
 use seldon_model::observed::Observed;
 use seldon_model::status::{self, Report};
-use seldon_model_fuzz::{gateway, identity, options, reconciled, told, within_bounds};
+use seldon_model_fuzz::{check_status, evaluate, gateway, identity, options, within_bounds};
 
 const MODELS: &str = "{iris: {image: 'iris:1', prefix: /model/iris/}, wine: {image: 'wine:1', replicas: 0}}";
 
@@ -30,18 +30,18 @@ fuzz_target!(|answers: &str| {
             name: "gate".to_owned(),
         };
         observed.gateways.insert(gate, Listeners::default());
-        reconciled(&options([("models", MODELS.to_owned())]), gateway(), &observed);
+        evaluate(&options([("models", MODELS.to_owned())]), gateway(), &observed);
         if let Ok(status) = serde_json::from_str::<Status>(line()) {
             let error = ApiError::from(kube::Error::Api(Box::new(status)));
             let identity = identity();
             let commands = identity.commands(None);
             let report = Report::without_models(&[status::api_error(&commands, &error)], &commands);
-            told(report.status.state, &report.status.message);
+            check_status(report.status.state, &report.status.message);
         }
     });
 });
 
-/// Read as the client reads it.
+/// Parses a list like the client does.
 fn list<T>(answer: &str) -> Vec<T>
 where
     ObjectList<T>: serde::de::DeserializeOwned,

@@ -1,13 +1,13 @@
-//! The option `manifest`, with whatever text in it.
+//! The option `manifest` with any text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use seldon_model::observed::Observed;
-use seldon_model_fuzz::{gateway, options, reconciled, within_bounds};
+use seldon_model_fuzz::{evaluate, gateway, options, within_bounds};
 
 fuzz_target!(|text: &str| {
     within_bounds(|| {
-        reconciled(
+        evaluate(
             &options([("manifest", text.to_owned())]),
             gateway(),
             &Observed::default(),

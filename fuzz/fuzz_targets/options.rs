@@ -1,10 +1,10 @@
-//! Options with whatever text in them, a secret in the environment among it.
+//! Options with any text, and a secret in the environment.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use seldon_model::observed::Observed;
-use seldon_model_fuzz::{SECRET, gateway, options, reconciled, within_bounds};
+use seldon_model_fuzz::{SECRET, evaluate, gateway, options, within_bounds};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -30,7 +30,7 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input| {
     within_bounds(|| {
-        // On a line of its own: a tag or a quote before it would make a name of the secret.
+        // On a line of its own: a preceding tag or quote would make it a part of a key.
         let env = format!("{}\nPASSWORD: {SECRET}\n{}", input.before_env, input.after_env);
         let pairs = [
             ("image", input.image),
@@ -51,19 +51,19 @@ fuzz_target!(|input: Input| {
             ("retries", input.retries),
             ("env", env.as_str()),
         ];
-        // Where the input has that word itself, it may be the name of something.
+        // If the input contains the word itself, it may be a name.
         let own = [input.before_env, input.after_env]
             .into_iter()
             .chain(pairs[..pairs.len() - 1].iter().map(|pair| pair.1));
         let has_it = own.into_iter().any(|text| text.contains(SECRET));
         let mut map = options(pairs.map(|(name, text)| (name, text.to_owned())));
-        // Juju gives these two as numbers.
+        // Juju passes these two as numbers.
         for name in ["replicas", "retries"] {
             if let Some(number) = map[name].as_str().and_then(|text| text.parse::<i64>().ok()) {
                 map.insert(name.to_owned(), number.into());
             }
         }
-        let report = reconciled(&map, gateway(), &Observed::default());
+        let report = evaluate(&map, gateway(), &Observed::default());
         let messages = format!("{}\n{:?}", report.status.message, report.problems);
         assert!(has_it || !messages.contains(SECRET), "{messages}");
     });

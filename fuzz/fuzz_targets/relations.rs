@@ -1,4 +1,4 @@
-//! What other applications write into the bags of the gateway relations.
+//! Any content of the gateway relations' data bags.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use juju_hooks::Relation;
 use libfuzzer_sys::fuzz_target;
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
-use seldon_model_fuzz::{options, reconciled, within_bounds};
+use seldon_model_fuzz::{evaluate, options, within_bounds};
 
 #[derive(Arbitrary, Debug)]
 struct Bag<'a> {
@@ -26,7 +26,7 @@ fuzz_target!(|bags: (Vec<Bag>, Vec<Bag>)| {
         let [info, metadata] = [info, metadata].map(|bags| bags.iter().map(relation).collect::<Vec<Relation>>());
         let gateway = RelatedGateway::read(&info, &metadata);
         let options = options([("image", "iris:1".to_owned())]);
-        reconciled(&options, gateway, &Observed::default());
+        evaluate(&options, gateway, &Observed::default());
     });
 });
 

@@ -1,4 +1,4 @@
-//! What holds for whatever comes in, checked for each input of each target.
+//! Invariants that hold for any input, checked by every target.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use seldon_model::config::{self, Config, ConfigError};
 use seldon_model::identity::Identity;
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
-use seldon_model::plan::{self, Plan, Site};
+use seldon_model::plan::{self, Environment, Plan};
 use seldon_model::shell::JujuCli;
 use seldon_model::status::{self, Report, StatusInput};
 use serde_json::{Map, Value};
@@ -19,22 +19,21 @@ use serde_json::{Map, Value};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// The most that an input may take, in bytes.
+/// The memory limit for one input, in bytes.
 const MOST_MEMORY: usize = 64 * 1024 * 1024;
 
-/// The most of a processor that an input may take. Not of the clock: the machine may have other things to do.
+/// The processor time limit for one input. Not wall-clock time, because the machine may be busy.
 const MOST_TIME: Duration = Duration::from_secs(2);
 
-/// Longest message of a status, in characters.
+/// In characters.
 const LONGEST_MESSAGE: usize = 240;
 
-/// A word that stands for a secret. Where a target puts it, it must not come out.
+/// Stands for a secret. It must not appear in any output.
 pub const SECRET: &str = "hunter2";
 
-/// The application of all targets.
 pub const APPLICATION: &str = "iris";
 
-/// Does that, and sees that it takes no more memory and time than is right.
+/// Runs `work` and checks its memory and time.
 pub fn within_bounds(work: impl FnOnce()) {
     MEMORY.reset_peak_usage();
     let (before, began) = (MEMORY.current_usage(), ThreadTime::now());
@@ -44,7 +43,7 @@ pub fn within_bounds(work: impl FnOnce()) {
     assert!(time <= MOST_TIME, "it took {time:?}");
 }
 
-/// Options as `config-get` answers them.
+/// Options as `config-get` returns them.
 pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<String, Value> {
     pairs
         .into_iter()
@@ -52,7 +51,6 @@ pub fn options(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Map<S
         .collect()
 }
 
-/// A gateway that is up.
 pub fn gateway() -> RelatedGateway {
     let bag = [("gateway_name", "gate"), ("gateway_namespace", "edge")];
     let relation = juju_hooks::Relation {
@@ -63,12 +61,12 @@ pub fn gateway() -> RelatedGateway {
     RelatedGateway::read(&[relation], &[])
 }
 
-/// Goes the way from options and gateway to a status, on a cluster with that in it.
-pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observed: &Observed) -> Report {
+/// Evaluates the status for options, a gateway and an observed cluster.
+pub fn evaluate(options: &Map<String, Value>, gateway: RelatedGateway, observed: &Observed) -> Report {
     let config = config::parse(APPLICATION, options);
-    sound(&config);
+    check_config(&config);
     let identity = identity();
-    let site = Site {
+    let site = Environment {
         namespace: identity.namespace.clone(),
         application: identity.application.clone(),
         model_uuid: identity.model_uuid.clone(),
@@ -77,7 +75,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         owner: observed.owner.clone(),
     };
     let plan = plan::plan(&config, &site, observed);
-    accounted(&config, &plan);
+    check_plan(&config, &plan);
     let changes = changes::change_set(&plan, observed, &identity);
     let report = status::evaluate(&StatusInput {
         application: APPLICATION,
@@ -92,7 +90,7 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
         rejected: &BTreeMap::new(),
         wrote: false,
     });
-    told(report.status.state, &report.status.message);
+    check_status(&report.status.message);
     if report.status.state == State::Active {
         assert_eq!(config.errors, [], "active with faulty options");
         let due = plan
@@ -104,7 +102,6 @@ pub fn reconciled(options: &Map<String, Value>, gateway: RelatedGateway, observe
     report
 }
 
-/// Whose objects are ours.
 pub fn identity() -> Identity {
     Identity {
         application: APPLICATION.to_owned(),
@@ -113,15 +110,15 @@ pub fn identity() -> Identity {
     }
 }
 
-/// A status has one line, that ends where `juju status` cuts it.
-pub fn told(_: State, message: &str) {
+/// Checks that a status is one line that Juju can show.
+pub fn check_status(message: &str) {
     assert!(message.chars().count() <= LONGEST_MESSAGE, "{message:?}");
     assert!(!message.chars().any(char::is_control), "{message:?}");
     assert!(!message.trim().is_empty());
 }
 
-/// Faults can be read, and models that are sound do not share what must be their own.
-fn sound(config: &Config) {
+/// Checks that errors are readable and that model names are unique.
+fn check_config(config: &Config) {
     for error in config.errors.iter().map(ConfigError::to_string) {
         assert!(!error.chars().any(char::is_control), "{error:?}");
     }
@@ -132,8 +129,8 @@ fn sound(config: &Config) {
     assert_eq!(names.len(), count);
 }
 
-/// Each sound model is in the plan; where something is faulty, nothing is taken away.
-fn accounted(config: &Config, plan: &Plan) {
+/// Checks that each valid model is planned, and that nothing is pruned while an option is invalid.
+fn check_plan(config: &Config, plan: &Plan) {
     assert_eq!(plan.models.len(), config.models.len());
     assert_eq!(plan.prune, config.errors.is_empty());
     for planned in &plan.models {

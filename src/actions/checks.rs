@@ -173,7 +173,7 @@ fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Opt
         "{} {}: waiting for the leader unit to apply it, within five minutes ({})",
         kind.as_str(),
         pending.name,
-        pending.because
+        pending.reason
     ))
 }
 

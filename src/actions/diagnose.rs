@@ -186,7 +186,7 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
     let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
     let others = snapshot.observed.virtual_services.iter();
     let others = others.filter(|object| !is_planned(object, &snapshot.plan, &snapshot.identity));
-    let others = others.map(RouteClaim::of);
+    let others = others.map(RouteClaim::from_object);
     others
         .filter_map(|claim| {
             let what = if claim.overlaps(gateway, hosts, prefix) {

@@ -65,7 +65,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let (mut changes, rejected) = applies(&snapshot, is_selected).await;
     changes.extend(deletes(&snapshot.changes.deletes, ChangeKind::Delete, is_selected));
     changes.extend(deletes(
-        &snapshot.changes.inherited,
+        &snapshot.changes.deferred,
         ChangeKind::DeleteLater,
         is_selected,
     ));
@@ -85,7 +85,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
 
 /// Whether a model of that name is configured, or has objects to delete.
 fn concerns_any(snapshot: &Snapshot, model: &str) -> bool {
-    let deletes = snapshot.changes.deletes.iter().chain(&snapshot.changes.inherited);
+    let deletes = snapshot.changes.deletes.iter().chain(&snapshot.changes.deferred);
     snapshot.plan.model(model).is_some()
         || snapshot.plan.frozen.contains(model)
         || deletes.into_iter().any(|delete| delete.model == model)
@@ -140,10 +140,10 @@ fn change(
     rejected: Option<String>,
 ) -> PlannedChange {
     let why = match (apply.kind, rejected) {
-        (_, Some(rejected)) => format!("{}; would be rejected: {rejected}", apply.because),
+        (_, Some(rejected)) => format!("{}; would be rejected: {rejected}", apply.reason),
         // The content of a Secret must not be shown, neither the current nor the new one.
-        (ObjectKind::Secret, None) => format!("{}; content not shown", apply.because),
-        (_, None) => apply.because.clone(),
+        (ObjectKind::Secret, None) => format!("{}; content not shown", apply.reason),
+        (_, None) => apply.reason.clone(),
     };
     let title = format!("{}/{}", apply.kind.as_str(), apply.name);
     let before = live.map(|live| client_fields(&typed(live, apply.kind)));
@@ -275,11 +275,11 @@ mod tests {
             kind,
             name: "iris".into(),
             object,
-            because: "spec.a differs".into(),
+            reason: "spec.a differs".into(),
             force: false,
-            takes_away: false,
+            removes_predictors: false,
             is_record: false,
-            take_out: None,
+            removals: None,
         }
     }
 

@@ -85,7 +85,7 @@ async fn send(
     let planned = planned.ok_or_else(|| format!("{}: not planned", model.name))?;
     let live = snapshot.observed.seldon_deployment(&model.name);
     let live = live
-        .filter(|live| snapshot.identity.labelled(live))
+        .filter(|live| snapshot.identity.has_our_labels(live))
         .map(|live| &live.data);
     let protocol = InferenceProtocol::read(live.unwrap_or(&planned.deployment), predictor);
     let path = path(&protocol, model)?;

@@ -4,7 +4,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::api::seldon::read::{Predictor, Spec};
+use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec};
 use crate::config::manifest;
 
 pub struct InferenceProtocol {
@@ -24,10 +24,10 @@ impl InferenceProtocol {
     /// Reads a predictor of a SeldonDeployment, the first by default.
     pub fn read(deployment: &Value, predictor: Option<&str>) -> Self {
         let spec = deployment.get("spec").cloned().unwrap_or_default();
-        let read = Spec::deserialize(&spec).unwrap_or_default();
+        let read = ManifestSpec::deserialize(&spec).unwrap_or_default();
         let predictors = spec.get("predictors").and_then(Value::as_array).into_iter().flatten();
         let mut predictors = predictors.filter_map(manifest::predictor);
-        let is_selected = |read: &Predictor| predictor.is_none_or(|name| read.name == name);
+        let is_selected = |read: &ManifestPredictor| predictor.is_none_or(|name| read.name == name);
         let graph = predictors.find(is_selected).map(|read| read.graph).unwrap_or_default();
         Self {
             protocol: match read.protocol.as_str() {

@@ -1,8 +1,8 @@
-//! The kinds of Kubernetes' Gateway API: the fields this charm writes and reads, and no more.
+//! Kinds of the Gateway API, with the fields that the charm writes and reads.
 //!
-//! The definitions that charmed Istio brings are those of release 1.2.0 in its standard channel (`canonical/istio-k8s-operator`,
-//! `src/manifests/gateway-apis-crds.yaml`). What that channel has no word for is not written. Fields that the API server would fill in
-//! are written all the same, so that an object is what it was applied as.
+//! Charmed Istio installs the CRDs of release 1.2.0, standard channel (`canonical/istio-k8s-operator`,
+//! `src/manifests/gateway-apis-crds.yaml`), so only fields of that channel are written. Fields that the API server
+//! would default are written too, so that the stored object equals the applied one.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,11 @@ use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The API group.
 pub const GROUP: &str = "gateway.networking.k8s.io";
 
-/// The header by which a route of ours knows the host of a call, as a path can have none.
+/// gRPC requests are matched by this header, because their path cannot have a prefix.
 pub const HOST_HEADER: &str = "host";
 
-/// Routes for the requests that come in at a gateway.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -29,16 +27,15 @@ pub const HOST_HEADER: &str = "host";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteSpec {
-    /// The gateways it is for.
     pub parent_refs: Vec<ParentRef>,
-    /// The host names it is for; all where none is named.
+    /// Empty for all hosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hostnames: Vec<String>,
-    /// The routes. The longest path goes first, then the most headers, and the oldest object among equals.
+    /// The longest path wins, then the most headers, then the oldest route.
     pub rules: Vec<HttpRouteRule>,
 }
 
-/// A gateway; [`listeners`] reads what it takes.
+/// `gateway::listeners` reads its spec.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -51,175 +48,135 @@ pub struct HttpRouteSpec {
 )]
 pub struct GatewaySpec {}
 
-/// What a route belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParentRef {
-    /// The API group of its kind.
     pub group: String,
-    /// Its kind.
     pub kind: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
-/// One route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteRule {
-    /// Which requests it is for: any of these.
+    /// A request has to satisfy one of them.
     pub matches: Vec<HttpRouteMatch>,
-    /// What becomes of them on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
-    /// Where they go.
     pub backend_refs: Vec<Backend>,
-    /// How long is waited for an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
 }
 
-/// A condition on a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRouteMatch {
-    /// The path.
     pub path: PathMatch,
-    /// Headers that it must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderMatch>,
 }
 
-/// A condition on a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathMatch {
-    /// `PathPrefix` or `Exact`. A prefix is of whole parts: `/a` is no prefix of `/ab`.
+    /// `PathPrefix` or `Exact`. A prefix has whole segments: `/a` is not a prefix of `/ab`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The path.
     pub value: String,
 }
 
-/// A condition on a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderMatch {
-    /// `Exact` or `RegularExpression`, which for Istio is one of RE2 and must match the whole value.
+    /// `Exact` or `RegularExpression`. The latter is RE2 in Istio and must match the whole value.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
 }
 
-/// What becomes of a request on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum Filter {
-    /// Another path.
     #[serde(rename = "URLRewrite")]
     Rewrite {
-        /// Which.
         #[serde(rename = "urlRewrite")]
         rewrite: UrlRewrite,
     },
-    /// Other headers of the request.
     #[serde(rename = "RequestHeaderModifier")]
     Request {
-        /// Which.
         #[serde(rename = "requestHeaderModifier")]
         changes: HeaderModifier,
     },
-    /// Other headers of the answer.
     #[serde(rename = "ResponseHeaderModifier")]
     Response {
-        /// Which.
         #[serde(rename = "responseHeaderModifier")]
         changes: HeaderModifier,
     },
-    /// A copy of every request, the answer to which nobody sees.
+    /// Responses to mirrored requests are discarded.
     #[serde(rename = "RequestMirror")]
     Mirror {
-        /// Where to.
         #[serde(rename = "requestMirror")]
         mirror: Mirror,
     },
 }
 
-/// Another path for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlRewrite {
-    /// What becomes of the path.
     pub path: PathModifier,
 }
 
-/// What becomes of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathModifier {
     /// `ReplacePrefixMatch`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What is put in the place of the prefix.
     pub replace_prefix_match: String,
 }
 
-/// Changes of headers.
+/// `set` replaces a header's values, `add` adds one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HeaderModifier {
-    /// Set to a value, whatever it was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<HeaderEntry>,
-    /// Given one more value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<HeaderEntry>,
-    /// Taken out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
 }
 
-/// A header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderEntry {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
 }
 
-/// Where copies go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mirror {
-    /// The Service. It has no weight.
+    /// Without a weight.
     pub backend_ref: Backend,
 }
 
-/// A Service of the route's own namespace.
+/// A Service in the namespace of the route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
-    /// The API group of its kind: none.
+    /// Empty for the core group.
     pub group: String,
-    /// Its kind.
     pub kind: String,
-    /// Its name.
     pub name: String,
-    /// Its port.
     pub port: u16,
-    /// Its part of the requests, in proportion to the others.
+    /// In proportion to the sum of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u8>,
 }
 
-/// How long is waited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
-    /// For the whole of an answer: whole numbers with their units.
+    /// For the whole request. The Gateway API allows only whole numbers with units.
     pub request: String,
 }
 
-/// The Services that a rule of a route in the cluster leads to, with their weights.
+/// The Services and weights of a live route's rule.
 pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
     let all = rule.get("backendRefs").and_then(Value::as_array);
     all.into_iter()
@@ -232,7 +189,7 @@ pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
         .collect()
 }
 
-/// The ports that a route in the cluster leads to.
+/// The backend ports of a live route.
 pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let rules = list(object.pointer("/spec/rules")).into_iter();
@@ -240,7 +197,8 @@ pub fn ports(object: &Value) -> std::collections::BTreeSet<u64> {
     backends.filter_map(|backend| backend.get("port")?.as_u64()).collect()
 }
 
-/// The labels of the pods that Istio runs for a gateway (`istio/api`, `label/labels.gen.go`, `IoK8sNetworkingGatewayGatewayName`).
+/// The labels of the pods that Istio runs for a gateway (`istio/api`, `label/labels.gen.go`,
+/// `IoK8sNetworkingGatewayGatewayName`).
 pub fn pods_of(gateway: &str) -> BTreeMap<String, String> {
     [(format!("{GROUP}/gateway-name"), gateway.to_owned())].into()
 }

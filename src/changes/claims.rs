@@ -23,8 +23,8 @@ pub struct Claims {
 
 impl Claims {
     /// Leaves out planned routes, by namespace and name, and those of ours that are about to be deleted.
-    pub fn of_foreign_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
-        let beside = |object: &&DynamicObject| {
+    pub fn other_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
+        let is_other = |object: &&DynamicObject| {
             let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
             !is_planned(object, plan, identity) && !is_deleted
         };
@@ -32,13 +32,13 @@ impl Claims {
             istio: observed
                 .virtual_services
                 .iter()
-                .filter(beside)
-                .map(RouteClaim::of)
+                .filter(is_other)
+                .map(RouteClaim::from_object)
                 .collect(),
             gateway: observed
                 .http_routes
                 .iter()
-                .filter(beside)
+                .filter(is_other)
                 .map(HttpRouteClaim::read)
                 .collect(),
         }
@@ -49,7 +49,7 @@ impl Claims {
 /// deleted.
 pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
     let name = object.name_any();
-    identity.labelled(object)
+    identity.has_our_labels(object)
         && plan
             .models
             .iter()

@@ -72,7 +72,7 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         let route = observed.virtual_service(identity, &route_name(name));
         (ObjectKind::VirtualService, route)
     };
-    let of_plan = || {
+    let objects = || {
         let secrets = planned.secrets.iter();
         let secrets = secrets.map(|secret| (ObjectKind::Secret, observed.secret(&secret.name), secret.owners()));
         let owners = owners(planned);
@@ -83,9 +83,9 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
         );
         [model].into_iter().chain(secrets).chain([(kind, route, owners)])
     };
-    let taken = of_plan().find_map(|(kind, object, _)| name_taken(kind, object?, identity));
+    let taken = objects().find_map(|(kind, object, _)| name_taken(kind, object?, identity));
     taken
-        .or_else(|| of_plan().find_map(|(kind, object, owners)| foreign_attachment(kind, object?, &owners, identity)))
+        .or_else(|| objects().find_map(|(kind, object, owners)| foreign_attachment(kind, object?, &owners, identity)))
         .or_else(|| {
             let gateway = planned.gateway.as_ref()?;
             if by_gateway_api {
@@ -95,7 +95,7 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
                 prefix_taken(
                     planned,
                     gateway,
-                    route.map(RouteClaim::of).as_ref(),
+                    route.map(RouteClaim::from_object).as_ref(),
                     observed,
                     &claims.istio,
                 )
@@ -106,7 +106,7 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
 /// An object with our labels is adopted: it may come from a backup, and an apply without force takes no field from
 /// another manager.
 fn name_taken(kind: ObjectKind, object: &DynamicObject, identity: &Identity) -> Option<Conflict> {
-    (!identity.labelled(object)).then(|| Conflict::NameTaken {
+    (!identity.has_our_labels(object)).then(|| Conflict::NameTaken {
         kind,
         name: object.name_any(),
         application: object.labels().get(labels::APPLICATION).cloned(),
@@ -162,24 +162,24 @@ fn http_prefix_taken(
     let older = |claim: &HttpRouteClaim, ours: Option<&HttpRouteClaim>| {
         ours.is_none_or(|ours| claim.takes_precedence_over(ours))
     };
-    let place = |claim: &HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
-    let takes = |claim: &&HttpRouteClaim| {
+    let qualified_name = |claim: &HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
+    let matches = |claim: &&HttpRouteClaim| {
         claim.claims_below(gateway, hosts, prefix)
             || (claim.claims_prefix(gateway, hosts, prefix) && older(claim, with_prefix))
     };
-    let competitor = claims.iter().find(takes).map(|claim| Conflict::PrefixTaken {
+    let competitor = claims.iter().find(matches).map(|claim| Conflict::PrefixTaken {
         prefix: prefix.to_string(),
         kind: ObjectKind::HttpRoute,
-        route: place(claim),
+        route: qualified_name(claim),
     });
     competitor.or_else(|| {
         let host = planned.model.grpc_host.as_ref()?;
         let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
-        let takes = |claim: &&HttpRouteClaim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
-        claims.iter().find(takes).map(|claim| Conflict::GrpcHostTaken {
+        let matches = |claim: &&HttpRouteClaim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
+        claims.iter().find(matches).map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::HttpRoute,
-            route: place(claim),
+            route: qualified_name(claim),
         })
     })
 }
@@ -194,28 +194,30 @@ fn prefix_taken(
     let model = &planned.model;
     // The age of our route counts only for what it claims already.
     let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
-    let goes_before_us = |claim: &&RouteClaim| for_prefix.is_none_or(|ours| claim.takes_precedence_over(ours));
-    let place = |claim: &RouteClaim| format!("{}/{}", claim.namespace, claim.name);
+    let takes_precedence = |claim: &&RouteClaim| for_prefix.is_none_or(|ours| claim.takes_precedence_over(ours));
+    let qualified_name = |claim: &RouteClaim| format!("{}/{}", claim.namespace, claim.name);
     let competitor = claims
         .iter()
         .filter(|claim| claim.overlaps(gateway, &model.hosts, &model.prefix))
-        .find(goes_before_us)
+        .find(takes_precedence)
         .map(|claim| Conflict::PrefixTaken {
             prefix: model.prefix.to_string(),
             kind: ObjectKind::VirtualService,
-            route: place(claim),
+            route: qualified_name(claim),
         });
-    let hidden = || {
+    let catch_all = || {
         claims
             .iter()
             .filter(|claim| claim.is_catch_all(gateway, &model.hosts))
-            .find(goes_before_us)
+            .find(takes_precedence)
             .filter(|_| !observed.catch_all_goes_last)
-            .map(|claim| Conflict::ShadowedByCatchAll { route: place(claim) })
+            .map(|claim| Conflict::ShadowedByCatchAll {
+                route: qualified_name(claim),
+            })
     };
     competitor
         .or_else(|| grpc_host_taken(planned, gateway, ours, claims))
-        .or_else(hidden)
+        .or_else(catch_all)
 }
 
 /// gRPC requests that are matched by host.
@@ -227,12 +229,12 @@ fn grpc_host_taken(
 ) -> Option<Conflict> {
     let hosts = &planned.model.hosts;
     let host = planned.model.grpc_host.as_ref()?;
-    let takes = |claim: &RouteClaim| claim.takes_calls(gateway, hosts, host);
-    let ours = ours.filter(|ours| takes(ours));
-    let goes_before_us = |claim: &RouteClaim| ours.is_none_or(|ours| claim.takes_precedence_over(ours));
+    let matches = |claim: &RouteClaim| claim.takes_calls(gateway, hosts, host);
+    let ours = ours.filter(|ours| matches(ours));
+    let takes_precedence = |claim: &RouteClaim| ours.is_none_or(|ours| claim.takes_precedence_over(ours));
     claims
         .iter()
-        .find(|claim| claim.has_closer_host(gateway, hosts, host) || (takes(claim) && goes_before_us(claim)))
+        .find(|claim| claim.has_closer_host(gateway, hosts, host) || (matches(claim) && takes_precedence(claim)))
         .map(|claim| Conflict::GrpcHostTaken {
             host: host.clone(),
             kind: ObjectKind::VirtualService,

@@ -16,17 +16,16 @@ pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<Str
     let parts = desired.as_object().into_iter().flat_map(serde_json::Map::keys);
     for part in parts.filter(|part| !["apiVersion", "kind"].contains(&part.as_str())) {
         let (Some(desired), Some(live)) = (desired.get(part), live.get(part)) else {
-            return Some(format!("{part} is not as asked"));
+            return Some(format!("{part} differs"));
         };
         if let Some(path) = missing(desired, live, part) {
-            return Some(format!("{path} is not as asked"));
+            return Some(format!("{path} differs"));
         }
     }
     match owned {
-        None => Some("it was not applied by this application".to_owned()),
-        Some(owned) => {
-            surplus(owned, desired, "").map(|path| format!("{} is no longer asked for", path.trim_start_matches('.')))
-        }
+        None => Some("not yet applied by this application".to_owned()),
+        Some(owned) => no_longer_applied(owned, desired, "")
+            .map(|path| format!("{} is no longer configured", path.trim_start_matches('.'))),
     }
 }
 
@@ -36,42 +35,46 @@ pub fn competing_managers(desired: &Value, live: &DynamicObject, manager: &str) 
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     let managers = entries.into_iter().flatten().filter_map(|entry| {
         let name = entry.get("manager")?.as_str()?;
-        let of_us = name == manager && entry.get("operation")?.as_str()? == "Apply";
-        (!of_us && is_contested(entry.get("fieldsV1")?, desired, &live)).then(|| name.to_owned())
+        let is_ours = name == manager && entry.get("operation")?.as_str()? == "Apply";
+        (!is_ours && is_contested(entry.get("fieldsV1")?, desired, &live)).then(|| name.to_owned())
     });
     managers.collect()
 }
 
 /// Fields that some field managers added to the spec.
 #[derive(Debug, PartialEq)]
-pub struct Additions {
-    pub by: BTreeSet<String>,
+pub struct ManualAdditions {
+    pub managers: BTreeSet<String>,
     /// A merge patch that removes them.
     pub patch: Value,
 }
 
 /// Finds fields of the spec that are not planned and were set by a manager that `is_removable` accepts. An apply
 /// would leave them, although each changes what is served.
-pub fn additions(desired: &Value, live: &DynamicObject, is_meant: impl Fn(&str) -> bool) -> Option<Additions> {
-    let mut by = BTreeSet::new();
+pub fn manual_additions(
+    desired: &Value,
+    live: &DynamicObject,
+    is_removable: impl Fn(&str) -> bool,
+) -> Option<ManualAdditions> {
+    let mut managers = BTreeSet::new();
     let mut patch = Map::new();
     for entry in live.metadata.managed_fields.iter().flatten() {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let spec = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:spec"));
-        if let (true, Some(fields), Some(desired)) = (is_meant(manager), spec, desired.get("spec"))
+        if let (true, Some(fields), Some(desired)) = (is_removable(manager), spec, desired.get("spec"))
             && unset(fields, desired, &mut patch)
         {
-            by.insert(manager.to_owned());
+            managers.insert(manager.to_owned());
         }
     }
     let patch = serde_json::json!({"spec": patch});
-    (!by.is_empty()).then_some(Additions { by, patch })
+    (!managers.is_empty()).then_some(ManualAdditions { managers, patch })
 }
 
 /// A merge patch that removes unplanned fields of the spec that have no owner. When istiod writes the status of an
 /// HTTPRoute in another API version than ours, the API server loses our ownership of the spec, and an apply leaves
 /// fields that it does not name (observed with Istio 1.22, which writes v1beta1, on Kubernetes 1.34).
-pub fn ownerless(desired: &Value, live: &DynamicObject) -> Option<Value> {
+pub fn unowned(desired: &Value, live: &DynamicObject) -> Option<Value> {
     let desired = desired.get("spec")?.as_object()?;
     let is_owned = |field: &str| {
         let mut entries = live.metadata.managed_fields.iter().flatten();
@@ -84,17 +87,17 @@ pub fn ownerless(desired: &Value, live: &DynamicObject) -> Option<Value> {
         })
     };
     let fields = live.data.get("spec")?.as_object()?.keys();
-    let ownerless: Map<String, Value> = fields
+    let unowned: Map<String, Value> = fields
         .filter(|field| !desired.contains_key(*field) && !is_owned(field))
         .map(|field| (field.clone(), Value::Null))
         .collect();
-    (!ownerless.is_empty()).then(|| serde_json::json!({"spec": ownerless}))
+    (!unowned.is_empty()).then(|| serde_json::json!({"spec": unowned}))
 }
 
 /// Adds null to the patch for each unplanned field. Returns whether there was any.
 fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> bool {
     let mut any = false;
-    for (key, below) in fields.as_object().into_iter().flatten() {
+    for (key, nested) in fields.as_object().into_iter().flatten() {
         let Some(field) = key.strip_prefix("f:") else {
             continue;
         };
@@ -105,7 +108,7 @@ fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> boo
             }
             Some(desired) => {
                 let mut inner = Map::new();
-                if unset(below, desired, &mut inner) {
+                if unset(nested, desired, &mut inner) {
                     patch.insert(field.to_owned(), Value::Object(inner));
                     any = true;
                 }
@@ -117,16 +120,16 @@ fn unset(fields: &Value, desired: &Value, patch: &mut Map<String, Value>) -> boo
 
 /// Whether one of the fields has another value than planned.
 fn is_contested(fields: &Value, desired: &Value, live: &Value) -> bool {
-    fields.as_object().into_iter().flatten().any(|(key, below)| {
+    fields.as_object().into_iter().flatten().any(|(key, nested)| {
         let field = key.strip_prefix("f:");
         let Some((desired, live)) = field.and_then(|field| Some((desired.get(field)?, live.get(field)?))) else {
             return false;
         };
-        let is_leaf = below.as_object().is_none_or(serde_json::Map::is_empty);
+        let is_leaf = nested.as_object().is_none_or(serde_json::Map::is_empty);
         if is_leaf {
             missing(desired, live, "").is_some()
         } else {
-            is_contested(below, desired, live)
+            is_contested(nested, desired, live)
         }
     })
 }
@@ -144,26 +147,28 @@ fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
         }),
         (Value::Array(desired), Value::Array(live)) if path == "metadata.ownerReferences" => desired
             .iter()
-            .any(|one| !live.iter().any(|l| missing(one, l, "").is_none()))
+            .any(|item| !live.iter().any(|live_item| missing(item, live_item, "").is_none()))
             .then(|| path.to_owned()),
         (Value::Number(desired), Value::Number(live)) => (desired.as_f64() != live.as_f64()).then(|| path.to_owned()),
-        (Value::Array(desired), Value::Array(live)) if desired.len() == live.len() => {
-            desired.iter().zip(live).enumerate().find_map(|(at, (desired, live))| {
-                let path = format!("{path}[{at}]");
-                missing(desired, live, &path).or_else(|| more(live, desired, &path))
-            })
-        }
+        (Value::Array(desired), Value::Array(live)) if desired.len() == live.len() => desired
+            .iter()
+            .zip(live)
+            .enumerate()
+            .find_map(|(index, (desired, live))| {
+                let path = format!("{path}[{index}]");
+                missing(desired, live, &path).or_else(|| unplanned(live, desired, &path))
+            }),
         (desired, live) => (desired != live).then(|| path.to_owned()),
     }
 }
 
 /// The path of the first unplanned part of a list item.
-fn more(live: &Value, desired: &Value, path: &str) -> Option<String> {
+fn unplanned(live: &Value, desired: &Value, path: &str) -> Option<String> {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => live.iter().find_map(|(key, value)| {
             let path = format!("{path}.{key}");
             match desired.get(key) {
-                Some(desired) => more(value, desired, &path),
+                Some(desired) => unplanned(value, desired, &path),
                 None => Some(path),
             }
         }),
@@ -173,13 +178,13 @@ fn more(live: &Value, desired: &Value, path: &str) -> Option<String> {
 }
 
 /// The path of the first field that we own (`fieldsV1`) but no longer apply.
-fn surplus(owned: &Value, desired: &Value, path: &str) -> Option<String> {
-    owned.as_object()?.iter().find_map(|(key, below)| {
+fn no_longer_applied(owned: &Value, desired: &Value, path: &str) -> Option<String> {
+    owned.as_object()?.iter().find_map(|(key, nested)| {
         if let Some(field) = key.strip_prefix("f:") {
             let path = format!("{path}.{field}");
             return match desired.get(field) {
                 None => Some(path),
-                Some(desired) => surplus(below, desired, &path),
+                Some(desired) => no_longer_applied(nested, desired, &path),
             };
         }
         if let Some(item) = key.strip_prefix("k:") {
@@ -187,7 +192,7 @@ fn surplus(owned: &Value, desired: &Value, path: &str) -> Option<String> {
             let keys: Value = serde_json::from_str(item).ok()?;
             let still = desired
                 .as_array()
-                .is_some_and(|items| items.iter().any(|i| missing(&keys, i, "").is_none()));
+                .is_some_and(|items| items.iter().any(|candidate| missing(&keys, candidate, "").is_none()));
             return (!still).then(|| format!("{path}{item}"));
         }
         None
@@ -258,7 +263,7 @@ mod tests {
             v["metadata"]["labels"]["old"] = json!("1");
             v["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"]["f:old"] = json!({});
         });
-        assert_eq!(path.as_deref(), Some("metadata.labels.old is no longer asked for"));
+        assert_eq!(path.as_deref(), Some("metadata.labels.old is no longer configured"));
     }
 
     #[test]
@@ -295,7 +300,7 @@ mod tests {
                 let entry = json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
                 v["metadata"]["managedFields"].as_array_mut().unwrap().push(entry);
             });
-            additions(&desired(), &live, |manager| manager == "kubectl-edit").map(|found| found.patch)
+            manual_additions(&desired(), &live, |manager| manager == "kubectl-edit").map(|found| found.patch)
         };
         let added = json!({"f:spec": {"f:list": {}, "f:protocol": {}, "f:map": {"f:k": {}, "f:l": {}}}});
         assert_eq!(
@@ -303,13 +308,13 @@ mod tests {
             Some(json!({"spec": {"protocol": null, "map": {"l": null}}}))
         );
         assert_eq!(found("manager", added), None);
-        let elsewhere = json!({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:list": {}}});
+        let elsewhere = json!({"f:metadata": {"f:labels": {"f:other": {}}}, "f:spec": {"f:list": {}}});
         assert_eq!(found("kubectl-edit", elsewhere), None);
     }
 
     #[test]
     fn field_without_manager_is_removed() {
-        let found = |change: fn(&mut Value)| ownerless(&desired(), &live(change));
+        let found = |change: fn(&mut Value)| unowned(&desired(), &live(change));
         assert_eq!(found(|_| ()), None);
         assert_eq!(
             found(|v| v["spec"]["hostnames"] = json!(["a.example"])),

@@ -17,37 +17,41 @@ use crate::plan::{Plan, PlannedModel, Route};
 
 /// Models that are no longer configured, but whose requests a planned model takes over that is not ready yet: they
 /// are kept until it is.
-pub fn inherited(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
-    let heirs: Vec<&PlannedModel> = plan.models.iter().filter(|heir| !is_ready(heir, observed)).collect();
-    let wants = |desired: &dyn Fn(&GatewayName, &Model) -> bool, of_istio: bool| {
-        heirs.iter().any(|heir| {
-            let gateway = heir.gateway.as_ref();
-            of_istio != matches!(heir.route, Route::HttpRoute(_))
-                && gateway.is_some_and(|gateway| desired(gateway, &heir.model))
+pub fn deferred(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeSet<String> {
+    let successors: Vec<&PlannedModel> = plan
+        .models
+        .iter()
+        .filter(|successor| !is_ready(successor, observed))
+        .collect();
+    let is_taken_over = |overlaps: &dyn Fn(&GatewayName, &Model) -> bool, is_virtual_service: bool| {
+        successors.iter().any(|successor| {
+            let gateway = successor.gateway.as_ref();
+            is_virtual_service != matches!(successor.route, Route::HttpRoute(_))
+                && gateway.is_some_and(|gateway| overlaps(gateway, &successor.model))
         })
     };
-    let retired = |object: &&DynamicObject| identity.owns(object) && plan.model(&model_of(object)).is_none();
-    let of_istio = observed.virtual_services.iter().filter(retired).filter(|object| {
-        let claim = RouteClaim::of(object);
-        wants(
+    let is_retired = |object: &&DynamicObject| identity.owns(object) && plan.model(&model_of(object)).is_none();
+    let virtual_services = observed.virtual_services.iter().filter(is_retired).filter(|object| {
+        let claim = RouteClaim::from_object(object);
+        is_taken_over(
             &|gateway, model| claim.overlaps(gateway, &model.hosts, &model.prefix),
             true,
         )
     });
-    let of_gateway = observed.http_routes.iter().filter(retired).filter(|object| {
+    let http_routes = observed.http_routes.iter().filter(is_retired).filter(|object| {
         let claim = HttpRouteClaim::read(object);
         let overlaps = |gateway: &GatewayName, model: &Model| {
             let (hosts, prefix) = (&model.hosts, &model.prefix);
             claim.claims_prefix(gateway, hosts, prefix) || claim.claims_below(gateway, hosts, prefix)
         };
-        wants(&overlaps, false)
+        is_taken_over(&overlaps, false)
     });
-    of_istio.chain(of_gateway).map(model_of).collect()
+    virtual_services.chain(http_routes).map(model_of).collect()
 }
 
 /// Whether another VirtualService matches every path of an Istio gateway that a planned model uses.
 pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
-    let claims = Claims::of_foreign_routes(plan, observed, identity).istio;
+    let claims = Claims::other_routes(plan, observed, identity).istio;
     plan.models.iter().any(|planned| {
         let gateway = planned
             .gateway
@@ -63,10 +67,10 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
 
 /// Whether a route is kept while its model is. A route of the kind that is no longer planned is kept until the new
 /// one works.
-pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
+pub fn is_kept(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     match (&planned.route, kind) {
         (Route::Delete, _) => false,
-        (Route::HttpRoute(_), ObjectKind::VirtualService) => !is_taken(planned, observed, identity),
+        (Route::HttpRoute(_), ObjectKind::VirtualService) => !is_accepted(planned, observed, identity),
         // A VirtualService has no status; it works once it and its gateway exist.
         (Route::VirtualService(_), ObjectKind::HttpRoute) => {
             let gateway = planned.gateway.as_ref();
@@ -78,7 +82,7 @@ pub fn stays(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, iden
     }
 }
 
-fn is_taken(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
+fn is_accepted(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     route_condition(planned, observed, identity) == Some(RouteCondition::Accepted)
 }
 

@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::plan::readiness::is_ready;
-use crate::plan::secrets::refers_to;
+use crate::plan::secrets::referenced_secrets;
 use crate::plan::{Plan, PlannedModel};
 
 /// Our Secrets that nothing references. They are kept during a rollout, because pods of the previous version may
@@ -18,8 +18,8 @@ pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Dele
     let in_use = |planned: &PlannedModel, name: &String| {
         let live = observed.seldon_deployment(&planned.model.name);
         !is_ready(planned, observed)
-            || refers_to(&planned.deployment).contains(name)
-            || live.is_some_and(|live| refers_to(&live.data).contains(name))
+            || referenced_secrets(&planned.deployment).contains(name)
+            || live.is_some_and(|live| referenced_secrets(&live.data).contains(name))
     };
     observed
         .secrets

@@ -17,21 +17,21 @@ pub struct Unmanaged {
 
 pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Unmanaged> {
     let is_named = |kind, name: &str| {
-        let of_plan = plan.models.iter().any(|planned| match kind {
+        let planned = plan.models.iter().any(|planned| match kind {
             ObjectKind::Secret => planned.secrets.iter().any(|secret| secret.name == name),
             ObjectKind::SeldonDeployment => planned.model.name == name,
             ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(&planned.model.name) == name,
         });
-        of_plan
+        planned
             || plan.frozen.iter().any(|model| match kind {
                 ObjectKind::Secret => false,
                 ObjectKind::SeldonDeployment => model == name,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(model) == name,
             })
     };
-    let of = |kind, object: &DynamicObject| {
+    let as_unmanaged = |kind, object: &DynamicObject| {
         let name = object.name_any();
-        let is_unmanaged = identity.labelled(object) && !identity.owns(object) && !is_named(kind, &name);
+        let is_unmanaged = identity.has_our_labels(object) && !identity.owns(object) && !is_named(kind, &name);
         is_unmanaged.then_some(Unmanaged { kind, name })
     };
     let routes = observed.virtual_services.iter();
@@ -39,9 +39,9 @@ pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<U
     let models = observed.seldon_deployments.iter();
     let secrets = observed.secrets.iter().map(|secret| &secret.0);
     models
-        .filter_map(|object| of(ObjectKind::SeldonDeployment, object))
-        .chain(routes.filter_map(|object| of(ObjectKind::VirtualService, object)))
-        .chain(http_routes.filter_map(|object| of(ObjectKind::HttpRoute, object)))
-        .chain(secrets.filter_map(|object| of(ObjectKind::Secret, object)))
+        .filter_map(|object| as_unmanaged(ObjectKind::SeldonDeployment, object))
+        .chain(routes.filter_map(|object| as_unmanaged(ObjectKind::VirtualService, object)))
+        .chain(http_routes.filter_map(|object| as_unmanaged(ObjectKind::HttpRoute, object)))
+        .chain(secrets.filter_map(|object| as_unmanaged(ObjectKind::Secret, object)))
         .collect()
 }

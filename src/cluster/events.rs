@@ -25,7 +25,7 @@ const CONTROLLER: &str = "seldon-model";
 #[derive(Debug, Clone)]
 pub struct AppliedChange {
     /// The SeldonDeployment.
-    pub of: ObjectReference,
+    pub regarding: ObjectReference,
     /// What changed in which object, and why.
     pub note: String,
 }
@@ -52,14 +52,14 @@ impl Cluster {
         }
         let event = Event {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{}-", change.of.name.as_deref().unwrap_or(CONTROLLER))),
+                generate_name: Some(format!("{}-", change.regarding.name.as_deref().unwrap_or(CONTROLLER))),
                 ..ObjectMeta::default()
             },
             action: Some("Reconcile".to_owned()),
             event_time: Some(MicroTime(Timestamp::now())),
             note: Some(note),
             reason: Some(REASON.to_owned()),
-            regarding: Some(change.of.clone()),
+            regarding: Some(change.regarding.clone()),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(unit.to_owned()),
             type_: Some("Normal".to_owned()),

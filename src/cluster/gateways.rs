@@ -18,26 +18,26 @@ impl Cluster {
     pub(super) async fn gateway(
         &self,
         gateway: &GatewayName,
-        language: GatewayKind,
+        kind: GatewayKind,
     ) -> Result<Option<Listeners>, ApiError> {
-        let resource = match language {
+        let resource = match kind {
             GatewayKind::Istio => ApiResource::erase::<istio::Gateway>(&()),
             GatewayKind::GatewayApi => ApiResource::erase::<gateway_api::Gateway>(&()),
         };
-        let of: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &gateway.namespace, &resource);
-        let found = match self.call(|| of.get(&gateway.name)).await {
-            Ok(found) => found,
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &gateway.namespace, &resource);
+        let gateway_object = match self.call(|| api.get(&gateway.name)).await {
+            Ok(gateway_object) => gateway_object,
             Err(ApiError::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some(match language {
+        Ok(Some(match kind {
             GatewayKind::Istio => {
-                let spec = found.data.get("spec").unwrap_or(&Value::Null);
+                let spec = gateway_object.data.get("spec").unwrap_or(&Value::Null);
                 Listeners::read(spec, &gateway.namespace, &self.identity.namespace)
             }
             GatewayKind::GatewayApi => Listeners {
                 selector: gateway_api::pods_of(&gateway.name),
-                ..listeners::of_gateway_api(&found.data)
+                ..listeners::read_gateway_api(&gateway_object.data)
             },
         }))
     }
@@ -45,7 +45,7 @@ impl Cluster {
     /// Whether HTTPRoutes of ours may exist, by the annotation on our SeldonDeployments.
     pub(super) fn has_http_routes(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
-        all.any(|object| self.identity.labelled(object) && route::is_marked(object))
+        all.any(|object| self.identity.has_our_labels(object) && route::is_marked(object))
     }
 
     /// Of all namespaces, because routes of any namespace can share the gateway.

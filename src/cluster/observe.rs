@@ -29,7 +29,7 @@ impl Cluster {
     pub async fn observe(
         &self,
         gateways: &BTreeSet<GatewayName>,
-        language: GatewayKind,
+        kind: GatewayKind,
         secrets: bool,
     ) -> Result<Observed, ApiError> {
         let seldon_deployments = self
@@ -45,7 +45,7 @@ impl Cluster {
             .await;
         let virtual_services = match virtual_services {
             // A Gateway API implementation need not be Istio.
-            Err(ApiError::CrdMissing { .. }) if language == GatewayKind::GatewayApi => Vec::new(),
+            Err(ApiError::CrdMissing { .. }) if kind == GatewayKind::GatewayApi => Vec::new(),
             found => found?,
         };
         let mut observed = Observed {
@@ -57,18 +57,18 @@ impl Cluster {
             ..Observed::default()
         };
         for gateway in gateways {
-            if let Some(listeners) = self.gateway(gateway, language).await? {
+            if let Some(listeners) = self.gateway(gateway, kind).await? {
                 observed.gateways.insert(gateway.clone(), listeners);
             }
         }
-        if language == GatewayKind::GatewayApi || self.has_http_routes(&observed) {
+        if kind == GatewayKind::GatewayApi || self.has_http_routes(&observed) {
             observed.http_routes = self.http_routes().await?;
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
         if secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
         }
-        if self.ports_are_in_doubt(&observed) {
+        if self.ports_may_differ(&observed) {
             observed.services = self.ports().await?;
         }
         Ok(observed)
@@ -83,21 +83,21 @@ impl Cluster {
     /// Finds out whether this Istio sorts catch-all routes last. It does since 1.15, which also brought the field
     /// `directResponse`. Assumed if the CRD cannot be read.
     pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), ApiError> {
-        let knows = self.definition_has("virtualservices.networking.istio.io", "directResponse");
-        observed.catch_all_goes_last = knows.await?;
+        let has_field = self.crd_has_field("virtualservices.networking.istio.io", "directResponse");
+        observed.catch_all_goes_last = has_field.await?;
         Ok(())
     }
 
     /// Finds out whether this Seldon takes autoscaling/v2 metrics. It does since 1.15, as the field `metricsv2`.
     /// Assumed if the CRD cannot be read.
     pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), ApiError> {
-        let knows = self.definition_has("seldondeployments.machinelearning.seldon.io", "metricsv2");
-        observed.lacks_metrics_v2 = !knows.await?;
+        let has_field = self.crd_has_field("seldondeployments.machinelearning.seldon.io", "metricsv2");
+        observed.lacks_metrics_v2 = !has_field.await?;
         Ok(())
     }
 
     /// Whether a CRD contains a field name; true if the CRD cannot be read.
-    async fn definition_has(&self, name: &str, field: &str) -> Result<bool, ApiError> {
+    async fn crd_has_field(&self, name: &str, field: &str) -> Result<bool, ApiError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
             "apiextensions.k8s.io",
             "v1",
@@ -115,12 +115,12 @@ impl Cluster {
     /// without a CRD has no objects.
     pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, ApiError> {
         let mut observed = Observed {
-            virtual_services: self.ours_of(ObjectKind::VirtualService).await?,
-            seldon_deployments: self.ours_of(ObjectKind::SeldonDeployment).await?,
+            virtual_services: self.list_ours_of_kind(ObjectKind::VirtualService).await?,
+            seldon_deployments: self.list_ours_of_kind(ObjectKind::SeldonDeployment).await?,
             ..Observed::default()
         };
         if needs.http_routes || self.has_http_routes(&observed) {
-            observed.http_routes = self.ours_of(ObjectKind::HttpRoute).await?;
+            observed.http_routes = self.list_ours_of_kind(ObjectKind::HttpRoute).await?;
         }
         if needs.secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
@@ -128,7 +128,7 @@ impl Cluster {
         Ok(observed)
     }
 
-    async fn ours_of(&self, kind: ObjectKind) -> Result<Vec<DynamicObject>, ApiError> {
+    async fn list_ours_of_kind(&self, kind: ObjectKind) -> Result<Vec<DynamicObject>, ApiError> {
         let parameters = ListParams::default().labels(&self.identity.selector());
         let namespace = Some(self.identity.namespace.as_str());
         match self.list(&kind.resource(), namespace, &parameters).await {
@@ -138,11 +138,11 @@ impl Cluster {
     }
 
     /// Whether the ports that Seldon reports for a model's Service are missing or differ from our route.
-    fn ports_are_in_doubt(&self, observed: &Observed) -> bool {
+    fn ports_may_differ(&self, observed: &Observed) -> bool {
         observed
             .seldon_deployments
             .iter()
-            .filter(|object| self.identity.labelled(object))
+            .filter(|object| self.identity.has_our_labels(object))
             .any(|object| {
                 let name = object.name_any();
                 // Seldon reports the HTTP port of the first predictor only.
@@ -153,22 +153,22 @@ impl Cluster {
                 let service = predictors
                     .and_then(|all| manifest::predictor(all.first()?))
                     .map(|predictor| predictor.service(&name));
-                let said = match service.map(|service| observed.reported_ports(&name, &service)) {
+                let reported = match service.map(|service| observed.reported_ports(&name, &service)) {
                     Some((Some(http), Some(grpc))) => Some(BTreeSet::from([http, grpc].map(u64::from))),
                     _ => None,
                 };
                 let route = route_name(&name);
-                let of_istio = observed.virtual_service(&self.identity, &route);
-                let of_gateway = observed.http_route_in(&self.identity.namespace, &route);
+                let virtual_service = observed.virtual_service(&self.identity, &route);
+                let http_route = observed.http_route_in(&self.identity.namespace, &route);
                 let routed: Vec<BTreeSet<u64>> = [
-                    of_istio.map(|route| ports(&route.data)),
-                    of_gateway.map(|route| gateway_api::ports(&route.data)),
+                    virtual_service.map(|route| ports(&route.data)),
+                    http_route.map(|route| gateway_api::ports(&route.data)),
                 ]
                 .into_iter()
                 .flatten()
                 .collect();
                 // The route of an explainer adds another port.
-                let agree = said.is_some_and(|said| routed.iter().all(|routed| said.is_subset(routed)));
+                let agree = reported.is_some_and(|reported| routed.iter().all(|routed| reported.is_subset(routed)));
                 let agree = agree && !routed.is_empty();
                 !observed.state(&name).state.is_empty() && !agree
             })
@@ -176,7 +176,7 @@ impl Cluster {
 
     async fn ports(&self) -> Result<BTreeMap<String, Ports>, ApiError> {
         #[derive(Clone, Debug, Default, Deserialize)]
-        struct Spec {
+        struct ServiceSpec {
             #[serde(default)]
             ports: Vec<ServicePort>,
         }
@@ -187,14 +187,14 @@ impl Cluster {
             port: u16,
         }
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Service"));
-        let services: Vec<Object<Spec, Value>> = self
+        let services: Vec<Object<ServiceSpec, Value>> = self
             .list(
                 &resource,
                 Some(&self.identity.namespace),
                 &ListParams::default().labels("seldon-deployment-id"),
             )
             .await?;
-        let ports = |service: &Object<Spec, Value>| {
+        let ports = |service: &Object<ServiceSpec, Value>| {
             let ports = &service.spec.ports;
             let named = |name: &str| ports.iter().find(|port| port.name.starts_with(name));
             Some(Ports {
@@ -212,7 +212,7 @@ impl Cluster {
     /// from another object's owners: those can be forged, and Kubernetes deletes objects whose owner does not exist.
     async fn stateful_set(&self) -> Result<Option<OwnerReference>, ApiError> {
         let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
-        let api = self.ours(&ApiResource::from_gvk(&gvk));
+        let api = self.namespaced(&ApiResource::from_gvk(&gvk));
         match self.call(|| api.get_metadata(&self.identity.application)).await {
             Ok(found) => Ok(found.uid().map(|uid| OwnerReference {
                 api_version: "apps/v1".to_owned(),

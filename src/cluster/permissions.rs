@@ -13,16 +13,16 @@ impl Cluster {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let mut missing = Vec::new();
         let parameters = PostParams::default();
-        for right in required {
+        for permission in required {
             let review = SelfSubjectAccessReview {
                 spec: SelfSubjectAccessReviewSpec {
                     resource_attributes: Some(ResourceAttributes {
-                        namespace: (!right.cluster_wide).then(|| self.identity.namespace.clone()),
-                        verb: Some(right.verb.to_owned()),
-                        group: Some(right.group.to_owned()),
-                        resource: Some(right.resource.to_owned()),
+                        namespace: (!permission.cluster_wide).then(|| self.identity.namespace.clone()),
+                        verb: Some(permission.verb.to_owned()),
+                        group: Some(permission.group.to_owned()),
+                        resource: Some(permission.resource.to_owned()),
                         // Granted for this name only.
-                        name: (right.resource == "statefulsets").then(|| self.identity.application.clone()),
+                        name: (permission.resource == "statefulsets").then(|| self.identity.application.clone()),
                         ..ResourceAttributes::default()
                     }),
                     ..SelfSubjectAccessReviewSpec::default()
@@ -31,7 +31,7 @@ impl Cluster {
             };
             let answer = self.call(|| api.create(&parameters, &review)).await?;
             if !answer.status.is_some_and(|status| status.allowed) {
-                missing.push(right);
+                missing.push(permission);
             }
         }
         Ok(missing)

@@ -12,7 +12,7 @@ use crate::plan::secrets::is_marked;
 impl Cluster {
     /// Looks up Secrets of these names that are not ours, so that none is overwritten. Reads their metadata only.
     pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), ApiError> {
-        let api = self.ours(&ObjectKind::Secret.resource());
+        let api = self.namespaced(&ObjectKind::Secret.resource());
         for name in names {
             // A list instead of a get, because the permission to list exists already.
             let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
@@ -31,7 +31,7 @@ impl Cluster {
     /// Whether Secrets of ours may exist, by the annotation on our SeldonDeployments.
     pub(super) fn has_secrets(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
-        all.any(|object| self.identity.labelled(object) && is_marked(object))
+        all.any(|object| self.identity.has_our_labels(object) && is_marked(object))
     }
 
     pub(super) async fn our_secrets(&self) -> Result<Vec<Secret>, ApiError> {

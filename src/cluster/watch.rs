@@ -15,11 +15,11 @@ use crate::identity::Identity;
 use crate::permissions::{GATEWAY_API, ISTIO, SELDON};
 
 /// After a failed watch; doubles up to `LONGEST_BACKOFF`.
-const SOON: Duration = Duration::from_millis(500);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// Also how often a kind is checked that cannot be watched.
-const LATE: Duration = Duration::from_secs(60);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A watch that lasted this long resets the backoff.
-const GOOD: Duration = Duration::from_secs(5);
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 
 /// Limits that detect dead connections. A connection whose peer vanished looks like one without changes. But the API
 /// server ends each watch after the requested timeout, so a watch that lasts longer is dead.
@@ -53,7 +53,7 @@ impl Default for WatchLimits {
 
 impl WatchLimits {
     /// In seconds.
-    fn length(&self) -> u32 {
+    fn timeout_seconds(&self) -> u32 {
         // The only source of randomness in the standard library.
         let chance = RandomState::new().hash_one(self.longest);
         let spread = u64::from(self.longest.saturating_sub(self.shortest)) + 1;
@@ -162,35 +162,35 @@ impl Watches {
         if what.ours_only() {
             parameters = parameters.labels(&self.identity.selector());
         }
-        let mut version = FROM_NOW.to_owned();
-        let mut pause = SOON;
+        let mut version = FROM_START.to_owned();
+        let mut backoff = FIRST_BACKOFF;
         loop {
             notify(WatchNotice::Started);
             let began = Instant::now();
             let end = follow(&api, &mut parameters, &mut version, &notify, self.limits).await;
             if end == End::Dead {
                 notify(WatchNotice::Unusable);
-                FROM_NOW.clone_into(&mut version);
+                FROM_START.clone_into(&mut version);
             }
-            if end != End::Refused && began.elapsed() >= GOOD {
-                pause = SOON;
+            if end != End::Rejected && began.elapsed() >= HEALTHY_AFTER {
+                backoff = FIRST_BACKOFF;
                 continue;
             }
-            FROM_NOW.clone_into(&mut version);
-            sleep(pause).await;
-            pause = (pause * 2).min(LATE);
+            FROM_START.clone_into(&mut version);
+            sleep(backoff).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
             notify(WatchNotice::Changed);
         }
     }
 }
 
 /// The API server sends all existing objects first.
-const FROM_NOW: &str = "0";
+const FROM_START: &str = "0";
 
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     /// The API server did not accept the watch.
-    Refused,
+    Rejected,
     /// The API server ended the watch, as it does after some minutes, or the connection broke.
     Over,
     /// The watch lasted longer than the API server allows.
@@ -205,36 +205,36 @@ async fn follow(
     notify: &impl Fn(WatchNotice),
     limits: WatchLimits,
 ) -> End {
-    let length = limits.length();
-    parameters.timeout = Some(length);
+    let timeout_seconds = limits.timeout_seconds();
+    parameters.timeout = Some(timeout_seconds);
     let events = match timeout(limits.accept, api.watch_metadata(parameters, version)).await {
         Ok(Ok(events)) => events,
-        Ok(Err(_)) => return End::Refused,
+        Ok(Err(_)) => return End::Rejected,
         Err(_) => return End::Dead,
     };
-    if version == FROM_NOW {
+    if version == FROM_START {
         // Existing objects are sent, but not past deletions.
         notify(WatchNotice::Changed);
     }
     pin_mut!(events);
-    let whole = Duration::from_secs(length.into()) + limits.grace;
-    let to_the_end = async {
+    let limit = Duration::from_secs(timeout_seconds.into()) + limits.grace;
+    let until_end = async {
         while let Some(event) = events.next().await {
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) => {
-                    *version = object.resource_version().unwrap_or_else(|| FROM_NOW.to_owned());
+                    *version = object.resource_version().unwrap_or_else(|| FROM_START.to_owned());
                     notify(WatchNotice::Changed);
                 }
                 Ok(WatchEvent::Bookmark(mark)) => *version = mark.metadata.resource_version,
                 // Usually the version is too old to continue from.
                 Ok(WatchEvent::Error(_)) | Err(_) => {
-                    FROM_NOW.clone_into(version);
+                    FROM_START.clone_into(version);
                     return;
                 }
             }
         }
     };
-    match timeout(whole, to_the_end).await {
+    match timeout(limit, until_end).await {
         Ok(()) => End::Over,
         Err(_) => End::Dead,
     }
@@ -256,11 +256,11 @@ mod tests {
     #[test]
     fn watches_end_at_different_times() {
         let limits = WatchLimits::default();
-        let lengths: std::collections::BTreeSet<u32> = (0..1000).map(|_| limits.length()).collect();
+        let lengths: std::collections::BTreeSet<u32> = (0..1000).map(|_| limits.timeout_seconds()).collect();
         assert!(
             lengths
                 .iter()
-                .all(|length| (limits.shortest..=limits.longest).contains(length))
+                .all(|timeout_seconds| (limits.shortest..=limits.longest).contains(timeout_seconds))
         );
         assert!(lengths.len() > 30, "{lengths:?}");
     }

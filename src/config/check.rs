@@ -8,7 +8,7 @@ use super::resolver::OptionResolver;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
 use super::{Config, Model, ServerOptions, Source};
 use crate::api::seldon::PREDICTOR;
-use crate::gateway::hosts::{hosts_overlap, nearest_host};
+use crate::gateway::hosts::{host_specificity, hosts_overlap};
 use crate::identity::route_name;
 
 /// Longest name of a model, in characters. Seldon makes the label key `seldon-app-svc-<model>` of it (operator
@@ -191,7 +191,7 @@ fn protocols(resolver: &mut OptionResolver, server: &Implementation, protocol: P
 
 /// If a model has hosts, the one for gRPC must be among them: its route matches no others.
 pub fn grpc_host(resolver: &mut OptionResolver, host: &str, hosts: &[String]) {
-    if nearest_host(hosts, host).is_none() {
+    if host_specificity(hosts, host).is_none() {
         let hosts = hosts.join(",");
         let violation = Violation::with_value(hosts.clone(), "must include grpc-host", format!("{hosts},{host}"));
         resolver.error("hosts", violation);
@@ -206,7 +206,7 @@ pub fn grpc_hosts(application: &str, config: &mut Config) {
         let Some(host) = &model.grpc_host else {
             continue;
         };
-        let nearest = nearest_host(&model.hosts, host);
+        let nearest = host_specificity(&model.hosts, host);
         for (other_index, other) in config.models.iter().enumerate() {
             if other_index == index || !may_share_gateway(model, other) {
                 continue;
@@ -214,7 +214,7 @@ pub fn grpc_hosts(application: &str, config: &mut Config) {
             if other.grpc_host.as_ref() == Some(host) && other_index < index {
                 let rule = format!("is used by {} already", other.name);
                 clashes.push((model.name.clone(), host.clone(), rule, Some(other.name.clone())));
-            } else if nearest_host(&other.hosts, host) > nearest {
+            } else if host_specificity(&other.hosts, host) > nearest {
                 let rule = format!("is one of the hosts of {}", other.name);
                 clashes.push((model.name.clone(), host.clone(), rule, None));
             }

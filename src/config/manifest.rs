@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use super::value::kubernetes::{apply_defaults, json, schema_violation};
 use super::value::{self, Violation};
 use super::yaml::documents;
-use crate::api::seldon::read::Spec;
+use crate::api::seldon::manifest::ManifestSpec;
 
 const EXAMPLE: &str = "@manifest.yaml";
 
@@ -79,12 +79,12 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
 }
 
 /// The parts of a spec that the rules are about.
-pub(crate) fn read(spec: &Json) -> Result<Spec, Violation> {
+pub(crate) fn read(spec: &Json) -> Result<ManifestSpec, Violation> {
     serde_path_to_error::deserialize(spec).map_err(|error| schema_violation(&error, "", EXAMPLE))
 }
 
 /// A predictor of a SeldonDeployment in the cluster.
-pub(crate) fn predictor(written: &Json) -> Option<crate::api::seldon::read::Predictor> {
+pub(crate) fn predictor(written: &Json) -> Option<crate::api::seldon::manifest::ManifestPredictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
@@ -144,7 +144,7 @@ fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, 
 impl std::fmt::Display for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let spec = read(&self.spec).unwrap_or_default();
-        let served = |predictor: &crate::api::seldon::read::Predictor| {
+        let served = |predictor: &crate::api::seldon::manifest::ManifestPredictor| {
             let unit = &predictor.graph;
             let image = predictor
                 .container(&unit.name)
@@ -167,7 +167,7 @@ impl std::fmt::Display for Manifest {
         match spec.predictors.as_slice() {
             [only] => f.write_str(&served(only)),
             several => {
-                let named = |predictor: &crate::api::seldon::read::Predictor| {
+                let named = |predictor: &crate::api::seldon::manifest::ManifestPredictor| {
                     format!("{} ({})", predictor.name, served(predictor))
                 };
                 f.write_str(&several.iter().map(named).collect::<Vec<_>>().join(" and "))

@@ -20,26 +20,27 @@ pub(super) fn is_dns_label(label: &str) -> bool {
 }
 
 /// Whether some request matches both lists of hosts.
-pub fn hosts_overlap(ours: &[String], theirs: &[String]) -> bool {
-    ours.iter()
-        .any(|one| theirs.iter().any(|other| host_overlaps(one, other)))
+pub fn hosts_overlap(first_hosts: &[String], second_hosts: &[String]) -> bool {
+    first_hosts
+        .iter()
+        .any(|first| second_hosts.iter().any(|second| host_overlaps(first, second)))
 }
 
-fn host_overlaps(one: &str, other: &str) -> bool {
-    match (one.strip_prefix('*'), other.strip_prefix('*')) {
-        (None, None) => one.eq_ignore_ascii_case(other),
-        (Some(end), None) => other.ends_with(end),
-        (None, Some(end)) => one.ends_with(end),
-        (Some(one), Some(other)) => one.ends_with(other) || other.ends_with(one),
+fn host_overlaps(first: &str, second: &str) -> bool {
+    match (first.strip_prefix('*'), second.strip_prefix('*')) {
+        (None, None) => first.eq_ignore_ascii_case(second),
+        (Some(end), None) => second.ends_with(end),
+        (None, Some(end)) => first.ends_with(end),
+        (Some(first), Some(second)) => first.ends_with(second) || second.ends_with(first),
     }
 }
 
 /// How specific the best match for a name is. Requests go to the routes of the most specific host only (Envoy,
 /// `config.route.v3.VirtualHost`, `domains`).
-pub fn nearest_host(hosts: &[String], name: &str) -> Option<usize> {
-    let near = |host: &String| match host.strip_prefix('*') {
+pub fn host_specificity(hosts: &[String], name: &str) -> Option<usize> {
+    let specificity = |host: &String| match host.strip_prefix('*') {
         Some(end) => name.ends_with(end).then_some(end.len()),
         None => (host == name).then_some(usize::MAX),
     };
-    hosts.iter().filter_map(near).max()
+    hosts.iter().filter_map(specificity).max()
 }

@@ -35,29 +35,29 @@ pub struct Listener {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Spec {
-    servers: Vec<Server>,
+struct IstioGatewaySpec {
+    servers: Vec<IstioServer>,
     selector: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Server {
-    port: Port,
+struct IstioServer {
+    port: IstioPort,
     hosts: Vec<String>,
-    tls: Tls,
+    tls: IstioTls,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Port {
+struct IstioPort {
     number: Value,
     protocol: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Tls {
+struct IstioTls {
     https_redirect: bool,
 }
 
@@ -65,8 +65,8 @@ impl Listeners {
     /// Reads the spec of an Istio Gateway in `gateway_namespace` for routes in `route_namespace`. A host can be
     /// limited to routes of one namespace as `namespace/host`, where `.` is the gateway's own (`istio/api`,
     /// `networking/v1alpha3/gateway.proto`).
-    pub fn read(spec: &Value, of: &str, for_routes_of: &str) -> Self {
-        let spec = Spec::deserialize(spec).unwrap_or_default();
+    pub fn read(spec: &Value, gateway_namespace: &str, route_namespace: &str) -> Self {
+        let spec = IstioGatewaySpec::deserialize(spec).unwrap_or_default();
         let mut listeners = Self {
             selector: spec.selector,
             ..Self::default()
@@ -77,13 +77,13 @@ impl Listeners {
                 "HTTPS" => true,
                 _ => continue,
             };
-            let takes = tls || !server.tls.https_redirect;
+            let accepts = tls || !server.tls.https_redirect;
             listeners.https |= tls;
-            listeners.http |= takes && !tls;
+            listeners.http |= accepts && !tls;
             let hosts = server.hosts.iter().filter_map(|host| match host.split_once('/') {
                 None | Some(("*", _)) => Some(host.rsplit('/').next().unwrap_or(host)),
-                Some((".", host)) => (of == for_routes_of).then_some(host),
-                Some((namespace, host)) => (namespace == for_routes_of).then_some(host),
+                Some((".", host)) => (gateway_namespace == route_namespace).then_some(host),
+                Some((namespace, host)) => (namespace == route_namespace).then_some(host),
             });
             // The CRD accepts any text as a host. An invalid one matches no request and must not appear in messages.
             let hosts: Vec<String> = hosts
@@ -92,7 +92,7 @@ impl Listeners {
                 .collect();
             listeners.hosts.extend(hosts.iter().cloned());
             let port = server.port.number.as_u64().and_then(|port| port.try_into().ok());
-            if let (Some(port), true, false) = (port, takes, hosts.is_empty()) {
+            if let (Some(port), true, false) = (port, accepts, hosts.is_empty()) {
                 listeners.servers.push(Listener { port, tls, hosts });
             }
         }
@@ -100,9 +100,9 @@ impl Listeners {
     }
 
     /// Whether some request to one of these hosts is accepted.
-    pub fn take(&self, hosts: &[String]) -> bool {
-        let says_nothing = !self.http && !self.https;
-        says_nothing || hosts_overlap(hosts, &self.hosts)
+    pub fn accepts(&self, hosts: &[String]) -> bool {
+        let is_unknown = !self.http && !self.https;
+        is_unknown || hosts_overlap(hosts, &self.hosts)
     }
 
     pub fn https_only(&self) -> bool {
@@ -111,17 +111,17 @@ impl Listeners {
 }
 
 /// Reads a Gateway of the Gateway API for routes of any namespace.
-pub fn of_gateway_api(gateway: &Value) -> Listeners {
+pub fn read_gateway_api(gateway: &Value) -> Listeners {
     #[derive(Deserialize, Default)]
     #[serde(default)]
-    struct Server {
+    struct GatewayApiListener {
         port: u16,
         protocol: String,
         hostname: Option<String>,
     }
-    let of_spec = gateway.pointer("/spec/listeners").cloned().unwrap_or_default();
+    let listeners_value = gateway.pointer("/spec/listeners").cloned().unwrap_or_default();
     let mut listeners = Listeners::default();
-    for server in Vec::<Server>::deserialize(of_spec).unwrap_or_default() {
+    for server in Vec::<GatewayApiListener>::deserialize(listeners_value).unwrap_or_default() {
         let tls = match server.protocol.as_str() {
             "HTTP" => false,
             "HTTPS" => true,
@@ -175,29 +175,31 @@ mod tests {
 
     #[test]
     fn hosts_may_be_limited_to_a_namespace() {
-        let takes = |host: &str| read(&json!([server("HTTP", &[host])])).take(&["iris.example".to_owned()]);
+        let accepts = |host: &str| read(&json!([server("HTTP", &[host])])).accepts(&["iris.example".to_owned()]);
         for host in ["*", "*/*", "iris.example", "*.example", "edge/iris.example", "edge/*"] {
-            assert!(takes(host), "{host}");
+            assert!(accepts(host), "{host}");
         }
         for host in ["other.example", "other/iris.example", "./iris.example"] {
-            assert!(!takes(host), "{host}");
+            assert!(!accepts(host), "{host}");
         }
-        assert!(read(&json!([])).take(&["iris.example".to_owned()]));
+        assert!(read(&json!([])).accepts(&["iris.example".to_owned()]));
     }
 
     #[test]
     fn gateway_reports_listeners_and_readiness() {
         let read = |listeners: Value, programmed: &str| {
             let condition = json!({"type": "Programmed", "status": programmed, "reason": "AddressNotAssigned"});
-            of_gateway_api(&json!({"spec": {"listeners": listeners}, "status": {"conditions": [condition]}}))
+            read_gateway_api(&json!({"spec": {"listeners": listeners}, "status": {"conditions": [condition]}}))
         };
         let http = json!({"name": "http-80", "port": 80, "protocol": "HTTP"});
         let https = json!({"name": "https-443", "port": 443, "protocol": "HTTPS", "hostname": "a.example"});
-        let both = read(json!([http, https]), "True");
-        assert!(!both.down && !both.https_only() && both.take(&["b.example".to_owned()]));
-        let one = read(json!([https]), "False");
-        assert!(one.down && one.https_only() && !one.take(&["b.example".to_owned()]));
-        assert!(!of_gateway_api(&json!({})).down, "nobody has said so yet");
+        let http_and_https = read(json!([http, https]), "True");
+        assert!(
+            !http_and_https.down && !http_and_https.https_only() && http_and_https.accepts(&["b.example".to_owned()])
+        );
+        let https_only = read(json!([https]), "False");
+        assert!(https_only.down && https_only.https_only() && !https_only.accepts(&["b.example".to_owned()]));
+        assert!(!read_gateway_api(&json!({})).down, "nothing is reported yet");
         assert!(!read(json!([{"protocol": "TLS"}]), "True").https_only());
     }
 }

@@ -35,15 +35,16 @@ impl Condition {
 }
 
 pub fn find(conditions: Option<&Vec<Value>>, kind: &str) -> Option<Condition> {
-    let all = conditions.into_iter().flatten();
-    all.filter_map(|condition| Condition::deserialize(condition).ok())
+    let conditions = conditions.into_iter().flatten();
+    conditions
+        .filter_map(|condition| Condition::deserialize(condition).ok())
         .find(|condition| condition.kind == kind)
 }
 
 /// The condition of a route at one gateway.
 pub fn route_condition(route: &DynamicObject, gateway: &GatewayName) -> RouteCondition {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
-    let is_it = |parent: &&Value| {
+    let is_gateway = |parent: &&Value| {
         let text = |key: &str| parent.get("parentRef")?.get(key)?.as_str();
         text("name") == Some(gateway.name.as_str())
             && text("namespace").unwrap_or(namespace) == gateway.namespace
@@ -51,16 +52,16 @@ pub fn route_condition(route: &DynamicObject, gateway: &GatewayName) -> RouteCon
             && text("kind").unwrap_or("Gateway") == "Gateway"
     };
     let parents = route.data.pointer("/status/parents").and_then(Value::as_array);
-    let parent = parents.into_iter().flatten().find(is_it);
+    let parent = parents.into_iter().flatten().find(is_gateway);
     let conditions = parent.and_then(|parent| parent.get("conditions")?.as_array());
-    let of_now = |condition: &Condition| Some(condition.observed_generation) == route.metadata.generation;
-    let Some(accepted) = find(conditions, "Accepted").filter(of_now) else {
+    let is_current = |condition: &Condition| Some(condition.observed_generation) == route.metadata.generation;
+    let Some(accepted) = find(conditions, "Accepted").filter(is_current) else {
         return RouteCondition::Pending;
     };
     if !accepted.holds() {
         return RouteCondition::Rejected(accepted.message);
     }
-    match find(conditions, "ResolvedRefs").filter(of_now) {
+    match find(conditions, "ResolvedRefs").filter(is_current) {
         Some(resolved) if !resolved.holds() => RouteCondition::UnresolvedRefs(resolved.message),
         _ => RouteCondition::Accepted,
     }
@@ -87,24 +88,24 @@ mod tests {
     #[test]
     fn route_is_accepted_at_its_current_generation() {
         let ours = json!({"name": "istio-ingress-k8s", "namespace": "ingress"});
-        let says = |kind: &str, status: &str, generation: i64| json!({"type": kind, "status": status, "message": "so it is", "observedGeneration": generation});
-        let accepted = says("Accepted", "True", 2);
-        let resolved = says("ResolvedRefs", "True", 2);
+        let condition = |kind: &str, status: &str, generation: i64| json!({"type": kind, "status": status, "message": "so it is", "observedGeneration": generation});
+        let accepted = condition("Accepted", "True", 2);
+        let resolved = condition("ResolvedRefs", "True", 2);
         assert_eq!(
             condition_of(ours.clone(), json!([accepted, resolved])),
             RouteCondition::Accepted
         );
-        for unheard in [json!([]), json!([says("Accepted", "True", 1)])] {
-            assert_eq!(condition_of(ours.clone(), unheard), RouteCondition::Pending);
+        for conditions in [json!([]), json!([condition("Accepted", "True", 1)])] {
+            assert_eq!(condition_of(ours.clone(), conditions), RouteCondition::Pending);
         }
         let other = json!({"name": "istio-ingress-k8s"});
         assert_eq!(condition_of(other, json!([accepted])), RouteCondition::Pending);
-        let rejected = json!([says("Accepted", "False", 2), resolved]);
+        let rejected = json!([condition("Accepted", "False", 2), resolved]);
         assert_eq!(
             condition_of(ours.clone(), rejected),
             RouteCondition::Rejected("so it is".into())
         );
-        let unresolved_refs = json!([accepted, says("ResolvedRefs", "False", 2)]);
+        let unresolved_refs = json!([accepted, condition("ResolvedRefs", "False", 2)]);
         assert_eq!(
             condition_of(ours, unresolved_refs),
             RouteCondition::UnresolvedRefs("so it is".into())

@@ -13,10 +13,10 @@ pub struct Provider {
 }
 
 impl Provider {
-    pub fn new(application: &str, language: GatewayKind) -> Self {
+    pub fn new(application: &str, kind: GatewayKind) -> Self {
         Self {
             application: application.to_owned(),
-            kind: language,
+            kind,
         }
     }
 }
@@ -40,10 +40,12 @@ pub enum RelatedGateway {
 impl RelatedGateway {
     /// `info` relations name an Istio Gateway, `metadata` relations one of the Gateway API.
     pub fn read(info: &[Relation], metadata: &[Relation]) -> Self {
-        let of = |language| move |relation: &'_ Relation| Provider::new(&relation.application, language);
-        let of_istio = info.iter().zip(info.iter().map(of(GatewayKind::Istio)));
-        let of_gateway_api = metadata.iter().zip(metadata.iter().map(of(GatewayKind::GatewayApi)));
-        let providers: Vec<(&Relation, Provider)> = of_istio.chain(of_gateway_api).collect();
+        let provider = |kind| move |relation: &'_ Relation| Provider::new(&relation.application, kind);
+        let istio = info.iter().zip(info.iter().map(provider(GatewayKind::Istio)));
+        let gateway_api = metadata
+            .iter()
+            .zip(metadata.iter().map(provider(GatewayKind::GatewayApi)));
+        let providers: Vec<(&Relation, Provider)> = istio.chain(gateway_api).collect();
         match providers.as_slice() {
             [] => Self::None,
             [(relation, by)] => {
@@ -83,7 +85,7 @@ impl RelatedGateway {
 
     /// The gateway of a model: the Istio Gateway in its options, or the related one. `None` if the options name an
     /// Istio Gateway and the relation is one of the Gateway API: only the operator knows which is meant.
-    pub fn of<'a>(&'a self, model: &'a Model) -> Option<&'a GatewayName> {
+    pub fn for_model<'a>(&'a self, model: &'a Model) -> Option<&'a GatewayName> {
         match (&model.gateway, self) {
             (Some(named), _) => self.by_metadata().is_none().then_some(named),
             (None, Self::Known { gateway, .. }) => Some(gateway),
@@ -110,8 +112,8 @@ fn read_gateway_metadata(relation: &Relation) -> Option<(GatewayName, bool)> {
         namespace: String,
         gateway_name: String,
     }
-    let said: Metadata = serde_json::from_str(relation.bag.get("metadata")?).ok()?;
-    let gateway = GatewayName::parse(&format!("{}/{}", said.namespace, said.gateway_name))?;
+    let parsed: Metadata = serde_json::from_str(relation.bag.get("metadata")?).ok()?;
+    let gateway = GatewayName::parse(&format!("{}/{}", parsed.namespace, parsed.gateway_name))?;
     Some((gateway, true))
 }
 
@@ -156,9 +158,9 @@ mod tests {
             &[("gateway_name", "g"), ("gateway_namespace", "n")],
         );
         let metadata = relation("gateway-metadata:4", "ingress", &[]);
-        let both = RelatedGateway::read(std::slice::from_ref(&info), &[metadata]);
-        assert!(matches!(&both, RelatedGateway::Ambiguous(all) if all.len() == 2));
-        assert_eq!(both.kind(), GatewayKind::GatewayApi);
+        let endpoints = RelatedGateway::read(std::slice::from_ref(&info), &[metadata]);
+        assert!(matches!(&endpoints, RelatedGateway::Ambiguous(all) if all.len() == 2));
+        assert_eq!(endpoints.kind(), GatewayKind::GatewayApi);
         assert_eq!(RelatedGateway::read(&[info], &[]).kind(), GatewayKind::Istio);
     }
 }

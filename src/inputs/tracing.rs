@@ -28,11 +28,11 @@ pub fn request_receivers(tools: HookTools, context: &HookContext, relations: &[R
 fn receiver(relation: &Relation) -> Option<Tracing> {
     #[derive(Deserialize)]
     struct Receiver {
-        protocol: Protocol,
+        protocol: ReceiverProtocol,
         url: String,
     }
     #[derive(Deserialize)]
-    struct Protocol {
+    struct ReceiverProtocol {
         name: String,
     }
     let receivers: Vec<Receiver> = serde_json::from_str(relation.bag.get("receivers")?).ok()?;
@@ -50,7 +50,7 @@ fn request(tools: HookTools, context: &HookContext, relation: &Relation) -> Resu
         return Ok(());
     }
     match tools.relation_get(&relation.id, &context.application)? {
-        Some(said) if said.get("receivers") != Some(&desired) => {
+        Some(written) if written.get("receivers") != Some(&desired) => {
             tools.relation_set(&relation.id, "receivers", &desired)
         }
         _ => Ok(()),
@@ -61,7 +61,7 @@ fn request(tools: HookTools, context: &HookContext, relation: &Relation) -> Resu
 mod tests {
     use super::*;
 
-    fn answered(receivers: &str) -> Option<Tracing> {
+    fn tracing_for(receivers: &str) -> Option<Tracing> {
         super::receiver(&Relation {
             id: "tracing:1".into(),
             application: "tempo".into(),
@@ -81,11 +81,11 @@ mod tests {
             "http://tempo.cos.svc:14268/api/traces",
         ] {
             let to = Collector::Endpoint("http://tempo.cos.svc:14268/api/traces".into());
-            assert_eq!(answered(&receiver(PROTOCOL, url)), Some(Tracing::all(to)));
+            assert_eq!(tracing_for(&receiver(PROTOCOL, url)), Some(Tracing::all(to)));
         }
-        assert_eq!(answered(&receiver("otlp_http", "http://tempo.cos.svc:4318")), None);
-        assert_eq!(answered(&receiver(PROTOCOL, "tempo")), None);
-        assert_eq!(answered("[]"), None);
-        assert_eq!(answered("garbage"), None);
+        assert_eq!(tracing_for(&receiver("otlp_http", "http://tempo.cos.svc:4318")), None);
+        assert_eq!(tracing_for(&receiver(PROTOCOL, "tempo")), None);
+        assert_eq!(tracing_for("[]"), None);
+        assert_eq!(tracing_for("garbage"), None);
     }
 }

@@ -65,7 +65,7 @@ pub fn rules(context: &HookContext, scraped: bool) -> Value {
             ),
         });
     }
-    let labelled = |rule: AlertRule| {
+    let has_our_labels = |rule: AlertRule| {
         json!({
             "alert": rule.name,
             "expr": rule.expression,
@@ -83,7 +83,7 @@ pub fn rules(context: &HookContext, scraped: bool) -> Value {
     let short: String = context.model_uuid.chars().take(8).collect();
     json!({"groups": [{
         "name": format!("{}_{short}_{application}_seldon_models_alerts", context.model_name),
-        "rules": rules.into_iter().map(labelled).collect::<Vec<_>>(),
+        "rules": rules.into_iter().map(has_our_labels).collect::<Vec<_>>(),
     }]})
 }
 

@@ -16,7 +16,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::api::pods::Pod;
-use crate::api::seldon::read::Spec;
+use crate::api::seldon::manifest::ManifestSpec;
 use crate::identity::Identity;
 use crate::labels;
 use crate::observed::Observed;
@@ -60,7 +60,11 @@ pub fn scrape_jobs(observed: &Observed, identity: &Identity) -> Vec<Value> {
         .filter(|object| identity.owns(object));
     for object in ours.filter(|object| object.metadata.deletion_timestamp.is_none()) {
         let model = object.name_any();
-        let spec = object.data.get("spec").map(Spec::deserialize).and_then(Result::ok);
+        let spec = object
+            .data
+            .get("spec")
+            .map(ManifestSpec::deserialize)
+            .and_then(Result::ok);
         let spec = spec.unwrap_or_default();
         for predictor in &spec.predictors {
             let labels = |endpoint: &str| {

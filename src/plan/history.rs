@@ -16,7 +16,7 @@ const LONGEST: usize = 96 * 1024;
 
 struct Record {
     serves: Option<String>,
-    before: Option<String>,
+    previous: Option<String>,
 }
 
 impl Record {
@@ -26,33 +26,36 @@ impl Record {
         let live = observed.seldon_deployment(model);
         let get = |key: &str| {
             let live = live?;
-            let ours = applied_fields(live, manager)?.pointer("/f:metadata/f:annotations")?;
-            ours.get(format!("f:{key}"))?;
+            let owned = applied_fields(live, manager)?.pointer("/f:metadata/f:annotations")?;
+            owned.get(format!("f:{key}"))?;
             live.annotations().get(key).filter(|text| is_record(text)).cloned()
         };
         Self {
             serves: get(labels::SERVES),
-            before: get(labels::SERVED_BEFORE),
+            previous: get(labels::SERVED_BEFORE),
         }
     }
 }
 
 /// Records the options of a model once it is ready.
-pub fn keep(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
+pub fn record_served_options(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
     let mut record = Record::read(&planned.model.name, observed, manager);
-    let options = written(&planned.model.options);
+    let options = serialize_options(&planned.model.options);
     if record.serves.as_ref() != Some(&options) && readiness::is_ready(planned, observed) {
         record = Record {
-            before: record.serves,
+            previous: record.serves,
             serves: Some(options.clone()),
         };
     }
-    planned.last = last(&record, &options);
-    let kept = [(labels::SERVES, record.serves), (labels::SERVED_BEFORE, record.before)];
+    planned.rollback_options = rollback_options(&record, &options);
+    let annotations_to_write = [
+        (labels::SERVES, record.serves),
+        (labels::SERVED_BEFORE, record.previous),
+    ];
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };
-    for (key, text) in kept {
+    for (key, text) in annotations_to_write {
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
         if let (Some(text), Some(annotations)) = (text, annotations.as_object_mut()) {
             annotations.insert(key.to_owned(), text.into());
@@ -89,12 +92,12 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
 }
 
 /// The options to go back to: the latest recorded ones that differ from the current.
-fn last(record: &Record, now: &str) -> Option<OptionMap> {
-    let mut all = [&record.serves, &record.before].into_iter().flatten();
-    serde_json::from_str(all.find(|text| *text != now)?).ok()
+fn rollback_options(record: &Record, now: &str) -> Option<OptionMap> {
+    let mut recorded = [&record.serves, &record.previous].into_iter().flatten();
+    serde_json::from_str(recorded.find(|text| *text != now)?).ok()
 }
 
-/// Whether a text is what `record` writes: a map of options to values that Juju can hold, or null.
+/// Whether a text is what `serialize_options` writes: a map of options to values that Juju can hold, or null.
 fn is_record(text: &str) -> bool {
     match serde_json::from_str(text) {
         Ok(Value::Null) => true,
@@ -106,7 +109,7 @@ fn is_record(text: &str) -> bool {
 }
 
 /// Options that are too long are recorded as null.
-fn written(options: &OptionMap) -> String {
+fn serialize_options(options: &OptionMap) -> String {
     let text = Value::Object(options.clone()).to_string();
     if text.len() > LONGEST { "null".to_owned() } else { text }
 }

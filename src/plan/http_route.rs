@@ -13,7 +13,7 @@ use crate::api::gateway_api::{
     Backend, Filter, GROUP, Gateway, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
     HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Timeouts, UrlRewrite,
 };
-use crate::api::istio::{HeaderValues, HttpMatch, HttpRoute, Service, Text, VirtualService};
+use crate::api::istio::{Destination, HeaderValues, HttpMatchRequest, HttpRoute, StringMatch, VirtualService};
 use crate::config::Model;
 use crate::gateway::GatewayName;
 
@@ -64,42 +64,49 @@ fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
         return vec![rule(matches)];
     }
     // The rule for the model's own prefix comes last, as in the VirtualService.
-    matches.into_iter().rev().map(|one| rule(vec![one])).collect()
+    matches
+        .into_iter()
+        .rev()
+        .map(|request_match| rule(vec![request_match]))
+        .collect()
 }
 
 /// `PathPrefix` compares whole path segments, so one match covers the prefix with and without its trailing slash.
-fn matches(all: &[HttpMatch]) -> Vec<HttpRouteMatch> {
+fn matches(request_matches: &[HttpMatchRequest]) -> Vec<HttpRouteMatch> {
     let mut matches: Vec<HttpRouteMatch> = Vec::new();
-    for one in all {
-        let of_host = one.authority.as_ref().map(|text| condition(HOST_HEADER, text));
-        let headers = one.headers.iter().map(|(name, text)| condition(name, text));
-        let found = HttpRouteMatch {
+    for request_match in request_matches {
+        let authority = request_match
+            .authority
+            .as_ref()
+            .map(|text| condition(HOST_HEADER, text));
+        let headers = request_match.headers.iter().map(|(name, text)| condition(name, text));
+        let http_match = HttpRouteMatch {
             path: PathMatch {
                 kind: "PathPrefix".to_owned(),
-                value: path(one.uri.as_ref()),
+                value: path(request_match.uri.as_ref()),
             },
-            headers: headers.chain(of_host).collect(),
+            headers: headers.chain(authority).collect(),
         };
-        if !matches.contains(&found) {
-            matches.push(found);
+        if !matches.contains(&http_match) {
+            matches.push(http_match);
         }
     }
     matches
 }
 
-fn path(uri: Option<&Text>) -> String {
+fn path(uri: Option<&StringMatch>) -> String {
     let text = match uri {
-        Some(Text::Prefix(text) | Text::Exact(text)) => text.trim_end_matches('/'),
-        Some(Text::Regex(_)) | None => "",
+        Some(StringMatch::Prefix(text) | StringMatch::Exact(text)) => text.trim_end_matches('/'),
+        Some(StringMatch::Regex(_)) | None => "",
     };
     if text.is_empty() { "/" } else { text }.to_owned()
 }
 
-fn condition(name: &str, text: &Text) -> HeaderMatch {
+fn condition(name: &str, text: &StringMatch) -> HeaderMatch {
     let (kind, value) = match text {
-        Text::Exact(value) => ("Exact", value.clone()),
-        Text::Regex(value) => ("RegularExpression", value.clone()),
-        Text::Prefix(value) => ("RegularExpression", format!("{}.*", literal(value))),
+        StringMatch::Exact(value) => ("Exact", value.clone()),
+        StringMatch::Regex(value) => ("RegularExpression", value.clone()),
+        StringMatch::Prefix(value) => ("RegularExpression", format!("{}.*", escape_re2(value))),
     };
     HeaderMatch {
         kind: kind.to_owned(),
@@ -109,17 +116,17 @@ fn condition(name: &str, text: &Text) -> HeaderMatch {
 }
 
 /// Escapes a text for RE2.
-fn literal(text: &str) -> String {
-    text.chars().fold(String::new(), |mut literal, c| {
+fn escape_re2(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escape_re2, c| {
         if "\\.+*?()|[]{}^$".contains(c) {
-            literal.push('\\');
+            escape_re2.push('\\');
         }
-        literal.push(c);
-        literal
+        escape_re2.push(c);
+        escape_re2
     })
 }
 
-fn backend(service: &Service, weight: Option<u8>) -> Backend {
+fn backend(service: &Destination, weight: Option<u8>) -> Backend {
     Backend {
         group: String::new(),
         kind: "Service".to_owned(),
@@ -145,17 +152,21 @@ fn filters(http: &HttpRoute) -> Vec<Filter> {
     let response = headers.response.as_ref().map(|values| Filter::Response {
         changes: modifier(values),
     });
-    let whole = http.mirror_percentage.as_ref().is_none_or(|part| part.value >= 100.0);
-    let mirror = http.mirror.as_ref().filter(|_| whole).map(|service| Filter::Mirror {
-        mirror: Mirror {
-            backend_ref: backend(service, None),
-        },
-    });
+    let mirrors_all = http.mirror_percentage.as_ref().is_none_or(|part| part.value >= 100.0);
+    let mirror = http
+        .mirror
+        .as_ref()
+        .filter(|_| mirrors_all)
+        .map(|service| Filter::Mirror {
+            mirror: Mirror {
+                backend_ref: backend(service, None),
+            },
+        });
     [rewrite, request, response, mirror].into_iter().flatten().collect()
 }
 
 fn modifier(values: &HeaderValues) -> HeaderModifier {
-    let all = |map: &std::collections::BTreeMap<String, String>| {
+    let entries = |map: &std::collections::BTreeMap<String, String>| {
         map.iter()
             .map(|(name, value)| HeaderEntry {
                 name: name.clone(),
@@ -164,8 +175,8 @@ fn modifier(values: &HeaderValues) -> HeaderModifier {
             .collect()
     };
     HeaderModifier {
-        set: all(&values.set),
-        add: all(&values.add),
+        set: entries(&values.set),
+        add: entries(&values.add),
         remove: values.remove.clone(),
     }
 }
@@ -176,7 +187,7 @@ mod tests {
 
     #[test]
     fn escaped_text_matches_only_itself() {
-        assert_eq!(literal("application/grpc"), "application/grpc");
-        assert_eq!(literal("a.b+c"), r"a\.b\+c");
+        assert_eq!(escape_re2("application/grpc"), "application/grpc");
+        assert_eq!(escape_re2("a.b+c"), r"a\.b\+c");
     }
 }

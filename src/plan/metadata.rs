@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::types::Site;
+use super::types::Environment;
 use crate::config::Model;
 use crate::labels;
 
-pub fn metadata(name: &str, model: &Model, site: &Site) -> ObjectMeta {
+pub fn metadata(name: &str, model: &Model, environment: &Environment) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
-        namespace: Some(site.namespace.clone()),
-        labels: Some(labels_of(model, site)),
-        owner_references: site.owner.clone().map(|owner| vec![owner]),
+        namespace: Some(environment.namespace.clone()),
+        labels: Some(model_labels(model, environment)),
+        owner_references: environment.owner.clone().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
 }
 
 /// The labels of a model's objects, and of the Deployments and pods that Seldon creates for it.
-pub fn labels_of(model: &Model, site: &Site) -> BTreeMap<String, String> {
+pub fn model_labels(model: &Model, environment: &Environment) -> BTreeMap<String, String> {
     let ours = [
-        (labels::APPLICATION, &site.application),
-        (labels::MODEL_UUID, &site.model_uuid),
+        (labels::APPLICATION, &environment.application),
+        (labels::MODEL_UUID, &environment.model_uuid),
         (labels::MODEL, &model.name),
     ];
     let mut labels = model.labels.clone();

@@ -7,14 +7,14 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::metadata::{labels_of, metadata};
+use super::metadata::{metadata, model_labels};
 use super::pod;
 use super::secrets::SecretNames;
-use super::types::{PlannedPredictor, Site};
-use crate::api::seldon::read::{NO_ENGINE, Spec};
+use super::types::{Environment, PlannedPredictor};
+use crate::api::seldon::manifest::{ManifestSpec, NO_ENGINE};
 use crate::api::seldon::{
-    CANARY, Endpoint, Explainer, ExplainerContainer, Logger, PREDICTOR, Parameter, PredictiveUnit, Predictor, SHADOW,
-    SeldonDeployment, SeldonDeploymentSpec,
+    CANARY, ExplainerContainer, PREDICTOR, PredictiveUnit, Predictor, SHADOW, SeldonDeployment, SeldonDeploymentSpec,
+    SeldonEndpoint, SeldonExplainer, SeldonLogger, SeldonParameter,
 };
 use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
@@ -23,22 +23,22 @@ use crate::labels;
 
 pub fn seldon_deployment(
     model: &Model,
-    site: &Site,
+    environment: &Environment,
     secrets: &SecretNames,
     metrics_v2: bool,
 ) -> (Value, Vec<PlannedPredictor>) {
-    let mut metadata = metadata(&model.name, model, site);
+    let mut metadata = metadata(&model.name, model, environment);
     let mut spec = match &model.manifest {
         Some(manifest) => {
             metadata.annotations = Some(manifest.annotations.clone()).filter(|all| !all.is_empty());
-            let ours = metadata.labels.take().unwrap_or_default();
-            let labels = manifest.labels.clone().into_iter().chain(ours).collect();
+            let our_labels = metadata.labels.take().unwrap_or_default();
+            let labels = manifest.labels.clone().into_iter().chain(our_labels).collect();
             metadata.labels = Some(labels);
             manifest.spec.clone()
         }
-        None => from_options(model, site, secrets, metrics_v2),
+        None => from_options(model, environment, secrets, metrics_v2),
     };
-    let predictors = predictors(model, site, &mut spec);
+    let predictors = predictors(model, environment, &mut spec);
     let object = json!({
         "apiVersion": SeldonDeployment::api_version(&()),
         "kind": SeldonDeployment::kind(&()),
@@ -49,8 +49,8 @@ pub fn seldon_deployment(
 }
 
 /// The spec of a model that is configured by options and not by a manifest.
-fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: bool) -> Value {
-    let (of_predictor, of_spec): (BTreeMap<_, _>, BTreeMap<_, _>) = model
+fn from_options(model: &Model, environment: &Environment, secrets: &SecretNames, metrics_v2: bool) -> Value {
+    let (predictor_annotations, spec_annotations): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
         .into_iter()
@@ -58,17 +58,17 @@ fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: b
     let predictor = |name: &str, server: &ServerOptions| {
         let graph = nodes(&model.name, server);
         let server = &ServerOptions {
-            tracing: server.tracing.clone().or_else(|| site.tracing.clone()),
+            tracing: server.tracing.clone().or_else(|| environment.tracing.clone()),
             ..server.clone()
         };
         Predictor {
             name: name.to_owned(),
-            annotations: of_predictor.clone(),
+            annotations: predictor_annotations.clone(),
             replicas: pod::replicas(server, metrics_v2),
             traffic: None,
             shadow: false,
             graph: PredictiveUnit {
-                logger: server.logger.as_ref().map(|logger| Logger {
+                logger: server.logger.as_ref().map(|logger| SeldonLogger {
                     mode: logger.mode.to_owned(),
                     url: logger.url.clone(),
                 }),
@@ -94,7 +94,7 @@ fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: b
         ..predictor(SHADOW, &shadow.server)
     }));
     let spec = SeldonDeploymentSpec {
-        annotations: of_spec,
+        annotations: spec_annotations,
         protocol: model.protocol.map(|protocol| protocol.as_str().to_owned()),
         predictors,
     };
@@ -103,21 +103,21 @@ fn from_options(model: &Model, site: &Site, secrets: &SecretNames, metrics_v2: b
 }
 
 /// Adds our labels and the spec hash to each predictor of a spec.
-fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredictor> {
-    let read = Spec::deserialize(&*spec).unwrap_or_default();
-    let general: Vec<Value> = ["annotations", "protocol", "transport", "serverType"]
+fn predictors(model: &Model, environment: &Environment, spec: &mut Value) -> Vec<PlannedPredictor> {
+    let parsed = ManifestSpec::deserialize(&*spec).unwrap_or_default();
+    let shared_fields: Vec<Value> = ["annotations", "protocol", "transport", "serverType"]
         .iter()
         .map(|key| spec.get(*key).cloned().unwrap_or_default())
         .collect();
-    let written = spec.get_mut("predictors").and_then(Value::as_array_mut);
+    let predictor_values = spec.get_mut("predictors").and_then(Value::as_array_mut);
     let mut planned = Vec::new();
-    for (predictor, written) in read.predictors.iter().zip(written.into_iter().flatten()) {
-        let mut ours = labels_of(model, site);
-        ours.insert(labels::PREDICTOR.to_owned(), predictor.name.clone());
-        add(written, "labels", ours);
-        let hash = hash(&general, written);
-        add(
-            written,
+    for (predictor, predictor_value) in parsed.predictors.iter().zip(predictor_values.into_iter().flatten()) {
+        let mut our_labels = model_labels(model, environment);
+        our_labels.insert(labels::PREDICTOR.to_owned(), predictor.name.clone());
+        insert_texts(predictor_value, "labels", our_labels);
+        let hash = hash(&shared_fields, predictor_value);
+        insert_texts(
+            predictor_value,
             "annotations",
             [(labels::SPEC_HASH.to_owned(), hash.clone())].into(),
         );
@@ -125,8 +125,8 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
             name: predictor.name.clone(),
             service: predictor.service(&model.name),
             hash,
-            deployments: predictor.deployments(&read),
-            replicas: predictor.replicas(&read),
+            deployments: predictor.deployments(&parsed),
+            replicas: predictor.replicas(&parsed),
             shadow: predictor.shadow,
             explainer: predictor.explainer_service(&model.name),
             traffic: predictor.traffic.clamp(0, 100).try_into().unwrap_or_default(),
@@ -135,21 +135,21 @@ fn predictors(model: &Model, site: &Site, spec: &mut Value) -> Vec<PlannedPredic
     planned
 }
 
-fn add(to: &mut Value, map: &str, texts: BTreeMap<String, String>) {
+fn insert_texts(to: &mut Value, map: &str, entries: BTreeMap<String, String>) {
     let Some(object) = to.as_object_mut() else {
         return;
     };
     let map = object.entry(map).or_insert_with(|| json!({}));
     if let Some(map) = map.as_object_mut() {
-        map.extend(texts.into_iter().map(|(key, text)| (key, text.into())));
+        map.extend(entries.into_iter().map(|(key, text)| (key, text.into())));
     }
 }
 
 /// The first 16 hexadecimal digits of a predictor's SHA-256: enough to distinguish the specs of one model.
-fn hash(general: &[Value], predictor: &Value) -> String {
+fn hash(shared_fields: &[Value], predictor: &Value) -> String {
     let mut predictor = predictor.clone();
-    without_counts(&mut predictor);
-    let bytes = serde_json::to_vec(&(general, predictor)).unwrap_or_default();
+    remove_scaling(&mut predictor);
+    let bytes = serde_json::to_vec(&(shared_fields, predictor)).unwrap_or_default();
     digest(&SHA256, &bytes)
         .as_ref()
         .iter()
@@ -158,20 +158,20 @@ fn hash(general: &[Value], predictor: &Value) -> String {
 }
 
 /// Removes what rolls no pod when it changes: numbers of pods and shares of traffic.
-fn without_counts(predictor: &mut Value) {
-    let take = |value: Option<&mut Value>, keys: &[&str]| {
+fn remove_scaling(predictor: &mut Value) {
+    let remove = |value: Option<&mut Value>, keys: &[&str]| {
         if let Some(map) = value.and_then(Value::as_object_mut) {
             map.retain(|key, _| !keys.contains(&key.as_str()));
         }
     };
     let pods = predictor.get_mut("componentSpecs").and_then(Value::as_array_mut);
     for pod in pods.into_iter().flatten() {
-        take(Some(pod), &["replicas", "hpaSpec", "kedaSpec", "pdbSpec"]);
+        remove(Some(pod), &["replicas", "hpaSpec", "kedaSpec", "pdbSpec"]);
     }
     for part in ["svcOrchSpec", "explainer"] {
-        take(predictor.get_mut(part), &["replicas"]);
+        remove(predictor.get_mut(part), &["replicas"]);
     }
-    take(Some(predictor), &["replicas", "traffic"]);
+    remove(Some(predictor), &["replicas", "traffic"]);
 }
 
 /// The graph of a server. Without one it is a single node, named after the model in every predictor, because protocol
@@ -196,7 +196,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
         // The executor would ask a node of type ROUTER for the branch to take, at an address that its built-in A/B
         // test does not have.
         kind: node.has_container().then(|| node.kind.as_str().to_owned()),
-        endpoint: Endpoint {
+        endpoint: SeldonEndpoint {
             kind: "REST".to_owned(),
         },
         implementation: node.source.implementation.as_ref().map(ToString::to_string),
@@ -205,7 +205,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
         parameters: node
             .parameters
             .iter()
-            .map(|parameter| Parameter {
+            .map(|parameter| SeldonParameter {
                 name: parameter.name.clone(),
                 value: parameter.value.clone(),
                 kind: parameter.kind.to_owned(),
@@ -216,7 +216,7 @@ fn unit(node: &Node, secret: Option<&String>) -> PredictiveUnit {
     }
 }
 
-fn explainer(model: &Model, secrets: &SecretNames) -> Option<Explainer> {
+fn explainer(model: &Model, secrets: &SecretNames) -> Option<SeldonExplainer> {
     let explainer = model.explainer.as_ref()?;
     let container = ExplainerContainer {
         // The name that the operator would give it: protocol v2 has it in the URL.
@@ -224,12 +224,12 @@ fn explainer(model: &Model, secrets: &SecretNames) -> Option<Explainer> {
         image: explainer.image.as_ref().map(ToString::to_string),
         resources: explainer.resources.as_ref().map(pod::requirements),
     };
-    let said = container.image.is_some() || container.resources.is_some();
-    Some(Explainer {
+    let is_customized = container.image.is_some() || container.resources.is_some();
+    Some(SeldonExplainer {
         kind: explainer.kind.to_owned(),
         model_uri: explainer.model_uri.clone(),
-        env_secret_ref_name: secrets.of_explainer(model),
-        container_spec: said.then_some(container),
+        env_secret_ref_name: secrets.explainer_secret_name(model),
+        container_spec: is_customized.then_some(container),
         config: explainer.config.clone(),
         init_parameters: explainer.init_parameters.clone(),
         replicas: explainer.replicas,

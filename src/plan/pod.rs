@@ -19,18 +19,18 @@ pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metric
         .filter(|node| node.has_container())
         .partition(|node| node.own_pod);
     let shared = Some(shared).filter(|shared| !shared.is_empty());
-    let of_pods = shared.into_iter().chain(own.into_iter().map(|node| vec![node]));
+    let groups = shared.into_iter().chain(own.into_iter().map(|node| vec![node]));
     let names: Vec<&str> = graph.all().iter().map(|node| node.name.as_str()).collect();
-    of_pods
+    groups
         .enumerate()
-        .map(|(at, nodes)| {
+        .map(|(index, nodes)| {
             let spec = SeldonPodSpec {
                 image_pull_secrets: secrets.clone(),
                 containers: nodes.into_iter().map(|node| container(node, server)).collect(),
             };
             let mut spec = serde_json::to_value(spec).unwrap_or_default();
             if let Some(fields) = &server.pod {
-                add(&mut spec, fields, |name| at == 0 && !names.contains(&name));
+                merge_pod_fields(&mut spec, fields, |name| index == 0 && !names.contains(&name));
             }
             ComponentSpec {
                 spec,
@@ -57,7 +57,7 @@ fn scaled(server: &ServerOptions) -> Option<&Autoscale> {
 }
 
 fn container(node: &Node, server: &ServerOptions) -> Container {
-    let traced = server.tracing.as_ref().map(of_wrapper).unwrap_or_default();
+    let traced = server.tracing.as_ref().map(wrapper_tracing).unwrap_or_default();
     let env = node.env.iter().map(|(name, value)| variable(name, value));
     Container {
         name: node.name.clone(),
@@ -84,7 +84,7 @@ pub fn executor(name: &str, server: &ServerOptions) -> Option<SvcOrchSpec> {
         env.push(variable("LOGGER_KAFKA_TOPIC", &topic.topic));
     }
     if let Some(tracing) = &server.tracing {
-        env.extend(of_executor(name, tracing));
+        env.extend(executor_tracing(name, tracing));
     }
     let resources = server.engine_resources.as_ref().map(requirements);
     (resources.is_some() || !env.is_empty()).then_some(SvcOrchSpec { resources, env })
@@ -106,7 +106,7 @@ pub fn requirements(resources: &Resources) -> ResourceRequirements {
 
 /// The executor uses Jaeger's Go client (v1.17.1, `executor/api/tracing`). B3 is the propagation format of Istio's
 /// gateway.
-fn of_executor(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
+fn executor_tracing(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
     let mut env = match &tracing.to {
         Collector::Agent { host, port } => vec![
             variable("JAEGER_AGENT_HOST", host),
@@ -124,7 +124,7 @@ fn of_executor(name: &str, tracing: &Tracing) -> Vec<EnvVar> {
 }
 
 /// Seldon's Python wrapper (v1.17.1, `python/seldon_core/utils.py`) supports a Jaeger agent only.
-fn of_wrapper(tracing: &Tracing) -> Vec<EnvVar> {
+fn wrapper_tracing(tracing: &Tracing) -> Vec<EnvVar> {
     match &tracing.to {
         Collector::Agent { host, port } => vec![
             variable("TRACING", "1"),
@@ -137,7 +137,7 @@ fn of_wrapper(tracing: &Tracing) -> Vec<EnvVar> {
 
 /// Merges the configured pod fields into a pod spec. Containers are matched by name; `is_added` decides whether an
 /// unknown one is added.
-fn add(spec: &mut Value, fields: &PodFields, takes: impl Fn(&str) -> bool) {
+fn merge_pod_fields(spec: &mut Value, fields: &PodFields, is_added: impl Fn(&str) -> bool) {
     let Some(spec) = spec.as_object_mut() else {
         return;
     };
@@ -145,27 +145,31 @@ fn add(spec: &mut Value, fields: &PodFields, takes: impl Fn(&str) -> bool) {
     let Some(containers) = spec.get_mut("containers").and_then(Value::as_array_mut) else {
         return;
     };
-    for more in &fields.containers {
-        let name = PodFields::name(more);
-        let is_it = |one: &&mut Value| one.get("name").and_then(Value::as_str) == Some(name);
-        match containers.iter_mut().find(is_it).and_then(Value::as_object_mut) {
-            Some(ours) => merge(ours, more),
-            None if takes(name) => containers.push(Value::Object(more.clone())),
+    for additions in &fields.containers {
+        let name = PodFields::name(additions);
+        let has_name = |item: &&mut Value| item.get("name").and_then(Value::as_str) == Some(name);
+        match containers.iter_mut().find(has_name).and_then(Value::as_object_mut) {
+            Some(existing) => merge(existing, additions),
+            None if is_added(name) => containers.push(Value::Object(additions.clone())),
             None => {}
         }
     }
 }
 
 /// Sets fields; two lists are joined without repeats.
-fn merge(ours: &mut Map<String, Value>, more: &Map<String, Value>) {
-    for (key, value) in more {
-        match (ours.get_mut(key), value) {
-            (Some(Value::Array(ours)), Value::Array(more)) => {
-                let new: Vec<Value> = more.iter().filter(|one| !ours.contains(one)).cloned().collect();
-                ours.extend(new);
+fn merge(existing: &mut Map<String, Value>, additions: &Map<String, Value>) {
+    for (key, value) in additions {
+        match (existing.get_mut(key), value) {
+            (Some(Value::Array(existing)), Value::Array(additions)) => {
+                let new: Vec<Value> = additions
+                    .iter()
+                    .filter(|item| !existing.contains(item))
+                    .cloned()
+                    .collect();
+                existing.extend(new);
             }
             _ => {
-                ours.insert(key.clone(), value.clone());
+                existing.insert(key.clone(), value.clone());
             }
         }
     }
@@ -177,37 +181,37 @@ fn hpa(autoscale: &Autoscale, metrics_v2: bool) -> Option<Value> {
     let Scaler::Load { cpu, memory, metrics } = &autoscale.by else {
         return None;
     };
-    let uses = [("cpu", cpu), ("memory", memory)];
-    let uses = uses.into_iter().filter_map(|(name, part)| Some((name, (*part)?)));
+    let targets = [("cpu", cpu), ("memory", memory)];
+    let targets = targets.into_iter().filter_map(|(name, part)| Some((name, (*part)?)));
     let mut spec = json!({"minReplicas": autoscale.min, "maxReplicas": autoscale.max});
     if metrics.is_empty() || !metrics_v2 {
-        let old: Vec<Value> = uses
+        let v1_metrics: Vec<Value> = targets
             .map(|(name, part)| {
                 json!({"type": "Resource", "resource": {"name": name, "targetAverageUtilization": part}})
             })
             .collect();
-        if old.is_empty() {
+        if v1_metrics.is_empty() {
             return None;
         }
-        set(&mut spec, "metrics", old.into());
+        set(&mut spec, "metrics", v1_metrics.into());
     } else {
-        let all: Vec<Value> = uses
+        let metrics_list: Vec<Value> = targets
             .map(|(name, part)| {
                 let target = json!({"type": "Utilization", "averageUtilization": part});
                 json!({"type": "Resource", "resource": {"name": name, "target": target}})
             })
             .chain(metrics.iter().cloned())
             .collect();
-        set(&mut spec, "metricsv2", all.into());
+        set(&mut spec, "metricsv2", metrics_list.into());
     }
     Some(spec)
 }
 
 fn keda(autoscale: &Autoscale) -> Option<Value> {
-    let Scaler::Keda(said) = &autoscale.by else {
+    let Scaler::Keda(fields) = &autoscale.by else {
         return None;
     };
-    let mut spec = said.clone();
+    let mut spec = fields.clone();
     spec.insert("minReplicaCount".to_owned(), autoscale.min.into());
     spec.insert("maxReplicaCount".to_owned(), autoscale.max.into());
     Some(Value::Object(spec))
@@ -220,8 +224,8 @@ fn pdb(budget: &DisruptionBudget) -> Value {
     }
 }
 
-fn set(to: &mut Value, key: &str, value: Value) {
-    if let Some(map) = to.as_object_mut() {
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(map) = object.as_object_mut() {
         map.insert(key.to_owned(), value);
     }
 }

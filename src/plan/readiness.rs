@@ -43,17 +43,17 @@ pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredic
 
 /// Whether a predictor answers requests, of the current spec or a previous one: each of its Deployments has an
 /// available pod. Its explainer does not count, as that only sends requests to it.
-pub fn answers(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+pub fn predictor_is_available(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed
         .deployments_of_predictor(&planned.model.name, &predictor.name)
         .filter(|deployment| !is_explainer(deployment, predictor))
         .peekable();
-    deployments.peek().is_some() && deployments.all(is_available)
+    deployments.peek().is_some() && deployments.all(deployment_is_available)
 }
 
-pub fn explains(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+pub fn explainer_is_available(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed.deployments_of_predictor(&planned.model.name, &predictor.name);
-    deployments.any(|deployment| is_explainer(deployment, predictor) && is_available(deployment))
+    deployments.any(|deployment| is_explainer(deployment, predictor) && deployment_is_available(deployment))
 }
 
 /// The Deployment of an explainer has the name of its Service.
@@ -63,7 +63,7 @@ fn is_explainer(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
 }
 
 /// Whether at least one pod is available.
-pub fn is_available(deployment: &Deployment) -> bool {
+pub fn deployment_is_available(deployment: &Deployment) -> bool {
     let status = deployment.status.as_ref();
     status.is_some_and(|status| status.available_replicas > 0)
 }
@@ -71,11 +71,11 @@ pub fn is_available(deployment: &Deployment) -> bool {
 fn deployment_is_rolled_out(deployment: &Deployment, predictor: &PlannedPredictor) -> bool {
     let status = deployment.status.clone().unwrap_or_default();
     let desired = deployment.spec.replicas;
-    let as_asked = match &predictor.replicas {
+    let replicas_match = match &predictor.replicas {
         Some(counts) => counts.contains(&desired),
         None => true,
     };
-    as_asked
+    replicas_match
         && has_spec_hash(deployment, &predictor.hash)
         && deployment.metadata.generation == Some(status.observed_generation)
         && [status.replicas, status.updated_replicas, status.available_replicas]
@@ -116,7 +116,7 @@ pub fn has_spec_hash(deployment: &Deployment, hash: &str) -> bool {
     deployment
         .annotations()
         .get(labels::SPEC_HASH)
-        .is_some_and(|carried| carried == hash)
+        .is_some_and(|annotation| annotation == hash)
 }
 
 #[cfg(test)]

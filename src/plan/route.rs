@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::metadata::metadata;
 use super::traffic::{Share, Traffic};
-use super::types::{PlannedModel, Route, Site};
+use super::types::{Environment, PlannedModel, Route};
 use crate::api::istio::{
-    Destination, HeaderOperations, HeaderValues, HttpMatch, HttpRoute, Percent, Port, Retries, Rewrite, Service, Text,
-    VirtualService, VirtualServiceSpec, authority,
+    Destination, HeaderOperations, HeaderValues, HttpMatchRequest, HttpRetry, HttpRewrite, HttpRoute, Percent,
+    PortSelector, RouteDestination, StringMatch, VirtualService, VirtualServiceSpec, authority,
 };
 use crate::api::seldon::grpc;
 use crate::config::Model;
@@ -25,21 +25,21 @@ use crate::observed::Observed;
 /// Below the model's prefix.
 const EXPLAINER: &str = "explainer/";
 
-type Headers = BTreeMap<String, String>;
+type ExactHeaders = BTreeMap<String, String>;
 
 /// `seldon_prefix` is the prefix that Seldon uses for the model, unless another model is configured with it.
 pub fn virtual_service(
     planned: &PlannedModel,
-    site: &Site,
+    environment: &Environment,
     gateway: &GatewayName,
     traffic: &Traffic,
-    seldons: Option<&Prefix>,
+    seldon_prefix: Option<&Prefix>,
 ) -> VirtualService {
     let model = &planned.model;
     let to = |shares: &[Share], port: fn(&Share) -> u16| {
-        let service = |share: &Share| Service {
-            host: format!("{}.{}.svc.cluster.local", share.service, site.namespace),
-            port: Port { number: port(share) },
+        let service = |share: &Share| Destination {
+            host: format!("{}.{}.svc.cluster.local", share.service, environment.namespace),
+            port: PortSelector { number: port(share) },
         };
         let alone = shares.len() == 1;
         HttpRoute {
@@ -47,7 +47,7 @@ pub fn virtual_service(
             rewrite: None,
             route: shares
                 .iter()
-                .map(|share| Destination {
+                .map(|share| RouteDestination {
                     destination: service(share),
                     weight: (!alone).then_some(share.weight),
                 })
@@ -61,29 +61,29 @@ pub fn virtual_service(
             retries: Some(
                 model
                     .retries
-                    .map_or_else(Retries::of_lost_connections, |attempts| Retries {
+                    .map_or_else(HttpRetry::on_lost_connections, |attempts| HttpRetry {
                         attempts,
                         retry_on: None,
                     }),
             ),
         }
     };
-    let routes = |headers: &Headers, shares: &[Share]| {
+    let routes = |headers: &ExactHeaders, shares: &[Share]| {
         let calls = HttpRoute {
-            matches: grpc_matches(model, site, headers),
+            matches: grpc_matches(model, environment, headers),
             ..to(shares, |share| share.ports.grpc)
         };
         let page = HttpRoute {
-            matches: vec![of_the_page(model)],
+            matches: vec![api_page_match(model)],
             ..to(shares, |share| share.ports.http)
         };
         let rest = HttpRoute {
-            matches: http_matches(model, seldons, headers),
-            rewrite: Some(Rewrite { uri: "/".to_owned() }),
+            matches: http_matches(model, seldon_prefix, headers),
+            rewrite: Some(HttpRewrite { uri: "/".to_owned() }),
             ..to(shares, |share| share.ports.http)
         };
         // A browser sends the page's requests without custom headers.
-        let page = (headers.is_empty() && asks_at_the_root(&planned.deployment)).then_some(page);
+        let page = (headers.is_empty() && serves_api_page(&planned.deployment)).then_some(page);
         [Some(calls), page, Some(rest)].into_iter().flatten()
     };
     // The first match wins, so the rule for all requests comes last.
@@ -93,20 +93,20 @@ pub fn virtual_service(
     }
     if let Some(share) = &traffic.explainer {
         http.push(HttpRoute {
-            matches: vec![HttpMatch {
+            matches: vec![HttpMatchRequest {
                 authority: None,
                 headers: BTreeMap::new(),
-                uri: Some(Text::Prefix(format!("{}{EXPLAINER}", model.prefix))),
+                uri: Some(StringMatch::Prefix(format!("{}{EXPLAINER}", model.prefix))),
             }],
-            rewrite: Some(Rewrite { uri: "/".to_owned() }),
+            rewrite: Some(HttpRewrite { uri: "/".to_owned() }),
             mirror: None,
             mirror_percentage: None,
             ..to(std::slice::from_ref(share), |share| share.ports.http)
         });
     }
-    http.extend(routes(&Headers::new(), &traffic.shares));
+    http.extend(routes(&ExactHeaders::new(), &traffic.shares));
     VirtualService {
-        metadata: metadata(&route_name(&model.name), model, site),
+        metadata: metadata(&route_name(&model.name), model, environment),
         spec: VirtualServiceSpec {
             hosts: model.hosts.clone(),
             gateways: vec![gateway.to_string()],
@@ -130,43 +130,49 @@ fn operations(model: &Model) -> Option<HeaderOperations> {
     (operations != HeaderOperations::default()).then_some(operations)
 }
 
-fn exactly(headers: &Headers) -> BTreeMap<String, Text> {
-    let exactly = |(name, value): (&String, &String)| (name.clone(), Text::Exact(value.clone()));
-    headers.iter().map(exactly).collect()
+fn exact_headers(headers: &ExactHeaders) -> BTreeMap<String, StringMatch> {
+    let exact_headers = |(name, value): (&String, &String)| (name.clone(), StringMatch::Exact(value.clone()));
+    headers.iter().map(exact_headers).collect()
 }
 
 /// HTTP requests: the prefix with and without its trailing slash, and Seldon's own prefix.
-fn http_matches(model: &Model, seldons: Option<&Prefix>, headers: &Headers) -> Vec<HttpMatch> {
+fn http_matches(model: &Model, seldon_prefix: Option<&Prefix>, headers: &ExactHeaders) -> Vec<HttpMatchRequest> {
     // A single prefix without the slash would match `/model/irisx` too, and leave `//` after the rewrite.
     let own = [
-        Text::Prefix(model.prefix.to_string()),
-        Text::Exact(model.prefix.bare().to_owned()),
+        StringMatch::Prefix(model.prefix.to_string()),
+        StringMatch::Exact(model.prefix.bare().to_owned()),
     ];
-    let seldons = seldons.map(|prefix| Text::Prefix(prefix.to_string()));
+    let seldon_prefix = seldon_prefix.map(|prefix| StringMatch::Prefix(prefix.to_string()));
     own.into_iter()
-        .chain(seldons)
-        .map(|uri| HttpMatch {
+        .chain(seldon_prefix)
+        .map(|uri| HttpMatchRequest {
             uri: Some(uri),
-            headers: exactly(headers),
+            headers: exact_headers(headers),
             authority: None,
         })
         .collect()
 }
 
 /// gRPC requests. Their path is `/service/method` and cannot have a prefix.
-fn grpc_matches(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch> {
-    let mut with = exactly(headers);
-    with.insert(grpc::CONTENT_TYPE.to_owned(), Text::Prefix(grpc::MEDIA_TYPE.to_owned()));
-    let by_host = model.grpc_host.as_ref().map(|host| HttpMatch {
+fn grpc_matches(model: &Model, environment: &Environment, headers: &ExactHeaders) -> Vec<HttpMatchRequest> {
+    let mut required = exact_headers(headers);
+    required.insert(
+        grpc::CONTENT_TYPE.to_owned(),
+        StringMatch::Prefix(grpc::MEDIA_TYPE.to_owned()),
+    );
+    let by_host = model.grpc_host.as_ref().map(|host| HttpMatchRequest {
         authority: Some(authority(host)),
-        headers: with.clone(),
+        headers: required.clone(),
         uri: None,
     });
-    with.insert(grpc::SELDON.to_owned(), Text::Exact(model.name.clone()));
-    with.insert(grpc::NAMESPACE.to_owned(), Text::Exact(site.namespace.clone()));
-    let by_headers = HttpMatch {
+    required.insert(grpc::SELDON.to_owned(), StringMatch::Exact(model.name.clone()));
+    required.insert(
+        grpc::NAMESPACE.to_owned(),
+        StringMatch::Exact(environment.namespace.clone()),
+    );
+    let by_headers = HttpMatchRequest {
         authority: None,
-        headers: with,
+        headers: required,
         uri: None,
     };
     [by_headers].into_iter().chain(by_host).collect()
@@ -174,35 +180,35 @@ fn grpc_matches(model: &Model, site: &Site, headers: &Headers) -> Vec<HttpMatch>
 
 /// The prefix of a model in Seldon's own routes. The API document that the executor serves at `api/v1.0/doc/` sends
 /// requests there (`SeldonIO/seldon-core` v1.17.1, `executor/api/rest/utils.go`).
-pub fn seldons_prefix(model: &Model, site: &Site) -> Option<Prefix> {
-    prefix(&format!("/seldon/{}/{}/", site.namespace, model.name)).ok()
+pub fn seldon_prefix(model: &Model, environment: &Environment) -> Option<Prefix> {
+    prefix(&format!("/seldon/{}/{}/", environment.namespace, model.name)).ok()
 }
 
 /// Whether the executor serves an API page that sends requests to the root of the host, as that of protocol v2 at
 /// `v2/docs/` does (`SeldonIO/seldon-core` v1.17.1, `openapi/v2/dataplane.yaml`). The tensorflow protocol has no
 /// page.
-fn asks_at_the_root(deployment: &Value) -> bool {
+fn serves_api_page(deployment: &Value) -> bool {
     let protocol = deployment.pointer("/spec/protocol").and_then(Value::as_str);
     matches!(protocol, Some("v2" | "kfserving"))
 }
 
 /// Requests from the API page, recognized by the browser's Referer header.
-fn of_the_page(model: &Model) -> HttpMatch {
+fn api_page_match(model: &Model) -> HttpMatchRequest {
     let page = format!("{}v2/docs/", model.prefix).replace('.', "[.]");
-    let from = Text::Regex(format!("https?://[^/]+{page}.*"));
-    HttpMatch {
+    let from = StringMatch::Regex(format!("https?://[^/]+{page}.*"));
+    HttpMatchRequest {
         authority: None,
         headers: [("referer".to_owned(), from)].into(),
-        uri: Some(Text::Prefix("/v2/".to_owned())),
+        uri: Some(StringMatch::Prefix("/v2/".to_owned())),
     }
 }
 
 /// Marks the SeldonDeployment if an HTTPRoute of ours exists for it, so that a hook without the Gateway API need not
 /// list any.
-pub fn mark(planned: &mut PlannedModel, site: &Site, observed: &Observed) {
+pub fn mark(planned: &mut PlannedModel, environment: &Environment, observed: &Observed) {
     let ours = [
-        (labels::APPLICATION, &site.application),
-        (labels::MODEL_UUID, &site.model_uuid),
+        (labels::APPLICATION, &environment.application),
+        (labels::MODEL_UUID, &environment.model_uuid),
         (labels::MODEL, &planned.model.name),
     ];
     let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));

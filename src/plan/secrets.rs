@@ -15,7 +15,7 @@ use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use super::metadata;
-use super::types::{PlannedModel, PlannedSecret, Site};
+use super::types::{Environment, PlannedModel, PlannedSecret};
 use crate::api::seldon::SeldonDeployment;
 use crate::config::secret::{NamedSecret, Purpose, SecretData, SecretDataByUse};
 use crate::config::value::{SecretRef, SecretUri};
@@ -61,7 +61,7 @@ pub(super) struct SecretNames {
 }
 
 impl SecretNames {
-    pub fn new(model: &Model, site: &Site, secrets: &SecretDataByUse, observed: &Observed) -> Self {
+    pub fn new(model: &Model, environment: &Environment, secrets: &SecretDataByUse, observed: &Observed) -> Self {
         let mut desired = Self {
             names: BTreeMap::new(),
             secrets: Vec::new(),
@@ -75,11 +75,11 @@ impl SecretNames {
             let (name, data) = match (purpose, read) {
                 (Purpose::ImagePull, Some(data)) => (image_pull_name(&model.name, uri), Some(data.clone())),
                 (Purpose::Storage, Some(data)) => (storage_name(&model.name, uri, data, observed), Some(data.clone())),
-                (_, None) => names_only(model, purpose, uri, site, observed),
+                (_, None) => names_only(model, purpose, uri, environment, observed),
             };
             desired.names.insert(key, name.clone());
             desired.secrets.push(PlannedSecret {
-                metadata: metadata(&name, model, site, observed),
+                metadata: metadata(&name, model, environment, observed),
                 name,
                 uri: uri.clone(),
                 purpose,
@@ -90,16 +90,16 @@ impl SecretNames {
     }
 
     pub fn name(&self, server: &ServerOptions, purpose: Purpose) -> Option<String> {
-        let (_, named) = server.secrets().find(|(of, _)| *of == purpose)?;
-        self.of(purpose, named)
+        let (_, referenced) = server.secrets().find(|(kind, _)| *kind == purpose)?;
+        self.resolve(purpose, referenced)
     }
 
-    pub fn of_explainer(&self, model: &Model) -> Option<String> {
-        self.of(Purpose::Storage, model.explainer_secret()?)
+    pub fn explainer_secret_name(&self, model: &Model) -> Option<String> {
+        self.resolve(Purpose::Storage, model.explainer_secret()?)
     }
 
-    fn of(&self, purpose: Purpose, named: &NamedSecret) -> Option<String> {
-        match &named.reference {
+    fn resolve(&self, purpose: Purpose, referenced: &NamedSecret) -> Option<String> {
+        match &referenced.reference {
             SecretRef::Kubernetes(name) => Some(name.clone()),
             SecretRef::Juju(uri) => self.names.get(&(purpose, uri.clone())).cloned(),
         }
@@ -121,8 +121,9 @@ fn number(prefix: &str, name: &str) -> Option<u64> {
 
 /// The newest Secret with this prefix that is not being deleted.
 fn newest<'a>(prefix: &str, observed: &'a Observed) -> Option<&'a DynamicObject> {
-    let all = observed.secrets.iter().map(|secret| &secret.0);
-    all.filter(|live| live.metadata.deletion_timestamp.is_none())
+    let candidates = observed.secrets.iter().map(|secret| &secret.0);
+    candidates
+        .filter(|live| live.metadata.deletion_timestamp.is_none())
         .filter_map(|live| Some((number(prefix, &live.name_any())?, live)))
         .max_by_key(|(number, _)| *number)
         .map(|(_, live)| live)
@@ -141,11 +142,13 @@ fn storage_name(model: &str, uri: &SecretUri, data: &SecretData, observed: &Obse
 }
 
 fn next_storage_name(model: &str, prefix: &str, observed: &Observed) -> String {
-    let there = observed.secrets.iter().map(|secret| secret.0.name_any());
+    let existing = observed.secrets.iter().map(|secret| secret.0.name_any());
     // A Secret that was deleted manually may still be referenced by running pods.
-    let named = observed.seldon_deployment(model).map(|live| refers_to(&live.data));
-    let all = there.chain(named.into_iter().flatten());
-    let last = all.filter_map(|name| number(prefix, &name)).max();
+    let referenced = observed
+        .seldon_deployment(model)
+        .map(|live| referenced_secrets(&live.data));
+    let candidates = existing.chain(referenced.into_iter().flatten());
+    let last = candidates.filter_map(|name| number(prefix, &name)).max();
     format!("{prefix}{}", last.unwrap_or_default() + 1)
 }
 
@@ -156,7 +159,7 @@ fn names_only(
     model: &Model,
     purpose: Purpose,
     uri: &SecretUri,
-    site: &Site,
+    environment: &Environment,
     observed: &Observed,
 ) -> (String, Option<SecretData>) {
     let prefix = storage_prefix(&model.name, uri);
@@ -173,16 +176,16 @@ fn names_only(
     };
     let referred = observed
         .seldon_deployment(&model.name)
-        .is_some_and(|live| refers_to(&live.data).contains(&name));
+        .is_some_and(|live| referenced_secrets(&live.data).contains(&name));
     let live = live.filter(|live| referred && live.metadata.deletion_timestamp.is_none());
-    let data = live.and_then(|live| as_applied(live, site));
+    let data = live.and_then(|live| as_applied(live, environment));
     (name, data)
 }
 
 /// The content that this application applied, as far as it is unchanged: when another client sets a field to another
 /// value, the API server makes that client the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
-fn as_applied(live: &DynamicObject, site: &Site) -> Option<SecretData> {
-    let manager = site.identity().manager();
+fn as_applied(live: &DynamicObject, environment: &Environment) -> Option<SecretData> {
+    let manager = environment.identity().manager();
     let managers = live.metadata.managed_fields.iter().flatten();
     let applied = managers
         .filter(|entry| entry.manager.as_ref() == Some(&manager) && entry.operation.as_deref() == Some("Apply"))
@@ -204,8 +207,8 @@ pub fn juju_id(name: &str) -> Option<&str> {
 }
 
 /// Owned by the SeldonDeployment, so that it is deleted along with it; by the application as long as there is none.
-fn metadata(name: &str, model: &Model, site: &Site, observed: &Observed) -> ObjectMeta {
-    let mut metadata = metadata::metadata(name, model, site);
+fn metadata(name: &str, model: &Model, environment: &Environment, observed: &Observed) -> ObjectMeta {
+    let mut metadata = metadata::metadata(name, model, environment);
     let live = observed.seldon_deployment(&model.name);
     let live = live.filter(|live| live.metadata.deletion_timestamp.is_none());
     if let Some(uid) = live.and_then(ResourceExt::uid) {
@@ -221,7 +224,7 @@ fn metadata(name: &str, model: &Model, site: &Site, observed: &Observed) -> Obje
 }
 
 /// Searches the whole object.
-pub fn refers_to(object: &Value) -> BTreeSet<String> {
+pub fn referenced_secrets(object: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     collect(object, &mut names);
     names
@@ -236,7 +239,7 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
                         names.insert(name.clone());
                     }
                     ("imagePullSecrets", Value::Array(list)) => {
-                        let list = list.iter().filter_map(|one| one.get("name")?.as_str());
+                        let list = list.iter().filter_map(|item| item.get("name")?.as_str());
                         names.extend(list.map(str::to_owned));
                     }
                     _ => collect(value, names),
@@ -255,11 +258,11 @@ pub fn is_marked(object: &DynamicObject) -> bool {
 /// Marks the SeldonDeployment if Secrets of ours exist for it, so that a hook of a model without any need not list
 /// them.
 pub fn mark(planned: &mut PlannedModel, observed: &Observed) {
-    let there = observed.secrets.iter().any(|secret| {
-        let of = secret.0.labels().get(labels::MODEL);
-        of == Some(&planned.model.name)
+    let existing = observed.secrets.iter().any(|secret| {
+        let model = secret.0.labels().get(labels::MODEL);
+        model == Some(&planned.model.name)
     });
-    if planned.secrets.is_empty() && !there {
+    if planned.secrets.is_empty() && !existing {
         return;
     }
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::types::{PlannedModel, PlannedPredictor, Site};
+use super::types::{Environment, PlannedModel, PlannedPredictor};
 use crate::api::gateway_api;
 use crate::api::seldon::CANARY;
 use crate::config::Model;
@@ -24,7 +24,7 @@ pub struct Traffic {
     pub explainer: Option<Share>,
     pub mirror: Option<Share>,
     /// Predictors of the live SeldonDeployment that are no longer configured but still get requests.
-    pub leaving: Vec<Value>,
+    pub retained: Vec<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,54 +35,54 @@ pub struct Share {
     pub weight: u8,
 }
 
-pub struct LiveRoute {
+pub struct CurrentRoute {
     /// The predictors of the SeldonDeployment without shadows, as written, by their Services.
     predictors: Vec<(String, Value)>,
     /// The Services and weights of the rule for all requests.
-    routed: Vec<(String, u8)>,
+    weights: Vec<(String, u8)>,
     /// The Services of all rules.
     reached: BTreeSet<String>,
 }
 
-impl LiveRoute {
-    pub fn read(model: &Model, site: &Site, observed: &Observed) -> Self {
+impl CurrentRoute {
+    pub fn read(model: &Model, environment: &Environment, observed: &Observed) -> Self {
         let predictors = observed
             .seldon_deployment(&model.name)
             .and_then(|object| object.data.pointer("/spec/predictors")?.as_array())
             .into_iter()
             .flatten()
-            .filter_map(|written| {
-                let read = crate::config::manifest::predictor(written)?;
-                (!read.shadow).then(|| (read.service(&model.name), written.clone()))
+            .filter_map(|predictor_value| {
+                let parsed = crate::config::manifest::predictor(predictor_value)?;
+                (!parsed.shadow).then(|| (parsed.service(&model.name), predictor_value.clone()))
             })
             .collect();
         let name = route_name(&model.name);
-        let rules = |route: Option<&DynamicObject>, at: &str, read: fn(&Value) -> Vec<(String, u8)>| {
-            let rules = route?.data.pointer(at)?.as_array()?;
+        let destinations = |route: Option<&DynamicObject>, path: &str, read: fn(&Value) -> Vec<(String, u8)>| {
+            let rules = route?.data.pointer(path)?.as_array()?;
             Some(rules.iter().map(read).collect::<Vec<_>>())
         };
-        let of_istio = observed.virtual_service_in(&site.namespace, &name);
-        let of_istio = rules(of_istio, "/spec/http", destinations);
-        let of_gateway = observed.http_route_in(&site.namespace, &name);
-        let of_gateway = rules(of_gateway, "/spec/rules", gateway_api::destinations);
+        let virtual_service = observed.virtual_service_in(&environment.namespace, &name);
+        let virtual_service = destinations(virtual_service, "/spec/http", rule_destinations);
+        let http_route = observed.http_route_in(&environment.namespace, &name);
+        let http_route = destinations(http_route, "/spec/rules", gateway_api::destinations);
         // While one route replaces the other both exist; the new one counts.
-        let both = match site.gateway.kind() {
-            GatewayKind::Istio => [of_istio, of_gateway],
-            GatewayKind::GatewayApi => [of_gateway, of_istio],
+        let routes = match environment.gateway.kind() {
+            GatewayKind::Istio => [virtual_service, http_route],
+            GatewayKind::GatewayApi => [http_route, virtual_service],
         };
-        let mut both = both.into_iter().flatten().peekable();
+        let mut candidates = routes.into_iter().flatten().peekable();
         // The last rule is the one for all requests.
-        let routed = both.peek().and_then(|rules| rules.last()).cloned();
+        let weights = candidates.peek().and_then(|rules| rules.last()).cloned();
         Self {
             predictors,
-            routed: routed.unwrap_or_default(),
-            reached: both.flatten().flatten().map(|(service, _)| service).collect(),
+            weights: weights.unwrap_or_default(),
+            reached: candidates.flatten().flatten().map(|(service, _)| service).collect(),
         }
     }
 }
 
 /// The Services of a rule with their weights.
-fn destinations(route: &Value) -> Vec<(String, u8)> {
+fn rule_destinations(route: &Value) -> Vec<(String, u8)> {
     let all = route.get("route").and_then(Value::as_array);
     all.into_iter()
         .flatten()
@@ -94,40 +94,44 @@ fn destinations(route: &Value) -> Vec<(String, u8)> {
         .collect()
 }
 
-pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) -> Traffic {
+pub fn traffic(planned: &PlannedModel, current: &CurrentRoute, observed: &Observed) -> Traffic {
     let name = &planned.model.name;
-    let inputs = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
+    let is_planned = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
     // A predictor whose Service alone changed cannot be kept: its name is taken by the new one.
-    let renamed = |written: &Value| {
-        let name = written.get("name").and_then(Value::as_str);
+    let keeps_name = |predictor_value: &Value| {
+        let name = predictor_value.get("name").and_then(Value::as_str);
         planned
             .predictors
             .iter()
             .any(|predictor| Some(predictor.name.as_str()) == name)
     };
-    let leaving: Vec<&(String, Value)> = live
+    let retained: Vec<&(String, Value)> = current
         .predictors
         .iter()
-        .filter(|(service, written)| !inputs(service) && !renamed(written) && live.reached.contains(service))
+        .filter(|(service, predictor_value)| {
+            !is_planned(service) && !keeps_name(predictor_value) && current.reached.contains(service)
+        })
         .collect();
     let share = |service: &str, weight: u8| Share {
         service: service.to_owned(),
         ports: observed.ports(name, service),
         weight,
     };
-    let as_before: Vec<(&str, u8)> = live
-        .routed
+    let current_weights: Vec<(&str, u8)> = current
+        .weights
         .iter()
-        .filter(|(service, weight)| *weight > 0 && (inputs(service) || leaving.iter().any(|(of, _)| of == service)))
+        .filter(|(service, weight)| {
+            *weight > 0 && (is_planned(service) || retained.iter().any(|(retained, _)| retained == service))
+        })
         .map(|(service, weight)| (service.as_str(), *weight))
         .collect();
     // A route that was changed manually may lead to none of these.
-    let shares = if leaving.is_empty() || as_before.is_empty() || readiness::is_rolled_out(planned, observed) {
+    let shares = if retained.is_empty() || current_weights.is_empty() || readiness::is_rolled_out(planned, observed) {
         desired_weights(planned, observed)
     } else {
-        as_before
+        current_weights
     };
-    let has_headers = planned
+    let canary_has_headers = planned
         .model
         .canary
         .as_ref()
@@ -135,30 +139,33 @@ pub fn traffic(planned: &PlannedModel, live: &LiveRoute, observed: &Observed) ->
     let by_header = planned
         .predictors
         .iter()
-        .find(|predictor| has_headers && predictor.name == CANARY)
-        .filter(|canary| readiness::answers(planned, canary, observed));
+        .find(|predictor| canary_has_headers && predictor.name == CANARY)
+        .filter(|canary| readiness::predictor_is_available(planned, canary, observed));
     let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
     Traffic {
         shares: normalize_weights(shares)
             .into_iter()
             .map(|(service, weight)| share(service, weight))
             .collect(),
-        explainer: explained(planned, observed),
+        explainer: explainer_share(planned, observed),
         by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
-            .filter(|shadow| readiness::answers(planned, shadow, observed))
+            .filter(|shadow| readiness::predictor_is_available(planned, shadow, observed))
             // Seldon takes 0 as all.
             .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
-        leaving: leaving.into_iter().map(|(_, written)| written.clone()).collect(),
+        retained: retained
+            .into_iter()
+            .map(|(_, predictor_value)| predictor_value.clone())
+            .collect(),
     }
 }
 
 /// The first explainer, once it is available.
-fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
+fn explainer_share(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
     let mut predictors = planned.predictors.iter().filter(|predictor| !predictor.shadow);
     let (predictor, (service, port)) =
         predictors.find_map(|predictor| Some((predictor, predictor.explainer.as_ref()?)))?;
-    readiness::explains(planned, predictor, observed).then(|| Share {
+    readiness::explainer_is_available(planned, predictor, observed).then(|| Share {
         service: service.clone(),
         ports: Ports {
             http: *port,
@@ -170,68 +177,68 @@ fn explained(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
 
 /// The configured weights of the predictors that serve, or of all where none does.
 fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
-    let live: Vec<&PlannedPredictor> = planned
+    let current: Vec<&PlannedPredictor> = planned
         .predictors
         .iter()
         .filter(|predictor| !predictor.shadow)
         .collect();
-    let parts = |predictors: &[&'a PlannedPredictor]| -> Vec<(&'a str, u8)> {
-        let part = |predictor: &&'a PlannedPredictor| if live.len() == 1 { 100 } else { predictor.traffic };
+    let weights = |predictors: &[&'a PlannedPredictor]| -> Vec<(&'a str, u8)> {
+        let weight = |predictor: &&'a PlannedPredictor| if current.len() == 1 { 100 } else { predictor.traffic };
         predictors
             .iter()
-            .map(|predictor| (predictor.service.as_str(), part(predictor)))
+            .map(|predictor| (predictor.service.as_str(), weight(predictor)))
             .collect()
     };
-    let answer = |predictor: &&&PlannedPredictor| readiness::answers(planned, predictor, observed);
-    let answering = parts(&live.iter().filter(answer).copied().collect::<Vec<_>>());
+    let answer = |predictor: &&&PlannedPredictor| readiness::predictor_is_available(planned, predictor, observed);
+    let answering = weights(&current.iter().filter(answer).copied().collect::<Vec<_>>());
     if answering.iter().any(|(_, weight)| *weight > 0) {
         answering
     } else {
-        parts(&live)
+        weights(&current)
     }
 }
 
 /// Scales weights to a sum of 100 and drops those of 0.
-fn normalize_weights(mut parts: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
-    parts.retain(|(_, weight)| *weight > 0);
-    let sum: u32 = parts.iter().map(|(_, weight)| u32::from(*weight)).sum();
+fn normalize_weights(mut weights: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
+    weights.retain(|(_, weight)| *weight > 0);
+    let sum: u32 = weights.iter().map(|(_, weight)| u32::from(*weight)).sum();
     if sum == 0 || sum == 100 {
-        return parts;
+        return weights;
     }
     let mut left = 100_u8;
-    for (_, weight) in &mut parts {
+    for (_, weight) in &mut weights {
         // A share of the sum is at most 100.
         *weight = u8::try_from(u32::from(*weight) * 100 / sum).unwrap_or(100);
         left = left.saturating_sub(*weight);
     }
     // Rounding down leaves less than one percent for each.
-    for (_, weight) in parts.iter_mut().take(usize::from(left)) {
+    for (_, weight) in weights.iter_mut().take(usize::from(left)) {
         *weight += 1;
     }
-    parts.retain(|(_, weight)| *weight > 0);
-    parts
+    weights.retain(|(_, weight)| *weight > 0);
+    weights
 }
 
 /// Keeps predictors in a SeldonDeployment while they still get requests. Seldon requires the traffic of several
 /// predictors to sum up to 100.
-pub fn keep(deployment: &mut Value, leaving: Vec<Value>) {
+pub fn retain_predictors(deployment: &mut Value, retained: Vec<Value>) {
     let predictors = deployment.pointer_mut("/spec/predictors").and_then(Value::as_array_mut);
-    let (Some(predictors), false) = (predictors, leaving.is_empty()) else {
+    let (Some(predictors), false) = (predictors, retained.is_empty()) else {
         return;
     };
-    let mut live = predictors
+    let mut current = predictors
         .iter_mut()
         .filter(|predictor| predictor.get("shadow").and_then(Value::as_bool) != Some(true));
-    if let (Some(only), None) = (live.next(), live.next())
+    if let (Some(only), None) = (current.next(), current.next())
         && let Some(only) = only.as_object_mut()
     {
         only.insert("traffic".to_owned(), json!(100));
     }
-    predictors.extend(leaving.into_iter().map(|mut one| {
-        if let Some(map) = one.as_object_mut() {
+    predictors.extend(retained.into_iter().map(|mut predictor| {
+        if let Some(map) = predictor.as_object_mut() {
             map.remove("traffic");
         }
-        one
+        predictor
     }));
 }
 

@@ -16,7 +16,7 @@ use crate::inputs::gateway::RelatedGateway;
 pub type OptionMap = Map<String, Value>;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Site {
+pub struct Environment {
     pub namespace: String,
     pub application: String,
     pub model_uuid: String,
@@ -27,7 +27,7 @@ pub struct Site {
     pub owner: Option<OwnerReference>,
 }
 
-impl Site {
+impl Environment {
     pub fn identity(&self) -> Identity {
         Identity {
             application: self.application.clone(),
@@ -54,7 +54,7 @@ pub struct PlannedModel {
     pub secrets: Vec<PlannedSecret>,
     pub predictors: Vec<PlannedPredictor>,
     /// The options to roll back to, if they are known.
-    pub last: Option<OptionMap>,
+    pub rollback_options: Option<OptionMap>,
     /// The option that this Seldon Core does not support.
     pub omitted: Option<&'static str>,
     pub unsupported: Vec<Unsupported>,

@@ -35,7 +35,7 @@ async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTr
         }
         match snapshot.cluster.apply(apply).await {
             Ok(object) => {
-                info!("applied {} {}: {}", apply.kind.as_str(), apply.name, apply.because);
+                info!("applied {} {}: {}", apply.kind.as_str(), apply.name, apply.reason);
                 changes.applied(apply, &object);
             }
             Err(error) if error.concerns_all() => {
@@ -118,7 +118,7 @@ impl AppliedChanges {
             "applied {} {}: {}",
             apply.kind.as_str(),
             apply.name,
-            apply.because
+            apply.reason
         ));
     }
 
@@ -139,7 +139,7 @@ impl AppliedChanges {
                 continue;
             };
             let event = cluster::AppliedChange {
-                of: reference,
+                regarding: reference,
                 note: change.notes.join("; "),
             };
             if let Err(error) = snapshot

@@ -61,7 +61,7 @@ impl DueReads {
     /// `status` is the unit's status before the hook or action.
     pub fn new(context: &HookContext, inputs: &Inputs, status: Option<&Status>) -> Self {
         let mut needed = inputs.config.juju_secrets();
-        needed.retain(|uri| !inputs.juju.secrets.contains_key(&uri.to_string()));
+        needed.retain(|uri| !inputs.juju.secrets.contains_key(uri));
         let by_event = match &context.event {
             Event::Hook(name) if READ_ON.contains(&name.as_str()) => SecretSet::All,
             Event::SecretChanged(uri) => SecretSet::These(ids(uri)),
@@ -89,7 +89,7 @@ impl DueReads {
     /// The ids of secrets whose content may differ from the Kubernetes Secrets, so that the next hook has to read them.
     fn unsettled(&self, inputs: &Inputs, snapshot: Option<&Snapshot>) -> BTreeSet<String> {
         let is_due = |id: &str| self.by_event.contains(id) || self.by_status.contains(id);
-        let is_read = |uri: &SecretUri| inputs.juju.secrets.contains_key(&uri.to_string());
+        let is_read = |uri: &SecretUri| inputs.juju.secrets.contains_key(uri);
         // A secret that was read counts too: Juju reports no change of which a unit has read the newest content.
         let needed = self.needed.iter().filter(|uri| is_due(uri.id()) || is_read(uri));
         let Some(snapshot) = snapshot else {
@@ -189,7 +189,7 @@ pub async fn snapshot(
     };
     let mut uris = due.due(&due.by_status);
     uris.extend(snapshot.changes.unread.iter().map(|unread| unread.uri.clone()));
-    uris.retain(|uri| !inputs.juju.secrets.contains_key(&uri.to_string()));
+    uris.retain(|uri| !inputs.juju.secrets.contains_key(uri));
     if !uris.is_empty() {
         inputs.read_secrets(tools, context, &uris)?;
         if let Err(error) = snapshot.replan(inputs).await {
@@ -223,8 +223,8 @@ pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
         .iter()
         .flat_map(|planned| &planned.secrets)
         .collect();
-    let is_applied = |uri: &str| {
-        let mut users = planned.iter().filter(|secret| secret.uri.to_string() == uri).peekable();
+    let is_applied = |uri: &SecretUri| {
+        let mut users = planned.iter().filter(|secret| secret.uri == *uri).peekable();
         users.peek().is_some() && users.all(|secret| secret.is_applied(&snapshot.observed))
     };
     inputs

@@ -13,7 +13,7 @@ use crate::inputs::Inputs;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
-use crate::plan::{self, Plan, Route, Site};
+use crate::plan::{self, Environment, Plan, Route};
 use crate::status::{self, Problem, Report, StatusInput};
 use juju_hooks::{HookContext, Status, ToolError};
 
@@ -56,7 +56,7 @@ impl Snapshot {
     /// Plans again on the same observation, after secrets were read.
     pub async fn replan(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
         // Seldon's CRD matters only to models that need a part of it, so it is not read in every hook.
-        if inputs.config.models.iter().any(plan::asks_metrics_v2) {
+        if inputs.config.models.iter().any(plan::needs_metrics_v2) {
             self.cluster.observe_seldon(&mut self.observed).await?;
         }
         self.plan = plan::plan(&inputs.config, &self.site(inputs), &self.observed);
@@ -77,8 +77,8 @@ impl Snapshot {
         Ok(())
     }
 
-    fn site(&self, inputs: &Inputs) -> Site {
-        Site {
+    fn site(&self, inputs: &Inputs) -> Environment {
+        Environment {
             namespace: self.identity.namespace.clone(),
             application: self.identity.application.clone(),
             model_uuid: self.identity.model_uuid.clone(),

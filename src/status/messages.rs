@@ -45,7 +45,7 @@ pub fn retired(input: &StatusInput) -> Vec<Problem> {
         models.into_iter().map(Problem::waiting).collect::<Vec<_>>()
     };
     let mut all = named(&input.changes.deletes, "not deleted yet, will retry");
-    all.extend(named(&input.changes.inherited, "kept until its replacement is ready"));
+    all.extend(named(&input.changes.deferred, "kept until its replacement is ready"));
     all
 }
 

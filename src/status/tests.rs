@@ -14,7 +14,7 @@ use crate::gateway::GatewayName;
 use crate::identity::Identity;
 use crate::inputs::gateway::Provider;
 use crate::labels;
-use crate::plan::{Route, Site, plan};
+use crate::plan::{Environment, Route, plan};
 
 mod fleet;
 mod fuzzed;
@@ -81,7 +81,7 @@ impl Scene {
         let owner: Option<OwnerReference> = None;
         plan(
             &self.config,
-            &Site {
+            &Environment {
                 namespace: "edge".into(),
                 application: "iris".into(),
                 model_uuid: identity().model_uuid,

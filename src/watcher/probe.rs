@@ -1,5 +1,5 @@
-//! One look of the watcher: a process of its own, so that the memory it takes is given back when it is over. A fleet of a
-//! hundred models takes twice what the watcher has.
+//! Observes the cluster once for the watcher. This is a process of its own, so that its memory is freed: a fleet of a
+//! hundred models takes twice as much as the watcher itself.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode};
@@ -14,16 +14,15 @@ use crate::reconcile::snapshot::{self, Expected, Snapshot};
 use juju_hooks::HookContext;
 use juju_hooks::subprocess;
 
-/// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// What a hook would come to.
+    /// The outcome of a hook if it ran now.
     pub expected: Expected,
-    /// Whether that is only because the cluster could not be looked at.
-    pub blind: bool,
+    /// Whether the cluster could not be observed.
+    pub unreachable: bool,
 }
 
-/// Is such a process: the brief comes on standard input, and what was seen goes to standard output.
+/// The child process: reads the baseline from standard input and writes the result to standard output.
 pub async fn run(context: &HookContext) -> ExitCode {
     let mut text = Vec::new();
     let read = io::stdin().read_to_end(&mut text);
@@ -37,12 +36,12 @@ pub async fn run(context: &HookContext) -> ExitCode {
             snapshot.list_pods_if_unready().await;
             Probe {
                 expected: snapshot.expected(&inputs),
-                blind: false,
+                unreachable: false,
             }
         }
         Err(error) => Probe {
             expected: Expected::unreachable(&snapshot::unobserved(&inputs, &error)),
-            blind: true,
+            unreachable: true,
         },
     };
     match serde_json::to_vec(&probe).map(|text| io::stdout().write_all(&text)) {
@@ -51,10 +50,7 @@ pub async fn run(context: &HookContext) -> ExitCode {
     }
 }
 
-/// Looks.
-///
-/// # Errors
-/// When the process cannot be started, does not end in time, or says nothing.
+/// Runs the child process.
 pub fn probe(baseline: &[u8], program: &super::Program) -> Result<Probe, ChildError> {
     match subprocess::run(Command::new(&program.path).arg(PROBE), baseline, PROBE_LIMIT) {
         Ok(output) => serde_json::from_slice(&output.stdout).map_err(|_| ChildError::Failed),

@@ -1,4 +1,4 @@
-//! The process itself.
+//! The main loop of the watcher.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
@@ -21,12 +21,12 @@ use crate::reconcile::snapshot::Expected;
 use juju_hooks::HookContext;
 use juju_hooks::subprocess;
 
-/// What Juju is asked to run. It is a hook of no kind that Juju knows, so it reconciles as all of those do.
+/// The command for Juju. No hook of Juju has this name, and unknown hooks reconcile.
 const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DIR/dispatch\"";
-/// How soon hooks can connect again after they could not, for lack of a file descriptor.
+/// Before accepting connections again after a failure, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Is a watcher, until it is told to end. Its brief comes on standard input, and the end of standard output says that it listens.
+/// Runs until told to end. Reads the baseline from standard input, and closes standard output once it listens.
 pub async fn run(context: &HookContext) -> ExitCode {
     let mut text = Vec::new();
     let read = io::stdin().read_to_end(&mut text);
@@ -38,12 +38,12 @@ pub async fn run(context: &HookContext) -> ExitCode {
     if close_stdout().is_err() {
         return ExitCode::FAILURE;
     }
-    // The end of the hook's session is not the watcher's. It fails only for a process that leads a group, and then there
-    // is nothing to be left.
+    // The watcher must outlive the session of the hook. This fails only for the leader of a process group, which has
+    // nothing to leave.
     let _ = nix::unistd::setsid();
     let next = Watcher::new(context, baseline).run(listener).await;
-    // A juju-exec that hangs would be left to nobody.
-    session::kill_all_of_mine();
+    // No process would be left to stop a hanging juju-exec.
+    session::kill_children();
     match next {
         Some(baseline) if start(&baseline).is_err() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
@@ -55,17 +55,14 @@ fn close_stdout() -> io::Result<()> {
     Ok(nix::unistd::dup2_stdout(null)?)
 }
 
-/// What happens to a watcher.
 enum WatcherEvent {
-    /// A notice of a watch.
     Watch(Watched, WatchNotice),
-    /// A hook took the line, and is to have a report.
+    /// A hook connected and waits for the report.
     HookBegan(oneshot::Sender<HealthReport>),
-    /// And let it go, with what it said.
+    /// A hook disconnected, with its message if it sent one.
     HookEnded(Option<HookMessage>),
-    /// It was looked.
     Probed(Result<Probe, ChildError>),
-    /// `juju-exec` is back, well or not.
+    /// `juju-exec` finished.
     Triggered(Result<(), ChildError>),
 }
 
@@ -75,11 +72,11 @@ struct Watcher<'a> {
     leads: bool,
     scheduler: Scheduler,
     health: Health,
-    /// Whether the Gateway API is watched as well.
     watches_gateway_api: bool,
-    /// What was seen last.
+    /// The outcome of the last probe.
     seen: Option<Expected>,
-    /// What the charm was woken for last. What it leaves like that is not its to change.
+    /// The outcome that the charm was last triggered for. If it persists after the hook, triggering again would not
+    /// help.
     triggered_for: Option<Expected>,
 }
 
@@ -97,13 +94,13 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Watches, until it is told to end; gives the brief that another program has to go on with.
+    /// Runs until told to end. Returns the baseline that another version of the program has to continue with.
     async fn run(mut self, listener: UnixListener) -> Option<Baseline> {
-        let (events, mut happened) = unbounded_channel();
+        let (events, mut inbox) = unbounded_channel();
         let hooks = tokio::spawn(answer(listener, events.clone()));
         tokio::spawn(watch(Identity::read(self.context), &Watched::ALWAYS, events.clone()));
-        let next = self.follow(&events, &mut happened).await;
-        // With it goes the line, so that the next program can have it.
+        let next = self.follow(&events, &mut inbox).await;
+        // This closes the socket, so that the next program can bind it.
         hooks.abort();
         let _ = hooks.await;
         next
@@ -112,26 +109,26 @@ impl<'a> Watcher<'a> {
     async fn follow(
         &mut self,
         events: &UnboundedSender<WatcherEvent>,
-        happened: &mut UnboundedReceiver<WatcherEvent>,
+        inbox: &mut UnboundedReceiver<WatcherEvent>,
     ) -> Option<Baseline> {
         loop {
             self.watch_gateway_api(events);
             match self.scheduler.due(Instant::now()) {
                 Due::Probe => self.probe(events),
                 Due::Trigger => self.trigger(events),
-                Due::Wait(until) => match next(happened, until).await {
+                Due::Wait(until) => match next(inbox, until).await {
                     None => {}
                     Some(WatcherEvent::Watch(what, notice)) => self.noticed(what, notice),
                     Some(WatcherEvent::Triggered(triggered)) => self.triggered(triggered),
                     Some(WatcherEvent::Probed(probe)) => self.probed(probe),
                     Some(WatcherEvent::HookBegan(reply)) => {
                         self.scheduler.hook_began();
-                        // Where it is not taken, the hook is gone already.
+                        // A closed channel means that the hook is gone.
                         let _ = reply.send(self.health.report(Instant::now()));
                     }
-                    Some(WatcherEvent::HookEnded(said)) => {
-                        self.scheduler.hook_ended(said.is_some());
-                        match said {
+                    Some(WatcherEvent::HookEnded(message)) => {
+                        self.scheduler.hook_ended(message.is_some());
+                        match message {
                             Some(HookMessage::End) => return None,
                             Some(HookMessage::Baseline(baseline)) if baseline.program != self.baseline.program => {
                                 return Some(*baseline);
@@ -145,7 +142,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Where the Gateway API is not used its kinds may not be there, and a watch of those is begun again and again.
+    /// Watched only when it is used: its CRDs may be missing, and the watches would fail again and again.
     fn watch_gateway_api(&mut self, events: &UnboundedSender<WatcherEvent>) {
         if self.watches_gateway_api || self.baseline.juju.gateway_metadata.is_empty() {
             return;
@@ -188,32 +185,32 @@ impl<'a> Watcher<'a> {
     }
 
     fn probed(&mut self, probe: Result<Probe, ChildError>) {
-        let Probe { expected, blind } = match probe {
+        let Probe { expected, unreachable } = match probe {
             Ok(probe) => probe,
             Err(error) => {
                 self.health.probe_failed(error);
-                return self.scheduler.probe_finished(Instant::now(), ProbeResult::Nothing);
+                return self.scheduler.probe_finished(Instant::now(), ProbeResult::Failed);
             }
         };
-        let told = &self.baseline.expected;
-        // What is to be done is the leader's to do.
-        let same = expected.status == told.status && (!self.leads || expected.due == told.due);
-        let came_to = if same {
+        let reported = &self.baseline.expected;
+        // Writes are up to the leader.
+        let is_unchanged = expected.status == reported.status && (!self.leads || expected.due == reported.due);
+        let result = if is_unchanged {
             self.triggered_for = None;
             ProbeResult::Unchanged
         } else if self.triggered_for.as_ref() == Some(&expected) {
-            // It was woken for this, and left it so.
+            // A hook ran for this outcome and could not change it.
             ProbeResult::Unchanged
-        } else if blind || (!self.leads && expected.due != told.due) {
-            ProbeResult::Passing
+        } else if unreachable || (!self.leads && expected.due != reported.due) {
+            ProbeResult::Transient
         } else {
-            ProbeResult::Otherwise
+            ProbeResult::Changed
         };
         self.seen = Some(expected);
-        self.scheduler.probe_finished(Instant::now(), came_to);
+        self.scheduler.probe_finished(Instant::now(), result);
     }
 
-    /// Has Juju run the charm, after whatever else it runs.
+    /// Has Juju run the charm, after whatever it currently runs.
     fn trigger(&mut self, events: &UnboundedSender<WatcherEvent>) {
         self.scheduler.trigger_started(Instant::now());
         self.triggered_for = self.seen.take();
@@ -225,11 +222,11 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// Does what waits for another process in a thread of its own.
+/// Runs blocking work in a thread of its own.
 fn run_blocking(events: &UnboundedSender<WatcherEvent>, work: impl FnOnce() -> WatcherEvent + Send + 'static) {
     let events = events.clone();
     tokio::task::spawn_blocking(move || {
-        // Nobody is left to be told where this fails.
+        // Fails only when the main loop has ended.
         let _ = events.send(work());
     });
 }
@@ -238,7 +235,8 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildEr
     let mut command = Command::new(runner);
     command
         .args(["-u", unit, COMMAND])
-        // With it, it takes itself for a part of the hook that this process was started by, and refuses.
+        // With this variable, juju-exec takes itself for a part of the hook that started the watcher, and refuses to
+        // run.
         .env_remove("JUJU_CONTEXT_ID");
     match subprocess::run_silent(&mut command, limit) {
         Ok(status) if status.success() => Ok(()),
@@ -247,22 +245,22 @@ fn run_charm(runner: PathBuf, unit: &str, limit: Duration) -> Result<(), ChildEr
     }
 }
 
-/// Watches these for ever.
+/// Never returns.
 async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedSender<WatcherEvent>) {
     let notify = move |what, notice| {
-        // The main loop is gone where this fails.
+        // Fails only when the main loop has ended.
         let _ = events.send(WatcherEvent::Watch(what, notice));
     };
-    // What leads to the cluster may be a moment late, as the token in a pod that starts.
+    // The credentials may appear late, such as the token in a pod that is starting.
     let watches = loop {
         if let Ok(watches) = Watches::connect(identity.clone()).await {
             break watches;
         }
         for what in kinds {
-            // It is tried, so that no watch is taken for one that is stuck.
+            // The attempt counts as a start, so that no watch is reported as stuck.
             notify(*what, WatchNotice::Started);
         }
-        sleep(UNUSABLE).await;
+        sleep(CONNECT_PAUSE).await;
     };
     for what in kinds.iter().copied() {
         let notify = notify.clone();
@@ -270,10 +268,10 @@ async fn watch(identity: Identity, kinds: &'static [Watched], events: UnboundedS
     }
 }
 
-/// How long it takes until what leads to the cluster is read again.
-const UNUSABLE: Duration = Duration::from_secs(5);
+/// The pause between attempts to read the credentials.
+const CONNECT_PAUSE: Duration = Duration::from_secs(5);
 
-/// Takes the line from hooks.
+/// Accepts connections of hooks.
 async fn answer(listener: UnixListener, events: UnboundedSender<WatcherEvent>) {
     loop {
         match listener.accept().await {
@@ -285,9 +283,9 @@ async fn answer(listener: UnixListener, events: UnboundedSender<WatcherEvent>) {
     }
 }
 
-/// Attends to one hook. The report is the main loop's own, so that a watcher that is stuck there gives none.
+/// Serves one hook. The main loop creates the report, so a hook notices when the loop is stuck.
 async fn serve_hook(stream: UnixStream, events: UnboundedSender<WatcherEvent>) {
-    if socket::our_peer(&stream).is_none() {
+    if socket::trusted_peer(&stream).is_none() {
         return;
     }
     let (reply, report) = oneshot::channel();
@@ -298,15 +296,15 @@ async fn serve_hook(stream: UnixStream, events: UnboundedSender<WatcherEvent>) {
         Ok(report) => socket::answer(stream, &report).await,
         Err(_) => None,
     };
-    // The main loop is gone where this fails.
+    // Fails only when the main loop has ended.
     let _ = events.send(WatcherEvent::HookEnded(message));
 }
 
-/// The next thing that happens; nothing, when the time is over.
-async fn next(happened: &mut UnboundedReceiver<WatcherEvent>, until: Option<Instant>) -> Option<WatcherEvent> {
+/// The next event; `None` at the deadline.
+async fn next(inbox: &mut UnboundedReceiver<WatcherEvent>, until: Option<Instant>) -> Option<WatcherEvent> {
     match until {
-        Some(until) => timeout_at(until, happened.recv()).await.unwrap_or_default(),
-        None => happened.recv().await,
+        Some(until) => timeout_at(until, inbox.recv()).await.unwrap_or_default(),
+        None => inbox.recv().await,
     }
 }
 
@@ -325,7 +323,7 @@ mod tests {
             fs::write(&runner, format!("#!/bin/sh\n{script}\n")).unwrap();
             fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).unwrap();
             loop {
-                // Another test's child may have it open for writing for a moment (ETXTBSY).
+                // Another test's child may briefly hold it open for writing (ETXTBSY).
                 match run_charm(runner.clone(), "iris/0", limit) {
                     Err(ChildError::Failed) if name != "fails" => {}
                     outcome => return outcome,

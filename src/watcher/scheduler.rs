@@ -1,131 +1,120 @@
-//! When the watcher looks, and when it wakes the charm. Pure: the clock is told.
+//! Decides when the watcher probes the cluster and when it triggers a hook. Pure: callers pass the time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Changes come in bursts, of which one look is enough.
-const SETTLE: Duration = Duration::from_millis(150);
-/// Between two looks while changes go on: a storm of them costs two looks a second.
-const SPACING: Duration = Duration::from_millis(500);
-/// How soon it is looked again where what was seen may pass, before anybody is told: an API server that restarts, and a leader
-/// that is at work, are ready by then.
+/// Changes come in bursts; this lets one probe cover them.
+const DEBOUNCE: Duration = Duration::from_millis(150);
+/// The minimum between two probes: continuous changes cost two probes a second.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// The pause before an outcome that may be transient is checked again. A restarting API server or a leader at work is
+/// done by then.
 const RECHECK: Duration = Duration::from_secs(2);
-/// How often the charm may be woken in the long run, for a model that comes and goes.
+/// The average interval between triggered hooks, such as for a flapping model.
 const REFILL: Duration = Duration::from_secs(15);
-/// How many wakes may come at once: more than a person causes who tries things out.
+/// How many hooks may be triggered at once; an operator who tries things out stays below.
 const BURST: u32 = 20;
-/// Longest pause after wakes that failed: the agent is away.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest pause after failed triggers, while the unit agent is away.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Look at the cluster.
     Probe,
-    /// Wake the charm.
     Trigger,
-    /// Wait until then, or for whatever happens.
+    /// Until then, or until the next event.
     Wait(Option<Instant>),
 }
 
-/// What a look came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The charm would say what it said last.
+    /// Same as the outcome of the last hook.
     Unchanged,
-    /// It would say or do something else.
-    Otherwise,
-    /// The same, for what may be over in a moment.
-    Passing,
-    /// It could not be looked, through no fault of the cluster.
-    Nothing,
+    Changed,
+    /// Another outcome, but possibly a transient one.
+    Transient,
+    /// The probe failed for reasons outside the cluster.
+    Failed,
 }
 
-/// What has been begun and is not over.
+/// What currently runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum InProgress {
     #[default]
-    Nothing,
+    Idle,
     Probe,
-    /// A look that a hook has overtaken, so that it is of no account.
+    /// A hook began during the probe, so its result will be discarded.
     StaleProbe,
     Trigger,
 }
 
-/// The watcher's sense of time.
 #[derive(Debug, Default)]
 pub struct Scheduler {
-    /// When to look, if anything has changed.
-    snapshot: Option<Instant>,
-    /// When it was looked last.
-    probed: Option<Instant>,
-    /// When to wake, if the last look gave a reason.
-    trigger: Option<Instant>,
-    /// Hooks that run, which look for themselves.
+    /// The next probe, if something changed.
+    next_probe: Option<Instant>,
+    /// The end of the last probe.
+    last_probe: Option<Instant>,
+    /// The next trigger, if the last probe requires one.
+    next_trigger: Option<Instant>,
+    /// The number of running hooks. They observe the cluster themselves.
     hooks: usize,
-    /// What is on its way.
     in_progress: InProgress,
-    /// Whether the last look came to what may pass.
-    passing: bool,
-    /// Until when the wakes so far would last, if each lasted as long as it should.
-    spent: Option<Instant>,
-    /// How many wakes in a row have failed.
+    /// Whether the last outcome may be transient.
+    was_transient: bool,
+    /// The token bucket: when all triggers so far would be refilled.
+    refilled: Option<Instant>,
+    /// Consecutive failed triggers.
     failed: u32,
-    /// The earliest after those.
-    rested: Option<Instant>,
+    /// The end of the pause after a failed trigger.
+    backoff_until: Option<Instant>,
 }
 
 impl Scheduler {
-    /// What to do now.
     pub fn due(&self, now: Instant) -> Due {
-        if self.hooks > 0 || self.in_progress != InProgress::Nothing {
+        if self.hooks > 0 || self.in_progress != InProgress::Idle {
             return Due::Wait(None);
         }
-        let come = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
-        if come(&self.snapshot) {
+        let is_due = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(&self.next_probe) {
             Due::Probe
-        } else if come(&self.trigger) {
+        } else if is_due(&self.next_trigger) {
             Due::Trigger
         } else {
-            Due::Wait([self.snapshot, self.trigger].into_iter().flatten().min())
+            Due::Wait([self.next_probe, self.next_trigger].into_iter().flatten().min())
         }
     }
 
-    /// Something has changed in the cluster.
+    /// An object in the cluster changed.
     pub fn changed(&mut self, now: Instant) {
-        let spaced = self.probed.map(|at| at + SPACING);
-        let at = spaced.into_iter().fold(now + SETTLE, Instant::max);
-        self.snapshot.get_or_insert(at);
+        let spaced = self.last_probe.map(|at| at + PROBE_INTERVAL);
+        let at = spaced.into_iter().fold(now + DEBOUNCE, Instant::max);
+        self.next_probe.get_or_insert(at);
     }
 
-    /// It is being looked.
     pub fn probe_started(&mut self) {
-        self.snapshot = None;
+        self.next_probe = None;
         self.in_progress = InProgress::Probe;
     }
 
-    /// It was looked.
-    pub fn probe_finished(&mut self, now: Instant, came_to: ProbeResult) {
-        self.probed = Some(now);
-        // What has changed during the look keeps its distance from the end of it.
-        self.snapshot = self.snapshot.map(|at| at.max(now + SPACING));
+    pub fn probe_finished(&mut self, now: Instant, result: ProbeResult) {
+        self.last_probe = Some(now);
+        // For changes during a slow probe the interval begins at its end.
+        self.next_probe = self.next_probe.map(|at| at.max(now + PROBE_INTERVAL));
         if std::mem::take(&mut self.in_progress) == InProgress::StaleProbe {
             return self.changed(now);
         }
-        self.trigger = None;
-        match came_to {
+        self.next_trigger = None;
+        match result {
             ProbeResult::Unchanged => {}
-            ProbeResult::Passing if self.passing => self.trigger = Some(self.earliest(now)),
-            ProbeResult::Otherwise => self.trigger = Some(self.earliest(now)),
-            ProbeResult::Passing | ProbeResult::Nothing => {
-                self.snapshot.get_or_insert(now + RECHECK);
+            ProbeResult::Transient if self.was_transient => self.next_trigger = Some(self.earliest(now)),
+            ProbeResult::Changed => self.next_trigger = Some(self.earliest(now)),
+            ProbeResult::Transient | ProbeResult::Failed => {
+                self.next_probe.get_or_insert(now + RECHECK);
             }
         }
-        self.passing = came_to == ProbeResult::Passing;
+        self.was_transient = result == ProbeResult::Transient;
     }
 
-    /// A hook has begun.
     pub fn hook_began(&mut self) {
         self.hooks += 1;
         if self.in_progress == InProgress::Probe {
@@ -133,34 +122,38 @@ impl Scheduler {
         }
     }
 
-    /// A hook has ended. One that told its outcome leaves nothing to be woken for.
-    pub fn hook_ended(&mut self, told: bool) {
+    /// `reported` is whether the hook sent its outcome. If so, there is nothing left to trigger for.
+    pub fn hook_ended(&mut self, reported: bool) {
         self.hooks = self.hooks.saturating_sub(1);
-        if told {
-            self.trigger = None;
+        if reported {
+            self.next_trigger = None;
         }
     }
 
-    /// The charm is being woken.
     pub fn trigger_started(&mut self, now: Instant) {
-        self.trigger = None;
+        self.next_trigger = None;
         self.in_progress = InProgress::Trigger;
-        self.spent = Some(self.spent.map_or(now, |spent| spent.max(now)) + REFILL);
+        self.refilled = Some(self.refilled.map_or(now, |refilled| refilled.max(now)) + REFILL);
     }
 
-    /// It was woken, or could not be: it is looked once more whether that was all.
-    pub fn trigger_finished(&mut self, now: Instant, well: bool) {
-        self.in_progress = InProgress::Nothing;
-        self.failed = if well { 0 } else { self.failed.saturating_add(1) };
+    /// A probe follows, to find out whether the trigger was enough.
+    pub fn trigger_finished(&mut self, now: Instant, succeeded: bool) {
+        self.in_progress = InProgress::Idle;
+        self.failed = if succeeded { 0 } else { self.failed.saturating_add(1) };
         let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(self.failed));
-        self.rested = (!well).then(|| now + pause.min(LONGEST));
+        self.backoff_until = (!succeeded).then(|| now + pause.min(LONGEST_BACKOFF));
         self.changed(now);
     }
 
-    /// When the next wake may be.
+    /// When the next trigger is allowed.
     fn earliest(&self, now: Instant) -> Instant {
-        let spent = self.spent.and_then(|spent| spent.checked_sub(REFILL * (BURST - 1)));
-        [spent, self.rested].into_iter().flatten().fold(now, Instant::max)
+        let refilled = self
+            .refilled
+            .and_then(|refilled| refilled.checked_sub(REFILL * (BURST - 1)));
+        [refilled, self.backoff_until]
+            .into_iter()
+            .flatten()
+            .fold(now, Instant::max)
     }
 }
 
@@ -170,23 +163,18 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    /// Does whatever is due from `now` on until `until`. What a look comes to depends on how often it was woken. Gives how
-    /// often it looked and woke.
-    fn run(
-        scheduler: &mut Scheduler,
-        now: Instant,
-        until: Instant,
-        came_to: impl Fn(u32) -> ProbeResult,
-    ) -> (u32, u32) {
-        run_with(scheduler, now, until, came_to, true)
+    /// Runs whatever is due between `now` and `until`. `outcome` gets the number of triggers so far. Returns the
+    /// numbers of probes and triggers.
+    fn run(scheduler: &mut Scheduler, now: Instant, until: Instant, result: impl Fn(u32) -> ProbeResult) -> (u32, u32) {
+        run_with(scheduler, now, until, result, true)
     }
 
     fn run_with(
         scheduler: &mut Scheduler,
         mut now: Instant,
         until: Instant,
-        came_to: impl Fn(u32) -> ProbeResult,
-        well: bool,
+        result: impl Fn(u32) -> ProbeResult,
+        succeeded: bool,
     ) -> (u32, u32) {
         let (mut probes, mut triggers) = (0, 0);
         loop {
@@ -194,14 +182,14 @@ mod tests {
                 Due::Probe => {
                     probes += 1;
                     scheduler.probe_started();
-                    assert_eq!(scheduler.due(now), Due::Wait(None), "one look at a time");
-                    scheduler.probe_finished(now, came_to(triggers));
+                    assert_eq!(scheduler.due(now), Due::Wait(None), "one probe at a time");
+                    scheduler.probe_finished(now, result(triggers));
                 }
                 Due::Trigger => {
                     triggers += 1;
                     scheduler.trigger_started(now);
-                    assert_eq!(scheduler.due(now), Due::Wait(None), "one wake at a time");
-                    scheduler.trigger_finished(now, well);
+                    assert_eq!(scheduler.due(now), Due::Wait(None), "one trigger at a time");
+                    scheduler.trigger_finished(now, succeeded);
                 }
                 Due::Wait(Some(at)) if at <= until => now = at,
                 Due::Wait(_) => return (probes, triggers),
@@ -215,7 +203,7 @@ mod tests {
 
     fn until_triggered(triggers: u32) -> ProbeResult {
         if triggers == 0 {
-            ProbeResult::Otherwise
+            ProbeResult::Changed
         } else {
             ProbeResult::Unchanged
         }
@@ -263,7 +251,7 @@ mod tests {
             scheduler.changed(now);
             if scheduler.due(now) == Due::Probe {
                 scheduler.probe_started();
-                // It takes 300 ms, and changes go on.
+                // The probe takes 300 ms while changes continue.
                 for _ in 0..30 {
                     now += MS(10);
                     scheduler.changed(now);
@@ -283,9 +271,9 @@ mod tests {
         assert_eq!(scheduler.due(now + MS(10_000)), Due::Wait(None));
         scheduler.hook_ended(true);
         assert_eq!(scheduler.due(now + MS(10_000)), Due::Probe);
-        // One that was killed said nothing: what was to be woken for is still to be.
+        // A killed hook reports nothing, so its trigger stays due.
         scheduler.probe_started();
-        scheduler.probe_finished(now, ProbeResult::Otherwise);
+        scheduler.probe_finished(now, ProbeResult::Changed);
         scheduler.hook_began();
         scheduler.hook_ended(false);
         assert_eq!(scheduler.due(now), Due::Trigger);
@@ -299,12 +287,12 @@ mod tests {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
         assert_eq!(
-            run(&mut scheduler, now, now + MS(1000), |_| ProbeResult::Passing),
+            run(&mut scheduler, now, now + MS(1000), |_| ProbeResult::Transient),
             (1, 0)
         );
         let passing_until_triggered = |triggers| {
             if triggers == 0 {
-                ProbeResult::Passing
+                ProbeResult::Transient
             } else {
                 ProbeResult::Unchanged
             }
@@ -322,7 +310,7 @@ mod tests {
         scheduler.probe_started();
         scheduler.hook_began();
         scheduler.hook_ended(true);
-        scheduler.probe_finished(now, ProbeResult::Otherwise);
+        scheduler.probe_finished(now, ProbeResult::Changed);
         assert_eq!(run(&mut scheduler, now, now + MS(60_000), unchanged), (1, 0));
     }
 
@@ -338,7 +326,7 @@ mod tests {
         let sum = |part: &[u32]| part.iter().sum::<u32>();
         assert!(sum(&triggers[..20]) >= 19, "{triggers:?}");
         assert!((3..6).contains(&sum(&triggers[1200..1260])), "{triggers:?}");
-        // And after a time of rest it is as quick as ever.
+        // After an idle period it is fast again.
         let now = start + MS(3600 * 1000) + REFILL * BURST;
         scheduler.changed(now);
         assert_eq!(run(&mut scheduler, now, now + MS(250), until_triggered).1, 1);
@@ -348,10 +336,10 @@ mod tests {
     fn failed_trigger_is_retried_with_backoff() {
         let (mut scheduler, now) = (Scheduler::default(), Instant::now());
         scheduler.changed(now);
-        let always = |_| ProbeResult::Otherwise;
+        let always = |_| ProbeResult::Changed;
         let (_, triggers) = run_with(&mut scheduler, now, now + MS(600_000), always, false);
         assert!((12..20).contains(&triggers), "{triggers} in ten minutes");
-        // Once it gets through, the next is as quick as ever.
+        // Once one succeeds, the next is fast again.
         let later = now + MS(700_000);
         scheduler.changed(later);
         assert!(run(&mut scheduler, later, later + MS(60_000), until_triggered).1 == 1);

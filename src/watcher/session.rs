@@ -1,4 +1,4 @@
-//! The session that a watcher leads: itself and the processes that it started.
+//! The session of a watcher: the watcher itself and its child processes.
 
 use std::fs;
 use std::path::Path;
@@ -10,42 +10,42 @@ use super::WATCH;
 
 /// Whether a process is a watcher, of this or another version of the charm.
 pub fn is_watcher(pid: Pid) -> bool {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut words = line.split(|byte| *byte == 0);
-    let program = words.next().map(String::from_utf8_lossy).unwrap_or_default();
+    let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut arguments = command_line.split(|byte| *byte == 0);
+    let program = arguments.next().map(String::from_utf8_lossy).unwrap_or_default();
     let name = Path::new(&*program).file_name().unwrap_or_default();
-    name.to_string_lossy().starts_with("dispatch") && words.next() == Some(WATCH.as_bytes())
+    name.to_string_lossy().starts_with("dispatch") && arguments.next() == Some(WATCH.as_bytes())
 }
 
-/// Kills a watcher and what it started. `juju-exec` may be killed at any time: the agent runs what it was given all the same
-/// (juju/juju, internal/worker/uniter/runlistener.go).
-pub fn kill_with_all_of_it(leader: Pid) {
-    // The leader first, or it would start others.
+/// Kills a watcher and its children. `juju-exec` may be killed at any time: the agent still runs the command it was
+/// given (juju/juju, internal/worker/uniter/runlistener.go).
+pub fn kill_watcher(leader: Pid) {
+    // The leader first, or it would start more children.
     let _ = kill(leader, Signal::SIGKILL);
     kill_others(leader);
 }
 
-/// Kills what this process started, if it leads a session.
-pub fn kill_all_of_mine() {
+/// Kills the children of this process, if it leads a session.
+pub fn kill_children() {
     kill_others(getpid());
 }
 
 fn kill_others(leader: Pid) {
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     for pid in pids.map(Pid::from_raw) {
         if pid != leader && session(pid) == Some(leader) {
-            // It fails where it is gone meanwhile.
+            // Fails if the process is already gone.
             let _ = kill(pid, Signal::SIGKILL);
         }
     }
 }
 
-/// The session of a process (`proc_pid_stat(5)`). Its name, which may hold anything, ends at the last parenthesis.
+/// The session id (`proc_pid_stat(5)`). The name before it can contain anything and ends at the last parenthesis.
 fn session(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let behind_name = stat.rsplit(')').next()?;
-    let session = behind_name.split_whitespace().nth(3)?.parse().ok()?;
+    let after_name = stat.rsplit(')').next()?;
+    let session = after_name.split_whitespace().nth(3)?.parse().ok()?;
     Some(Pid::from_raw(session))
 }
 

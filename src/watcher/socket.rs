@@ -1,8 +1,8 @@
-//! The line between a unit's hooks and its watcher: a socket in the abstract namespace, which is the pod's own.
+//! The socket between a unit's hooks and its watcher, in the abstract namespace, which belongs to the pod.
 //!
-//! It is the watcher's lock as well: a name is bound once, and free when its process is gone. A hook holds the line while it
-//! runs, and says at its end what it found. The watcher's part is to report at once how it is ([`Report`]): a watcher that does not
-//! is deaf, or of a version before that, and is replaced.
+//! It also serves as the watcher's lock: an abstract name can be bound once, and is free when its process ends. A
+//! hook stays connected while it runs and sends its outcome at the end. The watcher sends its health right after
+//! accepting ([`HealthReport`]). One that does not is stuck, or of a version without reports, and is replaced.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
@@ -24,82 +24,76 @@ use super::HookMessage;
 use super::health::HealthReport;
 use juju_hooks::HookContext;
 
-/// Longest name of such a socket, in bytes (`unix(7)`: 108 with the zero that marks it).
+/// In bytes (`unix(7)`: 108 with the leading zero).
 const LONGEST_NAME: usize = 107;
-/// How long the other side may take. It is on this machine and has nothing else to do, but the machine may.
+/// The peer is on this machine and idle, but the machine may be busy.
 const PEER_LIMIT: Duration = Duration::from_secs(5);
-/// How long a hook may hold the socket. No hook takes longer: 25 s for the API server, 130 s for hook tools, and seconds between.
+/// How long a hook may stay connected. No hook takes longer: 25 s for the API server, 130 s for hook tools, and some
+/// seconds between.
 const HOOK_LIMIT: Duration = Duration::from_secs(300);
 /// Between two checks whether a killed watcher is gone.
 const GONE_POLL: Duration = Duration::from_millis(5);
-/// Longest report of a watcher, in bytes.
+/// In bytes.
 const LONGEST_REPORT: usize = 64 * 1024;
-/// Longest message, in bytes: all options of a fleet with their secrets are far below.
+/// In bytes. The options and secrets of a large fleet are far below.
 const LONGEST_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// The line of a unit, from the side of a hook: the watcher keeps still while it is held.
+/// The hook's end of the connection. The watcher does nothing while it is open.
 #[derive(Debug)]
 pub struct Socket(UnixStream);
 
-/// What a hook finds at the other end.
+/// The other end of a connection.
 #[derive(Debug)]
 pub enum Peer {
-    /// No watcher, or one that is just ending.
+    /// No watcher, or one that is just exiting.
     Absent,
-    /// A watcher that answers.
-    Watcher(Socket, HealthReport),
-    /// Something that does not answer as a watcher of this version, with its process where that is known, and how it failed.
-    Unresponsive(Option<Pid>, String),
+    Healthy(Socket, HealthReport),
+    /// A process that does not respond like a watcher of this version, and how it failed.
+    Unhealthy(Option<Pid>, String),
 }
 
 impl Socket {
-    /// Takes the line, and waits for the watcher's report.
+    /// Connects and waits for the watcher's report.
     pub fn connect(context: &HookContext) -> Peer {
-        let mut stream = match dial(context) {
+        let mut stream = match connect_nonblocking(context) {
             Ok(stream) => stream,
-            // Its queue is full, as nothing is taken from it.
+            // The backlog is full, because the process does not accept connections.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Peer::Unresponsive(None, "takes no connection".to_owned());
+                return Peer::Unhealthy(None, "accepts no connections".to_owned());
             }
             Err(_) => return Peer::Absent,
         };
-        let Some(pid) = our_peer(&stream) else {
-            return Peer::Unresponsive(None, "is of another user".to_owned());
+        let Some(pid) = trusted_peer(&stream) else {
+            return Peer::Unhealthy(None, "belongs to another user".to_owned());
         };
         match read_report(&mut stream) {
             Ok(Some(report)) => match report.error() {
-                Some(error) => Peer::Unresponsive(Some(pid), error),
-                None => Peer::Watcher(Self(stream), report),
+                Some(error) => Peer::Unhealthy(Some(pid), error),
+                None => Peer::Healthy(Self(stream), report),
             },
             Ok(None) => Peer::Absent,
-            Err(why) => Peer::Unresponsive(Some(pid), why),
+            Err(why) => Peer::Unhealthy(Some(pid), why),
         }
     }
 
-    /// Says what there is to say, and lets the line go.
-    ///
-    /// # Errors
-    /// When the watcher is gone.
+    /// Sends a message and closes the connection.
     pub fn send(mut self, message: &HookMessage) -> io::Result<()> {
         self.0.write_all(&serde_json::to_vec(message)?)?;
         self.0.shutdown(Shutdown::Write)
     }
 }
 
-/// The watcher's end.
-///
-/// # Errors
-/// When the unit has a watcher already.
+/// The watcher's end. Fails if the unit already has a watcher.
 pub fn listen(context: &HookContext) -> io::Result<tokio::net::UnixListener> {
     let listener = UnixListener::bind_addr(&address(context)?)?;
     listener.set_nonblocking(true)?;
     tokio::net::UnixListener::from_std(listener)
 }
 
-/// Whether nobody listens any more, which is so soon after a watcher was killed.
+/// Waits until the socket is free, as it soon is after the watcher was killed.
 pub fn is_free(context: &HookContext) -> bool {
     let deadline = Instant::now() + PEER_LIMIT;
-    while !matches!(dial(context), Err(error) if error.kind() == ErrorKind::ConnectionRefused) {
+    while !matches!(connect_nonblocking(context), Err(error) if error.kind() == ErrorKind::ConnectionRefused) {
         if Instant::now() >= deadline {
             return false;
         }
@@ -108,7 +102,7 @@ pub fn is_free(context: &HookContext) -> bool {
     true
 }
 
-/// Gives a hook the report, and waits for what it says before it lets the line go, which may be nothing.
+/// Sends a hook the report, and waits for its message until it disconnects.
 pub async fn answer(stream: tokio::net::UnixStream, report: &HealthReport) -> Option<HookMessage> {
     answer_within(HOOK_LIMIT, stream, report).await
 }
@@ -120,29 +114,30 @@ async fn answer_within(limit: Duration, stream: tokio::net::UnixStream, report: 
 async fn exchange(mut stream: tokio::net::UnixStream, report: &HealthReport) -> Option<HookMessage> {
     let mut line = serde_json::to_vec(report).ok()?;
     line.push(b'\n');
-    // A hook of a version that reads no report may have sent its message and ended by now.
+    // A hook of a version without reports may have sent its message and disconnected by now.
     let _ = stream.write_all(&line).await;
     let mut text = Vec::new();
-    // Otherwise it leaves the report in its socket, and its end is then an error (`unix(7)`). Its message was read before.
+    // Such a hook leaves the report unread, which makes the end of the stream an error (`unix(7)`). Its message was
+    // read before that.
     let _ = stream.take(LONGEST_MESSAGE).read_to_end(&mut text).await;
     serde_json::from_slice(&text).ok()
 }
 
-/// The process on the other side, if it is of this user: what is said may hold secrets.
-pub fn our_peer(stream: &impl AsFd) -> Option<Pid> {
+/// The peer's process, if it has our user: messages may contain secrets.
+pub fn trusted_peer(stream: &impl AsFd) -> Option<Pid> {
     let peer = getsockopt(stream, PeerCredentials).ok()?;
     (peer.uid() == geteuid().as_raw()).then(|| Pid::from_raw(peer.pid()))
 }
 
-/// Reads a watcher's report: none where it ends instead.
+/// `None` if the watcher exits instead.
 fn read_report(stream: &mut UnixStream) -> Result<Option<HealthReport>, String> {
     let deadline = Instant::now() + PEER_LIMIT;
     let mut line = Vec::new();
     let mut chunk = [0; 1024];
     while !line.contains(&b'\n') {
         let left = deadline.saturating_duration_since(Instant::now());
-        let late = left.is_zero() || line.len() > LONGEST_REPORT;
-        match (!late).then(|| {
+        let is_over = left.is_zero() || line.len() > LONGEST_REPORT;
+        match (!is_over).then(|| {
             stream
                 .set_read_timeout(Some(left))
                 .and_then(|()| stream.read(&mut chunk))
@@ -151,20 +146,20 @@ fn read_report(stream: &mut UnixStream) -> Result<Option<HealthReport>, String> 
             Some(Ok(0)) => return Ok(None),
             Some(Ok(read)) => line.extend_from_slice(chunk.get(..read).unwrap_or_default()),
             Some(Err(error)) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
-            // The time is over, or a signal came.
+            // The time is over, or a signal interrupted the read.
             Some(Err(_)) => {}
         }
     }
-    let report = serde_json::from_slice(&line).map_err(|error| format!("gave an answer that cannot be read: {error}"));
+    let report = serde_json::from_slice(&line).map_err(|error| format!("sent a report that cannot be parsed: {error}"));
     report.map(Some)
 }
 
-/// Connects without waiting: a process that takes no connections must not hang a hook.
-fn dial(context: &HookContext) -> io::Result<UnixStream> {
+/// Connects without blocking: a process that does not accept connections must not hang a hook.
+fn connect_nonblocking(context: &HookContext) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let reached = connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(context))?);
-    reached.map_err(|errno: Errno| io::Error::from(errno))?;
+    let connected = connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&name(context))?);
+    connected.map_err(|errno: Errno| io::Error::from(errno))?;
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(PEER_LIMIT))?;
@@ -190,17 +185,17 @@ mod tests {
         runtime.unwrap().block_on(future)
     }
 
-    /// What a watcher makes of a hook that does this with its end of the socket.
+    /// What a watcher receives from a hook that does this with its end of the socket.
     fn answered(
         limit: Duration,
         hook: impl FnOnce(UnixStream) -> Option<UnixStream> + Send + 'static,
     ) -> Option<HookMessage> {
         wait(async {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            let ours = tokio::net::UnixStream::from_std(ours).unwrap();
-            let hook = thread::spawn(move || hook(theirs));
-            let message = answer_within(limit, ours, &HealthReport::default()).await;
+            let (watcher_end, hook_end) = UnixStream::pair().unwrap();
+            watcher_end.set_nonblocking(true).unwrap();
+            let watcher_end = tokio::net::UnixStream::from_std(watcher_end).unwrap();
+            let hook = thread::spawn(move || hook(hook_end));
+            let message = answer_within(limit, watcher_end, &HealthReport::default()).await;
             drop(hook.join().unwrap());
             message
         })
@@ -211,7 +206,7 @@ mod tests {
 
     #[test]
     fn hook_that_never_disconnects_is_dropped() {
-        assert!(answered(SHORT, Some).is_none(), "it holds the socket and says nothing");
+        assert!(answered(SHORT, Some).is_none(), "it stays connected without a message");
         let half = |mut stream: UnixStream| {
             stream.write_all(b"\"En").unwrap();
             Some(stream)
@@ -242,11 +237,11 @@ mod tests {
     #[test]
     fn hook_that_ended_before_its_report_is_received() {
         let message = wait(async {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            Socket(theirs).send(&HookMessage::End).unwrap();
-            let ours = tokio::net::UnixStream::from_std(ours).unwrap();
-            answer_within(AMPLE, ours, &HealthReport::default()).await
+            let (watcher_end, hook_end) = UnixStream::pair().unwrap();
+            watcher_end.set_nonblocking(true).unwrap();
+            Socket(hook_end).send(&HookMessage::End).unwrap();
+            let watcher_end = tokio::net::UnixStream::from_std(watcher_end).unwrap();
+            answer_within(AMPLE, watcher_end, &HealthReport::default()).await
         });
         assert!(matches!(message, Some(HookMessage::End)));
     }
@@ -254,9 +249,9 @@ mod tests {
     #[test]
     fn watcher_with_malformed_answer_is_not_ended() {
         let read = |watcher: fn(UnixStream) -> Option<UnixStream>| {
-            let (mut ours, theirs) = UnixStream::pair().unwrap();
-            let watcher = watcher(theirs);
-            let report = read_report(&mut ours);
+            let (mut watcher_end, hook_end) = UnixStream::pair().unwrap();
+            let watcher = watcher(hook_end);
+            let report = read_report(&mut watcher_end);
             drop(watcher);
             report
         };
@@ -265,7 +260,7 @@ mod tests {
             stream.write_all(b"hello\n").unwrap();
             Some(stream)
         });
-        assert!(nonsense.is_err_and(|why| why.starts_with("gave an answer that cannot be read")));
+        assert!(nonsense.is_err_and(|why| why.starts_with("sent a report that cannot be parsed")));
         let start = Instant::now();
         assert!(read(Some).is_err_and(|why| why == "did not answer within 5 s"));
         assert!(start.elapsed() < PEER_LIMIT * 2, "{:?}", start.elapsed());

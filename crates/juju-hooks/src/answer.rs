@@ -1,4 +1,4 @@
-//! What the hook tools answer, read. All answers are asked for as JSON.
+//! Parses the output of the hook tools. All of them are called with `--format json`.
 
 use std::collections::BTreeMap;
 
@@ -8,85 +8,87 @@ use serde_json::{Map, Value};
 
 use super::{SecretContent, State, Status};
 
-/// An answer is not what it should be. What it is instead is not repeated: an answer may hold secrets.
+/// The output of a hook tool has not the expected form. The error does not contain the output, which may hold
+/// secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not the JSON that was asked for, from line {line}, column {column} on")]
+#[error("unexpected output at line {line}, column {column}")]
 pub struct ParseError {
     line: usize,
     column: usize,
 }
 
-/// Of `config-get`: the options that have a value.
+/// Parses `config-get`: the options that have a value.
 ///
 /// # Errors
-/// When it is no JSON of that kind; so have all others here.
+/// When the output is not JSON of the expected type. This applies to all functions here.
 pub fn config_get(answer: &[u8]) -> Result<Map<String, Value>, ParseError> {
     read(answer)
 }
 
-/// Of `is-leader`.
+/// Parses `is-leader`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn is_leader(answer: &[u8]) -> Result<bool, ParseError> {
     read(answer)
 }
 
-/// Of `relation-ids`.
+/// Parses `relation-ids`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn relation_ids(answer: &[u8]) -> Result<Vec<String>, ParseError> {
     read(answer)
 }
 
-/// Of `relation-list --app`.
+/// Parses `relation-list --app`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn relation_list_app(answer: &[u8]) -> Result<String, ParseError> {
     read(answer)
 }
 
-/// Of `action-get` without a key: the parameters; none may be said as null.
+/// Parses `action-get` without a key: all parameters. Juju may print null for none.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn action_get(answer: &[u8]) -> Result<Map<String, Value>, ParseError> {
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
-/// Of `relation-get`: the data bag; an empty one may be said as null.
+/// Parses `relation-get`: a data bag. Juju may print null for an empty one.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn relation_get(answer: &[u8]) -> Result<BTreeMap<String, String>, ParseError> {
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
-/// Of `secret-get`.
+/// Parses `secret-get`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn secret_get(answer: &[u8]) -> Result<SecretContent, ParseError> {
     read(answer)
 }
 
-/// Of `goal-state`: how many units of this application are meant to stay. Its relations are not all there are: on the offering side of
-/// a cross-model relation it has none (juju/juju, `apiserver/facades/agent/uniter/uniter.go`, `goalStateRelations`).
+/// The planned state of the application. It has no relations, because `goal-state` leaves some out: on the offering
+/// side of a cross-model relation it reports none (juju/juju, `apiserver/facades/agent/uniter/uniter.go`,
+/// `goalStateRelations`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GoalState {
-    /// The units that are not on their way out.
+    /// The number of units that are not dying.
     pub units: usize,
 }
 
-/// Of `goal-state`.
+/// Parses `goal-state`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn goal_state(answer: &[u8]) -> Result<GoalState, ParseError> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct GoalStateAnswer {
         #[serde(default)]
         units: BTreeMap<String, Unit>,
     }
@@ -95,24 +97,24 @@ pub fn goal_state(answer: &[u8]) -> Result<GoalState, ParseError> {
         #[serde(default)]
         status: String,
     }
-    let answer: Answer = read(answer)?;
+    let answer: GoalStateAnswer = read(answer)?;
     Ok(GoalState {
         units: answer.units.values().filter(|unit| unit.status != "dying").count(),
     })
 }
 
-/// Of `status-get --include-data`; `None` for a status that no charm sets, such as `unknown`.
+/// Parses `status-get --include-data`. `None` for a status that charms do not set, such as `unknown`.
 ///
 /// # Errors
-/// As [`config`].
+/// See [`config_get`].
 pub fn status_get(answer: &[u8]) -> Result<Option<Status>, ParseError> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct StatusAnswer {
         status: String,
         #[serde(default)]
         message: String,
     }
-    let answer: Answer = read(answer)?;
+    let answer: StatusAnswer = read(answer)?;
     let state = [State::Active, State::Waiting, State::Blocked]
         .into_iter()
         .find(|state| state.as_str() == answer.status);

@@ -1,9 +1,9 @@
-//! What a Juju charm in Rust needs: the context of a hook, the hook tools by their own names, statuses, and a layer that takes
-//! the events of `tracing` to `juju-log`.
+//! Writing Juju charms in Rust: the context of a hook, the hook tools under their own names, unit statuses, and a log layer
+//! that sends `tracing` events to `juju-log`.
 //!
-//! A charm is a program called `dispatch`, which Juju starts for every hook and action. It learns from its environment why it runs
-//! ([`HookContext`]), and talks to Juju through the hook tools, which are programs as well ([`HookTools`]). No call of one can hang for
-//! ever, and all of them together cannot hang a hook for more than two minutes.
+//! A charm is a program called `dispatch`, which Juju runs for every hook and action. Its environment says why it runs
+//! ([`HookContext`]). It talks to Juju through the hook tools, which are programs too ([`HookTools`]). Every call has a time
+//! limit, and all calls of a hook together are limited to two minutes.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -44,7 +44,7 @@
 //! assert!(error.to_string().starts_with("Juju's config-get could not be started"), "{error}");
 //! ```
 //!
-//! Facts about Juju name the file of `juju/juju` they were read from.
+//! Facts about Juju name the file of `juju/juju` that they come from.
 
 #![warn(missing_docs)]
 
@@ -66,25 +66,25 @@ pub use status::{State, Status};
 pub use tool::{HookTools, ToolError};
 pub use version::Version;
 
-/// Why Juju started this process.
+/// Why Juju runs this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Any other hook, by its name. Hooks that this library does not know are among them.
+    /// Any other hook, by name. It may be one that this library does not know.
     Hook(String),
-    /// The pod is going away, perhaps to come back: it fires at every restart.
+    /// The pod is stopping. This hook runs at every restart of the pod.
     Stop,
-    /// The unit is being removed for good. The last hook of its life.
+    /// The unit is being removed. This is its last hook.
     Remove,
-    /// The relation of this id (`gateway-info:3`) is over, although `relation-ids` may list it still.
+    /// A relation is being removed, by its id (`gateway-info:3`). `relation-ids` may still list it.
     RelationBroken(String),
-    /// The secret of this URI, which the unit has read, has new content.
+    /// A secret that the unit has read has a new revision, by its URI.
     SecretChanged(String),
-    /// An action of this name, from `juju run`.
+    /// An action, by name.
     Action(String),
 }
 
 impl Event {
-    /// Its name; that of a broken relation's hook and of a changed secret's without the endpoint.
+    /// The name of the hook or action. `relation-broken` and `secret-changed` come without the endpoint or URI.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Hook(name) | Self::Action(name) => name,
@@ -96,33 +96,33 @@ impl Event {
     }
 }
 
-/// What the environment of a hook says (`internal/worker/uniter/runner/context/context.go`).
+/// The environment of a hook (`internal/worker/uniter/runner/context/context.go`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookContext {
     /// Why this process runs.
     pub event: Event,
     /// The unit, such as `iris/0`.
     pub unit: String,
-    /// The application the unit belongs to, such as `iris`.
+    /// The unit's application, such as `iris`.
     pub application: String,
-    /// The name of the Juju model; on Kubernetes the namespace has the same name.
+    /// The name of the Juju model. On Kubernetes the namespace has the same name.
     pub model_name: String,
     /// The UUID of the Juju model.
     pub model_uuid: String,
-    /// The version of Juju, if it can be read.
+    /// Juju's version, if it could be parsed.
     pub version: Option<Version>,
 }
 
-/// A variable that Juju sets in every hook is not there: this is no hook.
+/// A variable is missing that Juju sets in every hook, so this is not a hook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not set")]
 pub struct NotAHook(pub &'static str);
 
 impl HookContext {
-    /// Reads the environment through `variable`. An empty variable counts as absent, as it does for Juju.
+    /// Reads the environment through `variable`. An empty variable counts as missing, as it does for Juju.
     ///
     /// # Errors
-    /// When a variable that every hook has is missing: the program was started by hand.
+    /// When a variable is missing that every hook has, such as when an operator runs the program.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, NotAHook> {
         let get = |name: &'static str| {
             variable(name)
@@ -133,13 +133,13 @@ impl HookContext {
         let path = need("JUJU_DISPATCH_PATH")?;
         let unit = need("JUJU_UNIT_NAME")?;
         need("JUJU_CONTEXT_ID")?;
-        let occasion = match path.rsplit_once('/') {
+        let event = match path.rsplit_once('/') {
             Some(("actions", action)) => Event::Action(action.to_owned()),
             Some((_, hook)) => Self::hook(hook, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
             None => Self::hook(&path, get("JUJU_RELATION_ID"), get("JUJU_SECRET_ID")),
         };
         Ok(Self {
-            event: occasion,
+            event,
             application: unit.split('/').next().unwrap_or_default().to_owned(),
             unit,
             model_name: need("JUJU_MODEL_NAME")?,
@@ -148,7 +148,8 @@ impl HookContext {
         })
     }
 
-    /// Whether this unit leads, where the hook itself says so. `leader-settings-changed` is for all the others, up to 3.x.
+    /// Whether this unit leads, as far as the event tells. Up to Juju 3.x, `leader-settings-changed` runs on all
+    /// other units.
     pub fn has_become_leader(&self) -> Option<bool> {
         match &self.event {
             Event::Hook(name) if name == "leader-elected" => Some(true),
@@ -168,21 +169,21 @@ impl HookContext {
     }
 }
 
-/// One relation as this unit sees it: the other application and what it wrote for all.
+/// A relation with the application data of the other side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
-    /// Its id, such as `gateway-info:3`.
+    /// The id, such as `gateway-info:3`.
     pub id: String,
-    /// The other side's application.
+    /// The application on the other side.
     pub application: String,
-    /// Its application data bag.
+    /// The application data bag of the other side.
     pub bag: BTreeMap<String, String>,
 }
 
-/// The ids of an endpoint's relations that are not being broken by this very hook.
+/// The ids of an endpoint's relations, without the one that this hook is breaking.
 ///
 /// # Errors
-/// When `relation-ids` cannot be run or its answer not be read.
+/// When `relation-ids` fails or its output cannot be parsed.
 pub fn relation_ids(tools: HookTools, context: &HookContext, endpoint: &str) -> Result<Vec<String>, ToolError> {
     let mut ids = tools.relation_ids(endpoint)?;
     if let Event::RelationBroken(broken) = &context.event {
@@ -191,10 +192,10 @@ pub fn relation_ids(tools: HookTools, context: &HookContext, endpoint: &str) -> 
     Ok(ids)
 }
 
-/// The relations of these ids. An id whose relation is gone has none.
+/// Reads relations by their ids. Relations that no longer exist are left out.
 ///
 /// # Errors
-/// When a hook tool cannot be run or its answer not be read.
+/// When a hook tool fails or its output cannot be parsed.
 pub fn relations(tools: HookTools, ids: &[String]) -> Result<Vec<Relation>, ToolError> {
     let mut relations = Vec::new();
     for id in ids {
@@ -230,11 +231,11 @@ mod tests {
 
     #[test]
     fn dispatch_path_names_hook_or_action() {
-        let occasion = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.event);
-        assert_eq!(occasion("hooks/stop"), Ok(Event::Stop));
-        assert_eq!(occasion("hooks/remove"), Ok(Event::Remove));
-        assert_eq!(occasion("actions/list-models"), Ok(Event::Action("list-models".into())));
-        assert_eq!(occasion("hooks/made-up-hook"), Ok(Event::Hook("made-up-hook".into())));
+        let event = |path| hook(&[("JUJU_DISPATCH_PATH", path)]).map(|i| i.event);
+        assert_eq!(event("hooks/stop"), Ok(Event::Stop));
+        assert_eq!(event("hooks/remove"), Ok(Event::Remove));
+        assert_eq!(event("actions/list-models"), Ok(Event::Action("list-models".into())));
+        assert_eq!(event("hooks/made-up-hook"), Ok(Event::Hook("made-up-hook".into())));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The charm's log, as `juju debug-log` shows it.
+//! Logs the charm's `tracing` events, so that `juju debug-log` shows them.
 //!
-//! What an operator may want to read goes through `juju-log`, one call a line, so a quiet hook has no line. Detail
-//! for developers goes to standard output, which Juju logs at DEBUG and which costs nothing.
+//! Events above DEBUG go through `juju-log`, which costs one process per line. DEBUG events go to standard output,
+//! which Juju logs at DEBUG at no cost.
 
 use std::fmt::{self, Write as _};
 
@@ -11,11 +11,11 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::HookTools;
 
-/// Sends this program's events to Juju from here on: those whose target begins with `target`, the name of the charm's crate. Those of
-/// libraries are left out: they speak of connections and headers, and tokens are among those.
+/// Installs the log layer for events whose target begins with `target`, the name of the charm's crate. Events of
+/// libraries are dropped: they can contain headers, and with them tokens.
 pub fn install(target: &'static str) {
     let subscriber = tracing_subscriber::registry().with(JujuLog { target });
-    // Only a second call could fail, and the first one's way of logging then stays.
+    // Fails only if a subscriber is installed already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -40,14 +40,14 @@ impl<S: Subscriber> Layer<S> for JujuLog {
                 return;
             }
         };
-        // A log that cannot be written must not stop the hook; standard error is logged as WARNING.
+        // A failing log must not stop the hook. Standard error is logged as WARNING.
         if let Err(error) = HookTools.juju_log(level, &line.0) {
             eprintln!("{} ({error})", line.0);
         }
     }
 }
 
-/// Collects an event's message, and its other fields behind it.
+/// Formats an event's message, followed by its fields.
 struct LogLine(String);
 
 impl Visit for LogLine {

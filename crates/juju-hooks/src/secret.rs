@@ -1,4 +1,4 @@
-//! The content of a secret that Juju keeps, and why a charm may not have it.
+//! The content of Juju secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Version;
 
-/// What is in a secret, by key. Its values are shown nowhere, not even to whoever debugs; serialized they go to the watcher
-/// of this unit, from memory to memory.
+/// The content of a secret, by key. `Debug` does not show the values; `Serialize` does.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretContent(BTreeMap<String, String>);
 
 impl SecretContent {
-    /// The value of a key; one that is empty says nothing.
+    /// The value of a key; `None` if it is empty.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -37,14 +36,14 @@ impl fmt::Debug for SecretContent {
     }
 }
 
-/// Why a secret cannot be read, where a person must do something about it.
+/// Why a secret cannot be read. Each of these requires action by an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecretError {
     /// It is not granted to this application.
     NotGranted,
-    /// There is none of that URI, or none any more.
+    /// It does not exist, or does not exist any more.
     NotFound,
-    /// This Juju gives charms no secrets.
+    /// This version of Juju has no secrets for charms.
     Unsupported(Version),
 }
 

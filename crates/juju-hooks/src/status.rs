@@ -1,22 +1,22 @@
-//! A unit's status as `juju status` shows it.
+//! The status of a unit.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The states a charm sets, the calmest first, so that the largest one wins where several apply.
+/// The states that a charm sets, in ascending order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum State {
     /// The application works as configured.
     Active,
-    /// It does not yet, and recovers on its own.
+    /// It does not work yet, and recovers on its own.
     Waiting,
     /// Action required; the message says which.
     Blocked,
 }
 
 impl State {
-    /// As `status-set` takes it.
+    /// The argument of `status-set`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -26,7 +26,7 @@ impl State {
     }
 }
 
-/// A unit's status: a state and its message.
+/// A unit's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The state.
@@ -36,7 +36,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A status of this state.
+    /// Creates a status.
     pub fn new(state: State, message: impl Into<String>) -> Self {
         Self {
             state,

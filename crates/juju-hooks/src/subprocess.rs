@@ -1,4 +1,4 @@
-//! Runs another program with limits: on its time, and on how much it may print.
+//! Runs other programs with limits on their time and output.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -13,47 +13,50 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// The most a program may print on either of its outputs, in bytes. All options and secrets of an application are far below.
+/// The most that a program may print on each of its outputs, in bytes. All options and secrets of an application are
+/// far below.
 const LONGEST_OUTPUT: usize = 16 * 1024 * 1024;
-/// What a pipe takes without waiting once `poll` says that it takes anything: `PIPE_BUF` of `pipe(7)`.
+/// What a pipe accepts without blocking once `poll` reports it as writable: `PIPE_BUF` of `pipe(7)`.
 const PIPE_BUF: usize = 4096;
-/// How much is read at once: as a rule all that a hook tool prints.
+/// The size of a read; most outputs of hook tools fit into one.
 const CHUNK: usize = 8 * 1024;
-/// How often to check whether a program has exited without closing its outputs: a process that it started may hold them open.
+/// How often to check whether a program has exited without closing its outputs, which a process that it started may
+/// hold open.
 const CHECK: Duration = Duration::from_millis(100);
-/// The first pause between two checks whether a program that closed its outputs has exited. They double, up to `CHECK`.
+/// The first pause between checks whether a program that closed its outputs has exited. Each pause is twice as long,
+/// up to `CHECK`.
 const FIRST_PAUSE: Duration = Duration::from_micros(100);
 
-/// What a program printed, and how it ended.
+/// The output of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// How it ended.
+    /// How it exited.
     pub status: ExitStatus,
-    /// What it printed on standard output.
+    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// What it printed on standard error.
+    /// Its standard error.
     pub stderr: Vec<u8>,
 }
 
-/// Why there is no output.
+/// Why a program gave no output.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It could not be started or waited for.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It ran for longer than it may, and was killed.
+    /// It was killed at this time limit.
     #[error("did not end within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// It printed more than it may, and was killed.
+    /// It was killed because it printed too much.
     #[error("printed more than {} MiB", LONGEST_OUTPUT / 1024 / 1024)]
     TooLong,
 }
 
-/// Runs a program to its end, with that on its standard input. After `limit`, it and all processes of its group are killed.
-/// Processes that it leaves behind are not waited for, even if they hold its outputs open.
+/// Runs a program with `input` on its standard input. At the time limit its process group is killed. Background
+/// processes that it leaves behind are not waited for, even if they hold its outputs open.
 ///
 /// # Errors
-/// When it cannot be started, runs for too long or prints too much.
+/// When it cannot be started, exceeds the time limit or prints too much.
 pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output, Error> {
     let stdin = if input.is_empty() {
         Stdio::null()
@@ -64,7 +67,7 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outpu
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A group of its own, so that whatever it started can be killed with it.
+        // A process group of its own, so that its children can be killed too.
         .process_group(0)
         .spawn()?;
     let output = follow(&mut child, input, limit);
@@ -74,10 +77,10 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outpu
     output
 }
 
-/// Runs a program to its end, without input and output. After `limit`, it and all processes of its group are killed.
+/// Runs a program without input and output. At the time limit its process group is killed.
 ///
 /// # Errors
-/// When it cannot be started, or runs for too long.
+/// When it cannot be started or exceeds the time limit.
 pub fn run_silent(command: &mut Command, limit: Duration) -> Result<ExitStatus, Error> {
     let mut child = command
         .stdin(Stdio::null())
@@ -92,11 +95,11 @@ pub fn run_silent(command: &mut Command, limit: Duration) -> Result<ExitStatus, 
     status?.ok_or(Error::TimedOut(limit))
 }
 
-/// Writes all of that to a program that was just spawned, and waits until it closes its standard output, as a program does
-/// that has started and is left behind.
+/// Writes `input` to a child and waits until it closes its standard output, which a background process does when it
+/// has started.
 ///
 /// # Errors
-/// When it does not within `limit`; then it is killed.
+/// When it does not within `limit`; it is killed then.
 pub fn start(child: &mut Child, input: &[u8], limit: Duration) -> Result<(), Error> {
     let started = hand_over(child, input, limit);
     if started.is_err() {
@@ -138,7 +141,8 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
         if !wait(&pipes, time)?
             && let Some(status) = child.try_wait()?
         {
-            // What it printed itself before it exited is in its pipes by now. The rest is not its own.
+            // Everything that the program printed before exiting is in the pipe by now. The rest comes from other
+            // processes.
             stdout.read(&mut output)?;
             stderr.read(&mut errors)?;
             return Ok(Output {
@@ -147,7 +151,7 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
                 stderr: errors,
             });
         }
-        // A program that ends without having read its input says itself what is wrong.
+        // A program that exits without reading its input reports itself what is wrong.
         if stdin.write(&mut input).is_err() {
             stdin.0 = None;
         }
@@ -165,7 +169,7 @@ fn follow(child: &mut Child, mut input: &[u8], limit: Duration) -> Result<Output
     })
 }
 
-/// Waits for the exit of a program that has closed its outputs, which most do by exiting.
+/// Waits for the exit of a program that has closed its outputs. Most exit at once.
 fn reap(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -178,24 +182,24 @@ fn reap(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> 
     }
 }
 
-/// Kills a program and, if it leads one, its group, and reaps it.
+/// Kills a program with its process group, if it has one, and reaps it.
 fn kill(child: &mut Child) {
     if let Ok(pid) = i32::try_from(child.id()) {
-        // It fails where there is no such group.
+        // Fails if there is no such group.
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
     }
-    // These fail where it is gone already.
+    // These fail if it is gone already.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// Waits until one of them is ready or closed at the other end, for as long as that or less. Whether one is.
+/// Waits until a pipe is ready or closed by its peer, for at most `time`. Returns whether one is.
 fn wait(pipes: &[(&Pipe, PollFlags)], time: Duration) -> io::Result<bool> {
     let mut waits: Vec<PollFd> = pipes
         .iter()
         .filter_map(|(pipe, flags)| Some(PollFd::new(pipe.0.as_ref()?.as_fd(), *flags)))
         .collect();
-    // In whole milliseconds, rounded up: rounded down, the last one would be a busy loop.
+    // Rounded up to whole milliseconds; rounded down, the last wait would be a busy loop.
     let milliseconds = time.as_nanos().div_ceil(1_000_000);
     match poll(
         &mut waits,
@@ -207,7 +211,7 @@ fn wait(pipes: &[(&Pipe, PollFlags)], time: Duration) -> io::Result<bool> {
     }
 }
 
-/// Our end of a pipe, until it is closed.
+/// Our end of a pipe; `None` once closed.
 struct Pipe(Option<File>);
 
 impl Pipe {
@@ -219,7 +223,7 @@ impl Pipe {
         Ok(self.0.is_some() && wait(&[(self, flags)], Duration::ZERO)?)
     }
 
-    /// Writes as much of that as goes without waiting, and closes the pipe when nothing is left.
+    /// Writes as much as possible without blocking, and closes the pipe when nothing is left.
     fn write(&mut self, left: &mut &[u8]) -> io::Result<()> {
         while !left.is_empty() && self.is_ready(PollFlags::POLLOUT)? {
             let Some(file) = &mut self.0 else { break };
@@ -233,7 +237,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Reads what there is without waiting, and closes the pipe at its end.
+    /// Reads what is available without blocking, and closes the pipe at its end.
     fn read(&mut self, into: &mut Vec<u8>) -> Result<(), Error> {
         while self.is_ready(PollFlags::POLLIN)? {
             let Some(file) = &mut self.0 else { break };

@@ -1,4 +1,4 @@
-//! The hook tools: programs on `PATH` that talk to the unit agent. One call is one process.
+//! The hook tools: programs on `PATH` that talk to the unit agent. Each method starts one process.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,37 +12,38 @@ use super::answer::{self, GoalState, ParseError};
 use super::subprocess;
 use super::{SecretContent, SecretError, Status};
 
-/// How long one call may take. A tool answers in 5 to 11 ms (Juju 4.0.15), and waits for the controller where the agent has to
-/// ask it; an agent that lost its controller notices that after 90 s (juju/juju, api/apiclient.go: `PingPeriod` 1 min,
-/// `pingTimeout` 30 s). Leadership that `is-leader` confirms holds for 30 s, so a later answer would be worth nothing.
+/// The time limit of one call. A tool takes 5 to 11 ms (Juju 4.0.15), longer if the agent has to ask the controller.
+/// An agent that lost its controller notices after 90 s (juju/juju, api/apiclient.go: `PingPeriod` 1 min,
+/// `pingTimeout` 30 s). `is-leader` guarantees leadership for 30 s, so a later answer would be worthless.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long one call of `juju-log` may take. The agent answers it alone (juju/juju, internal/worker/uniter/runner/jujuc/juju-log.go),
-/// and lines are logged between writes, whose 25 s run on meanwhile.
+/// The time limit of `juju-log`. The agent answers it without the controller (juju/juju,
+/// internal/worker/uniter/runner/jujuc/juju-log.go), and lines are logged between Kubernetes writes, whose 25 s keep
+/// running.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
-/// How long all calls of a hook may take together. Two hundred calls take 3 s.
+/// The time limit of all calls in a hook together. Two hundred calls take 3 s.
 const TOTAL: Duration = Duration::from_secs(120);
-/// How long `status-set` may take even where others have used up that time: without it nobody sees what is wrong.
+/// The time that `status-set` gets even when `TOTAL` is used up: without it, no one sees what is wrong.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the calls of this process took so far, in milliseconds.
+/// The duration of all calls so far, in milliseconds.
 static SPENT: AtomicU64 = AtomicU64::new(0);
-/// Whether a call of `juju-log` has hung. Each further line would cost its limit again.
+/// Whether a call of `juju-log` has timed out. Each further line would wait as long again.
 static LOG_HANGS: AtomicBool = AtomicBool::new(false);
 
-/// A hook tool did not do what it is there for.
+/// A hook tool failed.
 #[derive(Debug, thiserror::Error)]
-#[error("Juju's {tool} {problem}")]
+#[error("Juju's {tool} {failure}")]
 pub struct ToolError {
     tool: &'static str,
-    problem: Problem,
+    failure: Failure,
 }
 
 impl ToolError {
-    /// Why a secret cannot be read, if that is what went wrong. One that is not granted is `permission denied` for 3.x, and
-    /// `"iris/0" is not allowed to read this secret` for 4.0 (juju/juju, `domain/secret/service/access.go`). Other things than secrets
-    /// can be not found as well, and be there again in a moment.
-    fn unreadable(&self) -> Option<SecretError> {
-        let Problem::Failed(why) = &self.problem else {
+    /// The reason a secret cannot be read, if this error is about that. For a missing grant, Juju 3.x says
+    /// `permission denied` and 4.0 says `"iris/0" is not allowed to read this secret` (juju/juju,
+    /// `domain/secret/service/access.go`). "not found" must name the secret: other things can be temporarily missing.
+    fn secret_error(&self) -> Option<SecretError> {
+        let Failure::Failed(why) = &self.failure else {
             return None;
         };
         if why.contains("permission denied") || why.contains("is not allowed to read this secret") {
@@ -53,13 +54,14 @@ impl ToolError {
         }
     }
 
-    /// Whether the relation that was named is gone. After a relation or a remote application was removed by force, units go on
-    /// listing its id (juju/juju, issue 23212 and pull request 23276). Juju 4 says so for every tool, the flag `-r` for all versions
-    /// (`internal/worker/uniter/runner/jujuc/relation-*.go`); a controller of 2.9 and 3.x names the relation or the proxy of the
-    /// remote application (`state/relation.go`, `state/remoteapplication.go`). Anything else that is not found, such as a model that
-    /// is being migrated, may be there again in a moment.
+    /// Whether the error means that the relation no longer exists. After a forced removal of a relation or a remote
+    /// application, units still list its id (juju/juju, issue 23212 and pull request 23276). Juju 4 reports it for
+    /// every tool, and all versions for the flag `-r` (`internal/worker/uniter/runner/jujuc/relation-*.go`);
+    /// controllers of 2.9 and 3.x name the relation or the remote application's proxy (`state/relation.go`,
+    /// `state/remoteapplication.go`). Anything else that is not found may be temporarily missing, such as a model
+    /// during a migration.
     fn is_relation_gone(&self) -> bool {
-        let Problem::Failed(why) = &self.problem else {
+        let Failure::Failed(why) = &self.failure else {
             return false;
         };
         why.ends_with("not found")
@@ -75,7 +77,7 @@ impl ToolError {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum Failure {
     #[error("could not be started: {0}")]
     Start(io::Error),
     #[error("failed: {0}")]
@@ -92,17 +94,17 @@ enum Problem {
     TooLong(subprocess::Error),
 }
 
-/// The tools of the hook that runs. Each method is one call.
+/// The hook tools of the running hook. Each method is one call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HookTools;
 
-/// Longest text handed to a tool as one argument, in bytes: Linux takes 128 KiB.
+/// In bytes. Linux accepts 128 KiB per argument.
 const LONGEST_ARGUMENT: usize = 120 * 1024;
-/// Longest value of an action's result, in bytes. It is an argument too, with its key.
+/// Longest value of an action result, in bytes. It is an argument together with its key.
 pub const LONGEST_RESULT: usize = LONGEST_ARGUMENT / 2;
 
 impl HookTools {
-    /// The application's configuration; options without a value are left out.
+    /// The application's options that have a value.
     ///
     /// # Errors
     /// When `config-get` fails.
@@ -110,15 +112,15 @@ impl HookTools {
         query("config-get", &["--format", "json"], answer::config_get)
     }
 
-    /// Whether this unit leads, which Juju then guarantees for 30 s (`worker/uniter/runner/context/leader.go`).
+    /// Whether this unit leads. Juju guarantees it for 30 s (`worker/uniter/runner/context/leader.go`).
     ///
     /// # Errors
-    /// When `is-leader` fails, as it does while the controller cannot be asked.
+    /// When `is-leader` fails, as it does while the controller is unavailable.
     pub fn is_leader(self) -> Result<bool, ToolError> {
         query("is-leader", &["--format", "json"], answer::is_leader)
     }
 
-    /// The ids of an endpoint's relations, also of one that is being broken.
+    /// The ids of an endpoint's relations, including one that is being broken.
     ///
     /// # Errors
     /// When `relation-ids` fails.
@@ -126,62 +128,64 @@ impl HookTools {
         query("relation-ids", &[endpoint, "--format", "json"], answer::relation_ids)
     }
 
-    /// The application on the other side of a relation; `None` if the relation is gone.
+    /// The application on the other side of a relation; `None` if the relation no longer exists.
     ///
     /// # Errors
     /// When `relation-list` fails.
     pub fn relation_list_app(self, id: &str) -> Result<Option<String>, ToolError> {
-        unless_gone(query(
+        none_if_gone(query(
             "relation-list",
             &["-r", id, "--app", "--format", "json"],
             answer::relation_list_app,
         ))
     }
 
-    /// The application data bag that `application` wrote; `None` if the relation is gone.
+    /// The data bag of an application; `None` if the relation no longer exists.
     ///
     /// # Errors
     /// When `relation-get` fails.
     pub fn relation_get(self, id: &str, application: &str) -> Result<Option<BTreeMap<String, String>>, ToolError> {
-        unless_gone(query(
+        none_if_gone(query(
             "relation-get",
             &["-r", id, "--app", "-", application, "--format", "json"],
             answer::relation_get,
         ))
     }
 
-    /// Says something to the other side of a relation, for all units: only the leader may. It is written when the hook ends well.
-    /// To one that is gone nothing is said.
+    /// Sets a key of our application data bag, which only the leader may do. Juju writes it when the hook succeeds.
+    /// Does nothing if the relation no longer exists.
     ///
     /// # Errors
     /// When `relation-set` fails.
     pub fn relation_set(self, id: &str, key: &str, value: &str) -> Result<(), ToolError> {
-        unless_gone(execute("relation-set", &["-r", id, "--app", &format!("{key}={value}")])).map(drop)
+        none_if_gone(execute("relation-set", &["-r", id, "--app", &format!("{key}={value}")])).map(drop)
     }
 
-    /// The same for several things at once, of any length: they go by standard input, where an argument has a limit.
+    /// Like [`relation_set`](Self::relation_set) for several keys with values of any length: they are passed on
+    /// standard input instead of as arguments.
     ///
     /// # Errors
     /// When `relation-set` fails.
-    pub fn relation_set_file(self, id: &str, said: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
-        // Texts by texts: there is nothing in it that JSON cannot say, and JSON is YAML.
-        let text = serde_json::to_vec(said).unwrap_or_default();
-        unless_gone(run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text)).map(drop)
+    pub fn relation_set_file(self, id: &str, values: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
+        // A map of texts, so serializing cannot fail. JSON is valid YAML.
+        let text = serde_json::to_vec(values).unwrap_or_default();
+        none_if_gone(run_with("relation-set", &["-r", id, "--app", "--file", "-"], &text)).map(drop)
     }
 
-    /// The newest content of a secret. Juju tells of the next one by `secret-changed`.
+    /// The newest revision of a secret. Juju runs `secret-changed` for the next one.
     ///
     /// # Errors
-    /// When `secret-get` fails otherwise than by refusing the secret.
+    /// When `secret-get` fails for other reasons than a [`SecretError`].
     pub fn secret_get(self, uri: &str) -> Result<Result<SecretContent, SecretError>, ToolError> {
-        // Without --refresh it would stay at the revision that was read first.
+        // Without --refresh, Juju returns the revision that was read first.
         Self::secret_with(uri, "--refresh")
     }
 
-    /// The same for whoever only looks at it: `secret-changed` comes all the same, for whoever applies it.
+    /// Like [`secret_get`](Self::secret_get), without acknowledging the revision: its `secret-changed` hook still
+    /// runs.
     ///
     /// # Errors
-    /// As [`HookTools::secret`].
+    /// When `secret-get` fails for other reasons than a [`SecretError`].
     pub fn secret_peek(self, uri: &str) -> Result<Result<SecretContent, SecretError>, ToolError> {
         Self::secret_with(uri, "--peek")
     }
@@ -190,11 +194,11 @@ impl HookTools {
         let arguments = [uri, revision, "--format", "json"];
         match query("secret-get", &arguments, answer::secret_get) {
             Ok(content) => Ok(Ok(content)),
-            Err(error) => error.unreadable().map(Err).ok_or(error),
+            Err(error) => error.secret_error().map(Err).ok_or(error),
         }
     }
 
-    /// What this application is meant to be: how many units.
+    /// The planned state of the application.
     ///
     /// # Errors
     /// When `goal-state` fails.
@@ -202,7 +206,7 @@ impl HookTools {
         query("goal-state", &["--format", "json"], answer::goal_state)
     }
 
-    /// The unit's status as Juju has it; `None` for one that no charm sets, such as `unknown`.
+    /// The unit's current status; `None` for one that charms do not set, such as `unknown`.
     ///
     /// # Errors
     /// When `status-get` fails.
@@ -214,7 +218,7 @@ impl HookTools {
         )
     }
 
-    /// Sets the unit's status, at once and whatever becomes of the hook.
+    /// Sets the unit's status at once, even if the hook fails later.
     ///
     /// # Errors
     /// When `status-set` fails.
@@ -222,7 +226,7 @@ impl HookTools {
         execute("status-set", &[status.state.as_str(), "--", &status.message])
     }
 
-    /// Sets what `juju status` shows as the application's version, at once.
+    /// Sets the application's version in `juju status`, at once.
     ///
     /// # Errors
     /// When `application-version-set` fails.
@@ -230,7 +234,7 @@ impl HookTools {
         execute("application-version-set", &["--", version])
     }
 
-    /// Writes a line to the model's log, `level` being one of Juju's: `TRACE`, `INFO`, `WARNING`, `ERROR`.
+    /// Writes a line to the model's log. `level` is `TRACE`, `INFO`, `WARNING` or `ERROR`.
     ///
     /// # Errors
     /// When `juju-log` fails.
@@ -239,7 +243,7 @@ impl HookTools {
         execute("juju-log", &["--log-level", level, "--", line])
     }
 
-    /// The parameters of the action that runs: those that were given, and those with a default.
+    /// The parameters of the running action, including defaults.
     ///
     /// # Errors
     /// When `action-get` fails, as it does outside an action.
@@ -247,7 +251,7 @@ impl HookTools {
         query("action-get", &["--format", "json"], answer::action_get)
     }
 
-    /// Adds to an action's results. A key is lower-case words joined by `-` and `.`.
+    /// Adds results to the running action. Keys are lower-case words joined by `-` and `.`.
     ///
     /// # Errors
     /// When `action-set` fails, as it does outside an action.
@@ -260,7 +264,7 @@ impl HookTools {
         execute("action-set", &arguments)
     }
 
-    /// Ends an action as failed, saying why.
+    /// Marks the running action as failed.
     ///
     /// # Errors
     /// When `action-fail` fails, as it does outside an action.
@@ -269,7 +273,7 @@ impl HookTools {
     }
 }
 
-/// At most `limit` bytes of a text, whole characters only.
+/// The first `limit` bytes of a text, cut at a character.
 fn cut(text: &str, limit: usize) -> &str {
     let mut end = text.len().min(limit);
     while !text.is_char_boundary(end) {
@@ -278,23 +282,23 @@ fn cut(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// What a tool answered of a relation; `None` if that is gone.
-fn unless_gone<T>(answer: Result<T, ToolError>) -> Result<Option<T>, ToolError> {
+/// Turns the error of a relation that no longer exists into `None`.
+fn none_if_gone<T>(answer: Result<T, ToolError>) -> Result<Option<T>, ToolError> {
     match answer {
         Err(error) if error.is_relation_gone() => Ok(None),
         answer => answer.map(Some),
     }
 }
 
-/// Runs a tool and reads its answer.
+/// Runs a tool and parses its output.
 fn query<T>(tool: &'static str, arguments: &[&str], read: fn(&[u8]) -> Result<T, ParseError>) -> Result<T, ToolError> {
     read(&run(tool, arguments)?).map_err(|error| ToolError {
         tool,
-        problem: Problem::Parse(error),
+        failure: Failure::Parse(error),
     })
 }
 
-/// Runs a tool that has nothing to say.
+/// Runs a tool without output.
 fn execute(tool: &'static str, arguments: &[&str]) -> Result<(), ToolError> {
     run(tool, arguments).map(drop)
 }
@@ -303,13 +307,13 @@ fn run(tool: &'static str, arguments: &[&str]) -> Result<Vec<u8>, ToolError> {
     run_with(tool, arguments, &[])
 }
 
-/// Runs a tool with that on its standard input.
+/// Runs a tool with `input` on its standard input.
 fn run_with(tool: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, ToolError> {
     let is_log = tool == "juju-log";
     let spent = Duration::from_millis(SPENT.load(Ordering::Relaxed));
     let outcome = match limit(tool, spent) {
-        _ if is_log && LOG_HANGS.load(Ordering::Relaxed) => Err(Problem::Hangs),
-        None => Err(Problem::OutOfTime),
+        _ if is_log && LOG_HANGS.load(Ordering::Relaxed) => Err(Failure::Hangs),
+        None => Err(Failure::OutOfTime),
         Some(limit) => {
             let start = Instant::now();
             let outcome = call(tool, arguments, input, limit);
@@ -318,13 +322,13 @@ fn run_with(tool: &'static str, arguments: &[&str], input: &[u8]) -> Result<Vec<
             outcome
         }
     };
-    if is_log && matches!(outcome, Err(Problem::TimedOut(_))) {
+    if is_log && matches!(outcome, Err(Failure::TimedOut(_))) {
         LOG_HANGS.store(true, Ordering::Relaxed);
     }
-    outcome.map_err(|problem| ToolError { tool, problem })
+    outcome.map_err(|failure| ToolError { tool, failure })
 }
 
-/// How long a call may take when that much time is spent; `None` where it may not be made.
+/// The time limit of a call after `spent`; `None` if no time is left.
 fn limit(tool: &str, spent: Duration) -> Option<Duration> {
     let left = TOTAL.saturating_sub(spent);
     match tool {
@@ -335,21 +339,21 @@ fn limit(tool: &str, spent: Duration) -> Option<Duration> {
     }
 }
 
-fn call(tool: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Vec<u8>, Problem> {
+fn call(tool: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Vec<u8>, Failure> {
     let output = match subprocess::run(Command::new(tool).args(arguments), input, limit) {
         Ok(output) => output,
-        Err(subprocess::Error::Io(error)) => return Err(Problem::Start(error)),
-        Err(subprocess::Error::TimedOut(limit)) => return Err(Problem::TimedOut(limit)),
-        Err(error @ subprocess::Error::TooLong) => return Err(Problem::TooLong(error)),
+        Err(subprocess::Error::Io(error)) => return Err(Failure::Start(error)),
+        Err(subprocess::Error::TimedOut(limit)) => return Err(Failure::TimedOut(limit)),
+        Err(error @ subprocess::Error::TooLong) => return Err(Failure::TooLong(error)),
     };
     if output.status.success() {
         return Ok(output.stdout);
     }
-    // Usage text may come before the line that says what is wrong.
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.trim_end().lines().last().unwrap_or_default();
+    // Usage text may precede the error line.
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let last = stderr.trim_end().lines().last().unwrap_or_default();
     let why = last.strip_prefix("ERROR ").unwrap_or(last);
-    Err(Problem::Failed(if why.is_empty() {
+    Err(Failure::Failed(if why.is_empty() {
         output.status.to_string()
     } else {
         why.to_owned()
@@ -365,7 +369,7 @@ mod tests {
     #[test]
     fn slow_tools_cannot_exceed_total_time() {
         let mut spent = Duration::ZERO;
-        // Each answers just before its limit.
+        // Each call ends just before its limit.
         while let Some(limit) = limit("relation-get", spent) {
             spent += limit;
         }
@@ -385,23 +389,23 @@ mod tests {
 
     #[test]
     fn message_names_tool_and_limit() {
-        let message = |problem| {
+        let message = |failure| {
             ToolError {
                 tool: "config-get",
-                problem,
+                failure,
             }
             .to_string()
         };
         assert_eq!(
-            message(Problem::TimedOut(LIMIT)),
+            message(Failure::TimedOut(LIMIT)),
             "Juju's config-get did not answer within 30 s"
         );
         assert_eq!(
-            message(Problem::OutOfTime),
+            message(Failure::OutOfTime),
             "Juju's config-get was not called, as this hook has waited 120 s for Juju's tools"
         );
         assert_eq!(
-            message(Problem::TooLong(subprocess::Error::TooLong)),
+            message(Failure::TooLong(subprocess::Error::TooLong)),
             "Juju's config-get printed more than 16 MiB"
         );
     }

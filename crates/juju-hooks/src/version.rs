@@ -1,4 +1,4 @@
-//! The version of Juju that runs the charm.
+//! Versions of Juju.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ pub struct Version {
 }
 
 impl Version {
-    /// The first whose secrets are to be relied on (`canonical/operator`, `ops/jujuversion.py`).
+    /// The first version with usable secrets (`canonical/operator`, `ops/jujuversion.py`).
     const SECRETS: [u32; 3] = [3, 0, 3];
 
-    /// Reads `JUJU_VERSION`, such as `2.9.42`, `3.6.1.7` or `4.0-beta1`. `None` for what is no version.
+    /// Parses `JUJU_VERSION`, such as `2.9.42`, `3.6.1.7` or `4.0-beta1`. `None` if it is not a version.
     pub fn read(text: &str) -> Option<Self> {
         let (numbers, tag) = text.split_once('-').map_or((text, None), |(n, tag)| (n, Some(tag)));
         let mut parts = numbers.split('.').map(str::parse);
         let mut next = || parts.next().and_then(Result::ok);
         let (major, minor) = (next()?, next()?);
-        // One with a tag has no patch yet.
+        // A tagged version has no patch number.
         let patch = next().or_else(|| tag.map(|_| 0))?;
         Some(Self {
             text: text.to_owned(),
@@ -29,14 +29,13 @@ impl Version {
         })
     }
 
-    /// The first number, such as 3 of `3.6.1`.
-    #[must_use]
+    /// The major version, such as 3 for `3.6.1`.
     pub fn major(&self) -> u32 {
         let [major, ..] = self.numbers;
         major
     }
 
-    /// Whether a charm can read secrets.
+    /// Whether charms can read secrets.
     pub fn has_secrets(&self) -> bool {
         self.numbers >= Self::SECRETS
     }

@@ -1,4 +1,4 @@
-//! What Juju's hook tools were recorded to print is read as it was meant.
+//! Recorded outputs of Juju's hook tools are parsed correctly.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use std::path::Path;
 use juju_hooks::answer;
 use serde_json::{Value, json};
 
-/// What `answer` reads, as JSON again.
+/// Parses with `answer` and converts the result to JSON.
 fn read(tool: &str, answer: &[u8]) -> Option<Result<Value, String>> {
     fn shown<T, E: std::fmt::Display>(read: Result<T, E>, as_json: impl Fn(T) -> Value) -> Result<Value, String> {
         read.map(as_json).map_err(|error| error.to_string())
@@ -40,7 +40,7 @@ fn read(tool: &str, answer: &[u8]) -> Option<Result<Value, String>> {
     Some(shown)
 }
 
-/// The same by another reader.
+/// Parses without `answer`.
 fn expected(tool: &str, answer: &[u8]) -> Value {
     let answer: Value = serde_json::from_slice(answer).unwrap();
     match tool {
@@ -82,7 +82,7 @@ fn answers_of_every_tool_are_read() {
     }
 }
 
-/// Recordings of a real Juju, where they lie beside the project.
+/// Skipped where the recordings do not lie next to the project.
 #[test]
 fn recorded_answers_of_juju_are_read() {
     let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/juju-transcripts");
@@ -121,7 +121,7 @@ fn recorded_answers_of_juju_are_read() {
     assert!(read_cases >= 10, "{read_cases}");
 }
 
-/// Whether a tool is called as this library calls it, so that it answers in the same form.
+/// Whether a recording has the arguments that this library uses, so that the output has the same form.
 fn is_ours(tool: &str, arguments: &[&str]) -> bool {
     let is_json = arguments.windows(2).any(|two| two == ["--format", "json"]);
     let flags = [

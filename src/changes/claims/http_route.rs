@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::gateway_api::HOST_HEADER;
-use crate::api::istio::{Text, authority};
+use crate::api::istio::{StringMatch, authority};
 use crate::gateway::GatewayName;
 use crate::gateway::hosts::hosts_overlap;
 use crate::gateway::prefix::Prefix;
@@ -24,13 +24,13 @@ pub struct HttpRouteClaim {
     pub created: Option<Timestamp>,
     hosts: Vec<String>,
     gateways: Vec<GatewayName>,
-    paths: Vec<Path>,
+    paths: Vec<HttpRoutePath>,
     /// Host conditions of matches without a path.
     authorities: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Path {
+enum HttpRoutePath {
     /// Without the trailing slash.
     Prefix(String),
     Exact(String),
@@ -38,15 +38,15 @@ enum Path {
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Spec {
-    parent_refs: Vec<Parent>,
+struct ClaimSpec {
+    parent_refs: Vec<ClaimParent>,
     hostnames: Vec<String>,
     rules: Vec<ClaimRule>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Parent {
+struct ClaimParent {
     kind: Option<String>,
     namespace: Option<String>,
     name: String,
@@ -55,21 +55,21 @@ struct Parent {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ClaimRule {
-    matches: Vec<Match>,
+    matches: Vec<ClaimMatch>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Match {
-    path: PathMatch,
-    headers: Vec<HeaderMatch>,
+struct ClaimMatch {
+    path: ClaimPath,
+    headers: Vec<ClaimHeader>,
     query_params: Vec<Value>,
     method: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct PathMatch {
+struct ClaimPath {
     #[serde(rename = "type")]
     kind: String,
     value: String,
@@ -77,7 +77,7 @@ struct PathMatch {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct HeaderMatch {
+struct ClaimHeader {
     name: String,
     value: String,
 }
@@ -88,10 +88,10 @@ impl HttpRouteClaim {
     pub fn read(object: &DynamicObject) -> Self {
         let namespace = object.namespace().unwrap_or_default();
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
-        let spec = Spec::deserialize(spec).unwrap_or_default();
-        let is_gateway = |parent: &Parent| parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
+        let spec = ClaimSpec::deserialize(spec).unwrap_or_default();
+        let is_gateway = |parent: &ClaimParent| parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
         let gateways = spec.parent_refs.into_iter().filter(is_gateway);
-        let matches: Vec<Match> = spec.rules.into_iter().flat_map(|rule| rule.matches).collect();
+        let matches: Vec<ClaimMatch> = spec.rules.into_iter().flat_map(|rule| rule.matches).collect();
         Self {
             name: object.name_any(),
             created: object.creation_timestamp().map(|time| time.0),
@@ -107,7 +107,7 @@ impl HttpRouteClaim {
                 })
                 .collect(),
             paths: matches.iter().filter_map(path).collect(),
-            authorities: matches.iter().filter_map(of_host).collect(),
+            authorities: matches.iter().filter_map(host_condition).collect(),
             namespace,
         }
     }
@@ -118,7 +118,7 @@ impl HttpRouteClaim {
 
     /// Whether it has the same prefix at this gateway for these hosts.
     pub fn claims_prefix(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
-        let same = Path::Prefix(prefix.bare().to_owned());
+        let same = HttpRoutePath::Prefix(prefix.bare().to_owned());
         self.competes(gateway, hosts) && self.paths.contains(&same)
     }
 
@@ -126,17 +126,21 @@ impl HttpRouteClaim {
     pub fn claims_below(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
-                Path::Prefix(theirs) => theirs != prefix.bare() && prefix.covers(theirs),
-                Path::Exact(theirs) => prefix.covers(theirs),
+                HttpRoutePath::Prefix(claimed) => claimed != prefix.bare() && prefix.covers(claimed),
+                HttpRoutePath::Exact(claimed) => prefix.covers(claimed),
             })
     }
 
     /// Whether it matches gRPC requests to `host` at this gateway.
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
-        let Text::Regex(ours) = authority(host) else {
+        let StringMatch::Regex(host_pattern) = authority(host) else {
             return false;
         };
-        self.competes(gateway, hosts) && self.authorities.iter().any(|theirs| *theirs == ours || theirs == host)
+        self.competes(gateway, hosts)
+            && self
+                .authorities
+                .iter()
+                .any(|claimed| *claimed == host_pattern || claimed == host)
     }
 
     /// Whether it wins over `other` for the same path.
@@ -146,18 +150,18 @@ impl HttpRouteClaim {
     }
 }
 
-fn path(one: &Match) -> Option<Path> {
+fn path(one: &ClaimMatch) -> Option<HttpRoutePath> {
     if !one.headers.is_empty() || !one.query_params.is_empty() || one.method.is_some() {
         return None;
     }
     match one.path.kind.as_str() {
-        "Exact" => Some(Path::Exact(one.path.value.clone())),
-        "PathPrefix" | "" => Some(Path::Prefix(one.path.value.trim_end_matches('/').to_owned())),
+        "Exact" => Some(HttpRoutePath::Exact(one.path.value.clone())),
+        "PathPrefix" | "" => Some(HttpRoutePath::Prefix(one.path.value.trim_end_matches('/').to_owned())),
         _ => None,
     }
 }
 
-fn of_host(one: &Match) -> Option<String> {
+fn host_condition(one: &ClaimMatch) -> Option<String> {
     let everything = one.path.kind != "Exact" && ["", "/"].contains(&one.path.value.as_str());
     let mut headers = one.headers.iter().filter(|_| everything);
     let found = headers.find(|header| header.name.eq_ignore_ascii_case(HOST_HEADER))?;
@@ -173,13 +177,13 @@ mod tests {
 
     fn claim(parent: Value, hosts: Value, matches: Value) -> HttpRouteClaim {
         let object = json!({
-            "metadata": {"name": "theirs", "namespace": "other"},
+            "metadata": {"name": "other-route", "namespace": "other"},
             "spec": {"parentRefs": [parent], "hostnames": hosts, "rules": [{"matches": [matches]}]},
         });
         HttpRouteClaim::read(&serde_json::from_value(object).unwrap())
     }
 
-    fn ours() -> (GatewayName, Vec<String>, Prefix) {
+    fn host_pattern() -> (GatewayName, Vec<String>, Prefix) {
         let gateway = gateway("ingress/gate").unwrap();
         (gateway, vec!["*".to_owned()], prefix("/model/iris/").unwrap())
     }
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn longer_path_takes_precedence() {
-        let (gateway, hosts, prefix) = ours();
+        let (gateway, hosts, prefix) = host_pattern();
         for (kind, value, same, below) in [
             ("PathPrefix", "/model/iris", true, false),
             ("PathPrefix", "/model/iris/", true, false),
@@ -202,15 +206,15 @@ mod tests {
             ("PathPrefix", "/model/irisx", false, false),
             ("RegularExpression", "/model/iris/.*", false, false),
         ] {
-            let theirs = claim(gate(), json!([]), json!({"path": {"type": kind, "value": value}}));
-            assert_eq!(theirs.claims_prefix(&gateway, &hosts, &prefix), same, "{kind} {value}");
-            assert_eq!(theirs.claims_below(&gateway, &hosts, &prefix), below, "{kind} {value}");
+            let claimed = claim(gate(), json!([]), json!({"path": {"type": kind, "value": value}}));
+            assert_eq!(claimed.claims_prefix(&gateway, &hosts, &prefix), same, "{kind} {value}");
+            assert_eq!(claimed.claims_below(&gateway, &hosts, &prefix), below, "{kind} {value}");
         }
     }
 
     #[test]
     fn only_same_gateway_and_host_conflict_wholly() {
-        let (gateway, _, prefix) = ours();
+        let (gateway, _, prefix) = host_pattern();
         let path = json!({"type": "PathPrefix", "value": "/model/iris"});
         let here = json!({"path": path});
         let has = |claim: HttpRouteClaim, host: &str| claim.claims_prefix(&gateway, &[host.to_owned()], &prefix);
@@ -230,24 +234,24 @@ mod tests {
 
     #[test]
     fn grpc_host_is_claimed_without_a_path() {
-        let (gateway, hosts, _) = ours();
+        let (gateway, hosts, _) = host_pattern();
         let takes = |value: &str, path: &str| {
             let headers = json!([{"type": "RegularExpression", "name": "Host", "value": value}]);
             let matches = json!({"path": {"type": "PathPrefix", "value": path}, "headers": headers});
             claim(gate(), json!([]), matches).takes_calls(&gateway, &hosts, "iris.example")
         };
         assert!(takes("iris[.]example(:[0-9]+)?", "/") && takes("iris.example", "/"));
-        assert!(!takes("wine[.]example(:[0-9]+)?", "/") && !takes("iris.example", "/theirs"));
+        assert!(!takes("wine[.]example(:[0-9]+)?", "/") && !takes("iris.example", "/other"));
     }
 
     #[test]
     fn malformed_route_claims_nothing() {
-        let (gateway, hosts, prefix) = ours();
+        let (gateway, hosts, prefix) = host_pattern();
         for spec in [json!(null), json!([]), json!({"rules": 1})] {
-            let object = json!({"metadata": {"name": "theirs"}, "spec": spec});
-            let theirs = HttpRouteClaim::read(&serde_json::from_value(object).unwrap());
+            let object = json!({"metadata": {"name": "other-route"}, "spec": spec});
+            let claimed = HttpRouteClaim::read(&serde_json::from_value(object).unwrap());
             assert!(
-                !theirs.claims_prefix(&gateway, &hosts, &prefix) && !theirs.claims_below(&gateway, &hosts, &prefix)
+                !claimed.claims_prefix(&gateway, &hosts, &prefix) && !claimed.claims_below(&gateway, &hosts, &prefix)
             );
         }
     }

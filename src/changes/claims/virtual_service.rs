@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::api::istio::{Text, authority};
+use crate::api::istio::{StringMatch, authority};
 use crate::gateway::GatewayName;
-use crate::gateway::hosts::{hosts_overlap, nearest_host};
+use crate::gateway::hosts::{host_specificity, hosts_overlap};
 use crate::gateway::prefix::Prefix;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +23,13 @@ pub struct RouteClaim {
     pub created: Option<Timestamp>,
     hosts: Vec<String>,
     gateways: Vec<String>,
-    paths: Vec<Path>,
+    paths: Vec<ClaimedPath>,
     /// Hosts for which it matches every path. A model's gRPC requests are matched like this.
-    authorities: Vec<Text>,
+    authorities: Vec<StringMatch>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Path {
+enum ClaimedPath {
     /// A prefix, and whether case is ignored.
     Prefix(String, bool),
     Exact(String, bool),
@@ -38,22 +38,22 @@ enum Path {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Spec {
+struct VirtualServiceRules {
     hosts: Vec<String>,
     gateways: Vec<String>,
-    http: Vec<Http>,
+    http: Vec<VirtualServiceRule>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Http {
+struct VirtualServiceRule {
     #[serde(rename = "match")]
-    matches: Vec<Match>,
+    matches: Vec<RuleMatch>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Match {
+struct RuleMatch {
     uri: Option<UriMatch>,
     ignore_uri_case: bool,
     /// These three are no restriction for one gateway with one port. They are listed here so that they do not count
@@ -80,16 +80,16 @@ impl RouteClaim {
     /// Matches with conditions besides the path, such as a header, are ignored: they take only some requests, and on
     /// purpose. So are regular expressions, except plain text before `.*`.
     pub fn read(namespace: &str, name: &str, created: Option<Timestamp>, spec: &Value) -> Self {
-        let spec = Spec::deserialize(spec).unwrap_or_default();
+        let spec = VirtualServiceRules::deserialize(spec).unwrap_or_default();
         let mut paths = Vec::new();
         let mut authorities = Vec::new();
         for http in spec.http {
             if http.matches.is_empty() {
-                paths.push(Path::Everything);
+                paths.push(ClaimedPath::Everything);
             }
-            for one in http.matches {
-                authorities.extend(of_authority(&one));
-                paths.extend(path(one));
+            for rule_match in http.matches {
+                authorities.extend(authority_condition(&rule_match));
+                paths.extend(path(rule_match));
             }
         }
         Self {
@@ -103,7 +103,7 @@ impl RouteClaim {
         }
     }
 
-    pub fn of(object: &DynamicObject) -> Self {
+    pub fn from_object(object: &DynamicObject) -> Self {
         Self::read(
             &object.namespace().unwrap_or_default(),
             &object.name_any(),
@@ -136,18 +136,18 @@ impl RouteClaim {
     pub fn overlaps(&self, gateway: &GatewayName, hosts: &[String], prefix: &Prefix) -> bool {
         self.competes(gateway, hosts)
             && self.paths.iter().any(|path| match path {
-                Path::Prefix(theirs, false) => prefix.overlaps_path(theirs),
-                Path::Exact(theirs, false) => prefix.covers(theirs),
-                Path::Prefix(theirs, true) => prefix.in_lower_case().overlaps_path(&theirs.to_lowercase()),
-                Path::Exact(theirs, true) => prefix.in_lower_case().covers(&theirs.to_lowercase()),
-                Path::Everything => false,
+                ClaimedPath::Prefix(claimed, false) => prefix.overlaps_path(claimed),
+                ClaimedPath::Exact(claimed, false) => prefix.covers(claimed),
+                ClaimedPath::Prefix(claimed, true) => prefix.in_lower_case().overlaps_path(&claimed.to_lowercase()),
+                ClaimedPath::Exact(claimed, true) => prefix.in_lower_case().covers(&claimed.to_lowercase()),
+                ClaimedPath::Everything => false,
             })
     }
 
     /// Whether it matches gRPC requests to `host` at this gateway.
     pub fn takes_calls(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
         self.competes(gateway, hosts)
-            && [authority(host), Text::Exact(host.to_owned())]
+            && [authority(host), StringMatch::Exact(host.to_owned())]
                 .iter()
                 .any(|text| self.authorities.contains(text))
     }
@@ -155,13 +155,13 @@ impl RouteClaim {
     /// Whether requests to `host` at this gateway never reach a model with `hosts`, because this route has a more
     /// specific host. What it does with them does not matter.
     pub fn has_closer_host(&self, gateway: &GatewayName, hosts: &[String], host: &str) -> bool {
-        self.is_bound_to(gateway) && nearest_host(&self.hosts, host) > nearest_host(hosts, host)
+        self.is_bound_to(gateway) && host_specificity(&self.hosts, host) > host_specificity(hosts, host)
     }
 
     /// Whether it matches every path at this gateway for these hosts. Since 1.15 Istio sorts such a route behind all
     /// others; before that, it keeps its place.
     pub fn is_catch_all(&self, gateway: &GatewayName, hosts: &[String]) -> bool {
-        self.competes(gateway, hosts) && self.paths.contains(&Path::Everything)
+        self.competes(gateway, hosts) && self.paths.contains(&ClaimedPath::Everything)
     }
 
     /// Whether Istio sorts its routes before those of `other`.
@@ -171,35 +171,38 @@ impl RouteClaim {
     }
 }
 
-fn path(one: Match) -> Option<Path> {
-    if !one.conditions.is_empty() {
+fn path(rule_match: RuleMatch) -> Option<ClaimedPath> {
+    if !rule_match.conditions.is_empty() {
         return None;
     }
-    let Some(uri) = one.uri else {
-        return Some(Path::Everything);
+    let Some(uri) = rule_match.uri else {
+        return Some(ClaimedPath::Everything);
     };
     let literal = uri.regex.as_deref().and_then(|regex| regex.strip_suffix(".*"));
     match (uri.prefix, uri.exact, literal) {
-        (Some(prefix), _, _) => Some(of_prefix(prefix, one.ignore_uri_case)),
-        (None, Some(exact), _) => Some(Path::Exact(exact, one.ignore_uri_case)),
+        (Some(prefix), _, _) => Some(claimed_prefix(prefix, rule_match.ignore_uri_case)),
+        (None, Some(exact), _) => Some(ClaimedPath::Exact(exact, rule_match.ignore_uri_case)),
         (None, None, Some(literal)) if !literal.contains(|c: char| "\\.+*?()|[]{}^$".contains(c)) => {
-            Some(of_prefix(literal.to_owned(), one.ignore_uri_case))
+            Some(claimed_prefix(literal.to_owned(), rule_match.ignore_uri_case))
         }
         (None, None, _) => None,
     }
 }
 
 /// The host condition of a match without a path.
-fn of_authority(one: &Match) -> Option<Text> {
-    let authority = one.conditions.get("authority").filter(|_| one.uri.is_none())?;
-    Text::deserialize(authority).ok()
+fn authority_condition(rule_match: &RuleMatch) -> Option<StringMatch> {
+    let authority = rule_match
+        .conditions
+        .get("authority")
+        .filter(|_| rule_match.uri.is_none())?;
+    StringMatch::deserialize(authority).ok()
 }
 
-fn of_prefix(prefix: String, ignore_case: bool) -> Path {
+fn claimed_prefix(prefix: String, ignore_case: bool) -> ClaimedPath {
     if prefix.is_empty() || prefix == "/" {
-        Path::Everything
+        ClaimedPath::Everything
     } else {
-        Path::Prefix(prefix, ignore_case)
+        ClaimedPath::Prefix(prefix, ignore_case)
     }
 }
 
@@ -212,12 +215,12 @@ mod tests {
 
     fn claim(http: Value) -> RouteClaim {
         let spec = json!({"hosts": ["*"], "gateways": ["istio/gate"], "http": http});
-        RouteClaim::read("other", "theirs", None, &spec)
+        RouteClaim::read("other", "other-route", None, &spec)
     }
 
-    fn overlaps(theirs: &RouteClaim) -> bool {
+    fn overlaps(claimed: &RouteClaim) -> bool {
         let hosts = ["*".to_owned()];
-        theirs.overlaps(
+        claimed.overlaps(
             &gateway("istio/gate").unwrap(),
             &hosts,
             &prefix("/model/iris/").unwrap(),
@@ -241,23 +244,23 @@ mod tests {
             (json!({"regex": "/model/.*"}), true),
             (json!({"regex": "/other/.*"}), false),
         ] {
-            let theirs = claim(json!([{"match": [{"uri": uri}]}]));
-            assert_eq!(overlaps(&theirs), expected, "{uri}");
+            let claimed = claim(json!([{"match": [{"uri": uri}]}]));
+            assert_eq!(overlaps(&claimed), expected, "{uri}");
         }
     }
 
     #[test]
     fn match_with_conditions_claims_only_some_requests() {
         let uri = json!({"prefix": "/model/iris/"});
-        let theirs = claim(json!([{"match": [{"uri": uri, "headers": {"x": {"exact": "y"}}}]}]));
-        assert!(!overlaps(&theirs));
-        for one in [
+        let claimed = claim(json!([{"match": [{"uri": uri, "headers": {"x": {"exact": "y"}}}]}]));
+        assert!(!overlaps(&claimed));
+        for rule_match in [
             json!({"uri": uri, "name": "mine"}),
             json!({"uri": uri, "port": 80}),
             json!({"uri": uri, "gateways": ["istio/gate"]}),
             json!({"uri": {"prefix": "/MODEL/"}, "ignoreUriCase": true}),
         ] {
-            assert!(overlaps(&claim(json!([{"match": [one]}]))), "{one}");
+            assert!(overlaps(&claim(json!([{"match": [rule_match]}]))), "{rule_match}");
         }
     }
 
@@ -277,33 +280,36 @@ mod tests {
         });
         let gate = gateway("istio/gate").unwrap();
         let every = ["*".to_owned()];
-        for one in [calls, seldons_own, page, to_host.clone()] {
-            let theirs = claim(json!([{"match": [one]}]));
-            assert!(!overlaps(&theirs) && !theirs.is_catch_all(&gate, &every), "{one}");
+        for rule_match in [calls, seldons_own, page, to_host.clone()] {
+            let claimed = claim(json!([{"match": [rule_match]}]));
+            assert!(
+                !overlaps(&claimed) && !claimed.is_catch_all(&gate, &every),
+                "{rule_match}"
+            );
             assert_eq!(
-                theirs.takes_calls(&gate, &every, "iris.example"),
-                one == to_host,
-                "{one}"
+                claimed.takes_calls(&gate, &every, "iris.example"),
+                rule_match == to_host,
+                "{rule_match}"
             );
         }
-        let theirs = claim(json!([{"match": [to_host]}]));
-        assert!(!theirs.takes_calls(&gate, &every, "iris2example"));
-        assert!(!theirs.takes_calls(&gateway("istio/door").unwrap(), &every, "iris.example"));
-        let by_hand = claim(json!([{"match": [{"authority": {"exact": "iris.example"}}]}]));
-        assert!(by_hand.takes_calls(&gate, &every, "iris.example"));
-        let some = json!([{"match": [{"authority": {"exact": "iris.example"}, "uri": {"prefix": "/theirs/"}}]}]);
-        assert!(!claim(some).takes_calls(&gate, &every, "iris.example"));
+        let claimed = claim(json!([{"match": [to_host]}]));
+        assert!(!claimed.takes_calls(&gate, &every, "iris2example"));
+        assert!(!claimed.takes_calls(&gateway("istio/door").unwrap(), &every, "iris.example"));
+        let manual = claim(json!([{"match": [{"authority": {"exact": "iris.example"}}]}]));
+        assert!(manual.takes_calls(&gate, &every, "iris.example"));
+        let partial = json!([{"match": [{"authority": {"exact": "iris.example"}, "uri": {"prefix": "/other/"}}]}]);
+        assert!(!claim(partial).takes_calls(&gate, &every, "iris.example"));
     }
 
     #[test]
     fn more_specific_host_takes_precedence() {
         let gate = gateway("istio/gate").unwrap();
-        let nearer = |theirs: &str, ours: &str| {
-            let spec = json!({"hosts": [theirs], "gateways": ["istio/gate"], "http": [{}]});
+        let nearer = |claimed: &str, ours: &str| {
+            let spec = json!({"hosts": [claimed], "gateways": ["istio/gate"], "http": [{}]});
             let ours = [ours.to_owned()];
-            RouteClaim::read("other", "theirs", None, &spec).has_closer_host(&gate, &ours, "iris.plant.example")
+            RouteClaim::read("other", "other-route", None, &spec).has_closer_host(&gate, &ours, "iris.plant.example")
         };
-        for (theirs, ours, expected) in [
+        for (claimed, ours, expected) in [
             ("iris.plant.example", "*", true),
             ("*.plant.example", "*.example", true),
             ("*.plant.example", "iris.plant.example", false),
@@ -311,7 +317,7 @@ mod tests {
             ("*", "*", false),
             ("wine.plant.example", "*", false),
         ] {
-            assert_eq!(nearer(theirs, ours), expected, "{theirs} {ours}");
+            assert_eq!(nearer(claimed, ours), expected, "{claimed} {ours}");
         }
     }
 
@@ -330,13 +336,13 @@ mod tests {
             ("other", json!([]), json!(["*"]), false),
         ] {
             let spec = json!({"hosts": hosts, "gateways": gateways, "http": http});
-            let theirs = RouteClaim::read(namespace, "theirs", None, &spec);
-            assert_eq!(overlaps(&theirs), expected, "{namespace} {gateways} {hosts}");
+            let claimed = RouteClaim::read(namespace, "other-route", None, &spec);
+            assert_eq!(overlaps(&claimed), expected, "{namespace} {gateways} {hosts}");
         }
         let spec = json!({"hosts": ["a.example"], "gateways": ["istio/gate"], "http": http});
-        let theirs = RouteClaim::read("other", "theirs", None, &spec);
+        let claimed = RouteClaim::read("other", "other-route", None, &spec);
         let ours = ["b.example".to_owned()];
-        assert!(!theirs.overlaps(&gateway("istio/gate").unwrap(), &ours, &prefix("/model/iris/").unwrap()));
+        assert!(!claimed.overlaps(&gateway("istio/gate").unwrap(), &ours, &prefix("/model/iris/").unwrap()));
     }
 
     #[test]
@@ -348,10 +354,10 @@ mod tests {
             json!([{"match": [{"uri": {"regex": ".*"}}]}]),
             json!([{"match": [{"uri": {"regex": "/.*"}}]}]),
         ] {
-            let theirs = claim(http.clone());
-            assert!(!overlaps(&theirs), "{http}");
+            let claimed = claim(http.clone());
+            assert!(!overlaps(&claimed), "{http}");
             assert!(
-                theirs.is_catch_all(&gateway("istio/gate").unwrap(), &["*".to_owned()]),
+                claimed.is_catch_all(&gateway("istio/gate").unwrap(), &["*".to_owned()]),
                 "{http}"
             );
         }
@@ -360,7 +366,10 @@ mod tests {
     #[test]
     fn malformed_spec_claims_nothing() {
         for spec in [json!(null), json!([]), json!({"http": 1}), json!({"hosts": {}})] {
-            assert!(!overlaps(&RouteClaim::read("other", "theirs", None, &spec)), "{spec}");
+            assert!(
+                !overlaps(&RouteClaim::read("other", "other-route", None, &spec)),
+                "{spec}"
+            );
         }
     }
 }

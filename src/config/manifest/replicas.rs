@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::api::seldon::read::{ComponentSpec, Predictor, Spec};
+use crate::api::seldon::manifest::{ManifestPods, ManifestPredictor, ManifestSpec};
 
 /// Sets 1 where there is neither a count nor an autoscaler.
-pub fn apply_defaults(written: &mut Json, spec: &Spec) {
+pub fn apply_defaults(written: &mut Json, spec: &ManifestSpec) {
     let predictors = written.get_mut("predictors").and_then(Json::as_array_mut);
     for (written, predictor) in predictors.into_iter().flatten().zip(&spec.predictors) {
         let Some(written) = written.as_object_mut() else {
@@ -26,8 +26,8 @@ pub fn apply_defaults(written: &mut Json, spec: &Spec) {
     }
 }
 
-fn apply_pod_defaults(written: &mut Map<String, Json>, predictor: &Predictor, spec: &Spec) {
-    if !predictor.component_specs.iter().any(ComponentSpec::is_autoscaled) {
+fn apply_pod_defaults(written: &mut Map<String, Json>, predictor: &ManifestPredictor, spec: &ManifestSpec) {
+    if !predictor.component_specs.iter().any(ManifestPods::is_autoscaled) {
         written.insert("replicas".to_owned(), json!(1));
         return;
     }

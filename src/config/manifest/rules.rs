@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::seldon::read::{NO_ENGINE, Predictor, SVC_NAME, Spec, Unit};
+use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec, ManifestUnit, NO_ENGINE, SVC_NAME};
 use crate::config::value::{PROTOCOLS, Protocol, either, server_protocols};
 
 /// A rule that the spec violates.
@@ -20,7 +20,7 @@ pub struct ManifestViolation {
 }
 
 /// All that Seldon would reject in a spec.
-pub fn violations(spec: &Spec) -> Vec<ManifestViolation> {
+pub fn violations(spec: &ManifestSpec) -> Vec<ManifestViolation> {
     let mut violations = Violations(Vec::new());
     violations.options(spec);
     violations.predictors(spec);
@@ -40,7 +40,7 @@ impl Violations {
         });
     }
 
-    fn options(&mut self, spec: &Spec) {
+    fn options(&mut self, spec: &ManifestSpec) {
         let options: [(&str, &str, &[&str]); 3] = [
             ("protocol", &spec.protocol, &["seldon", "tensorflow", "v2", "kfserving"]),
             ("transport", &spec.transport, &["rest", "grpc"]),
@@ -57,7 +57,7 @@ impl Violations {
         }
     }
 
-    fn predictors(&mut self, spec: &Spec) {
+    fn predictors(&mut self, spec: &ManifestSpec) {
         if spec.predictors.is_empty() {
             self.add("predictors", "is empty", "");
         }
@@ -94,7 +94,7 @@ impl Violations {
         }
     }
 
-    fn kafka(&mut self, predictor: &Predictor, location: &str) {
+    fn kafka(&mut self, predictor: &ManifestPredictor, location: &str) {
         for needed in ["KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC"] {
             if !predictor
                 .svc_orch_spec
@@ -112,9 +112,9 @@ impl Violations {
     }
 
     /// The executor goes into the pod of a unit whose container is in the first one (`GetEnginePredictiveUnit`).
-    fn executor(&mut self, predictor: &Predictor, graph: &str) {
+    fn executor(&mut self, predictor: &ManifestPredictor, graph: &str) {
         let units = predictor.graph.all();
-        let first = |unit: &&Unit| match predictor.container(&unit.name) {
+        let first = |unit: &&ManifestUnit| match predictor.container(&unit.name) {
             Some((index, _)) => index == 0,
             None => unit.is_prepackaged(),
         };
@@ -134,7 +134,7 @@ impl Violations {
         }
     }
 
-    fn unit(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, location: &str) {
+    fn unit(&mut self, spec: &ManifestSpec, predictor: &ManifestPredictor, unit: &ManifestUnit, location: &str) {
         let name = &unit.name;
         let unknown = unit
             .implementation
@@ -180,7 +180,7 @@ impl Violations {
         }
     }
 
-    fn server(&mut self, spec: &Spec, predictor: &Predictor, unit: &Unit, location: &str) {
+    fn server(&mut self, spec: &ManifestSpec, predictor: &ManifestPredictor, unit: &ManifestUnit, location: &str) {
         let server = unit.implementation.as_deref().unwrap_or_default();
         if unit.model_uri.is_empty() && server != "HUGGINGFACE_SERVER" {
             self.add(
@@ -215,7 +215,7 @@ impl Violations {
         }
     }
 
-    fn traffic(&mut self, spec: &Spec) {
+    fn traffic(&mut self, spec: &ManifestSpec) {
         let shadows: Vec<usize> = (0..)
             .zip(&spec.predictors)
             .filter(|(_, predictor)| predictor.shadow)
@@ -258,7 +258,7 @@ impl Violations {
         }
     }
 
-    fn transports(&mut self, spec: &Spec) {
+    fn transports(&mut self, spec: &ManifestSpec) {
         let kinds: BTreeSet<&str> = spec
             .predictors
             .iter()

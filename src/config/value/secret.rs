@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Violation;
 
 /// The URI of a Juju secret: `secret:<id>`, or `secret://<model>/<id>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SecretUri {
     text: String,
     id: String,
@@ -22,6 +25,20 @@ impl SecretUri {
     /// Its 20 letters and digits, which are not confidential: Juju shows them to everyone who can see the model.
     pub fn id(&self) -> &str {
         &self.id
+    }
+}
+
+impl From<SecretUri> for String {
+    fn from(uri: SecretUri) -> Self {
+        uri.text
+    }
+}
+
+impl TryFrom<String> for SecretUri {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::read(&text).ok_or("not the URI of a Juju secret")
     }
 }
 

@@ -45,7 +45,7 @@ fn foreign_text_is_no_part_of_a_command() {
         let entry = json!({"manager": manager, "operation": "Apply", "fieldsV1": owned});
         live.metadata.managed_fields = serde_json::from_value(json!([entry])).unwrap();
         live.metadata.annotations = Some([(labels::SERVES.to_owned(), words.to_string())].into());
-        scene.plan().models.remove(0).last
+        scene.plan().models.remove(0).rollback_options
     };
     let ours = identity().manager();
     let words = json!({"image": "iris:0"});

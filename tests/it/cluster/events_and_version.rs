@@ -81,7 +81,7 @@ fn kubernetes_events_name_change_unit_and_hook() {
     live.serves();
     let events = live.events("iris");
     assert_eq!(events.len(), 2, "one for each hook that changed something: {events:#?}");
-    let first = events.iter().find(|note| note.contains("it is not there")).unwrap();
+    let first = events.iter().find(|note| note.contains("new object")).unwrap();
     assert!(
         first.contains("applied SeldonDeployment iris") && first.contains("VirtualService iris-route"),
         "{first}"

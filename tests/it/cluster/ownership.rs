@@ -169,7 +169,7 @@ fn manual_change_is_reverted_and_logged() {
             &log(&run),
             &[
                 &format!("{} {name}", kind.kind),
-                &format!("changed by {manager}, and is put back"),
+                &format!("reverts changes by {manager}"),
             ],
         );
         assert_eq!(live.get(&kind, name).unwrap()["spec"], before);
@@ -205,7 +205,7 @@ fn manually_deleted_object_is_recreated_and_logged() {
     for (kind, name) in [(vs(), "iris-route"), (sdep(), "iris")] {
         live.delete(&kind, name);
         let run = live.hook("update-status");
-        assert_contains(&log(&run), &[&format!("applied {} {name}: it is not there", kind.kind)]);
+        assert_contains(&log(&run), &[&format!("applied {} {name}: new object", kind.kind)]);
         assert!(live.get(&kind, name).is_some());
     }
 }

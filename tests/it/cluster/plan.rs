@@ -177,10 +177,7 @@ fn plan_reverts_manual_changes() {
     live.merge_as("kubectl-edit", &sdep(), "iris", &change);
     let before = versions(&live);
     let results = act(&mut live, "plan", &json!({})).unwrap();
-    assert_contains(
-        text(&results, "changes"),
-        &["it was changed by kubectl-edit, and is put back"],
-    );
+    assert_contains(text(&results, "changes"), &["reverts changes by kubectl-edit"]);
     assert_contains(text(&results, "diff"), &["\n-  protocol: tensorflow"]);
     assert_eq!(versions(&live), before);
 }

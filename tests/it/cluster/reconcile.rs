@@ -18,8 +18,8 @@ fn deployed_model_is_active_once_it_serves() {
     assert_eq!(
         applied,
         [
-            "applied SeldonDeployment iris: it is not there",
-            "applied VirtualService iris-route: it is not there"
+            "applied SeldonDeployment iris: new object",
+            "applied VirtualService iris-route: new object"
         ]
     );
     live.merge_status(&sdep(), "iris", &json!({"state": "Creating"}));

@@ -336,7 +336,7 @@ fn manually_changed_secret_is_restored() {
     let empty = json!({"data": {".dockerconfigjson": "e30="}});
     live.merge_as("kubectl-edit", &secret(), &pull, &empty);
     let run = live.hook("update-status");
-    assert_contains(&log(&run), &["it was changed by kubectl-edit, and is put back"]);
+    assert_contains(&log(&run), &["reverts changes by kubectl-edit"]);
     assert_contains(
         &decoded(&live.get(&secret(), &pull).unwrap(), ".dockerconfigjson"),
         &["hunter1"],

@@ -22,7 +22,7 @@ fn dispatch_outside_a_hook_prints_help() {
         &text,
         &[
             "seldon-model",
-            "Juju starts it for every hook",
+            "Juju runs it for every hook",
             "JUJU_DISPATCH_PATH is not set",
             "juju deploy",
         ],

@@ -4,7 +4,7 @@ use juju_hooks::Relation;
 use seldon_model::config::{self, Config};
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
-use seldon_model::plan::{PlannedModel, Route, Site, plan};
+use seldon_model::plan::{Environment, PlannedModel, Route, plan};
 use serde_json::{Value, json};
 
 pub fn relation(bag: &[(&str, &str)]) -> Relation {
@@ -15,8 +15,8 @@ pub fn relation(bag: &[(&str, &str)]) -> Relation {
     }
 }
 
-pub fn site() -> Site {
-    Site {
+pub fn site() -> Environment {
+    Environment {
         namespace: "edge".into(),
         application: "iris".into(),
         model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
@@ -33,9 +33,9 @@ pub fn site() -> Site {
 }
 
 /// The same site with istio-ingress-k8s instead of istio-pilot.
-pub fn site_of_ingress() -> Site {
+pub fn site_of_ingress() -> Environment {
     let metadata = json!({"namespace": "ingress", "gateway_name": "istio-ingress-k8s"}).to_string();
-    Site {
+    Environment {
         gateway: RelatedGateway::read(&[], &[relation(&[("metadata", &metadata)])]),
         ..site()
     }
@@ -56,11 +56,11 @@ pub fn configured(options: &Value) -> Config {
     config
 }
 
-pub fn rendered(options: &Value, site: &Site) -> Vec<Value> {
+pub fn rendered(options: &Value, site: &Environment) -> Vec<Value> {
     rendered_with(options, site, &Observed::default())
 }
 
-pub fn rendered_with(options: &Value, site: &Site, observed: &Observed) -> Vec<Value> {
+pub fn rendered_with(options: &Value, site: &Environment, observed: &Observed) -> Vec<Value> {
     plan(&configured(options), site, observed)
         .models
         .iter()

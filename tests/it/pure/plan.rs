@@ -10,13 +10,13 @@ use seldon_model::config;
 use seldon_model::gateway::GatewayKind;
 use seldon_model::inputs::gateway::{Provider, RelatedGateway};
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::plan::{PlannedModel, Route, Site, gateways, plan};
+use seldon_model::plan::{Environment, PlannedModel, Route, gateways, plan};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
 
 use super::fixture::{answering, configured, relation, rendered, rendered_with, site, site_of_ingress};
 
-fn planned(options: &Value, site: &Site) -> PlannedModel {
+fn planned(options: &Value, site: &Environment) -> PlannedModel {
     plan(&configured(options), site, &Observed::default()).models.remove(0)
 }
 
@@ -274,7 +274,7 @@ fn spec_hash_covers_only_what_rolls_pods() {
 #[test]
 fn missing_gateway_deletes_route_and_keeps_model() {
     let route = |gateway| {
-        let site = Site { gateway, ..site() };
+        let site = Environment { gateway, ..site() };
         planned(&json!({"image": "iris:1"}), &site).route
     };
     assert_eq!(route(RelatedGateway::None), Route::Delete);

@@ -2,7 +2,7 @@
 
 use seldon_model::config;
 use seldon_model::observed::Observed;
-use seldon_model::plan::Site;
+use seldon_model::plan::Environment;
 use serde_json::{Value, json};
 
 use super::fixture::{rendered, rendered_with, site};
@@ -104,7 +104,7 @@ fn pod_fields_reach_every_pod_of_a_graph() {
 #[test]
 fn tracing_option_overrides_the_relation() {
     let collector = |url: &str| config::value::Tracing::all(config::value::Collector::Endpoint(url.into()));
-    let site = Site {
+    let site = Environment {
         tracing: Some(collector("http://tempo:14268/api/traces")),
         ..site()
     };

@@ -11,7 +11,7 @@ impl Cluster {
     /// Returns the object as it would be after the apply. The API server calls admission webhooks as usual, but fails
     /// the dry run if one has side effects.
     pub async fn dry_run(&self, apply: &Apply) -> Result<Value, ApiError> {
-        let api = self.ours(&apply.kind.resource());
+        let api = self.namespaced(&apply.kind.resource());
         let parameters = PatchParams {
             dry_run: true,
             force: apply.force,
@@ -25,7 +25,7 @@ impl Cluster {
             .map_err(|error| error.for_object(apply.kind, &apply.name))?;
         // It was read from JSON, so serializing cannot fail.
         let mut object = serde_json::to_value(object).unwrap_or_default();
-        if let Some(patch) = &apply.take_out {
+        if let Some(patch) = &apply.removals {
             merge(&mut object, patch);
         }
         Ok(object)
