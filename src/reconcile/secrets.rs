@@ -288,7 +288,7 @@ mod tests {
             "",
             "secret:",
             "secret:…",
-            "there is a Secret iris-image-pull-9m4e2mr0ui3e8a215n4g of somebody else",
+            "Secret iris-image-pull-9m4e2mr0ui3e8a215n4g is not of this application",
         ] {
             assert!(ids(text).is_empty(), "{text}");
         }

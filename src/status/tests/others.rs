@@ -9,7 +9,8 @@ use crate::inputs::gateway::RelatedGateway;
 use crate::labels;
 use crate::observed::Observed;
 use crate::permissions::REQUIRED;
-use crate::status::{needs_pods, removal_incomplete};
+use crate::status::{is_tool_failure, needs_pods, removal_incomplete, tool_failure};
+use juju_hooks::{HookTools, State, Status};
 
 /// Another owner's VirtualService, older than all others.
 fn route(namespace: &str, name: &str, http: Value) -> kube::api::DynamicObject {
@@ -218,6 +219,23 @@ fn most_telling_missing_permissions_come_first() {
         position("virtualservices in all namespaces") < position(" pods"),
         "{said}"
     );
+}
+
+#[test]
+fn failed_hook_tool_is_recognized_across_a_refresh() {
+    let failure = tool_failure(&HookTools.config_get().unwrap_err());
+    for message in [
+        failure.to_string(),
+        // As earlier revisions of the charm worded it.
+        "Juju's secret-get failed: no answer; tried again at the next hook".to_owned(),
+    ] {
+        assert!(
+            is_tool_failure(&Status::new(State::Waiting, message.clone())),
+            "{message}"
+        );
+    }
+    let other = Status::new(State::Waiting, "Kubernetes API unreachable; will retry");
+    assert!(!is_tool_failure(&other));
 }
 
 #[test]
