@@ -45,8 +45,10 @@ docs:
 # Formatting and lints; a warning is an error.
 lint:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy --test e2e --test packed --test bench -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 
 # Licences, bans and sources of what the binary is made of. Needs cargo-deny, but no network.
 deny:

@@ -36,7 +36,7 @@ fuzz_target!(|answers: &str| {
             let identity = identity();
             let commands = identity.commands(None);
             let report = Report::without_models(&[status::api_error(&commands, &error)], &commands);
-            check_status(report.status.state, &report.status.message);
+            check_status(&report.status.message);
         }
     });
 });
