@@ -18,7 +18,7 @@ use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::Snapshot;
-use crate::shell::{Commands, command, juju_config};
+use crate::shell::{Commands, command};
 use crate::status;
 use juju_hooks::tool::LONGEST_RESULT;
 use juju_hooks::{HookContext, HookTools, ToolError};
@@ -115,21 +115,11 @@ impl ActionContext<'_> {
     }
 }
 
-/// The command that shows what is broken.
-fn diagnose_command(call: &ActionContext) -> String {
-    command(&["juju", "run", &call.context.unit, "diagnose"])
-}
-
-/// The command that grants the charm its permissions.
-fn grant_command(call: &ActionContext) -> String {
-    command(&["juju", "trust", &call.context.application, "--scope=cluster"])
-}
-
 /// The other way to grant the charm its permissions.
 const GRANT_ALTERNATIVE: &str = "or apply rbac.yaml";
 
-fn no_models(application: &str) -> String {
-    format!("no models configured. Run: {}", juju_config(application, "image", "…"))
+fn no_models(commands: &Commands) -> String {
+    format!("no models configured. Run: {}", commands.config("image", "…"))
 }
 
 /// The model of that name, or the only one.
@@ -150,7 +140,7 @@ fn select_model<'a>(inputs: &'a Inputs, desired: Option<&str>) -> Result<&'a Mod
         });
         Failure::from(match (error, desired) {
             (Some(error), _) => error.to_string(),
-            (None, _) if names.is_empty() => no_models(&inputs.identity.application),
+            (None, _) if names.is_empty() => no_models(&inputs.commands()),
             (None, Some(name)) => format!("parameter model: unknown model `{name}`, expected {}", either(&names)),
             (None, None) => format!("parameter model: must be {}", either(&names)),
         })

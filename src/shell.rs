@@ -106,12 +106,6 @@ pub fn juju_status(application: &str) -> String {
     command(&["juju", "status", application])
 }
 
-/// The two ways to grant the charm its rights.
-pub fn juju_trust(application: &str) -> String {
-    let trust = command(&["juju", "trust", application, "--scope=cluster"]);
-    format!("{trust}, or apply rbac.yaml")
-}
-
 /// `kubectl` on one object.
 pub fn kubectl(namespace: &str, verb: &str, kind: &str, name: &str) -> String {
     command(&["kubectl", "-n", namespace, verb, &kind.to_lowercase(), name])

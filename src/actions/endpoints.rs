@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::gateway_endpoints::{self, Endpoint, Exposure, GatewayEndpoints, common_hosts};
 use super::protocol::InferenceProtocol;
 use super::request::bracketed;
-use super::{ActionContext, Failure, GRANT_ALTERNATIVE, Results, grant_command, no_models, select_model};
+use super::{ActionContext, Failure, GRANT_ALTERNATIVE, Results, no_models, select_model};
 use crate::gateway::GatewayName;
 use crate::inputs::Inputs;
 use crate::plan::PlannedModel;
@@ -29,7 +29,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
         .collect();
     if models.is_empty() && snapshot.plan.frozen.is_empty() {
         let error = inputs.config.errors.first().map(ToString::to_string);
-        return Err(error.unwrap_or_else(|| no_models(&call.context.application)).into());
+        return Err(error.unwrap_or_else(|| no_models(&call.commands())).into());
     }
     let mut endpoints_by_gateway: BTreeMap<&GatewayName, GatewayEndpoints> = BTreeMap::new();
     for gateway in models.iter().filter_map(|planned| planned.gateway.as_ref()) {
@@ -133,7 +133,7 @@ fn unknown(call: &ActionContext, endpoints: Option<&GatewayEndpoints>) -> String
     };
     let mut unknown = endpoints.unknown.clone();
     if endpoints.services.is_none() || endpoints.pods.is_none() || endpoints.nodes.is_none() {
-        unknown.push(format!("Run: {} ({GRANT_ALTERNATIVE})", grant_command(call)));
+        unknown.push(format!("Run: {} ({GRANT_ALTERNATIVE})", call.commands().trust()));
     }
     unknown.join("\n")
 }

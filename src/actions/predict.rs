@@ -9,9 +9,7 @@ use super::gateway_endpoints::{self, Endpoint, Exposure, Service, common_hosts};
 use super::parameters::{Parameters, invalid_map};
 use super::protocol::InferenceProtocol;
 use super::request::{Target, post};
-use super::{
-    ActionContext, Failure, GRANT_ALTERNATIVE, Results, api_error, diagnose_command, grant_command, select_model,
-};
+use super::{ActionContext, Failure, GRANT_ALTERNATIVE, Results, api_error, select_model};
 use crate::config::Model;
 use crate::config::value::either;
 use crate::inputs::Inputs;
@@ -103,7 +101,7 @@ async fn send(
             let message = format!(
                 "{}: no answer. Run: {} ({}: {cause})",
                 model.name,
-                diagnose_command(call),
+                call.commands().diagnose(),
                 target.url()
             );
             return Err(Failure::Failed(message, results));
@@ -152,7 +150,7 @@ async fn direct(
     let address = address.ok_or_else(|| {
         format!(
             "{name}: waiting for Seldon Core to create its Service. Run: {} (Service {})",
-            diagnose_command(call),
+            call.commands().diagnose(),
             selected.service
         )
     })?;
@@ -177,7 +175,12 @@ async fn through_gateway(
         Some((gateway, listeners))
     });
     let Some((gateway, listeners)) = known else {
-        return Err(format!("{}: no gateway. Run: {} ({DIRECT})", model.name, diagnose_command(call)).into());
+        return Err(format!(
+            "{}: no gateway. Run: {} ({DIRECT})",
+            model.name,
+            call.commands().diagnose()
+        )
+        .into());
     };
     let gateway_state = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
     let endpoints = gateway_state.endpoints(listeners);
@@ -189,10 +192,10 @@ async fn through_gateway(
     if inside.is_empty() {
         let (run, cause) = if gateway_state.services.is_none() {
             let cause = format!("{}; {GRANT_ALTERNATIVE}", gateway_state.unknown.join("; "));
-            (grant_command(call), cause)
+            (call.commands().trust(), cause)
         } else {
             let cause = format!("Gateway {gateway}: no Service has a cluster address for its ports");
-            (diagnose_command(call), cause)
+            (call.commands().diagnose(), cause)
         };
         return Err(format!(
             "{}: gateway address unknown. Run: {run} ({cause}; {DIRECT})",

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use juju_hooks::status::SHOWN_BYTES;
+
 use super::value::Violation;
 use crate::shell::{juju_config, setting};
 
@@ -33,9 +35,6 @@ pub struct ConfigError {
 /// Longest part of a value that a message repeats, in characters.
 const LONGEST_VALUE: usize = 40;
 
-/// How much of a message `juju status` shows, in bytes (`status::problem::SHOWN`). An example that does not fit follows the command.
-const SHOWN: usize = 117;
-
 impl ConfigError {
     /// The value of `key` violates a rule.
     pub(super) fn new(application: &str, location: &Location, key: &str, violation: Violation) -> Self {
@@ -56,7 +55,7 @@ impl ConfigError {
             Location::Option(option) => {
                 let what = format!("option {option}: {rule}");
                 let run = juju_config(application, option, &example);
-                let fits = what.len() + separator(&what).len() + run.len() <= SHOWN;
+                let fits = what.len() + separator(&what).len() + run.len() <= SHOWN_BYTES;
                 if !example.is_empty() && (fits || example.starts_with('@')) {
                     (None, what, run)
                 } else {
@@ -146,7 +145,8 @@ impl fmt::Display for ConfigError {
 
 /// A value as a message shows it: one line, printable, not long.
 pub(super) fn shorten(value: &str) -> String {
-    let shown: String = printable(value).chars().take(LONGEST_VALUE).collect();
+    let start: String = value.chars().take(LONGEST_VALUE).collect();
+    let shown = printable(&start);
     if value.chars().nth(LONGEST_VALUE).is_some() {
         format!("{shown}…")
     } else if shown.is_empty() || shown.contains(char::is_whitespace) {

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-/// How much of a message `juju status` shows, in bytes: it drops the rest (Juju 4.0.15).
-pub const SHOWN: usize = 117;
-
 /// Longest message of a status, in characters. Juju stores all of it, and `juju status --format=yaml` prints it.
 const LONGEST: usize = 240;
 

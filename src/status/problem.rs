@@ -3,8 +3,9 @@
 use std::fmt;
 
 use juju_hooks::State;
+use juju_hooks::status::SHOWN_BYTES;
 
-use super::line::{Line, SHOWN};
+use super::line::Line;
 use crate::config::ConfigError;
 use crate::shell::Commands;
 
@@ -89,15 +90,6 @@ impl Problem {
         }
     }
 
-    /// The same for that many bytes: a command that does not fit gives way to `diagnose`, which prints it.
-    fn head_within(&self, room: usize, commands: &Commands) -> String {
-        let head = self.head();
-        if self.run.is_none() || (head.len() <= room && !self.destroys) {
-            return head;
-        }
-        self.clone().run(commands.diagnose()).head()
-    }
-
     /// The cause in brackets and what follows it.
     fn rest(&self) -> (String, &'static str) {
         let cause = self.cause.as_ref().map(|cause| format!(" ({cause})"));
@@ -109,25 +101,29 @@ impl Problem {
         (cause.unwrap_or_default(), previous)
     }
 
-    /// The line for `juju status`. How many models serve is said first if what is the case and the command are still shown then,
-    /// and last otherwise.
+    /// The line for `juju status`, with how many models serve in front of it. What does not fit gives way: first the command to
+    /// `diagnose`, which prints it, then the count, which moves to the end, then `diagnose` to the log.
     pub fn line(&self, count: Option<&str>, commands: &Commands) -> Line {
-        let tail = self.rest().1.to_owned();
+        let (_, tail) = self.rest();
         let line = |head: String, tail: String| Line {
             head,
             cause: self.cause.clone(),
             tail,
         };
-        let Some(count) = count else {
-            return line(self.head_within(SHOWN, commands), tail);
-        };
-        let before = format!("{count}; ");
-        let head = before.clone() + &self.head_within(SHOWN.saturating_sub(before.len()), commands);
-        if self.run.is_none() || head.len() <= SHOWN {
-            line(head, tail)
-        } else {
-            line(self.head_within(SHOWN, commands), format!("{tail}; {count}"))
+        let before = count.map(|count| format!("{count}; ")).unwrap_or_default();
+        if self.run.is_none() {
+            return line(format!("{before}{}", self.head()), tail.to_owned());
         }
+        let own = (!self.destroys).then(|| self.head());
+        let diagnose = self.clone().run(commands.diagnose()).head();
+        let heads: Vec<String> = own.into_iter().chain([diagnose]).collect();
+        if let Some(head) = heads.iter().find(|head| before.len() + head.len() <= SHOWN_BYTES) {
+            return line(format!("{before}{head}"), tail.to_owned());
+        }
+        let head = heads.into_iter().find(|head| head.len() <= SHOWN_BYTES);
+        let head = head.unwrap_or_else(|| self.clone().run("juju debug-log").head());
+        let count = count.map(|count| format!("; {count}")).unwrap_or_default();
+        line(head, format!("{tail}{count}"))
     }
 }
 
@@ -141,6 +137,10 @@ impl fmt::Display for Problem {
 
 impl From<&ConfigError> for Problem {
     fn from(error: &ConfigError) -> Self {
-        Self::blocked(error.to_string())
+        let problem = Self {
+            run: error.run().map(ToOwned::to_owned),
+            ..Self::blocked(error.what())
+        };
+        problem.cause(error.cause().unwrap_or_default())
     }
 }

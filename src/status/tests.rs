@@ -372,7 +372,7 @@ fn every_api_error_blocks_or_waits() {
                 fields: vec!["spec.http".into()],
             },
             vec![
-                "iris: route managed by kubectl-edit. Run: juju run iris/leader diagnose (",
+                "iris: its route is managed by kubectl-edit. Run: juju run iris/leader diagnose (",
                 "VirtualService iris-route: spec.http",
             ],
         ),

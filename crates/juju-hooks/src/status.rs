@@ -26,12 +26,15 @@ impl State {
     }
 }
 
+/// How much of a message `juju status` shows, in bytes: it drops the rest (seen with Juju 4.0.15).
+pub const SHOWN_BYTES: usize = 117;
+
 /// A unit's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The state.
     pub state: State,
-    /// One line for operators. `juju status` shows its first 117 bytes.
+    /// One line for operators. `juju status` shows its first [`SHOWN_BYTES`].
     pub message: String,
 }
 

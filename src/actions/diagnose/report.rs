@@ -2,7 +2,7 @@
 
 use super::{Finding, Missing, NOTHING};
 use crate::actions::checks::CheckState;
-use crate::actions::{ActionContext, GRANT_ALTERNATIVE, api_error, grant_command};
+use crate::actions::{ActionContext, GRANT_ALTERNATIVE, api_error};
 use crate::api_error::ApiError;
 use crate::inputs::Inputs;
 use crate::inputs::gateway::RelatedGateway;
@@ -113,7 +113,7 @@ fn relations(inputs: &Inputs) -> Vec<String> {
 }
 
 fn permissions(call: &ActionContext, missing: &Missing) -> Vec<String> {
-    let grant = grant_command(call);
+    let grant = call.commands().trust();
     let line = |purpose: &str, missing: &[Permission]| {
         if missing.is_empty() {
             format!("{purpose}: granted")

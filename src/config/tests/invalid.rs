@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::secret::SecretContents;
+use juju_hooks::status::SHOWN_BYTES;
 use juju_hooks::{SecretContent, SecretError, Version};
 
 /// An option, a value that violates a rule, and the option that has to be set with it.
@@ -58,16 +59,13 @@ pub(crate) fn with_value(option: &str, value: &str, other: &str) -> Map<String, 
     options
 }
 
-/// How much of a message `juju status` shows, in bytes.
-const SHOWN: usize = 117;
-
 /// What is the case and the command must fit. Where the command is too long, the status shows `diagnose` in its place.
 #[track_caller]
 fn assert_fits(application: &str, error: &ConfigError) {
     let run = error.run().unwrap();
     let diagnose = format!("juju run {application}/leader diagnose");
     let shown = error.what().len() + ". Run: ".len() + run.len().min(diagnose.len());
-    assert!(shown <= SHOWN, "{} bytes too long: {error}", shown - SHOWN);
+    assert!(shown <= SHOWN_BYTES, "{} bytes too long: {error}", shown - SHOWN_BYTES);
 }
 
 const LONG_NAME: &str = "iris-of-the-assembly";

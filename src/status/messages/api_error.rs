@@ -10,7 +10,7 @@ use crate::shell::{Commands, juju_status};
 use crate::status::{Problem, StatusInput, fix};
 
 /// The longest name of a field manager that fits into what is the case, in bytes.
-const LONGEST_MANAGER: usize = 12;
+const LONGEST_MANAGER: usize = 40;
 
 pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
     match error {
@@ -55,11 +55,11 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
             let (kind, name) = kind_and_name(object);
             let fields = fields.join(", ");
             let (what, owner) = if manager.len() > LONGEST_MANAGER {
-                ("managed by another client".to_owned(), format!("{manager}, "))
+                ("it is managed by another client".to_owned(), format!("{manager}, "))
             } else {
                 let is_route = matches!(kind, "VirtualService" | "HTTPRoute");
-                let object = if is_route { "route " } else { "" };
-                (format!("{object}managed by {manager}"), String::new())
+                let subject = if is_route { "its route" } else { "it" };
+                (format!("{subject} is managed by {manager}"), String::new())
             };
             Problem::blocked(what)
                 .run_destructive(commands.kubectl("delete", kind, name))

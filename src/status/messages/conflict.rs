@@ -27,7 +27,7 @@ pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Prob
                 }
             };
             let kind = kind.as_str();
-            Problem::blocked("name taken by another object")
+            Problem::blocked(format!("name taken by another {kind}"))
                 .run_destructive(commands.kubectl("delete", kind, name))
                 .cause(format!("{kind} {name} is {owner}; {rename}delete it"))
         }

@@ -69,7 +69,7 @@ fn conflicting_owner_is_named_with_a_fix() {
     assert_contains(
         &scene.says(),
         &[
-            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            "blocked: iris: name taken by another SeldonDeployment. Run: juju run iris/leader diagnose (",
             "rename the model or delete it",
         ],
     );

@@ -11,9 +11,9 @@ use crate::api_error::ApiError;
 use crate::changes::Conflict;
 use crate::config::Model;
 use crate::shell::{Commands, JujuCli};
-use crate::status::line::SHOWN;
 use crate::status::{Problem, messages};
 use juju_hooks::Version;
+use juju_hooks::status::SHOWN_BYTES;
 
 mod cluster;
 mod options;
@@ -233,7 +233,7 @@ fn page(sections: &[Section]) -> String {
         yours.\n\n\
         `juju status` shows the first 117 bytes of a message. A command that does not fit is replaced by \
         `juju run iris/leader diagnose`, and so is one that deletes an object of others: that action prints the whole message, as on \
-        this page, and so do `juju debug-log` and the action `list-models`. On Juju 2.9 messages name `juju run-action … --wait` and \
+        this page, and so do `juju debug-log` and the action `list-models`. With long names it may be `juju debug-log` instead. On Juju 2.9 messages name `juju run-action … --wait` and \
         `juju relate`.\n"
         .to_owned();
     for section in sections {
@@ -317,8 +317,8 @@ fn what_and_command_fit_into_juju_status() {
             };
             for count in [None, Some("12 of 20 serve")] {
                 let line = problem.line(count, &commands);
-                if problem.run.is_some() && line.head.len() > SHOWN {
-                    too_long.push(format!("{version}, {}: {}", line.head.len() - SHOWN, line.head));
+                if problem.run.is_some() && line.head.len() > SHOWN_BYTES {
+                    too_long.push(format!("{version}, {}: {}", line.head.len() - SHOWN_BYTES, line.head));
                 }
             }
         }
@@ -334,7 +334,8 @@ fn placeholders_are_whole_values_of_options() {
         };
         let words = run.split(' ').filter(|word| word.contains('…'));
         for word in words {
-            assert!(word.ends_with("=…") && word.matches('…').count() == 1, "{run}");
+            let is_value = word.contains('=') && word.ends_with('…') && word.matches('…').count() == 1;
+            assert!(is_value, "{run}");
         }
     }
 }

@@ -216,7 +216,7 @@ fn missing_gateway_or_invalid_option_is_reported() {
     let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
     assert_contains(
         &why,
-        &["iris: no gateway. Run: juju run iris/0 diagnose (direct=true bypasses the gateway)"],
+        &["iris: no gateway. Run: juju run iris/leader diagnose (direct=true bypasses the gateway)"],
     );
     live.config(&[("models", "{iris: {}, b: {replicas: -1}}")]);
     let results = endpoints(&mut live);

@@ -120,7 +120,7 @@ fn foreign_http_route_is_left_alone() {
     live.create(&http_route(), "iris-route", &json!({"spec": {"parentRefs": [parent]}}));
     assert_contains(
         &live.says(),
-        &["blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (HTTPRoute iris-route "],
+        &["blocked: iris: name taken by another HTTPRoute. Run: juju run iris/leader diagnose (HTTPRoute iris-route "],
     );
 }
 

@@ -19,7 +19,7 @@ fn foreign_model_is_left_alone() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            "blocked: iris: name taken by another SeldonDeployment. Run: juju run iris/leader diagnose (",
             "SeldonDeployment iris is not of this application; rename the model or delete it",
         ],
     );
@@ -36,7 +36,7 @@ fn foreign_route_is_left_alone_naming_its_owner() {
     assert_contains(
         &live.says(),
         &[
-            "name taken by another object",
+            "name taken by another VirtualService",
             "VirtualService iris-route is of application other",
         ],
     );
@@ -115,8 +115,8 @@ fn field_of_another_manager_blocks_by_name() {
     assert_contains(
         &says,
         &[
-            "blocked: iris: managed by another client. Run: juju run iris/leader diagnose (",
-            "argocd-controller, VirtualService iris-route: ",
+            "blocked: iris: its route is managed by argocd-controller. Run: juju run iris/leader diagnose (",
+            "VirtualService iris-route: ",
             "spec.http",
         ],
     );

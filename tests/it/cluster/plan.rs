@@ -157,7 +157,7 @@ fn plan_reports_rejection_by_the_api_server() {
     assert_contains(
         text(&results, "conflicts"),
         &[
-            "iris: route managed by helm. Run: kubectl -n refused delete virtualservice iris-route (",
+            "iris: its route is managed by helm. Run: kubectl -n refused delete virtualservice iris-route (",
             "VirtualService iris-route: spec.hosts",
         ],
     );

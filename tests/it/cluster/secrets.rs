@@ -173,7 +173,7 @@ fn unreadable_secret_freezes_only_its_model() {
     // Juju sends no event for a removal; a new pod notices it at the latest.
     assert_contains(
         &status(&live.hook("upgrade-charm")),
-        &["blocked: 0 of 2 serve; models: a: image-pull-secret: does not exist. Run: juju add-secret iris-registry "],
+        &["blocked: 0 of 2 serve; models: a: image-pull-secret: does not exist. Run: juju run iris/leader diagnose ("],
     );
     assert_eq!(
         (live.sdep("a"), live.route("a"), names(&live)),
@@ -319,7 +319,7 @@ fn foreign_secret_is_left_alone() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: name taken by another object. Run: juju run iris/leader diagnose (",
+            "blocked: iris: name taken by another Secret. Run: juju run iris/leader diagnose (",
             &format!("Secret {name} is not of this application"),
         ],
     );
@@ -345,7 +345,10 @@ fn manually_changed_secret_is_restored() {
     live.merge_as("sync", &secret(), &pull, &empty);
     assert_contains(
         &live.says(),
-        &["blocked: iris: managed by sync. Run: ", &format!("Secret {pull}: data")],
+        &[
+            "blocked: iris: it is managed by sync. Run: ",
+            &format!("Secret {pull}: data"),
+        ],
     );
     live.delete(&secret(), &pull);
     live.hook("config-changed");

@@ -101,7 +101,7 @@ fn secret_is_read_on_events_changing_it() {
             status(&edge.run_on(unit, "secret-changed")),
             format!(
                 "blocked: option image-pull-secret: missing key `username`. \
-                 Run: juju update-secret {uri} registry=… username=… password=…"
+                 Run: juju run iris/leader diagnose; not applied yet: {uri}"
             )
         );
     }

@@ -201,7 +201,7 @@ pub fn errors() -> Vec<Entry> {
             object: "VirtualService iris-route".into(), manager: "argocd".into(), fields: vec!["spec.http".into()],
         }, "Two managers of one field would overwrite each other for ever. Changes made with kubectl are reverted instead.";
         ApiError::Conflict { .. } => ApiError::Conflict {
-            object: "SeldonDeployment iris".into(), manager: "argocd-application-controller".into(),
+            object: "SeldonDeployment iris".into(), manager: "argocd-application-controller-of-another-cluster".into(),
             fields: vec!["spec.protocol".into()],
         }, "";
         ApiError::Invalid { .. } => ApiError::Invalid {

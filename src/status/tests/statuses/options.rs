@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Entry, Scene, State, examples};
+use super::{Entry, Scene, examples};
 use crate::config;
 use crate::config::secret::SecretContents;
 use crate::config::tests::invalid::{INVALID, with_value};
 use crate::config::value::SecretUri;
+use crate::status::Problem;
 use juju_hooks::{SecretContent, SecretError, Version};
 
 /// The options that Juju itself keeps from being wrong.
@@ -32,10 +33,10 @@ pub fn errors() -> Vec<Entry> {
         } else {
             about
         };
-        let errors: Vec<String> = scene.config.errors.iter().map(ToString::to_string).collect();
-        match errors.iter().find(|error| error.starts_with(&about)) {
-            Some(error) => entries.push(Entry::of_state(State::Blocked, error.clone(), "")),
-            None => valid.push((option, value, errors)),
+        let errors = &scene.config.errors;
+        match errors.iter().find(|error| error.what().starts_with(&about)) {
+            Some(error) => entries.push(Entry::new(&Problem::from(error), "")),
+            None => valid.push((option, value, errors.clone())),
         }
     }
     assert!(valid.is_empty(), "these break no rule of their own: {valid:#?}");
@@ -79,5 +80,5 @@ fn told(word: &str, answer: Result<SecretContent, SecretError>, behind: &str) ->
     let uri: SecretUri = scene.config.juju_secrets().into_iter().next().unwrap();
     let answers: SecretContents = BTreeMap::from([(uri, answer)]);
     scene.config.resolve_secrets("iris", "edge", &answers);
-    Entry::of_state(State::Blocked, scene.config.errors[0].to_string(), behind)
+    Entry::new(&Problem::from(&scene.config.errors[0]), behind)
 }
