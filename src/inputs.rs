@@ -168,11 +168,6 @@ impl Inputs {
             .any(|endpoint| self.juju.related.contains(*endpoint))
     }
 
-    /// Whether the watcher is enabled.
-    pub fn is_watched(&self) -> bool {
-        self.juju.options.get("watch").and_then(Value::as_bool).unwrap_or(true)
-    }
-
     /// Reads whether Juju deployed Seldon Core. It matters only for the status, and only if the cluster has no
     /// Seldon.
     pub fn read_seldon_relation(&mut self, tools: HookTools, context: &HookContext) -> Result<(), ToolError> {

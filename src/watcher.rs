@@ -105,7 +105,7 @@ pub fn notify(
     expected: Expected,
     leads: Option<bool>,
 ) {
-    if !inputs.is_watched() {
+    if !inputs.config.watch {
         if socket.is_some_and(|socket| socket.send(&HookMessage::End).is_ok()) {
             SecurityEvent::WatcherOff.log(tools, context);
         }

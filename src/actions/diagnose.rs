@@ -203,7 +203,7 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
 
 async fn missing(snapshot: &Snapshot, inputs: &Inputs) -> Missing {
     let mut missing = vec![("required", snapshot.cluster.missing(required(inputs.needs())).await?)];
-    if inputs.is_watched() {
+    if inputs.config.watch {
         let watcher = snapshot.cluster.missing(watches(inputs.needs())).await?;
         missing.push(("for the watcher", watcher));
     }

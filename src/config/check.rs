@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{ConfigError, Location};
+use super::error::Location;
 use super::manifest::Manifest;
 use super::resolver::OptionResolver;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
@@ -224,12 +224,7 @@ pub fn grpc_hosts(application: &str, config: &mut Config) {
         // One error for each model, however many it clashes with.
         if config.frozen.insert(name.clone()) {
             let violation = Violation::with_value(host, rule, format!("{name}.example.com"));
-            config.errors.push(ConfigError::new(
-                application,
-                &Location::EntryKey(name),
-                "grpc-host",
-                violation,
-            ));
+            config.push_error(application, &Location::EntryKey(name), "grpc-host", violation);
         }
         config.frozen.extend(other);
     }
@@ -263,12 +258,7 @@ pub fn overlaps(application: &str, config: &mut Config) {
                 format!("overlaps the prefix of {earlier}"),
                 format!("/model/{name}/"),
             );
-            config.errors.push(ConfigError::new(
-                application,
-                &Location::EntryKey(name),
-                "prefix",
-                violation,
-            ));
+            config.push_error(application, &Location::EntryKey(name), "prefix", violation);
         }
         config.frozen.insert(earlier);
     }
@@ -294,12 +284,7 @@ pub fn service_names(application: &str, config: &mut Config) {
         if config.frozen.insert(name.clone()) {
             let violation = Violation::new(format!("has a Service of {owner}"), "")
                 .with_detail(format!("{service}: rename the predictor"));
-            config.errors.push(ConfigError::new(
-                application,
-                &Location::EntryKey(name.clone()),
-                "manifest",
-                violation,
-            ));
+            config.push_error(application, &Location::EntryKey(name.clone()), "manifest", violation);
         }
         config.models.retain(|model| model.name != name);
     }
@@ -313,12 +298,7 @@ pub fn route_names(application: &str, config: &mut Config) {
         if config.models.iter().any(|model| model.name == route) {
             let violation =
                 Violation::new("the name is used by another model's route", "").with_detail("rename the model");
-            config.errors.push(ConfigError::new(
-                application,
-                &Location::Entry(route.clone()),
-                "",
-                violation,
-            ));
+            config.push_error(application, &Location::Entry(route.clone()), "", violation);
             config.models.retain(|model| model.name != route);
             config.frozen.insert(route);
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
+use super::options::{self, Scope};
 use super::yaml::yaml;
 use crate::shell::{self, juju_config, setting};
 
@@ -58,7 +59,7 @@ pub fn promotion(model: &super::Model) -> Option<OptionChanges> {
         .collect();
     let is_set = |option: &str| model.canary_options.contains_key(option);
     // A graph cannot be combined with the options of a single server.
-    let node_keys = super::options::NODE_KEYS;
+    let node_keys = options::names(Scope::Node);
     if is_set("graph") {
         changes.extend(
             node_keys

@@ -7,6 +7,7 @@ use serde_yaml::Value;
 
 use super::Source;
 use super::check;
+use super::options::{self, Scope};
 use super::reader::Reader;
 use super::suggestion::unknown_key;
 use super::value::{self, Parameter, Protocol, PullPolicy, Resources, Violation, either, with_location};
@@ -46,18 +47,8 @@ const KINDS: [(&str, Kind, &str); 5] = [
     ("combiner", Kind::Combiner, "COMBINER"),
 ];
 
-/// The keys of a node other than its kind.
-const GRAPH_KEYS: [&str; 9] = [
-    "image",
-    "implementation",
-    "model-uri",
-    "parameters",
-    "env",
-    "resources",
-    "image-pull-policy",
-    "own-pod",
-    "children",
-];
+/// The keys of a node other than its kind and the options of a server.
+const GRAPH_KEYS: [&str; 3] = ["image-pull-policy", "own-pod", "children"];
 
 impl Kind {
     /// Seldon's name of it.
@@ -151,7 +142,8 @@ fn node(value: &Value, location: &str, protocol: Option<Protocol>, depth: usize)
         return Err(Violation::with_value(name, rule, EXAMPLE)
             .with_detail("at most 48 lowercase letters, digits and -, starting with a letter and not ending with -"));
     }
-    let known = [&GRAPH_KEYS[..], &[key]].concat();
+    let mut known = options::names(Scope::Node);
+    known.extend(GRAPH_KEYS.iter().chain([key]));
     if let Some(unknown) = map
         .keys()
         .map(|key| key.as_str().unwrap_or_default())

@@ -3,33 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::options::{self, Scope};
 use super::resolver::OptionResolver;
 use super::value::{Protocol, Violation};
 use super::yaml::scalars;
 use super::{ServerOptions, value};
 use crate::api::seldon::grpc;
 use serde_yaml::Value;
-
-/// The options of the model that both may override.
-const OVERRIDABLE_KEYS: [&str; 17] = [
-    "graph",
-    "image",
-    "implementation",
-    "model-uri",
-    "parameters",
-    "env",
-    "resources",
-    "engine-resources",
-    "replicas",
-    "autoscale",
-    "disruption-budget",
-    "image-pull-policy",
-    "image-pull-secret",
-    "storage-secret",
-    "pod",
-    "logger",
-    "tracing",
-];
 
 /// A version that gets a share of the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +54,8 @@ impl fmt::Display for Shadow {
 
 impl OptionResolver<'_> {
     pub fn canary(&mut self, protocol: Option<Protocol>) -> Option<Canary> {
-        let known = [&OVERRIDABLE_KEYS[..], &["weight", "match"]].concat();
+        let mut known = options::names(Scope::Predictor);
+        known.extend(["weight", "match"]);
         let mut nested = self.nested("canary", &known)?;
         let canary = Canary {
             server: nested.server(protocol, true),
@@ -86,7 +67,8 @@ impl OptionResolver<'_> {
     }
 
     pub fn shadow(&mut self, protocol: Option<Protocol>) -> Option<Shadow> {
-        let known = [&OVERRIDABLE_KEYS[..], &["weight"]].concat();
+        let mut known = options::names(Scope::Predictor);
+        known.push("weight");
         let mut nested = self.nested("shadow", &known)?;
         let shadow = Shadow {
             server: nested.server(protocol, true),

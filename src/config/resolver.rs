@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::error::{ConfigError, Location};
-use super::options::{ENTRY_KEYS, SERVER_KEYS, WITH_DEFAULT};
+use super::options::{self, Scope};
 use super::suggestion::{unknown_key, unknown_keys};
 use super::value::{self, Violation};
 use super::yaml::yaml;
@@ -60,11 +60,11 @@ impl<'a> OptionResolver<'a> {
     /// The options of the server as they were set.
     pub(super) fn options(&self) -> Map<String, Json> {
         let other_servers = ["canary", "shadow"];
-        ["manifest"]
-            .iter()
-            .chain(&SERVER_KEYS)
-            .filter(|option| !other_servers.contains(*option))
-            .filter_map(|option| Some(((*option).to_owned(), serde_json::to_value(self.raw(option)?).ok()?)))
+        options::names(Scope::SeldonDeployment)
+            .into_iter()
+            .chain(["manifest"])
+            .filter(|option| !other_servers.contains(option))
+            .filter_map(|option| Some((option.to_owned(), serde_json::to_value(self.raw(option)?).ok()?)))
             .collect()
     }
 
@@ -99,8 +99,8 @@ impl<'a> OptionResolver<'a> {
             (is_set || other.is_some()).then_some((is_set, other))
         });
         let (is_set, other) = innermost.unwrap_or_else(|| {
-            // An option with a default cannot be distinguished from one that was set.
-            let mut others = others.iter().copied().filter(|other| !WITH_DEFAULT.contains(other));
+            let has_default = |name: &str| options::find(name).is_some_and(|option| !option.default.is_empty());
+            let mut others = others.iter().copied().filter(|other| !has_default(other));
             let other = others.find(|other| self.raw_option(other).is_some());
             (self.raw_option(option).is_some(), other)
         });
@@ -162,9 +162,10 @@ impl<'a> OptionResolver<'a> {
     }
 
     pub(super) fn check_keys(&mut self) {
-        let unknown = self.entry.map(|entry| unknown_keys(entry, &ENTRY_KEYS));
+        let known = options::names(Scope::Model);
+        let unknown = self.entry.map(|entry| unknown_keys(entry, &known));
         for key in unknown.unwrap_or_default() {
-            self.entry_error(unknown_key(&key, &ENTRY_KEYS, ""));
+            self.entry_error(unknown_key(&key, &known, ""));
         }
     }
 

@@ -152,6 +152,7 @@ impl Config {
             errors,
             frozen,
             secrets,
+            ..
         } = self;
         models.retain(|model| {
             let mut valid = true;

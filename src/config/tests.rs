@@ -401,29 +401,10 @@ fn any_option() -> impl Strategy<Value = Json> {
     ]
 }
 
-fn all_options() -> Vec<&'static str> {
-    options::ENTRY_KEYS.iter().copied().chain(["models"]).collect()
-}
-
-#[test]
-fn options_of_config_yaml_are_those_read() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml")).unwrap();
-    let config: Json = serde_yaml::from_str(&text).unwrap();
-    let declared: BTreeSet<&str> = config["options"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    // An option of the charm itself is read elsewhere.
-    let read = all_options().into_iter().chain(["watch"]);
-    assert_eq!(declared, read.collect());
-}
-
 proptest! {
     #[test]
     fn any_options_give_valid_models_or_errors(
-        values in prop::collection::btree_map(prop::sample::select(all_options()), any_option(), 0..6),
+        values in prop::collection::btree_map(prop::sample::select(options::names(options::Scope::Application)), any_option(), 0..6),
         application in "[a-z0-9-]{1,60}",
     ) {
         let options: Map<String, Json> = values.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();

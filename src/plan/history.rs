@@ -5,7 +5,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::types::{OptionMap, PlannedModel};
-use crate::config::ENTRY_KEYS;
+use crate::config::options::{self, Scope};
 use crate::identity::applied_fields;
 use crate::labels;
 use crate::observed::Observed;
@@ -102,7 +102,7 @@ fn is_record(text: &str) -> bool {
     match serde_json::from_str(text) {
         Ok(Value::Null) => true,
         Ok(Value::Object(options)) => {
-            options.keys().all(|option| ENTRY_KEYS.contains(&option.as_str())) && !text.contains("\\u0000")
+            options.keys().all(|option| options::is_within(option, Scope::Model)) && !text.contains("\\u0000")
         }
         _ => false,
     }

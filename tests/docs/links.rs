@@ -85,6 +85,23 @@ fn index_lists_every_page() {
 }
 
 #[test]
+fn every_named_path_exists() {
+    let mut missing = Vec::new();
+    for path in ["README.md".to_owned()].into_iter().chain(pages()) {
+        let text = page(&path);
+        let code = text.split('`').skip(1).step_by(2);
+        let folders = ["src/", "tests/", "crates/", "fuzz/", "examples/", "packaging/", "docs/"];
+        for named in code.filter(|code| folders.iter().any(|folder| code.starts_with(folder))) {
+            let is_path = !named.contains([' ', '<', '*', '\n']);
+            if is_path && !Path::new(ROOT).join(named).exists() {
+                missing.push(format!("{path}: {named}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "these do not exist: {missing:#?}");
+}
+
+#[test]
 fn links_are_found_outside_code() {
     let page =
         "See [a](a.md), [`b`](b.md#c) and `[not](this.md)`.\n\n```sh\n[nor](that.md)\n```\n## What it *taught*\n";

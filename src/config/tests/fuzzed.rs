@@ -23,7 +23,7 @@ fn suggested_command_is_accepted() {
         ",",
     ];
     let mut accepted = 0;
-    for option in options::ENTRY_KEYS {
+    for option in options::names(options::Scope::Model) {
         for value in wrong {
             let config = parsed(json!({"image": "iris:1", option: value}));
             for error in &config.errors {

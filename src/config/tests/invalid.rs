@@ -6,7 +6,7 @@ use juju_hooks::status::SHOWN_BYTES;
 use juju_hooks::{SecretContent, SecretError, Version};
 
 /// An option, a value that violates a rule, and the option that has to be set with it.
-pub(crate) const INVALID: [(&str, &str, &str); 35] = [
+pub(crate) const INVALID: [(&str, &str, &str); 36] = [
     ("image", "Iris 0.3", ""),
     ("implementation", "sklearn server", ""),
     ("model-uri", "bucket/iris", "implementation=SKLEARN_SERVER"),
@@ -39,6 +39,7 @@ pub(crate) const INVALID: [(&str, &str, &str); 35] = [
     ("annotations", "{note: 'a=b'}", ""),
     ("canary", "{weight: 10%}", ""),
     ("shadow", "{match: {x-next: 'yes'}}", ""),
+    ("watch", "yes", ""),
     ("models", "{Iris: {}}", ""),
     ("models", "{iris: {imgae: 'iris:1'}}", ""),
     ("models", "{a: {prefix: /m/}, b: {prefix: /m/b/}}", ""),

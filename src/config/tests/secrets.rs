@@ -1,5 +1,7 @@
 //! References to secrets, and the errors for one that cannot be read or used.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::config::secret::{Purpose, SecretContents};
 use juju_hooks::{SecretContent, SecretError, Version};

@@ -6,20 +6,16 @@ use serde_json::json;
 
 use super::{Entry, Scene, examples};
 use crate::config;
+use crate::config::options::{self, Scope};
 use crate::config::secret::SecretContents;
 use crate::config::tests::invalid::{INVALID, with_value};
 use crate::config::value::SecretUri;
 use crate::status::Problem;
 use juju_hooks::{SecretContent, SecretError, Version};
 
-/// The options that Juju itself keeps from being wrong.
-const NEVER_WRONG: [&str; 1] = ["watch"];
-
 pub fn errors() -> Vec<Entry> {
-    let declared: serde_json::Value = serde_yaml::from_str(include_str!("../../../../config.yaml")).unwrap();
-    let declared: Vec<&String> = declared["options"].as_object().unwrap().keys().collect();
-    for option in declared {
-        let known = INVALID.iter().any(|(invalid, ..)| invalid == option) || NEVER_WRONG.contains(&option.as_str());
+    for option in options::names(Scope::Application) {
+        let known = INVALID.iter().any(|(invalid, ..)| *invalid == option);
         assert!(known, "src/config/tests/invalid.rs has no value for {option}");
     }
     let (mut entries, mut valid) = (Vec::new(), Vec::new());
