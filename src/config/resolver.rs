@@ -99,15 +99,19 @@ impl<'a> OptionResolver<'a> {
             (is_set || other.is_some()).then_some((is_set, other))
         });
         let (is_set, other) = innermost.unwrap_or_else(|| {
-            let has_default = |name: &str| options::find(name).is_some_and(|option| !option.default.is_empty());
-            let mut others = others.iter().copied().filter(|other| !has_default(other));
-            let other = others.find(|other| self.raw_option(other).is_some());
-            (self.raw_option(option).is_some(), other)
+            // Juju reports the default of an option as if it were set.
+            let is_set = |name: &str| {
+                let default = options::find(name).map(|option| option.default.to_owned());
+                let value = self.raw_option(name);
+                value.is_some_and(|value| value::scalar(&value) != default)
+            };
+            (is_set(option), others.iter().copied().find(|other| is_set(other)))
         });
         if let (true, Some(other)) = (is_set, other) {
             let rule = format!("cannot be combined with {option}");
             let detail = format!("{option} includes it: set it there, or unset one of them");
-            self.error(other, Violation::new(rule, "").with_detail(detail));
+            let default = options::find(other).map_or("", |option| option.default);
+            self.error(other, Violation::new(rule, default).with_detail(detail));
         }
         is_set
     }

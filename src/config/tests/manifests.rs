@@ -25,7 +25,8 @@ fn with(from: &str, to: &str) -> String {
 }
 
 fn parsed_manifest(text: &str) -> Config {
-    parsed(json!({"manifest": text, "replicas": 1, "engine-resources": "{limits: {memory: 256Mi}}"}))
+    let engine_resources = options::find("engine-resources").unwrap().default;
+    parsed(json!({"manifest": text, "replicas": 1, "engine-resources": engine_resources}))
 }
 
 /// The only error of a manifest, of which nothing is planned.
@@ -414,6 +415,12 @@ fn manifest_excludes_options_of_the_server() {
     assert!(
         errors[0].starts_with("option image: cannot be combined with manifest"),
         "{errors:?}"
+    );
+    let stopped = parsed(json!({"manifest": VALID, "replicas": 0}));
+    let error = stopped.errors[0].to_string();
+    assert!(
+        error.starts_with("option replicas: cannot be combined with manifest. Run: juju config iris replicas=1 ("),
+        "{error}"
     );
     // An entry takes precedence over a default.
     let entries = |models: &str| parsed(json!({"manifest": VALID, "models": models}));
