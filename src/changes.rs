@@ -21,7 +21,7 @@ use crate::identity::{Identity, route_name};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::history;
-use crate::plan::{Plan, PlannedModel, Route};
+use crate::plan::{Plan, PlannedModel, PlannedRoute};
 pub use claims::{RouteClaim, is_planned};
 pub use conflicts::Conflict;
 pub use routes::{awaits_propagation, has_catch_all};
@@ -153,7 +153,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
             .partition(|delete| deferred.contains(&delete.model));
         changes.supersede = changes.deletes.iter().any(|delete| {
             let planned = plan.model(&delete.model);
-            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != Route::Delete)
+            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != PlannedRoute::Delete)
         });
     }
     changes
@@ -183,15 +183,15 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
     ));
     let route = route_name(name);
     changes.extend(match &planned.route {
-        Route::VirtualService(desired) => {
+        PlannedRoute::VirtualService(desired) => {
             let live = observed.virtual_service(identity, &route);
             apply(name, ObjectKind::VirtualService, desired.as_ref(), live, identity)
         }
-        Route::HttpRoute(desired) => {
+        PlannedRoute::HttpRoute(desired) => {
             let live = observed.http_route_in(&identity.namespace, &route);
             apply(name, ObjectKind::HttpRoute, desired.as_ref(), live, identity)
         }
-        Route::Delete | Route::Keep => None,
+        PlannedRoute::Delete | PlannedRoute::Keep => None,
     });
     changes
 }

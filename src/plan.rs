@@ -10,6 +10,7 @@ pub(crate) mod route;
 pub mod secrets;
 mod traffic;
 pub mod types;
+mod virtual_service;
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use crate::gateway::{GatewayKind, GatewayName};
 use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use secrets::SecretNames;
-pub use types::{Environment, Plan, PlannedModel, PlannedPredictor, Route, Unsupported};
+pub use types::{Environment, Plan, PlannedModel, PlannedPredictor, PlannedRoute, Unsupported};
 
 pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
     models.filter_map(|model| related.for_model(model).cloned()).collect()
@@ -53,7 +54,7 @@ fn plan_model(model: &Model, config: &Config, environment: &Environment, observe
         omitted: (observed.lacks_metrics_v2 && needs_metrics_v2(model)).then_some(NO_METRICS_V2),
         unsupported: Vec::new(),
         gateway,
-        route: Route::Keep,
+        route: PlannedRoute::Keep,
     };
     let current = traffic::CurrentRoute::read(model, environment, observed);
     let traffic = traffic::traffic(&planned, &current, observed);
@@ -65,16 +66,21 @@ fn plan_model(model: &Model, config: &Config, environment: &Environment, observe
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
     planned.route = match (&planned.gateway, &environment.gateway) {
         (Some(gateway), related) => {
-            let route = route::virtual_service(&planned, environment, gateway, &traffic, seldon_prefix.as_ref());
-            if related.kind() == GatewayKind::GatewayApi {
-                planned.unsupported = http_route::unsupported(model);
-                Route::HttpRoute(Box::new(http_route::http_route(&route, model, gateway)))
-            } else {
-                Route::VirtualService(Box::new(route))
+            let route = route::route(&planned, environment, &traffic, seldon_prefix.as_ref());
+            match related.kind() {
+                GatewayKind::GatewayApi => {
+                    planned.unsupported = http_route::unsupported(model);
+                    let route = http_route::http_route(&route, model, environment, gateway);
+                    PlannedRoute::HttpRoute(Box::new(route))
+                }
+                GatewayKind::Istio => {
+                    let route = virtual_service::virtual_service(&route, model, environment, gateway);
+                    PlannedRoute::VirtualService(Box::new(route))
+                }
             }
         }
-        (None, RelatedGateway::None) => Route::Delete,
-        (None, _) => Route::Keep,
+        (None, RelatedGateway::None) => PlannedRoute::Delete,
+        (None, _) => PlannedRoute::Keep,
     };
     route::mark(&mut planned, environment, observed);
     planned

@@ -26,7 +26,7 @@ use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::types::OptionMap;
-use crate::plan::{Plan, PlannedModel, Route};
+use crate::plan::{Plan, PlannedModel, PlannedRoute};
 use crate::shell::{Commands, JujuCli};
 use juju_hooks::{State, Status};
 
@@ -336,7 +336,7 @@ pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<Pr
 /// created the Service.
 fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, Problem)> {
     let gateway = planned.gateway.as_ref()?;
-    let Route::HttpRoute(_) = &planned.route else {
+    let PlannedRoute::HttpRoute(_) = &planned.route else {
         return None;
     };
     let name = &planned.model.name;

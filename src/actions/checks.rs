@@ -8,7 +8,7 @@ use crate::gateway::listeners::Listeners;
 use crate::identity::route_name;
 use crate::labels::ObjectKind;
 use crate::plan::readiness;
-use crate::plan::{PlannedModel, Route};
+use crate::plan::{PlannedModel, PlannedRoute};
 use crate::shell::command;
 use crate::status::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
 
@@ -181,7 +181,7 @@ fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Opt
 fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
     let name = route_name(&planned.model.name);
     let (check_name, kind, live) = match planned.route {
-        Route::HttpRoute(_) => (
+        PlannedRoute::HttpRoute(_) => (
             "http-route",
             ObjectKind::HttpRoute,
             input.observed.http_route_in(input.namespace, &name),

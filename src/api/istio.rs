@@ -95,10 +95,28 @@ pub enum StringMatch {
     Regex(String),
 }
 
-/// Matches requests to a host on any port. Clients add a port that is neither 80 nor 443 to the authority, and Istio
-/// does not strip it (`istio/istio`, `gateway.go`, `StripHostPort`, which is off by default).
+/// Matches requests to a host on any port.
 pub fn authority(host: &str) -> StringMatch {
-    StringMatch::Regex(format!("{}(:[0-9]+)?", host.replace('.', "[.]")))
+    StringMatch::Regex(host_pattern(host))
+}
+
+/// A regular expression (RE2) for a host on any port. Clients add a port that is neither 80 nor 443 to the authority,
+/// and Istio does not strip it (`istio/istio`, `gateway.go`, `StripHostPort`, which is off by default).
+pub fn host_pattern(host: &str) -> String {
+    format!("{}(:[0-9]+)?", host.replace('.', "[.]"))
+}
+
+/// The Services and weights of a live VirtualService's rule. A host is a Service's name, followed by its namespace.
+pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
+    let all = rule.get("route").and_then(Value::as_array);
+    all.into_iter()
+        .flatten()
+        .filter_map(|destination| {
+            let host = destination.pointer("/destination/host")?.as_str()?;
+            let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(100);
+            Some((host.split('.').next()?.to_owned(), u8::try_from(weight).ok()?))
+        })
+        .collect()
 }
 
 /// Replaces the matched part of the path.

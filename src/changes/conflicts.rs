@@ -11,7 +11,7 @@ use crate::gateway::GatewayName;
 use crate::identity::{Identity, applied_fields, route_name};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
-use crate::plan::{PlannedModel, Route};
+use crate::plan::{PlannedModel, PlannedRoute};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
@@ -64,7 +64,7 @@ pub enum Conflict {
 /// The first conflict of a model.
 pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Conflict> {
     let name = &planned.model.name;
-    let by_gateway_api = matches!(planned.route, Route::HttpRoute(_));
+    let by_gateway_api = matches!(planned.route, PlannedRoute::HttpRoute(_));
     let (kind, route) = if by_gateway_api {
         let route = observed.http_route_in(&identity.namespace, &route_name(name));
         (ObjectKind::HttpRoute, route)

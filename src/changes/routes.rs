@@ -13,7 +13,7 @@ use crate::identity::{Identity, route_name};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::plan::readiness::is_ready;
-use crate::plan::{Plan, PlannedModel, Route};
+use crate::plan::{Plan, PlannedModel, PlannedRoute};
 
 /// Models that are no longer configured, but whose requests a planned model takes over that is not ready yet: they
 /// are kept until it is.
@@ -26,7 +26,7 @@ pub fn deferred(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeS
     let is_taken_over = |overlaps: &dyn Fn(&GatewayName, &Model) -> bool, is_virtual_service: bool| {
         successors.iter().any(|successor| {
             let gateway = successor.gateway.as_ref();
-            is_virtual_service != matches!(successor.route, Route::HttpRoute(_))
+            is_virtual_service != matches!(successor.route, PlannedRoute::HttpRoute(_))
                 && gateway.is_some_and(|gateway| overlaps(gateway, &successor.model))
         })
     };
@@ -56,7 +56,7 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
         let gateway = planned
             .gateway
             .as_ref()
-            .filter(|_| matches!(planned.route, Route::VirtualService(_)));
+            .filter(|_| matches!(planned.route, PlannedRoute::VirtualService(_)));
         gateway.is_some_and(|gateway| {
             claims
                 .iter()
@@ -69,10 +69,10 @@ pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> b
 /// one works.
 pub fn is_kept(kind: ObjectKind, planned: &PlannedModel, observed: &Observed, identity: &Identity) -> bool {
     match (&planned.route, kind) {
-        (Route::Delete, _) => false,
-        (Route::HttpRoute(_), ObjectKind::VirtualService) => !is_accepted(planned, observed, identity),
+        (PlannedRoute::Delete, _) => false,
+        (PlannedRoute::HttpRoute(_), ObjectKind::VirtualService) => !is_accepted(planned, observed, identity),
         // A VirtualService has no status; it works once it and its gateway exist.
-        (Route::VirtualService(_), ObjectKind::HttpRoute) => {
+        (PlannedRoute::VirtualService(_), ObjectKind::HttpRoute) => {
             let gateway = planned.gateway.as_ref();
             let route = route_name(&planned.model.name);
             observed.virtual_service(identity, &route).is_none()
@@ -91,7 +91,7 @@ pub fn awaits_propagation(plan: &Plan, observed: &Observed, identity: &Identity)
     let routes = plan
         .models
         .iter()
-        .filter(|planned| matches!(planned.route, Route::HttpRoute(_)));
+        .filter(|planned| matches!(planned.route, PlannedRoute::HttpRoute(_)));
     routes
         .map(|planned| route_condition(planned, observed, identity))
         .any(|condition| condition == Some(RouteCondition::Pending))

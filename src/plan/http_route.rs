@@ -1,21 +1,26 @@
-//! Translates a model's VirtualService into an HTTPRoute of the Gateway API.
+//! Prints a route as an HTTPRoute of the Gateway API.
 //!
 //! The charm writes the HTTPRoute itself instead of asking istio-ingress-k8s for one over `istio-ingress-route`: that
 //! charm drops weights, headers and hosts of this interface on the way to its routes
 //! (`canonical/istio-ingress-k8s-operator` a9ef964, `src/utils.py`, `normalize_istio_ingress_route_http_routes`), so
 //! that a canary of 10 percent would get half of the requests.
 
+use std::collections::BTreeMap;
+
 use kube::Resource as _;
 
-use super::types::Unsupported;
-use crate::api::gateway_api::HOST_HEADER;
+use super::metadata::metadata;
+use super::route::{self, Match, Route, Rule, TextMatch};
+use super::types::{Environment, Unsupported};
 use crate::api::gateway_api::{
-    Backend, Filter, GROUP, Gateway, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
+    Backend, Filter, GROUP, Gateway, HOST_HEADER, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
     HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Timeouts, UrlRewrite,
 };
-use crate::api::istio::{Destination, HeaderValues, HttpMatchRequest, HttpRoute, StringMatch, VirtualService};
+use crate::api::istio::host_pattern;
 use crate::config::Model;
+use crate::config::value::HeaderChanges;
 use crate::gateway::GatewayName;
+use crate::identity::route_name;
 
 /// What the standard channel of Gateway API 1.2 cannot express of a model's route.
 pub fn unsupported(model: &Model) -> Vec<Unsupported> {
@@ -27,10 +32,9 @@ pub fn unsupported(model: &Model) -> Vec<Unsupported> {
         .collect()
 }
 
-pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) -> HTTPRoute {
-    let hosts = &route.spec.hosts;
+pub fn http_route(route: &Route, model: &Model, environment: &Environment, gateway: &GatewayName) -> HTTPRoute {
     HTTPRoute {
-        metadata: route.metadata.clone(),
+        metadata: metadata(&route_name(&model.name), model, environment),
         spec: HttpRouteSpec {
             parent_refs: vec![ParentRef {
                 group: GROUP.to_owned(),
@@ -39,74 +43,59 @@ pub fn http_route(route: &VirtualService, model: &Model, gateway: &GatewayName) 
                 name: gateway.name.clone(),
             }],
             // No hostname matches every host.
-            hostnames: hosts.iter().filter(|host| *host != "*").cloned().collect(),
-            rules: route.spec.http.iter().flat_map(|http| rules(http, model)).collect(),
+            hostnames: route.hosts.iter().filter(|host| *host != "*").cloned().collect(),
+            rules: route.rules.iter().flat_map(|rule| rules(rule, route)).collect(),
         },
     }
 }
 
 /// One rule for each path that is rewritten: `ReplacePrefixMatch` requires a single match per rule.
-fn rules(http: &HttpRoute, model: &Model) -> Vec<HttpRouteRule> {
-    let matches = matches(&http.matches);
-    let rule = |matches: Vec<HttpRouteMatch>| HttpRouteRule {
+fn rules(rule: &Rule, route: &Route) -> Vec<HttpRouteRule> {
+    let matches: Vec<HttpRouteMatch> = rule.matches.iter().map(route_match).collect();
+    let printed = |matches: Vec<HttpRouteMatch>| HttpRouteRule {
         matches,
-        filters: filters(http),
-        backend_refs: http
-            .route
-            .iter()
-            .map(|share| backend(&share.destination, Some(share.weight.unwrap_or(100))))
-            .collect(),
-        timeouts: model.timeout.map(|timeout| Timeouts {
+        filters: filters(rule, route),
+        backend_refs: rule.backends.iter().map(|to| backend(to, Some(to.weight))).collect(),
+        timeouts: route.timeout.map(|timeout| Timeouts {
             request: timeout.in_whole_numbers(),
         }),
     };
-    if http.rewrite.is_none() {
-        return vec![rule(matches)];
+    if !rule.strips_prefix {
+        return vec![printed(matches)];
     }
-    // The rule for the model's own prefix comes last, as in the VirtualService.
-    matches
-        .into_iter()
-        .rev()
-        .map(|request_match| rule(vec![request_match]))
-        .collect()
+    // The rule for the model's own prefix comes last.
+    matches.into_iter().rev().map(|path| printed(vec![path])).collect()
 }
 
-/// `PathPrefix` compares whole path segments, so one match covers the prefix with and without its trailing slash.
-fn matches(request_matches: &[HttpMatchRequest]) -> Vec<HttpRouteMatch> {
-    let mut matches: Vec<HttpRouteMatch> = Vec::new();
-    for request_match in request_matches {
-        let authority = request_match
-            .authority
-            .as_ref()
-            .map(|text| condition(HOST_HEADER, text));
-        let headers = request_match.headers.iter().map(|(name, text)| condition(name, text));
-        let http_match = HttpRouteMatch {
-            path: PathMatch {
-                kind: "PathPrefix".to_owned(),
-                value: path(request_match.uri.as_ref()),
-            },
-            headers: headers.chain(authority).collect(),
-        };
-        if !matches.contains(&http_match) {
-            matches.push(http_match);
-        }
+fn route_match(conditions: &Match) -> HttpRouteMatch {
+    let headers = conditions.headers.iter().map(|(name, text)| header_match(name, text));
+    let host = conditions.host.as_ref().map(|host| {
+        let pattern = TextMatch::Regex(host_pattern(host));
+        header_match(HOST_HEADER, &pattern)
+    });
+    HttpRouteMatch {
+        path: PathMatch {
+            kind: "PathPrefix".to_owned(),
+            value: path_prefix(conditions.path.as_ref()),
+        },
+        headers: headers.chain(host).collect(),
     }
-    matches
 }
 
-fn path(uri: Option<&StringMatch>) -> String {
-    let text = match uri {
-        Some(StringMatch::Prefix(text) | StringMatch::Exact(text)) => text.trim_end_matches('/'),
-        Some(StringMatch::Regex(_)) | None => "",
-    };
-    if text.is_empty() { "/" } else { text }.to_owned()
+/// `PathPrefix` compares whole segments, so it covers a prefix with and without its trailing slash.
+fn path_prefix(path: Option<&route::PathMatch>) -> String {
+    match path {
+        None => "/".to_owned(),
+        Some(route::PathMatch::Prefix(prefix)) => prefix.bare().to_owned(),
+        Some(route::PathMatch::Below(path)) => path.trim_end_matches('/').to_owned(),
+    }
 }
 
-fn condition(name: &str, text: &StringMatch) -> HeaderMatch {
+fn header_match(name: &str, text: &TextMatch) -> HeaderMatch {
     let (kind, value) = match text {
-        StringMatch::Exact(value) => ("Exact", value.clone()),
-        StringMatch::Regex(value) => ("RegularExpression", value.clone()),
-        StringMatch::Prefix(value) => ("RegularExpression", format!("{}.*", escape_re2(value))),
+        TextMatch::Exact(value) => ("Exact", value.clone()),
+        TextMatch::Regex(value) => ("RegularExpression", value.clone()),
+        TextMatch::StartsWith(value) => ("RegularExpression", format!("{}.*", escape_re2(value))),
     };
     HeaderMatch {
         kind: kind.to_owned(),
@@ -117,56 +106,50 @@ fn condition(name: &str, text: &StringMatch) -> HeaderMatch {
 
 /// Escapes a text for RE2.
 fn escape_re2(text: &str) -> String {
-    text.chars().fold(String::new(), |mut escape_re2, c| {
+    text.chars().fold(String::new(), |mut escaped, c| {
         if "\\.+*?()|[]{}^$".contains(c) {
-            escape_re2.push('\\');
+            escaped.push('\\');
         }
-        escape_re2.push(c);
-        escape_re2
+        escaped.push(c);
+        escaped
     })
 }
 
-fn backend(service: &Destination, weight: Option<u8>) -> Backend {
+fn backend(to: &route::Backend, weight: Option<u8>) -> Backend {
     Backend {
         group: String::new(),
         kind: "Service".to_owned(),
-        name: service.host.split('.').next().unwrap_or_default().to_owned(),
-        port: service.port.number,
+        name: to.service.clone(),
+        port: to.port,
         weight,
     }
 }
 
-fn filters(http: &HttpRoute) -> Vec<Filter> {
-    let rewrite = http.rewrite.as_ref().map(|rewrite| Filter::Rewrite {
+fn filters(rule: &Rule, route: &Route) -> Vec<Filter> {
+    let rewrite = rule.strips_prefix.then(|| Filter::Rewrite {
         rewrite: UrlRewrite {
             path: PathModifier {
                 kind: "ReplacePrefixMatch".to_owned(),
-                replace_prefix_match: rewrite.uri.clone(),
+                replace_prefix_match: "/".to_owned(),
             },
         },
     });
-    let headers = http.headers.clone().unwrap_or_default();
-    let request = headers.request.as_ref().map(|values| Filter::Request {
-        changes: modifier(values),
-    });
-    let response = headers.response.as_ref().map(|values| Filter::Response {
-        changes: modifier(values),
-    });
-    let mirrors_all = http.mirror_percentage.as_ref().is_none_or(|part| part.value >= 100.0);
-    let mirror = http
+    let request = modifier(&route.headers.request).map(|changes| Filter::Request { changes });
+    let response = modifier(&route.headers.response).map(|changes| Filter::Response { changes });
+    let mirror = rule
         .mirror
         .as_ref()
-        .filter(|_| mirrors_all)
-        .map(|service| Filter::Mirror {
+        .filter(|mirror| mirror.weight >= 100)
+        .map(|mirror| Filter::Mirror {
             mirror: Mirror {
-                backend_ref: backend(service, None),
+                backend_ref: backend(mirror, None),
             },
         });
     [rewrite, request, response, mirror].into_iter().flatten().collect()
 }
 
-fn modifier(values: &HeaderValues) -> HeaderModifier {
-    let entries = |map: &std::collections::BTreeMap<String, String>| {
+fn modifier(changes: &HeaderChanges) -> Option<HeaderModifier> {
+    let entries = |map: &BTreeMap<String, String>| {
         map.iter()
             .map(|(name, value)| HeaderEntry {
                 name: name.clone(),
@@ -174,11 +157,11 @@ fn modifier(values: &HeaderValues) -> HeaderModifier {
             })
             .collect()
     };
-    HeaderModifier {
-        set: entries(&values.set),
-        add: entries(&values.add),
-        remove: values.remove.clone(),
-    }
+    (!changes.is_empty()).then(|| HeaderModifier {
+        set: entries(&changes.set),
+        add: entries(&changes.add),
+        remove: changes.remove.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Renders the VirtualService of a model.
+//! The route of a model: which requests are its own, and the Services that get them. [`super::virtual_service`] and
+//! [`super::http_route`] print it for the two kinds of gateway.
 
 use std::collections::BTreeMap;
 
@@ -6,174 +7,190 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::metadata::metadata;
 use super::traffic::{Share, Traffic};
-use super::types::{Environment, PlannedModel, Route};
-use crate::api::istio::{
-    Destination, HeaderOperations, HeaderValues, HttpMatchRequest, HttpRetry, HttpRewrite, HttpRoute, Percent,
-    PortSelector, RouteDestination, StringMatch, VirtualService, VirtualServiceSpec, authority,
-};
+use super::types::{Environment, PlannedModel, PlannedRoute};
 use crate::api::seldon::grpc;
 use crate::config::Model;
-use crate::config::value::{HeaderChanges, prefix};
-use crate::gateway::GatewayName;
+use crate::config::value::{Headers, Milliseconds, prefix};
 use crate::gateway::prefix::Prefix;
-use crate::identity::route_name;
 use crate::labels;
 use crate::observed::Observed;
 
-/// Below the model's prefix.
-const EXPLAINER: &str = "explainer/";
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// `*` is every host.
+    pub hosts: Vec<String>,
+    /// The first rule with a match gets a request.
+    pub rules: Vec<Rule>,
+    pub headers: Headers,
+    pub timeout: Option<Milliseconds>,
+    /// `None` leaves it to the gateway.
+    pub retries: Option<u8>,
+}
 
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// A request has to satisfy one of them.
+    pub matches: Vec<Match>,
+    /// Whether `/` replaces the matched part of the path.
+    pub strips_prefix: bool,
+    /// The weights sum up to 100.
+    pub backends: Vec<Backend>,
+    /// Gets copies of this part of the requests, in percent.
+    pub mirror: Option<Backend>,
+}
+
+/// All of its conditions have to be satisfied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Match {
+    pub path: Option<PathMatch>,
+    pub headers: BTreeMap<String, TextMatch>,
+    /// The host, whatever the port.
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathMatch {
+    /// A prefix, with and without its trailing slash, and all below it.
+    Prefix(Prefix),
+    /// All below a path that ends with a slash.
+    Below(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextMatch {
+    Exact(String),
+    StartsWith(String),
+    /// RE2, for the whole text.
+    Regex(String),
+}
+
+/// A Service in the namespace of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    pub service: String,
+    pub port: u16,
+    /// In percent.
+    pub weight: u8,
+}
+
+/// Headers with the values that a request must have.
 type ExactHeaders = BTreeMap<String, String>;
 
 /// `seldon_prefix` is the prefix that Seldon uses for the model, unless another model is configured with it.
-pub fn virtual_service(
+pub fn route(
     planned: &PlannedModel,
     environment: &Environment,
-    gateway: &GatewayName,
     traffic: &Traffic,
     seldon_prefix: Option<&Prefix>,
-) -> VirtualService {
+) -> Route {
     let model = &planned.model;
-    let to = |shares: &[Share], port: fn(&Share) -> u16| {
-        let service = |share: &Share| Destination {
-            host: format!("{}.{}.svc.cluster.local", share.service, environment.namespace),
-            port: PortSelector { number: port(share) },
-        };
-        let alone = shares.len() == 1;
-        HttpRoute {
-            matches: Vec::new(),
-            rewrite: None,
-            route: shares
-                .iter()
-                .map(|share| RouteDestination {
-                    destination: service(share),
-                    weight: (!alone).then_some(share.weight),
-                })
-                .collect(),
-            headers: operations(model),
-            mirror: traffic.mirror.as_ref().map(service),
-            mirror_percentage: traffic.mirror.as_ref().map(|share| Percent {
-                value: f64::from(share.weight),
-            }),
-            timeout: model.timeout.map(|timeout| timeout.to_string()),
-            retries: Some(
-                model
-                    .retries
-                    .map_or_else(HttpRetry::on_lost_connections, |attempts| HttpRetry {
-                        attempts,
-                        retry_on: None,
-                    }),
-            ),
-        }
-    };
-    let routes = |headers: &ExactHeaders, shares: &[Share]| {
-        let calls = HttpRoute {
-            matches: grpc_matches(model, environment, headers),
-            ..to(shares, |share| share.ports.grpc)
-        };
-        let page = HttpRoute {
-            matches: vec![api_page_match(model)],
-            ..to(shares, |share| share.ports.http)
-        };
-        let rest = HttpRoute {
-            matches: http_matches(model, seldon_prefix, headers),
-            rewrite: Some(HttpRewrite { uri: "/".to_owned() }),
-            ..to(shares, |share| share.ports.http)
-        };
+    let rules_for = |headers: &ExactHeaders, shares: &[Share]| {
+        let calls = rule(grpc_matches(model, environment, headers), shares, traffic, grpc_backend);
         // A browser sends the page's requests without custom headers.
-        let page = (headers.is_empty() && serves_api_page(&planned.deployment)).then_some(page);
+        let page = (headers.is_empty() && serves_api_page(&planned.deployment))
+            .then(|| rule(vec![api_page_match(model)], shares, traffic, http_backend));
+        let rest = Rule {
+            strips_prefix: true,
+            ..rule(
+                http_matches(model, seldon_prefix, headers),
+                shares,
+                traffic,
+                http_backend,
+            )
+        };
         [Some(calls), page, Some(rest)].into_iter().flatten()
     };
-    // The first match wins, so the rule for all requests comes last.
-    let mut http: Vec<HttpRoute> = Vec::new();
+    // The rule for all requests comes last.
+    let mut rules: Vec<Rule> = Vec::new();
     if let (Some(canary), Some(share)) = (&model.canary, &traffic.by_header) {
-        http.extend(routes(&canary.headers, std::slice::from_ref(share)));
+        rules.extend(rules_for(&canary.headers, std::slice::from_ref(share)));
     }
     if let Some(share) = &traffic.explainer {
-        http.push(HttpRoute {
-            matches: vec![HttpMatchRequest {
-                authority: None,
-                headers: BTreeMap::new(),
-                uri: Some(StringMatch::Prefix(format!("{}{EXPLAINER}", model.prefix))),
-            }],
-            rewrite: Some(HttpRewrite { uri: "/".to_owned() }),
+        let below = Match {
+            path: Some(PathMatch::Below(format!("{}explainer/", model.prefix))),
+            ..Match::default()
+        };
+        rules.push(Rule {
+            strips_prefix: true,
             mirror: None,
-            mirror_percentage: None,
-            ..to(std::slice::from_ref(share), |share| share.ports.http)
+            ..rule(vec![below], std::slice::from_ref(share), traffic, http_backend)
         });
     }
-    http.extend(routes(&ExactHeaders::new(), &traffic.shares));
-    VirtualService {
-        metadata: metadata(&route_name(&model.name), model, environment),
-        spec: VirtualServiceSpec {
-            hosts: model.hosts.clone(),
-            gateways: vec![gateway.to_string()],
-            http,
-        },
+    rules.extend(rules_for(&ExactHeaders::new(), &traffic.shares));
+    Route {
+        hosts: model.hosts.clone(),
+        rules,
+        headers: model.headers.clone(),
+        timeout: model.timeout,
+        retries: model.retries,
     }
 }
 
-fn operations(model: &Model) -> Option<HeaderOperations> {
-    let changes = |changes: &HeaderChanges| {
-        (!changes.is_empty()).then(|| HeaderValues {
-            set: changes.set.clone(),
-            add: changes.add.clone(),
-            remove: changes.remove.clone(),
-        })
-    };
-    let operations = HeaderOperations {
-        request: changes(&model.headers.request),
-        response: changes(&model.headers.response),
-    };
-    (operations != HeaderOperations::default()).then_some(operations)
+fn rule(matches: Vec<Match>, shares: &[Share], traffic: &Traffic, backend: fn(&Share) -> Backend) -> Rule {
+    Rule {
+        matches,
+        strips_prefix: false,
+        backends: shares.iter().map(backend).collect(),
+        mirror: traffic.mirror.as_ref().map(backend),
+    }
 }
 
-fn exact_headers(headers: &ExactHeaders) -> BTreeMap<String, StringMatch> {
-    let exact_headers = |(name, value): (&String, &String)| (name.clone(), StringMatch::Exact(value.clone()));
-    headers.iter().map(exact_headers).collect()
+fn http_backend(share: &Share) -> Backend {
+    Backend {
+        service: share.service.clone(),
+        port: share.ports.http,
+        weight: share.weight,
+    }
 }
 
-/// HTTP requests: the prefix with and without its trailing slash, and Seldon's own prefix.
-fn http_matches(model: &Model, seldon_prefix: Option<&Prefix>, headers: &ExactHeaders) -> Vec<HttpMatchRequest> {
-    // A single prefix without the slash would match `/model/irisx` too, and leave `//` after the rewrite.
-    let own = [
-        StringMatch::Prefix(model.prefix.to_string()),
-        StringMatch::Exact(model.prefix.bare().to_owned()),
-    ];
-    let seldon_prefix = seldon_prefix.map(|prefix| StringMatch::Prefix(prefix.to_string()));
-    own.into_iter()
-        .chain(seldon_prefix)
-        .map(|uri| HttpMatchRequest {
-            uri: Some(uri),
-            headers: exact_headers(headers),
-            authority: None,
+fn grpc_backend(share: &Share) -> Backend {
+    Backend {
+        port: share.ports.grpc,
+        ..http_backend(share)
+    }
+}
+
+fn exact(headers: &ExactHeaders) -> BTreeMap<String, TextMatch> {
+    let exact = |(name, value): (&String, &String)| (name.clone(), TextMatch::Exact(value.clone()));
+    headers.iter().map(exact).collect()
+}
+
+/// HTTP requests: those of the model's own prefix, and of Seldon's.
+fn http_matches(model: &Model, seldon_prefix: Option<&Prefix>, headers: &ExactHeaders) -> Vec<Match> {
+    let own = PathMatch::Prefix(model.prefix.clone());
+    let seldon = seldon_prefix.map(|prefix| PathMatch::Below(prefix.to_string()));
+    [own]
+        .into_iter()
+        .chain(seldon)
+        .map(|path| Match {
+            path: Some(path),
+            headers: exact(headers),
+            host: None,
         })
         .collect()
 }
 
 /// gRPC requests. Their path is `/service/method` and cannot have a prefix.
-fn grpc_matches(model: &Model, environment: &Environment, headers: &ExactHeaders) -> Vec<HttpMatchRequest> {
-    let mut required = exact_headers(headers);
+fn grpc_matches(model: &Model, environment: &Environment, headers: &ExactHeaders) -> Vec<Match> {
+    let mut required = exact(headers);
     required.insert(
         grpc::CONTENT_TYPE.to_owned(),
-        StringMatch::Prefix(grpc::MEDIA_TYPE.to_owned()),
+        TextMatch::StartsWith(grpc::MEDIA_TYPE.to_owned()),
     );
-    let by_host = model.grpc_host.as_ref().map(|host| HttpMatchRequest {
-        authority: Some(authority(host)),
+    let by_host = model.grpc_host.as_ref().map(|host| Match {
+        host: Some(host.clone()),
         headers: required.clone(),
-        uri: None,
+        path: None,
     });
-    required.insert(grpc::SELDON.to_owned(), StringMatch::Exact(model.name.clone()));
+    required.insert(grpc::SELDON.to_owned(), TextMatch::Exact(model.name.clone()));
     required.insert(
         grpc::NAMESPACE.to_owned(),
-        StringMatch::Exact(environment.namespace.clone()),
+        TextMatch::Exact(environment.namespace.clone()),
     );
-    let by_headers = HttpMatchRequest {
-        authority: None,
+    let by_headers = Match {
         headers: required,
-        uri: None,
+        ..Match::default()
     };
     [by_headers].into_iter().chain(by_host).collect()
 }
@@ -193,13 +210,13 @@ fn serves_api_page(deployment: &Value) -> bool {
 }
 
 /// Requests from the API page, recognized by the browser's Referer header.
-fn api_page_match(model: &Model) -> HttpMatchRequest {
+fn api_page_match(model: &Model) -> Match {
     let page = format!("{}v2/docs/", model.prefix).replace('.', "[.]");
-    let from = StringMatch::Regex(format!("https?://[^/]+{page}.*"));
-    HttpMatchRequest {
-        authority: None,
+    let from = TextMatch::Regex(format!("https?://[^/]+{page}.*"));
+    Match {
+        path: Some(PathMatch::Below("/v2/".to_owned())),
         headers: [("referer".to_owned(), from)].into(),
-        uri: Some(StringMatch::Prefix("/v2/".to_owned())),
+        host: None,
     }
 }
 
@@ -213,7 +230,7 @@ pub fn mark(planned: &mut PlannedModel, environment: &Environment, observed: &Ob
     ];
     let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));
     let there = observed.http_routes.iter().any(is_ours);
-    if !there && !matches!(planned.route, Route::HttpRoute(_)) {
+    if !there && !matches!(planned.route, PlannedRoute::HttpRoute(_)) {
         return;
     }
     let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {

@@ -7,8 +7,8 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::types::{Environment, PlannedModel, PlannedPredictor};
-use crate::api::gateway_api;
 use crate::api::seldon::CANARY;
+use crate::api::{gateway_api, istio};
 use crate::config::Model;
 use crate::gateway::GatewayKind;
 use crate::identity::route_name;
@@ -62,7 +62,7 @@ impl CurrentRoute {
             Some(rules.iter().map(read).collect::<Vec<_>>())
         };
         let virtual_service = observed.virtual_service_in(&environment.namespace, &name);
-        let virtual_service = destinations(virtual_service, "/spec/http", rule_destinations);
+        let virtual_service = destinations(virtual_service, "/spec/http", istio::destinations);
         let http_route = observed.http_route_in(&environment.namespace, &name);
         let http_route = destinations(http_route, "/spec/rules", gateway_api::destinations);
         // While one route replaces the other both exist; the new one counts.
@@ -79,19 +79,6 @@ impl CurrentRoute {
             reached: candidates.flatten().flatten().map(|(service, _)| service).collect(),
         }
     }
-}
-
-/// The Services of a rule with their weights.
-fn rule_destinations(route: &Value) -> Vec<(String, u8)> {
-    let all = route.get("route").and_then(Value::as_array);
-    all.into_iter()
-        .flatten()
-        .filter_map(|destination| {
-            let host = destination.pointer("/destination/host")?.as_str()?;
-            let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(100);
-            Some((host.split('.').next()?.to_owned(), u8::try_from(weight).ok()?))
-        })
-        .collect()
 }
 
 pub fn traffic(planned: &PlannedModel, current: &CurrentRoute, observed: &Observed) -> Traffic {

@@ -60,7 +60,7 @@ pub struct PlannedModel {
     pub unsupported: Vec<Unsupported>,
     /// `None` while it is not known.
     pub gateway: Option<GatewayName>,
-    pub route: Route,
+    pub route: PlannedRoute,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl PlannedModel {
 
 /// What to do with a model's route.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Route {
+pub enum PlannedRoute {
     /// Apply it at an Istio gateway.
     VirtualService(Box<VirtualService>),
     /// Apply it at a gateway of the Gateway API.

@@ -13,7 +13,7 @@ use crate::inputs::Inputs;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
-use crate::plan::{self, Environment, Plan, Route};
+use crate::plan::{self, Environment, Plan, PlannedRoute};
 use crate::status::{self, Problem, Report, StatusInput};
 use juju_hooks::{HookContext, Status, ToolError};
 
@@ -101,7 +101,7 @@ impl Snapshot {
     pub fn needs(&self) -> Needs {
         let mut models = self.plan.models.iter();
         let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
-        let http_routes = models.any(|planned| matches!(planned.route, Route::HttpRoute(_)));
+        let http_routes = models.any(|planned| matches!(planned.route, PlannedRoute::HttpRoute(_)));
         let mut observed = self.observed.http_routes.iter();
         Needs {
             secrets: secrets || !self.observed.secrets.is_empty(),

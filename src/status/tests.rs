@@ -14,7 +14,7 @@ use crate::gateway::GatewayName;
 use crate::identity::Identity;
 use crate::inputs::gateway::Provider;
 use crate::labels;
-use crate::plan::{Environment, Route, plan};
+use crate::plan::{Environment, PlannedRoute, plan};
 
 mod fleet;
 mod fuzzed;
@@ -109,7 +109,7 @@ impl Scene {
         self.observed
             .seldon_deployments
             .push(applied(made, json!({"state": state})));
-        if let Route::VirtualService(route) = &planned.route {
+        if let PlannedRoute::VirtualService(route) = &planned.route {
             self.observed
                 .virtual_services
                 .push(applied(serde_json::to_value(route).unwrap(), json!({})));

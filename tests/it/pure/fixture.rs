@@ -4,7 +4,7 @@ use juju_hooks::Relation;
 use seldon_model::config::{self, Config};
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
-use seldon_model::plan::{Environment, PlannedModel, Route, plan};
+use seldon_model::plan::{Environment, PlannedModel, PlannedRoute, plan};
 use serde_json::{Value, json};
 
 pub fn relation(bag: &[(&str, &str)]) -> Relation {
@@ -43,8 +43,8 @@ pub fn site_of_ingress() -> Environment {
 
 pub fn objects(planned: &PlannedModel) -> Value {
     let route = match &planned.route {
-        Route::VirtualService(route) => serde_json::to_value(route).unwrap(),
-        Route::HttpRoute(route) => serde_json::to_value(route).unwrap(),
+        PlannedRoute::VirtualService(route) => serde_json::to_value(route).unwrap(),
+        PlannedRoute::HttpRoute(route) => serde_json::to_value(route).unwrap(),
         other => json!(format!("{other:?}")),
     };
     json!({"model": planned.deployment, "route": route})

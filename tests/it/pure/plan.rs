@@ -10,7 +10,7 @@ use seldon_model::config;
 use seldon_model::gateway::GatewayKind;
 use seldon_model::inputs::gateway::{Provider, RelatedGateway};
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::plan::{Environment, PlannedModel, Route, gateways, plan};
+use seldon_model::plan::{Environment, PlannedModel, PlannedRoute, gateways, plan};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
 
@@ -277,10 +277,10 @@ fn missing_gateway_deletes_route_and_keeps_model() {
         let site = Environment { gateway, ..site() };
         planned(&json!({"image": "iris:1"}), &site).route
     };
-    assert_eq!(route(RelatedGateway::None), Route::Delete);
-    assert_eq!(route(RelatedGateway::read(&[relation(&[])], &[])), Route::Keep);
+    assert_eq!(route(RelatedGateway::None), PlannedRoute::Delete);
+    assert_eq!(route(RelatedGateway::read(&[relation(&[])], &[])), PlannedRoute::Keep);
     let two = [relation(&[]), relation(&[])];
-    assert_eq!(route(RelatedGateway::read(&two, &[])), Route::Keep);
+    assert_eq!(route(RelatedGateway::read(&two, &[])), PlannedRoute::Keep);
 }
 
 #[test]
