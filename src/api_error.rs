@@ -83,6 +83,9 @@ pub enum ApiError {
     },
     #[error("the namespace is being deleted")]
     Terminating,
+    /// A fault of this program: no request was sent.
+    #[error("cannot write an object as JSON: {why}")]
+    Unserializable { why: String },
 }
 
 impl ApiError {
@@ -109,6 +112,7 @@ impl ApiError {
                 | Self::Forbidden { .. }
                 | Self::CrdMissing { .. }
                 | Self::Terminating
+                | Self::Unserializable { .. }
         )
     }
 
@@ -142,6 +146,12 @@ pub fn chain(error: &dyn Error) -> String {
 /// The client's configuration or certificates cannot be used.
 pub fn unusable(error: &dyn Error) -> ApiError {
     ApiError::Unreachable { why: chain(error) }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unserializable { why: error.to_string() }
+    }
 }
 
 impl From<kube::Error> for ApiError {

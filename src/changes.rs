@@ -13,7 +13,6 @@ use std::fmt;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::value::SecretUri;
@@ -24,9 +23,20 @@ use crate::plan::history;
 use crate::plan::{Plan, PlannedModel, PlannedRoute};
 pub use claims::{RouteClaim, is_planned};
 pub use conflicts::Conflict;
+use drift::Live;
 pub use routes::{awaits_propagation, has_catch_all};
-pub use secrets::unobserved;
 pub use unmanaged::{Unmanaged, unmanaged};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// Creates or changes an object. Fields of other managers are a conflict.
+    Change,
+    /// The same, and takes fields back from kubectl. Never from another controller: the two would overwrite each other
+    /// forever.
+    Force,
+    /// Changes only bookkeeping annotations or owner references.
+    Record,
+}
 
 #[derive(Clone, PartialEq)]
 pub struct Apply {
@@ -36,13 +46,7 @@ pub struct Apply {
     pub object: Value,
     /// What differs from the live object, for the log.
     pub reason: String,
-    /// Whether to take fields back from kubectl. Never from another controller: the two would overwrite each other
-    /// forever.
-    pub force: bool,
-    /// Whether the apply removes predictors from the live SeldonDeployment.
-    pub removes_predictors: bool,
-    /// Whether only bookkeeping annotations or owner references change.
-    pub is_record: bool,
+    pub mode: ApplyMode,
     /// A merge patch to send before the apply. It removes fields that were added manually, which an apply leaves
     /// alone.
     pub removals: Option<Value>,
@@ -56,7 +60,7 @@ impl fmt::Debug for Apply {
             .field("kind", &self.kind)
             .field("name", &self.name)
             .field("reason", &self.reason)
-            .field("force", &self.force);
+            .field("mode", &self.mode);
         if self.kind != ObjectKind::Secret {
             shown.field("object", &self.object).field("removals", &self.removals);
         }
@@ -81,8 +85,8 @@ pub struct ChangeSet {
     pub deletes: Vec<Delete>,
     /// Deletes that have to wait until the model that takes over the prefix is ready.
     pub deferred: Vec<Delete>,
-    /// Whether a route is deleted because the model is now exposed by one of the other kind.
-    pub supersede: bool,
+    /// Whether predictors or routes are removed that may still get requests.
+    pub removes_served: bool,
     /// By model.
     pub conflicts: BTreeMap<String, Conflict>,
     pub unmanaged: Vec<Unmanaged>,
@@ -104,24 +108,21 @@ impl ChangeSet {
         self.applies.is_empty() && self.deletes.is_empty()
     }
 
-    /// Whether predictors or routes are removed that may still get requests.
-    pub fn has_deletes(&self) -> bool {
-        self.supersede || self.applies.iter().any(|apply| apply.removes_predictors)
-    }
-
     /// Whether a write is due that changes more than bookkeeping.
     pub fn has_writes(&self) -> bool {
-        self.applies.iter().any(|apply| !apply.is_record) || !self.deletes.is_empty()
+        self.applies.iter().any(|apply| apply.mode != ApplyMode::Record) || !self.deletes.is_empty()
     }
 
     /// Whether the model needs a write to be up to date.
     pub fn has_pending(&self, model: &str) -> bool {
-        let mut applies = self.applies.iter().filter(|apply| !apply.is_record);
+        let mut applies = self.applies.iter().filter(|apply| apply.mode != ApplyMode::Record);
         applies.any(|apply| apply.model == model) || self.unread.iter().any(|unread| unread.model == model)
     }
 }
 
-pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> ChangeSet {
+/// # Errors
+/// If a live object cannot be written as JSON.
+pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Result<ChangeSet, serde_json::Error> {
     let mut changes = ChangeSet {
         unmanaged: unmanaged(plan, observed, identity),
         ..ChangeSet::default()
@@ -134,7 +135,7 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
                 changes.conflicts.insert(name, conflict);
             }
             None => match secrets::unread(planned) {
-                unread if unread.is_empty() => changes.applies.extend(applies(planned, observed, identity)),
+                unread if unread.is_empty() => changes.applies.extend(applies(planned, observed, identity)?),
                 unread => changes.unread.extend(unread),
             },
         }
@@ -151,12 +152,26 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Chan
             .into_iter()
             .filter(is_replaced)
             .partition(|delete| deferred.contains(&delete.model));
-        changes.supersede = changes.deletes.iter().any(|delete| {
-            let planned = plan.model(&delete.model);
-            delete.kind.is_route() && planned.is_some_and(|planned| planned.route != PlannedRoute::Delete)
-        });
     }
-    changes
+    // A route is superseded if the model is now exposed by one of the other kind.
+    let is_superseded = |delete: &Delete| {
+        let planned = plan.model(&delete.model);
+        delete.kind.is_route() && planned.is_some_and(|planned| planned.route != PlannedRoute::Delete)
+    };
+    changes.removes_served = changes.deletes.iter().any(is_superseded)
+        || changes.applies.iter().any(|apply| removes_predictors(apply, observed));
+    Ok(changes)
+}
+
+/// Whether an apply leaves the live SeldonDeployment with fewer predictors.
+fn removes_predictors(apply: &Apply, observed: &Observed) -> bool {
+    let count = |spec: Option<&Value>| {
+        let predictors = spec.and_then(|spec| spec.get("predictors")?.as_array());
+        predictors.map_or(0, Vec::len)
+    };
+    let live = observed.seldon_deployment(&apply.name);
+    apply.kind == ObjectKind::SeldonDeployment
+        && live.is_some_and(|live| count(live.data.get("spec")) > count(apply.object.get("spec")))
 }
 
 /// The model that an object belongs to, by its label.
@@ -164,98 +179,93 @@ fn model_of(object: &DynamicObject) -> String {
     object.labels().get(labels::MODEL).cloned().unwrap_or_default()
 }
 
-fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Vec<Apply> {
+fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> Result<Vec<Apply>, serde_json::Error> {
     let name = &planned.model.name;
-    let mut changes: Vec<Apply> = planned
-        .secrets
-        .iter()
-        .filter_map(|secret| {
+    let mut applies = Vec::new();
+    for secret in &planned.secrets {
+        if let Some(object) = secret.object()? {
             let live = observed.secret(&secret.name);
-            apply(name, ObjectKind::Secret, &secret.object()?, live, identity)
-        })
-        .collect();
-    changes.extend(apply(
-        name,
-        ObjectKind::SeldonDeployment,
-        &planned.deployment,
-        observed.seldon_deployment(name),
-        identity,
-    ));
+            applies.extend(apply(name, ObjectKind::Secret, object, live, identity)?);
+        }
+    }
+    let live = observed.seldon_deployment(name);
+    let deployment = planned.deployment.clone();
+    applies.extend(apply(name, ObjectKind::SeldonDeployment, deployment, live, identity)?);
     let route = route_name(name);
-    changes.extend(match &planned.route {
+    applies.extend(match &planned.route {
         PlannedRoute::VirtualService(desired) => {
             let live = observed.virtual_service(identity, &route);
-            apply(name, ObjectKind::VirtualService, desired.as_ref(), live, identity)
+            apply(name, ObjectKind::VirtualService, desired.clone(), live, identity)?
         }
         PlannedRoute::HttpRoute(desired) => {
             let live = observed.http_route_in(&identity.namespace, &route);
-            apply(name, ObjectKind::HttpRoute, desired.as_ref(), live, identity)
+            apply(name, ObjectKind::HttpRoute, desired.clone(), live, identity)?
         }
         PlannedRoute::Delete | PlannedRoute::Keep => None,
     });
-    changes
+    Ok(applies)
 }
 
+/// `None` if the live object is as desired.
 fn apply(
     model: &str,
     kind: ObjectKind,
-    desired: &impl Serialize,
+    object: Value,
     live: Option<&DynamicObject>,
     identity: &Identity,
-) -> Option<Apply> {
-    let object = serde_json::to_value(desired).ok()?;
-    let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-    let mut apply = Apply {
+) -> Result<Option<Apply>, serde_json::Error> {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    let apply = Apply {
         model: model.to_owned(),
         kind,
-        name,
+        name: name.unwrap_or_default().to_owned(),
         reason: "new object".to_owned(),
-        force: false,
-        removes_predictors: false,
-        is_record: false,
+        mode: ApplyMode::Change,
         removals: None,
         object,
     };
-    if let Some(live) = live {
-        let predictors = |spec: Option<&Value>| {
-            spec.and_then(|spec| spec.pointer("/predictors")?.as_array())
-                .map_or(0, Vec::len)
-        };
-        apply.removes_predictors = predictors(live.data.get("spec")) > predictors(apply.object.get("spec"));
-        let manager = identity.manager();
-        let added = drift::manual_additions(&apply.object, live, is_kubectl);
-        let unowned = drift::unowned(&apply.object, live).filter(|_| kind == ObjectKind::HttpRoute);
-        let has_additions = added.is_some() || unowned.is_some();
-        let has_more = || has_additions.then(|| "has additional fields".to_owned());
-        apply.reason = drift::drift(&apply.object, live, &manager).or_else(has_more)?;
-        if kind != ObjectKind::Secret {
-            let changes = summary::summarize(&apply.object, &serde_json::to_value(live).unwrap_or_default());
-            if !changes.is_empty() {
-                apply.reason = changes.join(", ");
-            }
+    match live {
+        None => Ok(Some(apply)),
+        Some(live) => Ok(change(apply, &Live::new(live)?, &identity.manager())),
+    }
+}
+
+/// The apply of an object that exists; `None` if that is as desired.
+fn change(mut apply: Apply, live: &Live, manager: &str) -> Option<Apply> {
+    let added = drift::manual_additions(&apply.object, live.object, is_kubectl);
+    let unowned = drift::unowned(&apply.object, live.object).filter(|_| apply.kind == ObjectKind::HttpRoute);
+    let has_additions = added.is_some() || unowned.is_some();
+    let has_more = || has_additions.then(|| "has additional fields".to_owned());
+    apply.reason = drift::drift(&apply.object, live, manager).or_else(has_more)?;
+    if apply.kind != ObjectKind::Secret {
+        let changes = summary::summarize(&apply.object, &live.json);
+        if !changes.is_empty() {
+            apply.reason = changes.join(", ");
         }
-        let as_recorded = match kind {
-            ObjectKind::Secret => secrets::as_owned(&apply.object, live),
-            _ => history::as_recorded(&apply.object, live),
-        };
-        apply.is_record = !has_additions && drift::drift(&as_recorded, live, &manager).is_none();
-        if apply.is_record && kind == ObjectKind::SeldonDeployment {
+    }
+    let as_recorded = match apply.kind {
+        ObjectKind::Secret => secrets::as_owned(&apply.object, &live.json),
+        _ => history::as_recorded(&apply.object, live.object),
+    };
+    let mut managers = drift::competing_managers(&apply.object, live, manager);
+    if !managers.is_empty() && managers.iter().all(|competitor| is_kubectl(competitor)) {
+        apply.mode = ApplyMode::Force;
+    } else if !has_additions && drift::drift(&as_recorded, live, manager).is_none() {
+        apply.mode = ApplyMode::Record;
+        if apply.kind == ObjectKind::SeldonDeployment {
             "records the served options".clone_into(&mut apply.reason);
         }
-        let mut managers = drift::competing_managers(&apply.object, live, &manager);
-        apply.force = !managers.is_empty() && managers.iter().all(|competitor| is_kubectl(competitor));
-        if let Some(added) = added {
-            managers.extend(added.managers);
-            apply.removals = Some(added.patch);
-        }
-        // Manual additions and fields without an owner do not occur together; if they do, one is removed after the
-        // other.
-        let is_manual = apply.force || apply.removals.is_some();
-        apply.removals = apply.removals.or(unowned);
-        if is_manual {
-            let managers: Vec<String> = managers.into_iter().filter(|manager| is_kubectl(manager)).collect();
-            apply.reason = format!("{}; reverts changes by {}", apply.reason, managers.join(", "));
-        }
+    }
+    if let Some(added) = added {
+        managers.extend(added.managers);
+        apply.removals = Some(added.patch);
+    }
+    // Manual additions and fields without an owner do not occur together; if they do, one is removed after the other.
+    let is_manual = apply.mode == ApplyMode::Force || apply.removals.is_some();
+    apply.removals = apply.removals.or(unowned);
+    if is_manual {
+        let managers: Vec<String> = managers.into_iter().filter(|manager| is_kubectl(manager)).collect();
+        apply.reason = format!("{}; reverts changes by {}", apply.reason, managers.join(", "));
     }
     Some(apply)
 }

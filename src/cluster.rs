@@ -21,7 +21,7 @@ use kube::{Client, Config, ResourceExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::api_error::{self, ApiError};
-use crate::changes::{Apply, Delete};
+use crate::changes::{Apply, ApplyMode, Delete};
 use crate::identity::Identity;
 use crate::permissions::Needs;
 
@@ -70,7 +70,7 @@ impl Cluster {
         }
         let mut parameters = PatchParams::apply(&self.identity.manager());
         parameters.field_validation = Some(ValidationDirective::Strict);
-        parameters.force = apply.force;
+        parameters.force = apply.mode == ApplyMode::Force;
         let patch = Patch::Apply(&apply.object);
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await

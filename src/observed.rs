@@ -42,8 +42,10 @@ pub struct Observed {
     pub virtual_services: Vec<DynamicObject>,
     /// All of all namespaces, whatever their owner. Listed only where models are or were exposed by the Gateway API.
     pub http_routes: Vec<DynamicObject>,
-    /// Ours, and others with names that we need. Listed only where some exist or are planned.
+    /// Ours. Listed only where some exist or are planned.
     pub secrets: Vec<Secret>,
+    /// Those that are not ours but have a name that we need, without their content.
+    pub foreign_secrets: Vec<Secret>,
     /// The gateways of the models, as far as they exist.
     pub gateways: BTreeMap<GatewayName, Listeners>,
     /// Those that Seldon created for our models.
@@ -56,10 +58,26 @@ pub struct Observed {
     pub now: Option<Timestamp>,
     /// The application's StatefulSet.
     pub owner: Option<OwnerReference>,
-    /// Whether Seldon's CRD has no `metricsv2`, as before 1.15.
-    pub lacks_metrics_v2: bool,
-    /// Whether this Istio sorts catch-all routes behind all others, as it does since 1.15.
-    pub catch_all_goes_last: bool,
+    pub capabilities: Capabilities,
+}
+
+/// What only newer versions of Seldon Core and Istio can do. Assumed where nothing depends on it or a CRD cannot be
+/// read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether Seldon's CRD has `metricsv2`, as it does since 1.15.
+    pub metrics_v2: bool,
+    /// Whether Istio sorts catch-all routes behind all others, as it does since 1.15.
+    pub catch_all_last: bool,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            metrics_v2: true,
+            catch_all_last: true,
+        }
+    }
 }
 
 impl Observed {
@@ -69,6 +87,11 @@ impl Observed {
 
     pub fn secret(&self, name: &str) -> Option<&DynamicObject> {
         let mut secrets = self.secrets.iter().map(|secret| &secret.0);
+        secrets.find(|object| object.name_any() == name)
+    }
+
+    pub fn foreign_secret(&self, name: &str) -> Option<&DynamicObject> {
+        let mut secrets = self.foreign_secrets.iter().map(|secret| &secret.0);
         secrets.find(|object| object.name_any() == name)
     }
 

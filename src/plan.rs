@@ -18,6 +18,7 @@ use crate::config::value::Scaler;
 use crate::config::{Config, Model};
 use crate::gateway::{GatewayKind, GatewayName};
 use crate::inputs::gateway::RelatedGateway;
+use crate::labels;
 use crate::observed::Observed;
 use secrets::SecretNames;
 pub use types::{Environment, Plan, PlannedModel, PlannedPredictor, PlannedRoute, Unsupported};
@@ -28,62 +29,82 @@ pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGa
 
 /// Plans a configuration for the current state of the site: a predictor gets traffic only once it serves, and one
 /// that still serves is kept until its replacement does.
-pub fn plan(config: &Config, environment: &Environment, observed: &Observed) -> Plan {
-    Plan {
-        models: config
-            .models
-            .iter()
-            .map(|model| plan_model(model, config, environment, observed))
-            .collect(),
+///
+/// # Errors
+/// If an object cannot be written as JSON.
+pub fn plan(config: &Config, environment: &Environment, observed: &Observed) -> Result<Plan, serde_json::Error> {
+    let models = config.models.iter();
+    let planned = models.map(|model| plan_model(model, config, environment, observed));
+    Ok(Plan {
+        models: planned.collect::<Result<_, _>>()?,
         frozen: config.frozen.clone(),
         prune: config.errors.is_empty(),
-    }
+    })
 }
 
-fn plan_model(model: &Model, config: &Config, environment: &Environment, observed: &Observed) -> PlannedModel {
-    let secret_names = SecretNames::new(model, environment, &config.secrets, observed);
-    let (deployment, predictors) =
-        objects::seldon_deployment(model, environment, &secret_names, !observed.lacks_metrics_v2);
-    let gateway = environment.gateway.for_model(model).cloned();
-    let mut planned = PlannedModel {
-        model: model.clone(),
-        deployment,
-        secrets: secret_names.secrets,
-        predictors,
-        rollback_options: None,
-        omitted: (observed.lacks_metrics_v2 && needs_metrics_v2(model)).then_some(NO_METRICS_V2),
-        unsupported: Vec::new(),
-        gateway,
-        route: PlannedRoute::Keep,
+fn plan_model(
+    model: &Model,
+    config: &Config,
+    environment: &Environment,
+    observed: &Observed,
+) -> Result<PlannedModel, serde_json::Error> {
+    let metrics_v2 = observed.capabilities.metrics_v2;
+    let secrets = SecretNames::new(model, environment, &config.secrets, observed);
+    let (mut spec, predictors) = objects::spec(model, environment, &secrets, metrics_v2)?;
+    let traffic = {
+        let current = traffic::CurrentRoute::read(model, environment, observed);
+        traffic::traffic(model, &predictors, &current, observed)
     };
-    let current = traffic::CurrentRoute::read(model, environment, observed);
-    let traffic = traffic::traffic(&planned, &current, observed);
-    traffic::retain_predictors(&mut planned.deployment, traffic.retained.clone());
-    history::record_served_options(&mut planned, observed, &environment.identity().manager());
-    secrets::mark(&mut planned, observed);
     // A prefix that is configured explicitly wins over the one that Seldon would use.
     let seldon_prefix = route::seldon_prefix(model, environment)
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
-    planned.route = match (&planned.gateway, &environment.gateway) {
-        (Some(gateway), related) => {
-            let route = route::route(&planned, environment, &traffic, seldon_prefix.as_ref());
-            match related.kind() {
-                GatewayKind::GatewayApi => {
-                    planned.unsupported = http_route::unsupported(model);
-                    let route = http_route::http_route(&route, model, environment, gateway);
-                    PlannedRoute::HttpRoute(Box::new(route))
-                }
-                GatewayKind::Istio => {
-                    let route = virtual_service::virtual_service(&route, model, environment, gateway);
-                    PlannedRoute::VirtualService(Box::new(route))
-                }
+    let route = route::route(model, &spec, environment, &traffic, seldon_prefix.as_ref());
+    let gateway = environment.gateway.for_model(model).cloned();
+    let kind = environment.gateway.kind();
+    let planned_route = match (&gateway, &environment.gateway) {
+        (Some(gateway), _) => match kind {
+            GatewayKind::GatewayApi => {
+                let route = http_route::http_route(&route, model, environment, gateway);
+                PlannedRoute::HttpRoute(serde_json::to_value(route)?)
             }
-        }
+            GatewayKind::Istio => {
+                let route = virtual_service::virtual_service(&route, model, environment, gateway);
+                PlannedRoute::VirtualService(serde_json::to_value(route)?)
+            }
+        },
         (None, RelatedGateway::None) => PlannedRoute::Delete,
         (None, _) => PlannedRoute::Keep,
     };
-    route::mark(&mut planned, environment, observed);
-    planned
+    let is_http_route = matches!(planned_route, PlannedRoute::HttpRoute(_));
+    let record = history::Record::current(model, &predictors, observed, &environment.identity.manager());
+    let rollback_options = record.rollback_options(model);
+    let marks = [
+        (labels::SECRETS, secrets::has_secrets(model, &secrets.secrets, observed)),
+        (
+            labels::HTTP_ROUTE,
+            is_http_route || route::has_http_route(model, environment, observed),
+        ),
+    ];
+    let marks = marks.into_iter().filter(|(_, exists)| *exists);
+    let annotations = record
+        .annotations()
+        .chain(marks.map(|(key, _)| (key.to_owned(), "kept".to_owned())));
+    traffic::retain_predictors(&mut spec, traffic.retained);
+    Ok(PlannedModel {
+        model: model.clone(),
+        deployment: objects::seldon_deployment(model, environment, spec, annotations)?,
+        secrets: secrets.secrets,
+        predictors,
+        rollback_options,
+        omitted: (!metrics_v2 && needs_metrics_v2(model)).then_some(NO_METRICS_V2),
+        unsupported: if is_http_route {
+            http_route::unsupported(model)
+        } else {
+            Vec::new()
+        },
+        gateway,
+        route: planned_route,
+    })
 }
 
 /// What Seldon Core before 1.15 does not support.

@@ -379,12 +379,12 @@ pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<P
     let late = planned
         .predictors
         .iter()
-        .find(|predictor| !readiness::predictor_is_rolled_out(planned, predictor, input.observed))
+        .find(|predictor| !readiness::predictor_is_rolled_out(&planned.model.name, predictor, input.observed))
         // The first predictor is the model itself.
         .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
     if let (Some(late), true) = (late, old_serves) {
         let predictor = &late.name;
-        return if readiness::predictor_is_available(planned, late, input.observed) {
+        return if readiness::predictor_is_available(&planned.model.name, late, input.observed) {
             waiting(format!("{predictor} is rolling out")).map(|problem| problem.previous_serves(true))
         } else {
             waiting(format!("{predictor} is starting; no traffic until it is ready"))

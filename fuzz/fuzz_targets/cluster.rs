@@ -22,7 +22,6 @@ fuzz_target!(|answers: &str| {
             virtual_services: list(line()),
             deployments: list(line()),
             pods: list(line()),
-            catch_all_goes_last: true,
             ..Observed::default()
         };
         let gate = GatewayName {

@@ -67,16 +67,14 @@ pub fn evaluate(options: &Map<String, Value>, gateway: RelatedGateway, observed:
     check_config(&config);
     let identity = identity();
     let site = Environment {
-        namespace: identity.namespace.clone(),
-        application: identity.application.clone(),
-        model_uuid: identity.model_uuid.clone(),
+        identity: identity.clone(),
         gateway,
         tracing: None,
         owner: observed.owner.clone(),
     };
-    let plan = plan::plan(&config, &site, observed);
+    let plan = plan::plan(&config, &site, observed).unwrap();
     check_plan(&config, &plan);
-    let changes = changes::change_set(&plan, observed, &identity);
+    let changes = changes::change_set(&plan, observed, &identity).unwrap();
     let report = status::evaluate(&StatusInput {
         application: APPLICATION,
         namespace: &identity.namespace,

@@ -4,6 +4,7 @@ use kube::ResourceExt as _;
 
 use super::gateway_endpoints::{GatewayEndpoints, Service};
 use crate::api::pods::Deployment;
+use crate::changes::ApplyMode;
 use crate::gateway::listeners::Listeners;
 use crate::identity::route_name;
 use crate::labels::ObjectKind;
@@ -164,7 +165,11 @@ fn accepted_hosts(listeners: &Listeners) -> String {
 
 /// A change of the object that is not applied yet.
 fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Option<String> {
-    let mut applies = input.changes.applies.iter().filter(|apply| !apply.is_record);
+    let mut applies = input
+        .changes
+        .applies
+        .iter()
+        .filter(|apply| apply.mode != ApplyMode::Record);
     let pending = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     if let Some(error) = input.rejected.get(&planned.model.name) {
         return Some(messages::rejected(input, &planned.model, error).to_string());

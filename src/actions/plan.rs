@@ -268,6 +268,7 @@ fn results(changes: &[PlannedChange], conflicts: &[String], errors: &[String]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changes::ApplyMode;
 
     fn apply(kind: ObjectKind, object: Value) -> Apply {
         Apply {
@@ -276,9 +277,7 @@ mod tests {
             name: "iris".into(),
             object,
             reason: "spec.a differs".into(),
-            force: false,
-            removes_predictors: false,
-            is_record: false,
+            mode: ApplyMode::Change,
             removals: None,
         }
     }

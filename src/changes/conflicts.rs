@@ -74,7 +74,12 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
     };
     let objects = || {
         let secrets = planned.secrets.iter();
-        let secrets = secrets.map(|secret| (ObjectKind::Secret, observed.secret(&secret.name), secret.owners()));
+        let secrets = secrets.map(|secret| {
+            let existing = observed
+                .secret(&secret.name)
+                .or_else(|| observed.foreign_secret(&secret.name));
+            (ObjectKind::Secret, existing, secret.owners())
+        });
         let owners = owners(planned);
         let model = (
             ObjectKind::SeldonDeployment,
@@ -210,7 +215,7 @@ fn prefix_taken(
             .iter()
             .filter(|claim| claim.is_catch_all(gateway, &model.hosts))
             .find(takes_precedence)
-            .filter(|_| !observed.catch_all_goes_last)
+            .filter(|_| !observed.capabilities.catch_all_last)
             .map(|claim| Conflict::ShadowedByCatchAll {
                 route: qualified_name(claim),
             })

@@ -9,20 +9,31 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
+/// A live object, with its JSON.
+pub struct Live<'a> {
+    pub object: &'a DynamicObject,
+    pub json: Value,
+}
+
+impl<'a> Live<'a> {
+    pub fn new(object: &'a DynamicObject) -> Result<Self, serde_json::Error> {
+        let json = serde_json::to_value(object)?;
+        Ok(Self { object, json })
+    }
+}
+
 /// The path of the first difference, for the log; `None` if an apply would change nothing.
-pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<String> {
-    let owned = applied_fields(live, manager);
-    let live = serde_json::to_value(live).unwrap_or_default();
+pub fn drift(desired: &Value, live: &Live, manager: &str) -> Option<String> {
     let parts = desired.as_object().into_iter().flat_map(serde_json::Map::keys);
     for part in parts.filter(|part| !["apiVersion", "kind"].contains(&part.as_str())) {
-        let (Some(desired), Some(live)) = (desired.get(part), live.get(part)) else {
+        let (Some(desired), Some(live)) = (desired.get(part), live.json.get(part)) else {
             return Some(format!("{part} differs"));
         };
         if let Some(path) = missing(desired, live, part) {
             return Some(format!("{path} differs"));
         }
     }
-    match owned {
+    match applied_fields(live.object, manager) {
         None => Some("not yet applied by this application".to_owned()),
         Some(owned) => no_longer_applied(owned, desired, "")
             .map(|path| format!("{} is no longer configured", path.trim_start_matches('.'))),
@@ -30,13 +41,13 @@ pub fn drift(desired: &Value, live: &DynamicObject, manager: &str) -> Option<Str
 }
 
 /// The field managers that have set a planned field to another value.
-pub fn competing_managers(desired: &Value, live: &DynamicObject, manager: &str) -> BTreeSet<String> {
-    let live = serde_json::to_value(live).unwrap_or_default();
+pub fn competing_managers(desired: &Value, live: &Live, manager: &str) -> BTreeSet<String> {
+    let live = &live.json;
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     let managers = entries.into_iter().flatten().filter_map(|entry| {
         let name = entry.get("manager")?.as_str()?;
         let is_ours = name == manager && entry.get("operation")?.as_str()? == "Apply";
-        (!is_ours && is_contested(entry.get("fieldsV1")?, desired, &live)).then(|| name.to_owned())
+        (!is_ours && is_contested(entry.get("fieldsV1")?, desired, live)).then(|| name.to_owned())
     });
     managers.collect()
 }
@@ -227,7 +238,7 @@ mod tests {
     }
 
     fn drift_of(change: impl FnOnce(&mut Value)) -> Option<String> {
-        drift(&desired(), &live(change), MANAGER)
+        drift(&desired(), &Live::new(&live(change)).unwrap(), MANAGER)
     }
 
     #[test]
@@ -276,7 +287,7 @@ mod tests {
                 let entries = v["metadata"]["managedFields"].as_array_mut().unwrap();
                 entries.push(entry(manager, fields));
             });
-            competing_managers(&desired(), &live, MANAGER)
+            competing_managers(&desired(), &Live::new(&live).unwrap(), MANAGER)
                 .into_iter()
                 .collect::<Vec<_>>()
         };

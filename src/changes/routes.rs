@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
 
-use super::claims::{Claims, HttpRouteClaim, RouteClaim};
+use super::claims::{HttpRouteClaim, RouteClaim};
 use super::model_of;
 use crate::config::Model;
-use crate::gateway::GatewayName;
 use crate::gateway::route_condition::{self, RouteCondition};
+use crate::gateway::{GatewayKind, GatewayName};
 use crate::identity::{Identity, route_name};
+use crate::inputs::gateway::RelatedGateway;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::plan::readiness::is_ready;
@@ -49,19 +50,18 @@ pub fn deferred(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeS
     virtual_services.chain(http_routes).map(model_of).collect()
 }
 
-/// Whether another VirtualService matches every path of an Istio gateway that a planned model uses.
-pub fn has_catch_all(plan: &Plan, observed: &Observed, identity: &Identity) -> bool {
-    let claims = Claims::other_routes(plan, observed, identity).istio;
-    plan.models.iter().any(|planned| {
-        let gateway = planned
-            .gateway
-            .as_ref()
-            .filter(|_| matches!(planned.route, PlannedRoute::VirtualService(_)));
-        gateway.is_some_and(|gateway| {
-            claims
-                .iter()
-                .any(|claim| claim.is_catch_all(gateway, &planned.model.hosts))
-        })
+/// Whether a VirtualService matches every path of an Istio gateway that a model uses. Ours never do.
+pub fn has_catch_all(models: &[Model], related: &RelatedGateway, observed: &Observed) -> bool {
+    let exposed: Vec<(&GatewayName, &Model)> = models
+        .iter()
+        .filter(|_| related.kind() == GatewayKind::Istio)
+        .filter_map(|model| Some((related.for_model(model)?, model)))
+        .collect();
+    let mut claims = observed.virtual_services.iter().map(RouteClaim::from_object);
+    claims.any(|claim| {
+        exposed
+            .iter()
+            .any(|(gateway, model)| claim.is_catch_all(gateway, &model.hosts))
     })
 }
 

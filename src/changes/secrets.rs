@@ -1,7 +1,6 @@
 //! When Secrets may be deleted, and which Juju secrets have to be read.
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::{Delete, Unread, model_of};
@@ -42,7 +41,7 @@ pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Dele
 }
 
 pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
-    let unread = planned.secrets.iter().filter(|secret| secret.object().is_none());
+    let unread = planned.secrets.iter().filter(|secret| secret.is_unread());
     unread
         .map(|secret| Unread {
             model: planned.model.name.clone(),
@@ -52,18 +51,11 @@ pub fn unread(planned: &PlannedModel) -> Vec<Unread> {
         .collect()
 }
 
-/// The names of planned Secrets that are not among the observed ones.
-pub fn unobserved(plan: &Plan, observed: &Observed) -> Vec<String> {
-    let planned = plan.models.iter().flat_map(|planned| &planned.secrets);
-    let secrets = planned.filter(|secret| observed.secret(&secret.name).is_none());
-    secrets.map(|secret| secret.name.clone()).collect()
-}
-
 /// The planned Secret with the live one's owners, so that a comparison ignores them.
-pub fn as_owned(desired: &Value, live: &DynamicObject) -> Value {
+pub fn as_owned(desired: &Value, live: &Value) -> Value {
     let mut desired = desired.clone();
     if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
-        let owners = serde_json::to_value(&live.metadata.owner_references).unwrap_or_default();
+        let owners = live.pointer("/metadata/ownerReferences").cloned().unwrap_or_default();
         metadata.insert("ownerReferences".to_owned(), owners);
     }
     desired

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Cluster;
 use crate::api_error::ApiError;
-use crate::changes::Apply;
+use crate::changes::{Apply, ApplyMode};
 
 impl Cluster {
     /// Returns the object as it would be after the apply. The API server calls admission webhooks as usual, but fails
@@ -14,7 +14,7 @@ impl Cluster {
         let api = self.namespaced(&apply.kind.resource());
         let parameters = PatchParams {
             dry_run: true,
-            force: apply.force,
+            force: apply.mode == ApplyMode::Force,
             field_manager: Some(self.identity.manager()),
             field_validation: Some(ValidationDirective::Strict),
         };
@@ -23,8 +23,7 @@ impl Cluster {
             .call(|| api.patch(&apply.name, &parameters, &patch))
             .await
             .map_err(|error| error.for_object(apply.kind, &apply.name))?;
-        // It was read from JSON, so serializing cannot fail.
-        let mut object = serde_json::to_value(object).unwrap_or_default();
+        let mut object = serde_json::to_value(object)?;
         if let Some(patch) = &apply.removals {
             merge(&mut object, patch);
         }

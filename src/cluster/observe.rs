@@ -52,7 +52,6 @@ impl Cluster {
             owner: self.stateful_set().await?,
             seldon_deployments,
             virtual_services,
-            catch_all_goes_last: true,
             now: Some(Timestamp::now()),
             ..Observed::default()
         };
@@ -80,20 +79,17 @@ impl Cluster {
         Ok(())
     }
 
-    /// Finds out whether this Istio sorts catch-all routes last. It does since 1.15, which also brought the field
-    /// `directResponse`. Assumed if the CRD cannot be read.
-    pub async fn observe_istio(&self, observed: &mut Observed) -> Result<(), ApiError> {
-        let has_field = self.crd_has_field("virtualservices.networking.istio.io", "directResponse");
-        observed.catch_all_goes_last = has_field.await?;
-        Ok(())
+    /// Whether this Istio sorts catch-all routes last. It does since 1.15, which also brought the field
+    /// `directResponse`.
+    pub async fn sorts_catch_all_last(&self) -> Result<bool, ApiError> {
+        self.crd_has_field("virtualservices.networking.istio.io", "directResponse")
+            .await
     }
 
-    /// Finds out whether this Seldon takes autoscaling/v2 metrics. It does since 1.15, as the field `metricsv2`.
-    /// Assumed if the CRD cannot be read.
-    pub async fn observe_seldon(&self, observed: &mut Observed) -> Result<(), ApiError> {
-        let has_field = self.crd_has_field("seldondeployments.machinelearning.seldon.io", "metricsv2");
-        observed.lacks_metrics_v2 = !has_field.await?;
-        Ok(())
+    /// Whether this Seldon takes autoscaling/v2 metrics. It does since 1.15, as the field `metricsv2`.
+    pub async fn supports_metrics_v2(&self) -> Result<bool, ApiError> {
+        self.crd_has_field("seldondeployments.machinelearning.seldon.io", "metricsv2")
+            .await
     }
 
     /// Whether a CRD contains a field name; true if the CRD cannot be read.

@@ -10,14 +10,15 @@ use crate::observed::{Observed, Secret};
 use crate::plan::secrets::is_marked;
 
 impl Cluster {
-    /// Looks up Secrets of these names that are not ours, so that none is overwritten. Reads their metadata only.
-    pub async fn observe_foreign_secrets(&self, names: &[String], observed: &mut Observed) -> Result<(), ApiError> {
+    /// The Secrets of these names, without their content.
+    pub async fn secrets_named(&self, names: &[String]) -> Result<Vec<Secret>, ApiError> {
         let api = self.namespaced(&ObjectKind::Secret.resource());
+        let mut secrets = Vec::new();
         for name in names {
             // A list instead of a get, because the permission to list exists already.
             let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
             let found = self.call(|| api.list_metadata(&parameters)).await?;
-            observed.secrets.extend(found.items.into_iter().map(|found| {
+            secrets.extend(found.items.into_iter().map(|found| {
                 Secret(DynamicObject {
                     types: None,
                     metadata: found.metadata,
@@ -25,7 +26,7 @@ impl Cluster {
                 })
             }));
         }
-        Ok(())
+        Ok(secrets)
     }
 
     /// Whether Secrets of ours may exist, by the annotation on our SeldonDeployments.

@@ -4,7 +4,8 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::types::{OptionMap, PlannedModel};
+use super::types::{OptionMap, PlannedPredictor};
+use crate::config::Model;
 use crate::config::options::{self, Scope};
 use crate::identity::applied_fields;
 use crate::labels;
@@ -14,12 +15,27 @@ use crate::plan::readiness;
 /// In bytes. Kubernetes allows 256 KiB of annotations, and there are two records.
 const LONGEST: usize = 96 * 1024;
 
-struct Record {
+/// The options as text, of the spec that serves and of the one before.
+pub struct Record {
     serves: Option<String>,
     previous: Option<String>,
 }
 
 impl Record {
+    /// The record of the live SeldonDeployment, brought up to date if the model is ready.
+    pub fn current(model: &Model, predictors: &[PlannedPredictor], observed: &Observed, manager: &str) -> Self {
+        let record = Self::read(&model.name, observed, manager);
+        let options = serialize_options(&model.options);
+        let is_recorded = record.serves.as_ref() == Some(&options);
+        if is_recorded || !readiness::predictors_are_ready(&model.name, predictors, observed) {
+            return record;
+        }
+        Self {
+            previous: record.serves,
+            serves: Some(options),
+        }
+    }
+
     /// Reads the annotations that this application wrote. One that another client has set since then is ignored,
     /// going by the API server's record of field ownership: it would end up in a command that an operator pastes.
     fn read(model: &str, observed: &Observed, manager: &str) -> Self {
@@ -35,34 +51,18 @@ impl Record {
             previous: get(labels::SERVED_BEFORE),
         }
     }
-}
 
-/// Records the options of a model once it is ready.
-pub fn record_served_options(planned: &mut PlannedModel, observed: &Observed, manager: &str) {
-    let mut record = Record::read(&planned.model.name, observed, manager);
-    let options = serialize_options(&planned.model.options);
-    if record.serves.as_ref() != Some(&options) && readiness::is_ready(planned, observed) {
-        record = Record {
-            previous: record.serves,
-            serves: Some(options.clone()),
-        };
+    /// The options to go back to: the latest recorded ones that differ from the current.
+    pub fn rollback_options(&self, model: &Model) -> Option<OptionMap> {
+        let current = serialize_options(&model.options);
+        let mut recorded = [&self.serves, &self.previous].into_iter().flatten();
+        serde_json::from_str(recorded.find(|text| **text != current)?).ok()
     }
-    planned.rollback_options = rollback_options(&record, &options);
-    let annotations_to_write = [
-        (labels::SERVES, record.serves),
-        (labels::SERVED_BEFORE, record.previous),
-    ];
-    let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for (key, text) in annotations_to_write {
-        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        if let (Some(text), Some(annotations)) = (text, annotations.as_object_mut()) {
-            annotations.insert(key.to_owned(), text.into());
-        }
-    }
-    if metadata.get("annotations") == Some(&json!({})) {
-        metadata.remove("annotations");
+
+    pub fn annotations(self) -> impl Iterator<Item = (String, String)> {
+        let annotations = [(labels::SERVES, self.serves), (labels::SERVED_BEFORE, self.previous)];
+        let annotation = |(key, text): (&str, Option<String>)| Some((key.to_owned(), text?));
+        annotations.into_iter().filter_map(annotation)
     }
 }
 
@@ -89,12 +89,6 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
         metadata.remove("annotations");
     }
     planned
-}
-
-/// The options to go back to: the latest recorded ones that differ from the current.
-fn rollback_options(record: &Record, now: &str) -> Option<OptionMap> {
-    let mut recorded = [&record.serves, &record.previous].into_iter().flatten();
-    serde_json::from_str(recorded.find(|text| *text != now)?).ok()
 }
 
 /// Whether a text is what `serialize_options` writes: a map of options to values that Juju can hold, or null.

@@ -11,7 +11,7 @@ use crate::labels;
 pub fn metadata(name: &str, model: &Model, environment: &Environment) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
-        namespace: Some(environment.namespace.clone()),
+        namespace: Some(environment.identity.namespace.clone()),
         labels: Some(model_labels(model, environment)),
         owner_references: environment.owner.clone().map(|owner| vec![owner]),
         ..ObjectMeta::default()
@@ -21,8 +21,8 @@ pub fn metadata(name: &str, model: &Model, environment: &Environment) -> ObjectM
 /// The labels of a model's objects, and of the Deployments and pods that Seldon creates for it.
 pub fn model_labels(model: &Model, environment: &Environment) -> BTreeMap<String, String> {
     let ours = [
-        (labels::APPLICATION, &environment.application),
-        (labels::MODEL_UUID, &environment.model_uuid),
+        (labels::APPLICATION, &environment.identity.application),
+        (labels::MODEL_UUID, &environment.identity.model_uuid),
         (labels::MODEL, &model.name),
     ];
     let mut labels = model.labels.clone();

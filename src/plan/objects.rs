@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kube::Resource as _;
+use kube::api::{DynamicObject, TypeMeta};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::metadata::{metadata, model_labels};
 use super::pod;
@@ -21,35 +21,52 @@ use crate::config::secret::Purpose;
 use crate::config::{Model, ServerOptions};
 use crate::labels;
 
+/// The SeldonDeployment of a model, with this spec and these annotations besides those of a manifest.
 pub fn seldon_deployment(
+    model: &Model,
+    environment: &Environment,
+    spec: Value,
+    annotations: impl Iterator<Item = (String, String)>,
+) -> Result<Value, serde_json::Error> {
+    let mut metadata = metadata(&model.name, model, environment);
+    let mut all_annotations = BTreeMap::new();
+    if let Some(manifest) = &model.manifest {
+        all_annotations.extend(manifest.annotations.clone());
+        let our_labels = metadata.labels.take().unwrap_or_default();
+        metadata.labels = Some(manifest.labels.clone().into_iter().chain(our_labels).collect());
+    }
+    all_annotations.extend(annotations);
+    metadata.annotations = Some(all_annotations).filter(|all| !all.is_empty());
+    let object = DynamicObject {
+        types: Some(TypeMeta::resource::<SeldonDeployment>()),
+        metadata,
+        data: Value::Object(Map::from_iter([("spec".to_owned(), spec)])),
+    };
+    serde_json::to_value(object)
+}
+
+/// The spec of a model's SeldonDeployment, and its predictors.
+pub fn spec(
     model: &Model,
     environment: &Environment,
     secrets: &SecretNames,
     metrics_v2: bool,
-) -> (Value, Vec<PlannedPredictor>) {
-    let mut metadata = metadata(&model.name, model, environment);
+) -> Result<(Value, Vec<PlannedPredictor>), serde_json::Error> {
     let mut spec = match &model.manifest {
-        Some(manifest) => {
-            metadata.annotations = Some(manifest.annotations.clone()).filter(|all| !all.is_empty());
-            let our_labels = metadata.labels.take().unwrap_or_default();
-            let labels = manifest.labels.clone().into_iter().chain(our_labels).collect();
-            metadata.labels = Some(labels);
-            manifest.spec.clone()
-        }
-        None => from_options(model, environment, secrets, metrics_v2),
+        Some(manifest) => manifest.spec.clone(),
+        None => from_options(model, environment, secrets, metrics_v2)?,
     };
-    let predictors = predictors(model, environment, &mut spec);
-    let object = json!({
-        "apiVersion": SeldonDeployment::api_version(&()),
-        "kind": SeldonDeployment::kind(&()),
-        "metadata": metadata,
-        "spec": spec,
-    });
-    (object, predictors)
+    let predictors = predictors(model, environment, &mut spec)?;
+    Ok((spec, predictors))
 }
 
 /// The spec of a model that is configured by options and not by a manifest.
-fn from_options(model: &Model, environment: &Environment, secrets: &SecretNames, metrics_v2: bool) -> Value {
+fn from_options(
+    model: &Model,
+    environment: &Environment,
+    secrets: &SecretNames,
+    metrics_v2: bool,
+) -> Result<Value, serde_json::Error> {
     let (predictor_annotations, spec_annotations): (BTreeMap<_, _>, BTreeMap<_, _>) = model
         .annotations
         .clone()
@@ -61,7 +78,7 @@ fn from_options(model: &Model, environment: &Environment, secrets: &SecretNames,
             tracing: server.tracing.clone().or_else(|| environment.tracing.clone()),
             ..server.clone()
         };
-        Predictor {
+        Ok(Predictor {
             name: name.to_owned(),
             annotations: predictor_annotations.clone(),
             replicas: pod::replicas(server, metrics_v2),
@@ -74,36 +91,42 @@ fn from_options(model: &Model, environment: &Environment, secrets: &SecretNames,
                 }),
                 ..unit(&graph, secrets.name(server, Purpose::Storage).as_ref())
             },
-            component_specs: pod::pods(&graph, server, secrets.name(server, Purpose::ImagePull), metrics_v2),
+            component_specs: pod::pods(&graph, server, secrets.name(server, Purpose::ImagePull), metrics_v2)?,
             svc_orch_spec: pod::executor(&model.name, server),
             explainer: None,
-        }
+        })
     };
     let mut predictors = vec![Predictor {
         traffic: model.canary.as_ref().map(|canary| 100 - canary.weight),
         explainer: explainer(model, secrets),
-        ..predictor(PREDICTOR, &model.server)
+        ..predictor(PREDICTOR, &model.server)?
     }];
-    predictors.extend(model.canary.as_ref().map(|canary| Predictor {
-        traffic: Some(canary.weight),
-        ..predictor(CANARY, &canary.server)
-    }));
-    predictors.extend(model.shadow.as_ref().map(|shadow| Predictor {
-        traffic: Some(shadow.weight),
-        shadow: true,
-        ..predictor(SHADOW, &shadow.server)
-    }));
-    let spec = SeldonDeploymentSpec {
+    if let Some(canary) = &model.canary {
+        predictors.push(Predictor {
+            traffic: Some(canary.weight),
+            ..predictor(CANARY, &canary.server)?
+        });
+    }
+    if let Some(shadow) = &model.shadow {
+        predictors.push(Predictor {
+            traffic: Some(shadow.weight),
+            shadow: true,
+            ..predictor(SHADOW, &shadow.server)?
+        });
+    }
+    serde_json::to_value(SeldonDeploymentSpec {
         annotations: spec_annotations,
         protocol: model.protocol.map(|protocol| protocol.as_str().to_owned()),
         predictors,
-    };
-    // The types have text keys and plain values only, so serializing cannot fail.
-    serde_json::to_value(spec).unwrap_or_default()
+    })
 }
 
 /// Adds our labels and the spec hash to each predictor of a spec.
-fn predictors(model: &Model, environment: &Environment, spec: &mut Value) -> Vec<PlannedPredictor> {
+fn predictors(
+    model: &Model,
+    environment: &Environment,
+    spec: &mut Value,
+) -> Result<Vec<PlannedPredictor>, serde_json::Error> {
     let parsed = ManifestSpec::deserialize(&*spec).unwrap_or_default();
     let shared_fields: Vec<Value> = ["annotations", "protocol", "transport", "serverType"]
         .iter()
@@ -115,7 +138,7 @@ fn predictors(model: &Model, environment: &Environment, spec: &mut Value) -> Vec
         let mut our_labels = model_labels(model, environment);
         our_labels.insert(labels::PREDICTOR.to_owned(), predictor.name.clone());
         insert_texts(predictor_value, "labels", our_labels);
-        let hash = hash(&shared_fields, predictor_value);
+        let hash = hash(&shared_fields, predictor_value)?;
         insert_texts(
             predictor_value,
             "annotations",
@@ -132,7 +155,7 @@ fn predictors(model: &Model, environment: &Environment, spec: &mut Value) -> Vec
             traffic: predictor.traffic.clamp(0, 100).try_into().unwrap_or_default(),
         });
     }
-    planned
+    Ok(planned)
 }
 
 fn insert_texts(to: &mut Value, map: &str, entries: BTreeMap<String, String>) {
@@ -146,15 +169,13 @@ fn insert_texts(to: &mut Value, map: &str, entries: BTreeMap<String, String>) {
 }
 
 /// The first 16 hexadecimal digits of a predictor's SHA-256: enough to distinguish the specs of one model.
-fn hash(shared_fields: &[Value], predictor: &Value) -> String {
+fn hash(shared_fields: &[Value], predictor: &Value) -> Result<String, serde_json::Error> {
     let mut predictor = predictor.clone();
     remove_scaling(&mut predictor);
-    let bytes = serde_json::to_vec(&(shared_fields, predictor)).unwrap_or_default();
-    digest(&SHA256, &bytes)
-        .as_ref()
-        .iter()
-        .take(8)
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    let bytes = serde_json::to_vec(&(shared_fields, predictor))?;
+    let digest = digest(&SHA256, &bytes);
+    let digits = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}"));
+    Ok(digits.collect())
 }
 
 /// Removes what rolls no pod when it changes: numbers of pods and shares of traffic.

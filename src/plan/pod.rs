@@ -11,7 +11,12 @@ use crate::config::value::{Autoscale, Collector, DisruptionBudget, PodFields, Re
 
 /// All nodes share one pod, which also gets the executor; a node with `own_pod` gets a pod of its own. `metrics_v2`
 /// is whether Seldon's CRD knows autoscaling/v2. `secret` is the image pull secret.
-pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metrics_v2: bool) -> Vec<ComponentSpec> {
+pub fn pods(
+    graph: &Node,
+    server: &ServerOptions,
+    secret: Option<String>,
+    metrics_v2: bool,
+) -> Result<Vec<ComponentSpec>, serde_json::Error> {
     let secrets: Vec<SecretName> = secret.into_iter().map(|name| SecretName { name }).collect();
     let (own, shared): (Vec<&Node>, Vec<&Node>) = graph
         .all()
@@ -28,16 +33,16 @@ pub fn pods(graph: &Node, server: &ServerOptions, secret: Option<String>, metric
                 image_pull_secrets: secrets.clone(),
                 containers: nodes.into_iter().map(|node| container(node, server)).collect(),
             };
-            let mut spec = serde_json::to_value(spec).unwrap_or_default();
+            let mut spec = serde_json::to_value(spec)?;
             if let Some(fields) = &server.pod {
                 merge_pod_fields(&mut spec, fields, |name| index == 0 && !names.contains(&name));
             }
-            ComponentSpec {
+            Ok(ComponentSpec {
                 spec,
                 hpa_spec: scaled(server).and_then(|autoscale| hpa(autoscale, metrics_v2)),
                 keda_spec: scaled(server).and_then(keda),
                 pdb_spec: server.disruption_budget.as_ref().map(pdb),
-            }
+            })
         })
         .collect()
 }

@@ -16,25 +16,29 @@ pub const GATEWAY_PROPAGATION: Duration = Duration::from_secs(2);
 /// A model is ready when Seldon reports it Available and each of its Deployments carries the planned spec hash, has
 /// observed its newest generation, and has all replicas updated and available.
 pub fn is_ready(planned: &PlannedModel, observed: &Observed) -> bool {
-    is_rolled_out(planned, observed)
+    predictors_are_ready(&planned.model.name, &planned.predictors, observed)
+}
+
+pub(super) fn predictors_are_ready(model: &str, predictors: &[PlannedPredictor], observed: &Observed) -> bool {
+    predictors_are_rolled_out(model, predictors, observed)
         // Seldon never reports a model with a predictor of zero pods as Available (operator v1.17.1 counts ready
         // predictors).
-        && (observed.state(&planned.model.name).state == "Available"
-            || planned.predictors.iter().any(PlannedPredictor::is_stopped))
+        && (observed.state(model).state == "Available" || predictors.iter().any(PlannedPredictor::is_stopped))
 }
 
 /// Whether every Deployment is up to date, whatever state Seldon reports.
 pub fn is_rolled_out(planned: &PlannedModel, observed: &Observed) -> bool {
-    planned
-        .predictors
-        .iter()
-        .all(|predictor| predictor_is_rolled_out(planned, predictor, observed))
+    predictors_are_rolled_out(&planned.model.name, &planned.predictors, observed)
 }
 
-pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
-    let deployments: Vec<&Deployment> = observed
-        .deployments_of_predictor(&planned.model.name, &predictor.name)
-        .collect();
+pub(super) fn predictors_are_rolled_out(model: &str, predictors: &[PlannedPredictor], observed: &Observed) -> bool {
+    predictors
+        .iter()
+        .all(|predictor| predictor_is_rolled_out(model, predictor, observed))
+}
+
+pub fn predictor_is_rolled_out(model: &str, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+    let deployments: Vec<&Deployment> = observed.deployments_of_predictor(model, &predictor.name).collect();
     deployments.len() == predictor.deployments
         && deployments
             .iter()
@@ -43,16 +47,16 @@ pub fn predictor_is_rolled_out(planned: &PlannedModel, predictor: &PlannedPredic
 
 /// Whether a predictor answers requests, of the current spec or a previous one: each of its Deployments has an
 /// available pod. Its explainer does not count, as that only sends requests to it.
-pub fn predictor_is_available(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+pub fn predictor_is_available(model: &str, predictor: &PlannedPredictor, observed: &Observed) -> bool {
     let mut deployments = observed
-        .deployments_of_predictor(&planned.model.name, &predictor.name)
+        .deployments_of_predictor(model, &predictor.name)
         .filter(|deployment| !is_explainer(deployment, predictor))
         .peekable();
     deployments.peek().is_some() && deployments.all(deployment_is_available)
 }
 
-pub fn explainer_is_available(planned: &PlannedModel, predictor: &PlannedPredictor, observed: &Observed) -> bool {
-    let mut deployments = observed.deployments_of_predictor(&planned.model.name, &predictor.name);
+pub fn explainer_is_available(model: &str, predictor: &PlannedPredictor, observed: &Observed) -> bool {
+    let mut deployments = observed.deployments_of_predictor(model, &predictor.name);
     deployments.any(|deployment| is_explainer(deployment, predictor) && deployment_is_available(deployment))
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::traffic::{Share, Traffic};
-use super::types::{Environment, PlannedModel, PlannedRoute};
+use super::types::Environment;
 use crate::api::seldon::grpc;
 use crate::config::Model;
 use crate::config::value::{Headers, Milliseconds, prefix};
@@ -77,18 +77,19 @@ pub struct Backend {
 /// Headers with the values that a request must have.
 type ExactHeaders = BTreeMap<String, String>;
 
-/// `seldon_prefix` is the prefix that Seldon uses for the model, unless another model is configured with it.
+/// `spec` is that of the SeldonDeployment. `seldon_prefix` is the prefix that Seldon uses for the model, unless another
+/// model is configured with it.
 pub fn route(
-    planned: &PlannedModel,
+    model: &Model,
+    spec: &Value,
     environment: &Environment,
     traffic: &Traffic,
     seldon_prefix: Option<&Prefix>,
 ) -> Route {
-    let model = &planned.model;
     let rules_for = |headers: &ExactHeaders, shares: &[Share]| {
         let calls = rule(grpc_matches(model, environment, headers), shares, traffic, grpc_backend);
         // A browser sends the page's requests without custom headers.
-        let page = (headers.is_empty() && serves_api_page(&planned.deployment))
+        let page = (headers.is_empty() && serves_api_page(spec))
             .then(|| rule(vec![api_page_match(model)], shares, traffic, http_backend));
         let rest = Rule {
             strips_prefix: true,
@@ -186,7 +187,7 @@ fn grpc_matches(model: &Model, environment: &Environment, headers: &ExactHeaders
     required.insert(grpc::SELDON.to_owned(), TextMatch::Exact(model.name.clone()));
     required.insert(
         grpc::NAMESPACE.to_owned(),
-        TextMatch::Exact(environment.namespace.clone()),
+        TextMatch::Exact(environment.identity.namespace.clone()),
     );
     let by_headers = Match {
         headers: required,
@@ -198,14 +199,14 @@ fn grpc_matches(model: &Model, environment: &Environment, headers: &ExactHeaders
 /// The prefix of a model in Seldon's own routes. The API document that the executor serves at `api/v1.0/doc/` sends
 /// requests there (`SeldonIO/seldon-core` v1.17.1, `executor/api/rest/utils.go`).
 pub fn seldon_prefix(model: &Model, environment: &Environment) -> Option<Prefix> {
-    prefix(&format!("/seldon/{}/{}/", environment.namespace, model.name)).ok()
+    prefix(&format!("/seldon/{}/{}/", environment.identity.namespace, model.name)).ok()
 }
 
 /// Whether the executor serves an API page that sends requests to the root of the host, as that of protocol v2 at
 /// `v2/docs/` does (`SeldonIO/seldon-core` v1.17.1, `openapi/v2/dataplane.yaml`). The tensorflow protocol has no
 /// page.
-fn serves_api_page(deployment: &Value) -> bool {
-    let protocol = deployment.pointer("/spec/protocol").and_then(Value::as_str);
+fn serves_api_page(spec: &Value) -> bool {
+    let protocol = spec.get("protocol").and_then(Value::as_str);
     matches!(protocol, Some("v2" | "kfserving"))
 }
 
@@ -220,28 +221,15 @@ fn api_page_match(model: &Model) -> Match {
     }
 }
 
-/// Marks the SeldonDeployment if an HTTPRoute of ours exists for it, so that a hook without the Gateway API need not
-/// list any.
-pub fn mark(planned: &mut PlannedModel, environment: &Environment, observed: &Observed) {
-    let ours = [
-        (labels::APPLICATION, &environment.application),
-        (labels::MODEL_UUID, &environment.model_uuid),
-        (labels::MODEL, &planned.model.name),
-    ];
-    let is_ours = |route: &DynamicObject| ours.iter().all(|(key, value)| route.labels().get(*key) == Some(*value));
-    let there = observed.http_routes.iter().any(is_ours);
-    if !there && !matches!(planned.route, PlannedRoute::HttpRoute(_)) {
-        return;
-    }
-    let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.insert(labels::HTTP_ROUTE.to_owned(), json!("kept"));
-    }
+/// Whether an HTTPRoute of ours exists for the model.
+pub fn has_http_route(model: &Model, environment: &Environment, observed: &Observed) -> bool {
+    let of_model = |route: &DynamicObject| route.labels().get(labels::MODEL) == Some(&model.name);
+    let mut routes = observed.http_routes.iter();
+    routes.any(|route| environment.identity.has_our_labels(route) && of_model(route))
 }
 
+/// Whether a SeldonDeployment is marked as having an HTTPRoute, so that a hook without the Gateway API need not list
+/// any.
 pub fn is_marked(object: &DynamicObject) -> bool {
     object.annotations().contains_key(labels::HTTP_ROUTE)
 }

@@ -15,11 +15,11 @@ use kube::{Resource as _, ResourceExt};
 use serde_json::{Value, json};
 
 use super::metadata;
-use super::types::{Environment, PlannedModel, PlannedSecret};
+use super::types::{Environment, PlannedSecret};
 use crate::api::seldon::SeldonDeployment;
 use crate::config::secret::{NamedSecret, Purpose, SecretData, SecretDataByUse};
 use crate::config::value::{SecretRef, SecretUri};
-use crate::config::{Model, ServerOptions};
+use crate::config::{Config, Model, ServerOptions};
 use crate::labels;
 use crate::observed::Observed;
 
@@ -28,9 +28,19 @@ impl PlannedSecret {
         self.metadata.owner_references.clone().unwrap_or_default()
     }
 
+    /// Whether the Juju secret has to be read first.
+    pub fn is_unread(&self) -> bool {
+        self.data.is_none()
+    }
+
     /// The complete object, which must not be logged; `None` if the Juju secret has to be read first.
-    pub fn object(&self) -> Option<Value> {
-        let data = self.data.as_ref()?;
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn object(&self) -> Result<Option<Value>, serde_json::Error> {
+        let Some(data) = &self.data else {
+            return Ok(None);
+        };
         let kind = match self.purpose {
             Purpose::ImagePull => "kubernetes.io/dockerconfigjson",
             Purpose::Storage => "Opaque",
@@ -42,8 +52,7 @@ impl PlannedSecret {
             type_: Some(kind.to_owned()),
             string_data: None,
         };
-        // The types have text keys and plain values only, so serializing cannot fail.
-        Some(serde_json::to_value(secret).unwrap_or_default())
+        serde_json::to_value(secret).map(Some)
     }
 
     /// Whether the live Secret has the planned content.
@@ -185,7 +194,7 @@ fn names_only(
 /// The content that this application applied, as far as it is unchanged: when another client sets a field to another
 /// value, the API server makes that client the owner (kubernetes/website, "Server-Side Apply", "Conflicts").
 fn as_applied(live: &DynamicObject, environment: &Environment) -> Option<SecretData> {
-    let manager = environment.identity().manager();
+    let manager = environment.identity.manager();
     let managers = live.metadata.managed_fields.iter().flatten();
     let applied = managers
         .filter(|entry| entry.manager.as_ref() == Some(&manager) && entry.operation.as_deref() == Some("Apply"))
@@ -251,25 +260,23 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether Secrets of ours are planned or exist for the model.
+pub(super) fn has_secrets(model: &Model, planned: &[PlannedSecret], observed: &Observed) -> bool {
+    let mut existing = observed
+        .secrets
+        .iter()
+        .map(|secret| secret.0.labels().get(labels::MODEL));
+    !planned.is_empty() || existing.any(|label| label == Some(&model.name))
+}
+
+/// Whether a SeldonDeployment is marked as having Secrets, so that a hook of a model without any need not list them.
 pub fn is_marked(object: &DynamicObject) -> bool {
     object.annotations().contains_key(labels::SECRETS)
 }
 
-/// Marks the SeldonDeployment if Secrets of ours exist for it, so that a hook of a model without any need not list
-/// them.
-pub fn mark(planned: &mut PlannedModel, observed: &Observed) {
-    let existing = observed.secrets.iter().any(|secret| {
-        let model = secret.0.labels().get(labels::MODEL);
-        model == Some(&planned.model.name)
-    });
-    if planned.secrets.is_empty() && !existing {
-        return;
-    }
-    let Some(metadata) = planned.deployment.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.insert(labels::SECRETS.to_owned(), json!("kept"));
-    }
+/// The names of the Secrets that are planned for the models.
+pub fn names(config: &Config, environment: &Environment, observed: &Observed) -> Vec<String> {
+    let planned = |model| SecretNames::new(model, environment, &config.secrets, observed).secrets;
+    let secrets = config.models.iter().flat_map(planned);
+    secrets.map(|secret| secret.name).collect()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::types::{Environment, PlannedModel, PlannedPredictor};
+use super::types::{Environment, PlannedPredictor};
 use crate::api::seldon::CANARY;
 use crate::api::{gateway_api, istio};
 use crate::config::Model;
@@ -61,9 +61,9 @@ impl CurrentRoute {
             let rules = route?.data.pointer(path)?.as_array()?;
             Some(rules.iter().map(read).collect::<Vec<_>>())
         };
-        let virtual_service = observed.virtual_service_in(&environment.namespace, &name);
+        let virtual_service = observed.virtual_service_in(&environment.identity.namespace, &name);
         let virtual_service = destinations(virtual_service, "/spec/http", istio::destinations);
-        let http_route = observed.http_route_in(&environment.namespace, &name);
+        let http_route = observed.http_route_in(&environment.identity.namespace, &name);
         let http_route = destinations(http_route, "/spec/rules", gateway_api::destinations);
         // While one route replaces the other both exist; the new one counts.
         let routes = match environment.gateway.kind() {
@@ -81,16 +81,13 @@ impl CurrentRoute {
     }
 }
 
-pub fn traffic(planned: &PlannedModel, current: &CurrentRoute, observed: &Observed) -> Traffic {
-    let name = &planned.model.name;
-    let is_planned = |service: &str| planned.predictors.iter().any(|predictor| predictor.service == service);
+pub fn traffic(model: &Model, predictors: &[PlannedPredictor], current: &CurrentRoute, observed: &Observed) -> Traffic {
+    let name = &model.name;
+    let is_planned = |service: &str| predictors.iter().any(|predictor| predictor.service == service);
     // A predictor whose Service alone changed cannot be kept: its name is taken by the new one.
     let keeps_name = |predictor_value: &Value| {
         let name = predictor_value.get("name").and_then(Value::as_str);
-        planned
-            .predictors
-            .iter()
-            .any(|predictor| Some(predictor.name.as_str()) == name)
+        predictors.iter().any(|predictor| Some(predictor.name.as_str()) == name)
     };
     let retained: Vec<&(String, Value)> = current
         .predictors
@@ -113,31 +110,29 @@ pub fn traffic(planned: &PlannedModel, current: &CurrentRoute, observed: &Observ
         .map(|(service, weight)| (service.as_str(), *weight))
         .collect();
     // A route that was changed manually may lead to none of these.
-    let shares = if retained.is_empty() || current_weights.is_empty() || readiness::is_rolled_out(planned, observed) {
-        desired_weights(planned, observed)
+    let shares = if retained.is_empty()
+        || current_weights.is_empty()
+        || readiness::predictors_are_rolled_out(name, predictors, observed)
+    {
+        desired_weights(name, predictors, observed)
     } else {
         current_weights
     };
-    let canary_has_headers = planned
-        .model
-        .canary
-        .as_ref()
-        .is_some_and(|canary| !canary.headers.is_empty());
-    let by_header = planned
-        .predictors
+    let canary_has_headers = model.canary.as_ref().is_some_and(|canary| !canary.headers.is_empty());
+    let by_header = predictors
         .iter()
         .find(|predictor| canary_has_headers && predictor.name == CANARY)
-        .filter(|canary| readiness::predictor_is_available(planned, canary, observed));
-    let mirror = planned.predictors.iter().find(|predictor| predictor.shadow);
+        .filter(|canary| readiness::predictor_is_available(name, canary, observed));
+    let mirror = predictors.iter().find(|predictor| predictor.shadow);
     Traffic {
         shares: normalize_weights(shares)
             .into_iter()
             .map(|(service, weight)| share(service, weight))
             .collect(),
-        explainer: explainer_share(planned, observed),
+        explainer: explainer_share(name, predictors, observed),
         by_header: by_header.map(|canary| share(&canary.service, 100)),
         mirror: mirror
-            .filter(|shadow| readiness::predictor_is_available(planned, shadow, observed))
+            .filter(|shadow| readiness::predictor_is_available(name, shadow, observed))
             // Seldon takes 0 as all.
             .map(|shadow| share(&shadow.service, if shadow.traffic == 0 { 100 } else { shadow.traffic })),
         retained: retained
@@ -148,27 +143,23 @@ pub fn traffic(planned: &PlannedModel, current: &CurrentRoute, observed: &Observ
 }
 
 /// The first explainer, once it is available.
-fn explainer_share(planned: &PlannedModel, observed: &Observed) -> Option<Share> {
-    let mut predictors = planned.predictors.iter().filter(|predictor| !predictor.shadow);
+fn explainer_share(model: &str, predictors: &[PlannedPredictor], observed: &Observed) -> Option<Share> {
+    let mut predictors = predictors.iter().filter(|predictor| !predictor.shadow);
     let (predictor, (service, port)) =
         predictors.find_map(|predictor| Some((predictor, predictor.explainer.as_ref()?)))?;
-    readiness::explainer_is_available(planned, predictor, observed).then(|| Share {
+    readiness::explainer_is_available(model, predictor, observed).then(|| Share {
         service: service.clone(),
         ports: Ports {
             http: *port,
-            ..observed.ports(&planned.model.name, service)
+            ..observed.ports(model, service)
         },
         weight: 100,
     })
 }
 
 /// The configured weights of the predictors that serve, or of all where none does.
-fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&'a str, u8)> {
-    let current: Vec<&PlannedPredictor> = planned
-        .predictors
-        .iter()
-        .filter(|predictor| !predictor.shadow)
-        .collect();
+fn desired_weights<'a>(model: &str, predictors: &'a [PlannedPredictor], observed: &Observed) -> Vec<(&'a str, u8)> {
+    let current: Vec<&PlannedPredictor> = predictors.iter().filter(|predictor| !predictor.shadow).collect();
     let weights = |predictors: &[&'a PlannedPredictor]| -> Vec<(&'a str, u8)> {
         let weight = |predictor: &&'a PlannedPredictor| if current.len() == 1 { 100 } else { predictor.traffic };
         predictors
@@ -176,7 +167,7 @@ fn desired_weights<'a>(planned: &'a PlannedModel, observed: &Observed) -> Vec<(&
             .map(|predictor| (predictor.service.as_str(), weight(predictor)))
             .collect()
     };
-    let answer = |predictor: &&&PlannedPredictor| readiness::predictor_is_available(planned, predictor, observed);
+    let answer = |predictor: &&&PlannedPredictor| readiness::predictor_is_available(model, predictor, observed);
     let answering = weights(&current.iter().filter(answer).copied().collect::<Vec<_>>());
     if answering.iter().any(|(_, weight)| *weight > 0) {
         answering
@@ -206,10 +197,10 @@ fn normalize_weights(mut weights: Vec<(&str, u8)>) -> Vec<(&str, u8)> {
     weights
 }
 
-/// Keeps predictors in a SeldonDeployment while they still get requests. Seldon requires the traffic of several
+/// Keeps predictors in the spec of a SeldonDeployment while they still get requests. Seldon requires the traffic of several
 /// predictors to sum up to 100.
-pub fn retain_predictors(deployment: &mut Value, retained: Vec<Value>) {
-    let predictors = deployment.pointer_mut("/spec/predictors").and_then(Value::as_array_mut);
+pub fn retain_predictors(spec: &mut Value, retained: Vec<Value>) {
+    let predictors = spec.get_mut("predictors").and_then(Value::as_array_mut);
     let (Some(predictors), false) = (predictors, retained.is_empty()) else {
         return;
     };

@@ -3,8 +3,6 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::{Map, Value};
 
-use crate::api::gateway_api::HTTPRoute;
-use crate::api::istio::VirtualService;
 use crate::config::Model;
 use crate::config::secret::{Purpose, SecretData};
 use crate::config::value::{SecretUri, Tracing};
@@ -17,24 +15,12 @@ pub type OptionMap = Map<String, Value>;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Environment {
-    pub namespace: String,
-    pub application: String,
-    pub model_uuid: String,
+    pub identity: Identity,
     pub gateway: RelatedGateway,
     /// From the tracing relation. Options override it.
     pub tracing: Option<Tracing>,
     /// The application's StatefulSet. With it as owner, Kubernetes deletes our objects even after a forced removal.
     pub owner: Option<OwnerReference>,
-}
-
-impl Environment {
-    pub fn identity(&self) -> Identity {
-        Identity {
-            application: self.application.clone(),
-            model_uuid: self.model_uuid.clone(),
-            namespace: self.namespace.clone(),
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -99,10 +85,10 @@ impl PlannedModel {
 /// What to do with a model's route.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlannedRoute {
-    /// Apply it at an Istio gateway.
-    VirtualService(Box<VirtualService>),
-    /// Apply it at a gateway of the Gateway API.
-    HttpRoute(Box<HTTPRoute>),
+    /// Apply this VirtualService at an Istio gateway.
+    VirtualService(Value),
+    /// Apply this HTTPRoute at a gateway of the Gateway API.
+    HttpRoute(Value),
     /// Delete it: no gateway is related.
     Delete,
     /// Leave it unchanged: a gateway is related, but not known yet.

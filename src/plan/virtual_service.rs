@@ -26,7 +26,7 @@ pub fn virtual_service(
             http: route
                 .rules
                 .iter()
-                .map(|rule| http_route(rule, route, &environment.namespace))
+                .map(|rule| http_route(rule, route, &environment.identity.namespace))
                 .collect(),
         },
     }

@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 use tracing::{debug, info, warn};
 
 use crate::api_error::ApiError;
-use crate::changes::{Apply, Delete};
+use crate::changes::{Apply, ApplyMode, Delete};
 use crate::cluster;
 use crate::labels::ObjectKind;
 use crate::permissions::{Permission, required};
@@ -107,7 +107,7 @@ struct ModelChanges {
 impl AppliedChanges {
     fn applied(&mut self, apply: &Apply, object: &DynamicObject) {
         // A record of what serves is not a change to operators.
-        if apply.is_record {
+        if apply.mode == ApplyMode::Record {
             return;
         }
         let change = self.0.entry(apply.model.clone()).or_default();

@@ -46,42 +46,35 @@ impl Snapshot {
 
     /// Observes the cluster again.
     pub async fn refresh(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
-        let gateways: BTreeSet<_> = plan::gateways(inputs.config.models.iter(), &inputs.gateway);
-        let needs = inputs.needs();
+        let models = &inputs.config.models;
+        let gateways: BTreeSet<_> = plan::gateways(models.iter(), &inputs.gateway);
         let kind = inputs.gateway.kind();
-        self.observed = self.cluster.observe(&gateways, kind, needs.secrets).await?;
+        let mut observed = self.cluster.observe(&gateways, kind, inputs.needs().secrets).await?;
+        // CRDs are large and matter to few sites, so they are not read in every hook.
+        if models.iter().any(plan::needs_metrics_v2) {
+            observed.capabilities.metrics_v2 = self.cluster.supports_metrics_v2().await?;
+        }
+        if changes::has_catch_all(models, &inputs.gateway, &observed) {
+            observed.capabilities.catch_all_last = self.cluster.sorts_catch_all_last().await?;
+        }
+        self.observed = observed;
         self.replan(inputs).await
     }
 
-    /// Plans again on the same observation, after secrets were read.
+    /// Plans on the same observation, also again after secrets were read.
     pub async fn replan(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
-        // Seldon's CRD matters only to models that need a part of it, so it is not read in every hook.
-        if inputs.config.models.iter().any(plan::needs_metrics_v2) {
-            self.cluster.observe_seldon(&mut self.observed).await?;
-        }
-        self.plan = plan::plan(&inputs.config, &self.site(inputs), &self.observed);
-        self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
-        // Our own Secrets are observed already.
-        let unobserved = changes::unobserved(&self.plan, &self.observed);
-        if !unobserved.is_empty() {
-            self.cluster
-                .observe_foreign_secrets(&unobserved, &mut self.observed)
-                .await?;
-            self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
-        }
-        // Istio's version matters only to a catch-all route, so it is not read in every hook.
-        if changes::has_catch_all(&self.plan, &self.observed, &self.identity) {
-            self.cluster.observe_istio(&mut self.observed).await?;
-            self.changes = changes::change_set(&self.plan, &self.observed, &self.identity);
-        }
+        let environment = self.environment(inputs);
+        let mut secrets = plan::secrets::names(&inputs.config, &environment, &self.observed);
+        secrets.retain(|name| self.observed.secret(name).is_none());
+        self.observed.foreign_secrets = self.cluster.secrets_named(&secrets).await?;
+        self.plan = plan::plan(&inputs.config, &environment, &self.observed)?;
+        self.changes = changes::change_set(&self.plan, &self.observed, &self.identity)?;
         Ok(())
     }
 
-    fn site(&self, inputs: &Inputs) -> Environment {
+    fn environment(&self, inputs: &Inputs) -> Environment {
         Environment {
-            namespace: self.identity.namespace.clone(),
-            application: self.identity.application.clone(),
-            model_uuid: self.identity.model_uuid.clone(),
+            identity: self.identity.clone(),
             gateway: inputs.gateway.clone(),
             tracing: inputs.tracing.clone(),
             owner: self.observed.owner.clone(),

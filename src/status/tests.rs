@@ -82,15 +82,14 @@ impl Scene {
         plan(
             &self.config,
             &Environment {
-                namespace: "edge".into(),
-                application: "iris".into(),
-                model_uuid: identity().model_uuid,
+                identity: identity(),
                 gateway: self.gateway.clone(),
                 tracing: None,
                 owner,
             },
             &self.observed,
         )
+        .unwrap()
     }
 
     fn add(&mut self, planned: &PlannedModel, replicas: u16) {
@@ -171,7 +170,7 @@ impl Scene {
 
     fn report(&self) -> Report {
         let plan = self.plan();
-        let changes = changes::change_set(&plan, &self.observed, &identity());
+        let changes = changes::change_set(&plan, &self.observed, &identity()).unwrap();
         evaluate(&StatusInput {
             application: "iris",
             namespace: "edge",

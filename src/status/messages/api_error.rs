@@ -27,6 +27,9 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
         ApiError::DeadlineExceeded => Problem::waiting("Kubernetes API too slow; will retry"),
         ApiError::ServerError { why } => Problem::waiting("Kubernetes API error; will retry").cause(why),
         ApiError::Unauthorized => Problem::waiting("Kubernetes API rejects this unit's token; will retry"),
+        ApiError::Unserializable { why } => Problem::blocked("fault of the charm: an object is not valid JSON")
+            .run("juju debug-log")
+            .cause(why),
         ApiError::Terminating => Problem::waiting(format!("namespace {} is being deleted", commands.namespace)),
         ApiError::NotFound | ApiError::ConcurrentChange => {
             Problem::waiting("changed by another client at the same time; will retry")

@@ -102,9 +102,9 @@ fn conflicting_owner_is_named_with_a_fix() {
 
     let mut scene = Scene::iris();
     scene.observed.virtual_services = vec![route("other", "all", json!([{}]))];
-    scene.observed.catch_all_goes_last = true;
+    scene.observed.capabilities.catch_all_last = true;
     assert!(!scene.says().contains("other/all"), "{}", scene.says());
-    scene.observed.catch_all_goes_last = false;
+    scene.observed.capabilities.catch_all_last = false;
     assert_contains(
         &scene.says(),
         &[

@@ -2,6 +2,7 @@
 
 use juju_hooks::Relation;
 use seldon_model::config::{self, Config};
+use seldon_model::identity::Identity;
 use seldon_model::inputs::gateway::RelatedGateway;
 use seldon_model::observed::Observed;
 use seldon_model::plan::{Environment, PlannedModel, PlannedRoute, plan};
@@ -17,9 +18,11 @@ pub fn relation(bag: &[(&str, &str)]) -> Relation {
 
 pub fn site() -> Environment {
     Environment {
-        namespace: "edge".into(),
-        application: "iris".into(),
-        model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
+        identity: Identity {
+            namespace: "edge".into(),
+            application: "iris".into(),
+            model_uuid: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".into(),
+        },
         gateway: RelatedGateway::read(
             &[relation(&[
                 ("gateway_name", "kubeflow-gateway"),
@@ -43,8 +46,7 @@ pub fn site_of_ingress() -> Environment {
 
 pub fn objects(planned: &PlannedModel) -> Value {
     let route = match &planned.route {
-        PlannedRoute::VirtualService(route) => serde_json::to_value(route).unwrap(),
-        PlannedRoute::HttpRoute(route) => serde_json::to_value(route).unwrap(),
+        PlannedRoute::VirtualService(route) | PlannedRoute::HttpRoute(route) => route.clone(),
         other => json!(format!("{other:?}")),
     };
     json!({"model": planned.deployment, "route": route})
@@ -62,6 +64,7 @@ pub fn rendered(options: &Value, site: &Environment) -> Vec<Value> {
 
 pub fn rendered_with(options: &Value, site: &Environment, observed: &Observed) -> Vec<Value> {
     plan(&configured(options), site, observed)
+        .unwrap()
         .models
         .iter()
         .map(objects)

@@ -39,7 +39,7 @@ fn identity() -> Identity {
 
 /// A cluster with the models of these options and these pods.
 fn cluster_with(options: &Value, pods: &[Value]) -> Observed {
-    let planned = plan(&configured(options), &site(), &Observed::default());
+    let planned = plan(&configured(options), &site(), &Observed::default()).unwrap();
     let applied = json!([{"manager": identity().manager(), "operation": "Apply", "fieldsV1": {}}]);
     let objects = planned.models.iter().map(|planned| {
         let mut object = planned.deployment.clone();

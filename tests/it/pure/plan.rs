@@ -17,7 +17,10 @@ use site::bundle::Bundle;
 use super::fixture::{answering, configured, relation, rendered, rendered_with, site, site_of_ingress};
 
 fn planned(options: &Value, site: &Environment) -> PlannedModel {
-    plan(&configured(options), site, &Observed::default()).models.remove(0)
+    plan(&configured(options), site, &Observed::default())
+        .unwrap()
+        .models
+        .remove(0)
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn secrets_reach_every_pod_that_needs_them() {
         let mut config = configured(&options);
         let answers = config.juju_secrets().into_iter().map(|uri| (uri, Ok(content.clone())));
         config.resolve_secrets("iris", "edge", &answers.collect());
-        plan(&config, &site(), observed).models.remove(0)
+        plan(&config, &site(), observed).unwrap().models.remove(0)
     };
     let first = planned_with("hunter1", &Observed::default());
     let name = "iris-storage-9m4e2mr0ui3e8a215n4g-1";
@@ -126,14 +129,14 @@ fn secrets_reach_every_pod_that_needs_them() {
     };
     assert_eq!(secret.name, name);
     assert_eq!(
-        secret.object().unwrap()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
+        secret.object().unwrap().unwrap()["data"]["RCLONE_CONFIG_S3_SECRET_ACCESS_KEY"],
         "aHVudGVyMQ=="
     );
     // Debug output of plan and observation shows no value.
     let mut observed = Observed::default();
-    observed
-        .secrets
-        .push(Secret(serde_json::from_value(secret.object().unwrap()).unwrap()));
+    observed.secrets.push(Secret(
+        serde_json::from_value(secret.object().unwrap().unwrap()).unwrap(),
+    ));
     for shown in [
         format!("{first:?}"),
         format!("{observed:?}"),

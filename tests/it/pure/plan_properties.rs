@@ -79,7 +79,7 @@ fn any_models() -> impl Strategy<Value = Config> {
 
 /// A site on which these models were deployed and some of their predictors answer.
 fn after(config: &Config, answers: &[bool]) -> Observed {
-    let plan = plan(config, &site(), &Observed::default());
+    let plan = plan(config, &site(), &Observed::default()).unwrap();
     let mut observed = Observed::default();
     let mut answers = answers.iter().cycle();
     for planned in &plan.models {
@@ -219,7 +219,7 @@ proptest! {
         answers in prop::collection::vec(any::<bool>(), 7),
     ) {
         let observed = after(&before, &answers);
-        let plan = plan(&now, &site(), &observed);
+        let plan = plan(&now, &site(), &observed).unwrap();
         prop_assert_eq!(plan.models.len() + plan.frozen.len(), now.models.len() + now.frozen.len());
         names_are_valid_and_unique(&plan)?;
         every_request_has_a_destination(&plan)?;
@@ -232,7 +232,7 @@ proptest! {
         answers in prop::collection::vec(any::<bool>(), 7),
     ) {
         let observed = after(&before, &answers);
-        let plan = plan(&now, &site_of_ingress(), &observed);
+        let plan = plan(&now, &site_of_ingress(), &observed).unwrap();
         names_are_valid_and_unique(&plan)?;
         every_request_has_a_backend(&plan)?;
     }

@@ -1,7 +1,7 @@
 //! Options of pods, as they are rendered.
 
 use seldon_model::config;
-use seldon_model::observed::Observed;
+use seldon_model::observed::{Capabilities, Observed};
 use seldon_model::plan::Environment;
 use serde_json::{Value, json};
 
@@ -51,7 +51,10 @@ fn older_seldon_gets_v1_autoscaling_metrics() {
     assert_eq!(both["metricsv2"].as_array().unwrap().len(), 2);
     assert_eq!(both.get("metrics"), None);
     let old = Observed {
-        lacks_metrics_v2: true,
+        capabilities: Capabilities {
+            metrics_v2: false,
+            ..Capabilities::default()
+        },
         ..Observed::default()
     };
     let left = pods(&options("cpu: 80, "), &old)[0]["hpaSpec"].clone();

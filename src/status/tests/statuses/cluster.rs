@@ -217,6 +217,8 @@ pub fn errors() -> Vec<Entry> {
         ApiError::ServerError { .. } => ApiError::ServerError { why: why("HTTP 500: etcdserver: no leader") }, "";
         ApiError::Unauthorized => ApiError::Unauthorized, "";
         ApiError::Terminating => ApiError::Terminating, "";
+        ApiError::Unserializable { .. } => ApiError::Unserializable { why: why("key must be a string") },
+            "Report it with the log. No such fault is known.";
         ApiError::ConcurrentChange => ApiError::ConcurrentChange, "";
         ApiError::NotFound => ApiError::NotFound, "An object disappeared between two requests.";
         ApiError::WebhookDown { .. } => ApiError::WebhookDown {

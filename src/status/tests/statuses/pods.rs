@@ -51,7 +51,7 @@ pub fn serving() -> Vec<Entry> {
     let mut old_seldon = serves(json!({
         "image": "iris:1", "autoscale": "{max: 2, metrics: [{type: Resource, resource: {name: cpu}}]}",
     }));
-    old_seldon.observed.lacks_metrics_v2 = true;
+    old_seldon.observed.capabilities.metrics_v2 = false;
     again(&mut old_seldon);
     let mut nothing = Scene::iris();
     nothing.config.models.clear();
