@@ -1,40 +1,39 @@
-//! Plan and observation to a status. Pure; the whole catalogue of messages is here and below.
+//! Plan and observation to a status. Pure: [`model`] finds what keeps a model from serving, [`problem`] is that as data, and
+//! [`messages`] has its text.
 //!
 //! Active: every model serves what is configured. Blocked: action required, and the message has the command. Waiting: recovers on
 //! its own.
 
-pub(crate) mod fix;
+mod fix;
 pub mod line;
+pub mod message;
 pub(crate) mod messages;
+pub(crate) mod model;
 pub(crate) mod pod_failures;
 pub mod problem;
 pub(crate) mod stalled;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::pods::Deployment;
 use crate::api_error::ApiError;
-use crate::changes::ChangeSet;
+use crate::changes::{ChangeSet, Delete};
 use crate::config::ConfigError;
-use crate::config::value::Scaler;
 use crate::gateway::listeners::Listeners;
-use crate::gateway::route_condition::{RouteCondition, route_condition};
-use crate::identity::route_name;
 use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::types::OptionMap;
-use crate::plan::{Plan, PlannedModel, PlannedRoute};
+use crate::plan::{Plan, PlannedModel};
 use crate::shell::{Commands, JujuCli};
 use juju_hooks::{State, Status};
 
 pub use line::Line;
-pub use messages::{
-    api_error, is_tool_failure, removal_incomplete, rights, seldon_is_deploying, tool_failure, unmanaged,
-};
-pub use problem::Problem;
+pub use message::Message;
+pub use messages::{api_error, is_tool_failure, removal_incomplete, rights, unmanaged};
+pub use model::needs_pods;
+pub use problem::{ApplicationProblem, Problem};
 
 /// All that a report is made from.
 #[derive(Debug)]
@@ -63,6 +62,12 @@ impl StatusInput<'_> {
             juju: self.juju,
         }
     }
+
+    /// Whether what was deployed of a model before answers requests.
+    pub(crate) fn previous_serves(&self, planned: &PlannedModel) -> bool {
+        let mut deployments = self.observed.deployments_of(&planned.model.name);
+        deployments.any(readiness::deployment_is_available)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +79,7 @@ pub struct ModelStatus {
     /// Begins with the model's name, unless it is about all models.
     pub message: String,
     /// What keeps it from serving. A frozen model has none: its problem is among the errors of the options.
-    pub problem: Option<Problem>,
+    pub problem: Option<Message>,
     /// The path that leads to it, if its options are valid.
     pub path: Option<String>,
     /// What it serves, likewise.
@@ -92,7 +97,7 @@ pub struct Report {
     /// Sorted by name.
     pub models: Vec<ModelStatus>,
     /// All that keeps the status from being active, the worst first, whole.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Message>,
     /// What keeps nothing from serving and has to be known all the same.
     pub notes: Vec<String>,
     /// The version of what serves, where all models do.
@@ -105,14 +110,19 @@ pub struct Report {
 
 impl Report {
     /// Problems of all models at once, the worst first.
-    pub fn without_models(problems: &[Problem], commands: &Commands) -> Self {
+    pub fn without_models(problems: &[ApplicationProblem], commands: &Commands) -> Self {
+        let of_application = |problem| messages::of_application(commands, problem);
+        Self::from_messages(problems.iter().map(of_application).collect(), commands)
+    }
+
+    pub(crate) fn from_messages(problems: Vec<Message>, commands: &Commands) -> Self {
         let worst = problems.first();
         let line = worst.map_or_else(Line::default, |worst| worst.line(None, commands));
         Self {
             status: Status::new(worst.map_or(State::Active, |worst| worst.state), line.to_string()),
             line,
             models: Vec::new(),
-            problems: problems.to_vec(),
+            problems,
             notes: Vec::new(),
             version: None,
             wrote: false,
@@ -135,7 +145,10 @@ pub fn evaluate(input: &StatusInput) -> Report {
         .chain(input.plan.frozen.iter().map(|name| frozen(input, name)))
         .collect();
     models.sort_by(|a, b| a.model.cmp(&b.model));
-    let mut problems: Vec<Problem> = input.errors.iter().map(Problem::from).collect();
+    let commands = &input.commands();
+    let of_application = |problem| messages::of_application(commands, &problem);
+    let errors = input.errors.iter().cloned().map(ApplicationProblem::Config);
+    let mut problems: Vec<Message> = errors.map(of_application).collect();
     problems.extend(
         models
             .iter()
@@ -143,7 +156,7 @@ pub fn evaluate(input: &StatusInput) -> Report {
             .filter(|model| !input.plan.frozen.contains(&model.model))
             .filter_map(|model| model.problem.clone()),
     );
-    problems.extend(messages::retired(input));
+    problems.extend(retired(input).into_iter().map(of_application));
     // Blocked before waiting; among equals the order stays.
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.state));
     // A problem of several models, such as a missing gateway, is reported once.
@@ -165,8 +178,23 @@ pub fn evaluate(input: &StatusInput) -> Report {
     }
 }
 
+/// Models that are no longer configured and still exist.
+fn retired(input: &StatusInput) -> Vec<ApplicationProblem> {
+    // A planned model whose route is deleted has a problem of its own.
+    let models = |deletes: &[Delete]| -> BTreeSet<String> {
+        let models = deletes.iter().map(|delete| delete.model.clone());
+        models.filter(|model| input.plan.model(model).is_none()).collect()
+    };
+    let not_deleted = models(&input.changes.deletes).into_iter();
+    let kept = models(&input.changes.deferred).into_iter();
+    not_deleted
+        .map(|model| ApplicationProblem::NotDeleted { model })
+        .chain(kept.map(|model| ApplicationProblem::KeptUntilReplaced { model }))
+        .collect()
+}
+
 /// The worst problem, and how many models serve where there are several.
-fn line(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Line {
+fn line(input: &StatusInput, models: &[ModelStatus], problems: &[Message]) -> Line {
     let commands = &input.commands();
     let count = (models.len() > 1).then(|| {
         let serving = models.iter().filter(|model| model.serves).count();
@@ -201,7 +229,7 @@ fn line(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Li
 }
 
 /// The application's version in `juju status`: that of the only model, or how many models there are.
-fn version(input: &StatusInput, models: &[ModelStatus], problems: &[Problem]) -> Option<String> {
+fn version(input: &StatusInput, models: &[ModelStatus], problems: &[Message]) -> Option<String> {
     let serves = |planned: &&PlannedModel| {
         models
             .iter()
@@ -237,7 +265,7 @@ fn frozen(input: &StatusInput, name: &str) -> ModelStatus {
 
 fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
     let model = &planned.model;
-    let problem = problem(input, planned);
+    let problem = model::problem(input, planned).map(|problem| messages::of_model(input, planned, &problem));
     let message = match &problem {
         Some(problem) => problem.to_string(),
         None if planned.is_stopped() => format!("{} is stopped (replicas=0)", model.name),
@@ -256,7 +284,7 @@ fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
 }
 
 /// The message of a model that serves.
-fn serving(input: &StatusInput, planned: &PlannedModel) -> Problem {
+fn serving(input: &StatusInput, planned: &PlannedModel) -> Message {
     let model = &planned.model;
     let serves = format!("{} serves {}", model.name, model.serves());
     if let Some(option) = planned.omitted {
@@ -269,160 +297,7 @@ fn serving(input: &StatusInput, planned: &PlannedModel) -> Problem {
     } else {
         ""
     };
-    Problem::active(format!("{serves} at {}{by}", model.prefix))
-}
-
-/// The first problem of a model; one that requires action before one that does not.
-fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
-    let name = &planned.model.name;
-    if let Some(conflict) = input.changes.conflicts.get(name) {
-        return Some(messages::conflict(input, &planned.model, conflict));
-    }
-    if let Some(error) = input.rejected.get(name) {
-        return Some(messages::rejected(input, &planned.model, error));
-    }
-    let pods = not_ready(input, planned);
-    let route = no_route(input, planned);
-    let due = input.changes.has_pending(name).then(|| {
-        let problem = if input.wrote {
-            Problem::waiting("changes only partly applied; will retry").cause("juju debug-log has more")
-        } else {
-            Problem::waiting("waiting for the leader unit to apply the new configuration")
-        };
-        problem.of_model(name)
-    });
-    let unsupported = planned.unsupported.first();
-    let unsupported = unsupported.map(|unsupported| messages::unsupported(input, &planned.model, *unsupported));
-    // Among equals what is nearer to the operator comes first.
-    [
-        due,
-        route,
-        pods,
-        unresolved_refs(input, planned),
-        not_scaled(input, planned),
-        unsupported,
-    ]
-    .into_iter()
-    .flatten()
-    .reduce(|first, next| if next.state > first.state { next } else { first })
-}
-
-/// Why no request gets to the model, its pods aside.
-pub(crate) fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
-    let gateway = planned.gateway.as_ref();
-    let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
-    if let (Some(gateway), Some(listeners)) = (gateway, listeners)
-        && !listeners.accepts(&planned.model.hosts)
-    {
-        return Some(messages::other_hosts(input, &planned.model, gateway, listeners));
-    }
-    let Some(gateway) = gateway else {
-        return Some(messages::unknown_gateway(input, &planned.model));
-    };
-    let Some(listeners) = listeners else {
-        return Some(messages::no_gateway(input, &planned.model, gateway));
-    };
-    if let (None, RelatedGateway::Known { up, by, .. }) = (&planned.model.gateway, input.gateway)
-        && (!up || listeners.down)
-    {
-        return Some(messages::gateway_down(gateway, &by.application));
-    }
-    gateway_problem(input, planned)
-        .filter(|(unresolved_refs, _)| !unresolved_refs)
-        .map(|(_, problem)| problem)
-}
-
-/// The problem that a gateway reports of a model's HTTPRoute, and whether that is only an unresolved reference, as before Seldon has
-/// created the Service.
-fn gateway_problem(input: &StatusInput, planned: &PlannedModel) -> Option<(bool, Problem)> {
-    let gateway = planned.gateway.as_ref()?;
-    let PlannedRoute::HttpRoute(_) = &planned.route else {
-        return None;
-    };
-    let name = &planned.model.name;
-    // A missing HTTPRoute is pending, which is a problem of its own.
-    let live = input.observed.http_route_in(input.namespace, &route_name(name))?;
-    let condition = route_condition(live, gateway);
-    let problem = messages::not_accepted(input, name, gateway, &condition)?;
-    Some((matches!(condition, RouteCondition::UnresolvedRefs(_)), problem))
-}
-
-/// While pods start they say more.
-fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
-    gateway_problem(input, planned)
-        .filter(|(unresolved_refs, _)| *unresolved_refs)
-        .map(|(_, problem)| problem)
-}
-
-/// Why the pods do not serve what is configured.
-pub(crate) fn not_ready(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
-    let model = &planned.model;
-    let name = &model.name;
-    let waiting = |what: String| Some(Problem::waiting(what).of_model(name));
-    match input.observed.seldon_deployment(name) {
-        None => return waiting("waiting for its SeldonDeployment to be created".to_owned()),
-        Some(object) if object.metadata.deletion_timestamp.is_some() => {
-            return waiting("being deleted by another client; will be recreated".to_owned());
-        }
-        Some(_) => {}
-    }
-    if readiness::is_ready(planned, input.observed) {
-        return None;
-    }
-    let deployments: Vec<&Deployment> = input.observed.deployments_of(name).collect();
-    let old_serves = deployments
-        .iter()
-        .any(|deployment| readiness::deployment_is_available(deployment));
-    if let Some(problem) = pod_failures::find(input, planned, &deployments) {
-        return Some(problem.previous_serves(old_serves));
-    }
-    let late = planned
-        .predictors
-        .iter()
-        .find(|predictor| !readiness::predictor_is_rolled_out(&planned.model.name, predictor, input.observed))
-        // The first predictor is the model itself.
-        .filter(|late| planned.predictors.first().is_some_and(|first| first.name != late.name));
-    if let (Some(late), true) = (late, old_serves) {
-        let predictor = &late.name;
-        return if readiness::predictor_is_available(&planned.model.name, late, input.observed) {
-            waiting(format!("{predictor} is rolling out")).map(|problem| problem.previous_serves(true))
-        } else {
-            waiting(format!("{predictor} is starting; no traffic until it is ready"))
-        };
-    }
-    if deployments.is_empty() && input.observed.state(name).state.is_empty() {
-        return waiting("waiting for Seldon Core to create its pods".to_owned())
-            .map(|problem| problem.cause("if it lasts: juju status seldon-core"));
-    }
-    if planned.is_stopped() {
-        waiting("stopping (replicas=0)".to_owned())
-    } else if old_serves {
-        waiting(format!("rolling out {}", model.serves())).map(|problem| problem.previous_serves(true))
-    } else {
-        waiting(format!("starting {}", model.serves()))
-    }
-}
-
-/// A model that KEDA is to scale gets one pod and no condition from a Seldon Core without KEDA.
-pub(crate) fn not_scaled(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
-    let model = &planned.model;
-    let by = model.server.autoscale.as_ref().map(|autoscale| &autoscale.by);
-    let state = input.observed.state(&model.name);
-    let runs = state
-        .conditions
-        .iter()
-        .any(|condition| condition.kind == "KedaReady" && condition.status == "True");
-    let is_known = state.state == "Available" && !planned.is_stopped();
-    (is_known && !runs && matches!(by, Some(Scaler::Keda(_)))).then(|| messages::no_keda(input, model))
-}
-
-/// Whether a model does not serve for a reason that its pods may know.
-pub fn needs_pods(plan: &Plan, observed: &Observed) -> bool {
-    !observed.deployments.is_empty()
-        && plan
-            .models
-            .iter()
-            .any(|planned| !readiness::is_ready(planned, observed))
+    Message::active(format!("{serves} at {}{by}", model.prefix))
 }
 
 #[cfg(test)]

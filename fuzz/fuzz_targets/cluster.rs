@@ -8,7 +8,7 @@ use seldon_model::api_error::ApiError;
 use seldon_model::gateway::GatewayName;
 use seldon_model::gateway::listeners::Listeners;
 use seldon_model::observed::Observed;
-use seldon_model::status::{self, Report};
+use seldon_model::status::{ApplicationProblem, Report};
 use seldon_model_fuzz::{check_status, evaluate, gateway, identity, options, within_bounds};
 
 const MODELS: &str = "{iris: {image: 'iris:1', prefix: /model/iris/}, wine: {image: 'wine:1', replicas: 0}}";
@@ -34,7 +34,7 @@ fuzz_target!(|answers: &str| {
             let error = ApiError::from(kube::Error::Api(Box::new(status)));
             let identity = identity();
             let commands = identity.commands(None);
-            let report = Report::without_models(&[status::api_error(&commands, &error)], &commands);
+            let report = Report::without_models(&[ApplicationProblem::Api(error)], &commands);
             check_status(&report.status.message);
         }
     });

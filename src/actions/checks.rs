@@ -11,7 +11,9 @@ use crate::labels::ObjectKind;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, PlannedRoute};
 use crate::shell::command;
-use crate::status::{StatusInput, messages, no_route, not_ready, not_scaled, pod_failures, stalled};
+use crate::status::model::{is_not_scaled, no_route, not_ready, unknown_gateway};
+use crate::status::problem::{Problem, Rollout};
+use crate::status::{StatusInput, messages, pod_failures, stalled};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -67,11 +69,15 @@ fn check(name: &'static str, outcome: Result<String, String>) -> Check {
     Check { name, state, text }
 }
 
+fn text(input: &StatusInput, planned: &PlannedModel, problem: &Problem) -> String {
+    messages::of_model(input, planned, problem).to_string()
+}
+
 /// Whether the gateway is known, and the prefix is free.
 fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
     let model = &planned.model;
     if let Some(conflict) = input.changes.conflicts.get(&model.name) {
-        return Err(messages::conflict(input, model, conflict).to_string());
+        return Err(text(input, planned, &Problem::Conflict(conflict.clone())));
     }
     match &planned.gateway {
         Some(gateway) => Ok(format!(
@@ -79,7 +85,7 @@ fn route(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> 
             model.prefix,
             model.hosts.join(", ")
         )),
-        None => Err(messages::unknown_gateway(input, model).to_string()),
+        None => Err(text(input, planned, &Problem::Gateway(unknown_gateway(input, planned)))),
     }
 }
 
@@ -87,7 +93,7 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     const NAME: &str = "gateway";
     let fail = |text| check(NAME, Err(text));
     if let Some(problem) = no_route(input, planned) {
-        return fail(problem.to_string());
+        return fail(text(input, planned, &Problem::Gateway(problem)));
     }
     let Some(name) = &planned.gateway else {
         return fail("the model has no gateway".to_owned());
@@ -172,7 +178,7 @@ fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Opt
         .filter(|apply| apply.mode != ApplyMode::Record);
     let pending = applies.find(|apply| apply.model == planned.model.name && apply.kind == kind)?;
     if let Some(error) = input.rejected.get(&planned.model.name) {
-        return Some(messages::rejected(input, &planned.model, error).to_string());
+        return Some(text(input, planned, &Problem::Rejected(error.clone())));
     }
     Some(format!(
         "{} {}: waiting for the leader unit to apply it, within five minutes ({})",
@@ -213,7 +219,7 @@ fn seldon_deployment(input: &StatusInput, planned: &PlannedModel) -> Result<Stri
     match input.observed.seldon_deployment(name) {
         None => Err(format!("SeldonDeployment {name} does not exist")),
         Some(object) if object.metadata.deletion_timestamp.is_some() => {
-            Err(format!("{name}: being deleted by another client; will be recreated"))
+            Err(text(input, planned, &Problem::Rollout(Rollout::BeingDeleted)))
         }
         Some(_) => Ok(format!("{name} is up to date")),
     }
@@ -264,7 +270,7 @@ fn deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, Str
             .filter(|deployment| readiness::has_spec_hash(deployment, &predictor.hash));
         if up_to_date.count() < predictor.deployments {
             if let Some(stalled) = stalled::find(input, planned, &all) {
-                return Err(stalled.to_string());
+                return Err(text(input, planned, &Problem::Stalled(stalled)));
             }
             return Err(format!(
                 "{}: waiting for Seldon Core to update its Deployment. Run: juju status seldon-core (if this lasts)",
@@ -282,7 +288,7 @@ fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]
         let why = failure.or_else(|| not_ready(input, planned));
         return Err(why.map_or_else(
             || format!("{}: starting", planned.model.name),
-            |problem| problem.to_string(),
+            |problem| text(input, planned, &problem),
         ));
     }
     let available = |deployment: &&Deployment| {
@@ -293,8 +299,8 @@ fn pods(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]
 }
 
 fn seldon(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {
-    if let Some(problem) = not_scaled(input, planned) {
-        return Err(problem.to_string());
+    if is_not_scaled(input, planned) {
+        return Err(text(input, planned, &Problem::NotAutoscaled));
     }
     let state = input.observed.state(&planned.model.name);
     if readiness::is_ready(planned, input.observed) {

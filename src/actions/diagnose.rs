@@ -15,7 +15,7 @@ use crate::permissions::{OPTIONAL, Permission, required, watches};
 use crate::plan::PlannedModel;
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::{Snapshot, unobserved};
-use crate::status::{self, StatusInput};
+use crate::status::{self, ApplicationProblem, StatusInput};
 
 /// The result for a model without a failed check.
 const NOTHING: &str = "nothing";
@@ -164,7 +164,8 @@ fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<F
     let broken = match error {
         ApiError::CrdMissing { kind } if kind.starts_with("Seldon") => {
             if inputs.seldon_is_related() {
-                why = status::seldon_is_deploying().to_string();
+                why = status::messages::of_application(&call.commands(), &ApplicationProblem::SeldonIsDeploying)
+                    .to_string();
             }
             "seldon-core"
         }

@@ -237,7 +237,7 @@ pub fn forget(inputs: &mut Inputs, snapshot: &Snapshot) {
 mod tests {
     use super::*;
     use crate::shell::{Commands, JujuCli};
-    use crate::status::Problem;
+    use crate::status::Message;
 
     #[test]
     fn status_names_every_unread_secret() {
@@ -251,12 +251,12 @@ mod tests {
             juju: JujuCli::default(),
         };
         for problem in [
-            Problem::waiting("Kubernetes API unreachable"),
-            Problem::blocked(format!("secret:{} is not granted", id(0))).run(run),
-            Problem::blocked("iris: image cannot be pulled").run(run).cause(&long),
-            Problem::blocked(&long),
+            Message::waiting("Kubernetes API unreachable"),
+            Message::blocked(format!("secret:{} is not granted", id(0))).run(run),
+            Message::blocked("iris: image cannot be pulled").run(run).cause(&long),
+            Message::blocked(&long),
         ] {
-            let report = Report::without_models(std::slice::from_ref(&problem), &commands);
+            let report = Report::from_messages(vec![problem.clone()], &commands);
             for count in 0..6 {
                 let message = append_unsettled(&report, &set(count));
                 assert!(message.chars().count() <= 240, "{message}");

@@ -14,7 +14,7 @@ use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Environment, Plan, PlannedRoute};
-use crate::status::{self, Problem, Report, StatusInput};
+use crate::status::{self, ApplicationProblem, Report, StatusInput};
 use juju_hooks::{HookContext, Status, ToolError};
 
 pub struct Snapshot {
@@ -176,18 +176,18 @@ impl Expected {
 pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
     let commands = inputs.commands();
     let is_deploying = matches!(error, ApiError::CrdMissing { kind } if kind == "SeldonDeployment");
-    let problem = if is_deploying && inputs.seldon_is_related() {
-        status::seldon_is_deploying()
+    let errors = inputs.config.errors.iter().cloned();
+    let mut problems: Vec<ApplicationProblem> = errors.map(ApplicationProblem::Config).collect();
+    problems.push(if is_deploying && inputs.seldon_is_related() {
+        ApplicationProblem::SeldonIsDeploying
     } else {
-        status::api_error(&commands, error)
-    };
-    let mut problems: Vec<Problem> = inputs.config.errors.iter().map(Problem::from).collect();
-    problems.push(problem);
+        ApplicationProblem::Api(error.clone())
+    });
     Report::without_models(&problems, &commands)
 }
 
 /// A hook tool failed, so nothing is known at all.
 pub fn tool_failed(context: &HookContext, identity: &Identity, error: &ToolError) -> Report {
     let commands = identity.commands(context.version.as_ref());
-    Report::without_models(&[status::tool_failure(error)], &commands)
+    Report::without_models(&[ApplicationProblem::HookTool(error.to_string())], &commands)
 }

@@ -1,6 +1,6 @@
 //! How an operator changes an option of a model.
 
-use super::{Problem, StatusInput};
+use super::{Message, StatusInput};
 use crate::api::seldon;
 use crate::config::Model;
 use crate::shell::juju_config;
@@ -54,7 +54,7 @@ pub fn unset(input: &StatusInput, model: &Model, option: &str) -> Fix {
     }
 }
 
-impl Problem {
+impl Message {
     /// The command of a fix, and the cause behind what has to be edited for it.
     pub fn fix(self, fix: Fix, cause: &str) -> Self {
         let parts: Vec<&str> = [fix.edit.as_deref().unwrap_or_default(), cause]

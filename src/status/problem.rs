@@ -1,146 +1,180 @@
-//! Why a status is not active: what is the case, the command to run, the cause.
+//! What keeps a model from serving what is configured, as data. [`super::messages`] has the text of each.
 
-use std::fmt;
+use std::time::Duration;
 
-use juju_hooks::State;
-use juju_hooks::status::SHOWN_BYTES;
-
-use super::line::Line;
+use crate::api_error::ApiError;
+use crate::changes::Conflict;
 use crate::config::ConfigError;
-use crate::shell::Commands;
+use crate::gateway::GatewayName;
+use crate::inputs::gateway::Provider;
+use crate::plan::Unsupported;
 
-/// Something that keeps a model from serving what is configured, or that is to be known although it serves.
+/// A problem of the application as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Problem {
-    pub state: State,
-    /// What is the case, behind the name of the model.
-    pub what: String,
-    /// The command to run, ready to be pasted.
-    pub run: Option<String>,
-    /// Whether the command destroys something that may not be ours. `juju status` names `diagnose` in its place, which says more.
-    pub destroys: bool,
-    /// The cause, as long as it is.
-    pub cause: Option<String>,
-    /// Whether what was deployed before answers requests meanwhile.
-    pub previous_serves: bool,
+pub enum ApplicationProblem {
+    /// An option is invalid.
+    Config(ConfigError),
+    /// The cluster could not be observed.
+    Api(ApiError),
+    /// Juju deploys Seldon Core, and its CRD does not exist yet.
+    SeldonIsDeploying,
+    /// A hook tool failed, so what is configured is not known.
+    HookTool(String),
+    /// A model is no longer configured and still exists.
+    NotDeleted { model: String },
+    /// The same of one that is kept until the model that takes over its prefix is ready.
+    KeptUntilReplaced { model: String },
 }
 
-impl Problem {
-    /// Serves all the same.
-    pub fn active(what: impl Into<String>) -> Self {
-        Self::new(State::Active, what)
-    }
-
-    /// Recovers on its own.
-    pub fn waiting(what: impl Into<String>) -> Self {
-        Self::new(State::Waiting, what)
-    }
-
-    /// Action required.
-    pub fn blocked(what: impl Into<String>) -> Self {
-        Self::new(State::Blocked, what)
-    }
-
-    fn new(state: State, what: impl Into<String>) -> Self {
-        Self {
-            state,
-            what: what.into(),
-            run: None,
-            destroys: false,
-            cause: None,
-            previous_serves: false,
-        }
-    }
-
-    pub fn run(mut self, command: impl Into<String>) -> Self {
-        self.run = Some(command.into());
-        self
-    }
-
-    /// A command that destroys what it is about.
-    pub fn run_destructive(mut self, command: impl Into<String>) -> Self {
-        self.destroys = true;
-        self.run(command)
-    }
-
-    pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into()).filter(|cause| !cause.is_empty());
-        self
-    }
-
-    pub fn previous_serves(mut self, serves: bool) -> Self {
-        self.previous_serves = serves;
-        self
-    }
-
-    /// The same of a model, or of one of its predictors.
-    pub fn of_model(mut self, name: &str) -> Self {
-        self.what = format!("{name}: {}", self.what);
-        self
-    }
-
-    /// What is the case and the command.
-    fn head(&self) -> String {
-        match &self.run {
-            // A suggestion ends with a question mark.
-            Some(run) if self.what.ends_with('?') => format!("{} Run: {run}", self.what),
-            Some(run) => format!("{}. Run: {run}", self.what),
-            None => self.what.clone(),
-        }
-    }
-
-    /// The cause in brackets and what follows it.
-    fn rest(&self) -> (String, &'static str) {
-        let cause = self.cause.as_ref().map(|cause| format!(" ({cause})"));
-        let previous = if self.previous_serves {
-            "; the previous version keeps serving"
-        } else {
-            ""
-        };
-        (cause.unwrap_or_default(), previous)
-    }
-
-    /// The line for `juju status`, with how many models serve in front of it. What does not fit gives way: first the command to
-    /// `diagnose`, which prints it, then the count, which moves to the end, then `diagnose` to the log.
-    pub fn line(&self, count: Option<&str>, commands: &Commands) -> Line {
-        let (_, tail) = self.rest();
-        let line = |head: String, tail: String| Line {
-            head,
-            cause: self.cause.clone(),
-            tail,
-        };
-        let before = count.map(|count| format!("{count}; ")).unwrap_or_default();
-        if self.run.is_none() {
-            return line(format!("{before}{}", self.head()), tail.to_owned());
-        }
-        let own = (!self.destroys).then(|| self.head());
-        let diagnose = self.clone().run(commands.diagnose()).head();
-        let heads: Vec<String> = own.into_iter().chain([diagnose]).collect();
-        if let Some(head) = heads.iter().find(|head| before.len() + head.len() <= SHOWN_BYTES) {
-            return line(format!("{before}{head}"), tail.to_owned());
-        }
-        let head = heads.into_iter().find(|head| head.len() <= SHOWN_BYTES);
-        let head = head.unwrap_or_else(|| self.clone().run("juju debug-log").head());
-        let count = count.map(|count| format!("; {count}")).unwrap_or_default();
-        line(head, format!("{tail}{count}"))
-    }
+/// A problem of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// An object or a route of another client is in the way.
+    Conflict(Conflict),
+    /// The API server rejected a write.
+    Rejected(ApiError),
+    /// It is deployed, changed or stopped, which takes its time.
+    Rollout(Rollout),
+    /// No request gets to it.
+    Gateway(GatewayProblem),
+    /// A pod of a predictor does not start or crashes.
+    Pod { predictor: String, failure: PodFailure },
+    /// Its pods are not created, or make no progress.
+    Stalled(Stalled),
+    /// KEDA is to scale it, and Seldon Core does not use KEDA.
+    NotAutoscaled,
+    /// Its gateway does not support an option.
+    Unsupported(Unsupported),
 }
 
-/// The text for the log and for actions: whole.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (cause, previous) = self.rest();
-        write!(f, "{}{cause}{previous}", self.head())
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rollout {
+    /// Some writes of this hook failed.
+    PartlyApplied,
+    /// Only the leader writes.
+    NotApplied,
+    NoSeldonDeployment,
+    BeingDeleted,
+    /// Seldon Core has not created anything yet.
+    NoPods,
+    Stopping,
+    Starting,
+    RollingOut,
+    /// A predictor other than the model itself.
+    PredictorStarting(String),
+    PredictorRollingOut(String),
 }
 
-impl From<&ConfigError> for Problem {
-    fn from(error: &ConfigError) -> Self {
-        let problem = Self {
-            run: error.run().map(ToOwned::to_owned),
-            ..Self::blocked(error.what())
-        };
-        problem.cause(error.cause().unwrap_or_default())
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayProblem {
+    /// No relation and no option names one.
+    None,
+    /// The related application has not named one yet.
+    NotNamed(Provider),
+    /// Several are related.
+    Several(Vec<Provider>),
+    /// The option names an Istio Gateway, while one of the Gateway API is related.
+    OptionAndRelation {
+        option: GatewayName,
+        related: Provider,
+    },
+    /// It does not exist; its name comes from this related application, or from an option.
+    Missing {
+        gateway: GatewayName,
+        provider: Option<String>,
+    },
+    /// Its application reports that it does not serve.
+    Down {
+        gateway: GatewayName,
+        provider: String,
+    },
+    /// It takes no request with a host of the model's.
+    HostsNotServed {
+        gateway: GatewayName,
+        /// Those that it serves; not empty.
+        served: Vec<String>,
+    },
+    /// It takes no route of this namespace.
+    ClosedToNamespace(GatewayName),
+    /// It has not accepted the HTTPRoute yet.
+    RoutePending(GatewayName),
+    RouteRejected {
+        gateway: GatewayName,
+        why: String,
+    },
+    /// It does not find the HTTPRoute's Service.
+    UnresolvedRefs {
+        gateway: GatewayName,
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodFailure {
+    /// No node has enough free resources.
+    NoRoom {
+        why: String,
+    },
+    /// No node takes it for another reason.
+    NotScheduled {
+        pod: String,
+        why: String,
+    },
+    ImageNotPulled {
+        image: String,
+        /// The kubelet's reason and the runtime's cause.
+        why: String,
+        /// Whether the registry asks for credentials.
+        wants_credentials: bool,
+    },
+    ContainerNotCreated {
+        pod: String,
+        container: String,
+        why: String,
+    },
+    /// The model's files, by their URI or the name of the container that fetches them.
+    FilesNotFetched {
+        files: String,
+        log: ContainerLog,
+        exit: String,
+    },
+    OutOfMemory {
+        container: String,
+        limit: Option<String>,
+    },
+    Crash {
+        log: ContainerLog,
+        exit: String,
+    },
+}
+
+/// Whose log has more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerLog {
+    pub pod: String,
+    pub container: String,
+    /// Whether it is that of the container before its last restart.
+    pub previous: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stalled {
+    /// A quota, or something like it.
+    PodsNotCreated {
+        why: String,
+    },
+    SeldonReportsFailed {
+        why: String,
+    },
+    /// Kubernetes or Seldon Core makes no progress within the deadline.
+    NoProgress {
+        deadline: Duration,
+        why: String,
+    },
+    /// Seldon Core has not created the Deployments of a predictor's new spec within the deadline.
+    NoRollout {
+        predictor: String,
+        deadline: Duration,
+        is_autoscaled: bool,
+    },
 }

@@ -5,21 +5,19 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::fix::Fix;
-use super::{Problem, StatusInput, messages};
+use super::StatusInput;
+use super::problem::Stalled;
 use crate::api::pods::Deployment;
-use crate::config::Model;
 use crate::identity::applied_at;
 use crate::plan::readiness;
 use crate::plan::{PlannedModel, PlannedPredictor};
-use crate::shell::{juju_config, juju_status};
 
 /// Kubernetes' default of `progressDeadlineSeconds` (`kubernetes/kubernetes`, `pkg/apis/apps/v1/defaults.go`), which Seldon Core leaves as
 /// it is.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The problem of a model that is not ready although nothing is left to apply; `None` before its progress deadline.
-pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<Problem> {
+pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deployment]) -> Option<Stalled> {
     let name = &planned.model.name;
     if input.changes.has_pending(name) || readiness::is_ready(planned, input.observed) {
         return None;
@@ -29,7 +27,14 @@ pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deploym
     if let Some(late) = planned.predictors.iter().find(|late| !is_created(input, planned, late)) {
         // Where Seldon retries for ever, its Deployments keep changing, so only our own write counts.
         let waited = waited(input, applied)?;
-        return (waited > deadline).then(|| not_created(input, planned, late, deadline));
+        return (waited > deadline).then(|| Stalled::NoRollout {
+            predictor: late.name.clone(),
+            deadline,
+            // Seldon Core up to 1.16 applies no change to a Deployment whose `replicas` it leaves to an autoscaler: its patch sets
+            // them to null, which the API server takes for 1, and so it patches again, for ever. Of such a model nothing else is
+            // known to keep it from being changed.
+            is_autoscaled: late.replicas.is_none(),
+        });
     }
     let conditions = deployments.iter().filter_map(|deployment| deployment.status.as_ref());
     let conditions: Vec<_> = conditions.flat_map(|status| &status.conditions).collect();
@@ -49,10 +54,8 @@ pub fn find(input: &StatusInput, planned: &PlannedModel, deployments: &[&Deploym
         None if !readiness::is_rolled_out(planned, input.observed) => counts(deployments),
         None => format!("Seldon Core reports {} {}", state.state, state.description),
     };
-    let problem = Problem::blocked(format!("no progress in {}", minutes(deadline)))
-        .run(input.commands().diagnose())
-        .cause(why.trim_end());
-    Some(problem.of_model(name))
+    let why = why.trim_end().to_owned();
+    Some(Stalled::NoProgress { deadline, why })
 }
 
 /// Whether Seldon has created all Deployments of a predictor from the spec that was applied.
@@ -77,38 +80,6 @@ fn waited(input: &StatusInput, since: Timestamp) -> Option<Duration> {
     Duration::try_from(input.observed.now?.duration_since(since)).ok()
 }
 
-/// Seldon Core up to 1.16 applies no change to a Deployment whose `replicas` it leaves to an autoscaler: its patch sets them to null, which the
-/// API server takes for 1, and so it patches again, for ever. Of such a model nothing else is known to keep it from being changed.
-fn not_created(input: &StatusInput, planned: &PlannedModel, late: &PlannedPredictor, deadline: Duration) -> Problem {
-    let problem = Problem::blocked(format!("no rollout in {}", minutes(deadline)));
-    let problem = if late.replicas.is_none() {
-        problem.fix(
-            without_autoscaler(&planned.model, input.application),
-            "Seldon Core up to 1.16 never changes an autoscaled model",
-        )
-    } else {
-        problem.run(juju_status("seldon-core")).cause("is Seldon Core active?")
-    };
-    problem.of_model(&messages::predictor_prefix(planned, &late.name))
-}
-
-fn without_autoscaler(model: &Model, application: &str) -> Fix {
-    let (run, edit) = if model.is_entry {
-        (
-            juju_config(application, "models", "@models.yaml"),
-            Some(format!("without autoscale of {}", model.name)),
-        )
-    } else if model.manifest.is_some() {
-        (
-            juju_config(application, "manifest", "@manifest.yaml"),
-            Some("without hpaSpec and kedaSpec".to_owned()),
-        )
-    } else {
-        (juju_config(application, "autoscale", ""), None)
-    };
-    Fix { run, edit }
-}
-
 fn counts(deployments: &[&Deployment]) -> String {
     let count = |deployment: &&Deployment| {
         let available = deployment.status.as_ref().map_or(0, |status| status.available_replicas);
@@ -119,8 +90,4 @@ fn counts(deployments: &[&Deployment]) -> String {
         )
     };
     deployments.iter().map(count).collect::<Vec<_>>().join(", ")
-}
-
-fn minutes(time: Duration) -> String {
-    format!("{} minutes", time.as_secs() / 60)
 }

@@ -169,18 +169,24 @@ impl Scene {
     }
 
     fn report(&self) -> Report {
-        let plan = self.plan();
-        let changes = changes::change_set(&plan, &self.observed, &identity()).unwrap();
-        evaluate(&StatusInput {
+        self.with_input(&self.changes(), evaluate)
+    }
+
+    fn changes(&self) -> ChangeSet {
+        changes::change_set(&self.plan(), &self.observed, &identity()).unwrap()
+    }
+
+    fn with_input<T>(&self, changes: &ChangeSet, then: impl FnOnce(&StatusInput) -> T) -> T {
+        then(&StatusInput {
             application: "iris",
             namespace: "edge",
             juju: JUJU.get(),
             manager: &identity().manager(),
             errors: &self.config.errors,
             gateway: &self.gateway,
-            plan: &plan,
+            plan: &self.plan(),
             observed: &self.observed,
-            changes: &changes,
+            changes,
             rejected: &self.rejected,
             wrote: self.wrote,
         })

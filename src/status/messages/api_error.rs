@@ -7,37 +7,37 @@ use crate::config::Model;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
 use crate::shell::{Commands, juju_status};
-use crate::status::{Problem, StatusInput, fix};
+use crate::status::{Message, StatusInput, fix};
 
 /// The longest name of a field manager that fits into what is the case, in bytes.
 const LONGEST_MANAGER: usize = 40;
 
-pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
+pub fn api_error(commands: &Commands, error: &ApiError) -> Message {
     match error {
-        ApiError::Unreachable { why } => Problem::waiting("Kubernetes API unreachable; will retry").cause(why),
+        ApiError::Unreachable { why } => Message::waiting("Kubernetes API unreachable; will retry").cause(why),
         ApiError::Untrusted { why, time: true } => {
-            Problem::blocked("Kubernetes API certificate not valid now: check the clock")
+            Message::blocked("Kubernetes API certificate not valid now: check the clock")
                 .run("sudo microk8s refresh-certs -e server.crt")
                 .cause(format!("{why} by this machine's clock"))
         }
         ApiError::Untrusted { why, time: false } => {
-            Problem::waiting("Kubernetes API certificate not trusted; will retry").cause(why)
+            Message::waiting("Kubernetes API certificate not trusted; will retry").cause(why)
         }
-        ApiError::Throttled { .. } => Problem::waiting("Kubernetes API overloaded; will retry"),
-        ApiError::DeadlineExceeded => Problem::waiting("Kubernetes API too slow; will retry"),
-        ApiError::ServerError { why } => Problem::waiting("Kubernetes API error; will retry").cause(why),
-        ApiError::Unauthorized => Problem::waiting("Kubernetes API rejects this unit's token; will retry"),
-        ApiError::Unserializable { why } => Problem::blocked("fault of the charm: an object is not valid JSON")
+        ApiError::Throttled { .. } => Message::waiting("Kubernetes API overloaded; will retry"),
+        ApiError::DeadlineExceeded => Message::waiting("Kubernetes API too slow; will retry"),
+        ApiError::ServerError { why } => Message::waiting("Kubernetes API error; will retry").cause(why),
+        ApiError::Unauthorized => Message::waiting("Kubernetes API rejects this unit's token; will retry"),
+        ApiError::Unserializable { why } => Message::blocked("fault of the charm: an object is not valid JSON")
             .run("juju debug-log")
             .cause(why),
-        ApiError::Terminating => Problem::waiting(format!("namespace {} is being deleted", commands.namespace)),
+        ApiError::Terminating => Message::waiting(format!("namespace {} is being deleted", commands.namespace)),
         ApiError::NotFound | ApiError::ConcurrentChange => {
-            Problem::waiting("changed by another client at the same time; will retry")
+            Message::waiting("changed by another client at the same time; will retry")
         }
-        ApiError::Forbidden { why, missing } if missing.is_empty() => Problem::blocked("request denied by Kubernetes")
+        ApiError::Forbidden { why, missing } if missing.is_empty() => Message::blocked("request denied by Kubernetes")
             .run(commands.diagnose())
             .cause(why),
-        ApiError::Forbidden { missing, .. } => Problem::blocked("missing permissions")
+        ApiError::Forbidden { missing, .. } => Message::blocked("missing permissions")
             .run(commands.trust())
             .cause(format!("or apply rbac.yaml; {}", rights(missing))),
         ApiError::CrdMissing { kind } => {
@@ -48,7 +48,7 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
             } else {
                 ("Istio is not installed", "juju deploy istio-pilot --trust")
             };
-            Problem::blocked(what).run(run).cause(format!("CRD {kind} not found"))
+            Message::blocked(what).run(run).cause(format!("CRD {kind} not found"))
         }
         ApiError::Conflict {
             object,
@@ -64,7 +64,7 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
                 let subject = if is_route { "its route" } else { "it" };
                 (format!("{subject} is managed by {manager}"), String::new())
             };
-            Problem::blocked(what)
+            Message::blocked(what)
                 .run_destructive(commands.kubectl("delete", kind, name))
                 .cause(format!("{owner}{kind} {name}: {fields}; it is recreated then"))
         }
@@ -79,33 +79,33 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Problem {
             } else {
                 format!("{name}: {why}")
             };
-            Problem::waiting(format!("{what}; will retry")).cause(cause)
+            Message::waiting(format!("{what}; will retry")).cause(cause)
         }
         ApiError::Invalid { object, why } => {
             let (kind, _) = kind_and_name(object);
             let what = format!("{kind} rejected by Kubernetes");
-            Problem::blocked(what.trim_start())
+            Message::blocked(what.trim_start())
                 .run(commands.show_config())
                 .cause(why)
         }
-        ApiError::Quota { why } => Problem::blocked("quota exceeded")
+        ApiError::Quota { why } => Message::blocked("quota exceeded")
             .run(commands.config("resources", "…"))
             .cause(why),
     }
 }
 
 /// The same of one model, whose options may be in a file.
-pub fn rejected(input: &StatusInput, model: &Model, error: &ApiError) -> Problem {
-    let problem = api_error(&input.commands(), error);
-    let problem = match error {
-        ApiError::Quota { why } => problem.fix(fix::set(input, model, "resources", "…"), why),
-        _ => problem,
+pub fn rejected(input: &StatusInput, model: &Model, error: &ApiError) -> Message {
+    let message = api_error(&input.commands(), error);
+    let message = match error {
+        ApiError::Quota { why } => message.fix(fix::set(input, model, "resources", "…"), why),
+        _ => message,
     };
     // What concerns all models is reported once.
     if error.concerns_all() {
-        problem
+        message
     } else {
-        problem.of_model(&model.name)
+        message.of_model(&model.name)
     }
 }
 

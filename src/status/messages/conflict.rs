@@ -4,11 +4,11 @@ use crate::changes::{Conflict, Unmanaged};
 use crate::config::Model;
 use crate::labels::ObjectKind;
 use crate::shell::{Commands, kubectl};
-use crate::status::{Problem, StatusInput, fix};
+use crate::status::{Message, StatusInput, fix};
 
-pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Problem {
+pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Message {
     let commands = input.commands();
-    let problem = match conflict {
+    match conflict {
         Conflict::NameTaken {
             kind,
             name,
@@ -27,13 +27,13 @@ pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Prob
                 }
             };
             let kind = kind.as_str();
-            Problem::blocked(format!("name taken by another {kind}"))
+            Message::blocked(format!("name taken by another {kind}"))
                 .run_destructive(commands.kubectl("delete", kind, name))
                 .cause(format!("{kind} {name} is {owner}; {rename}delete it"))
         }
         Conflict::ForeignOwner { kind, name, owner } => {
             let kind = kind.as_str();
-            Problem::blocked("owned by another object too")
+            Message::blocked("owned by another object too")
                 .run(commands.kubectl("edit", kind, name))
                 .cause(format!(
                     "remove {owner} from metadata.ownerReferences, or Kubernetes deletes the {kind} with it"
@@ -41,30 +41,29 @@ pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Prob
         }
         Conflict::ForeignFinalizer { kind, name, finalizer } => {
             let kind = kind.as_str();
-            Problem::blocked("held by a foreign finalizer")
+            Message::blocked("held by a foreign finalizer")
                 .run(commands.kubectl("edit", kind, name))
                 .cause(format!(
                     "remove {finalizer} from metadata.finalizers, or the {kind} can never be deleted"
                 ))
         }
-        Conflict::GrpcHostTaken { host, kind, route } => Problem::blocked("grpc-host taken by another route").fix(
+        Conflict::GrpcHostTaken { host, kind, route } => Message::blocked("grpc-host taken by another route").fix(
             fix::set(input, model, "grpc-host", "…"),
             &format!("{host}: {} {route} on the same gateway", kind.as_str()),
         ),
-        Conflict::PrefixTaken { prefix, kind, route } => Problem::blocked("prefix taken by another route").fix(
+        Conflict::PrefixTaken { prefix, kind, route } => Message::blocked("prefix taken by another route").fix(
             fix::set(input, model, "prefix", "…"),
             &format!("{prefix}: {} {route} on the same gateway", kind.as_str()),
         ),
         Conflict::ShadowedByCatchAll { route } => {
             let (namespace, name) = route.split_once('/').unwrap_or((input.namespace, route));
-            Problem::blocked("shadowed by a catch-all route")
+            Message::blocked("shadowed by a catch-all route")
                 .run_destructive(kubectl(namespace, "delete", "VirtualService", name))
                 .cause(format!(
                     "VirtualService {route} is older and matches every path; before Istio 1.15 it has to be recreated after this one"
                 ))
         }
-    };
-    problem.of_model(&model.name)
+    }
 }
 
 /// An object with our labels that is not ours.
@@ -77,7 +76,7 @@ pub fn unmanaged(namespace: &str, copy: &Unmanaged) -> String {
 }
 
 /// All of those, for an active status: there they are noticed, and gone from it as soon as they are deleted.
-pub fn unmanaged_summary(copies: &[Unmanaged], serving: &str, commands: &Commands) -> Option<Problem> {
+pub fn unmanaged_summary(copies: &[Unmanaged], serving: &str, commands: &Commands) -> Option<Message> {
     let (first, others) = copies.split_first()?;
     let (kind, name) = (first.kind.as_str(), &first.name);
     let more = match others.len() {
@@ -87,7 +86,7 @@ pub fn unmanaged_summary(copies: &[Unmanaged], serving: &str, commands: &Command
     let count = copies.len();
     let objects = if count == 1 { "object" } else { "objects" };
     Some(
-        Problem::active(format!("{serving}; {count} unmanaged {objects}"))
+        Message::active(format!("{serving}; {count} unmanaged {objects}"))
             .run(commands.diagnose())
             .cause(format!("{kind} {name}{more}")),
     )

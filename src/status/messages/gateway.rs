@@ -2,86 +2,87 @@
 
 use crate::api::seldon;
 use crate::config::Model;
-use crate::gateway::listeners::Listeners;
-use crate::gateway::route_condition::RouteCondition;
-use crate::gateway::{GatewayKind, GatewayName};
-use crate::inputs::gateway::{Provider, RelatedGateway};
+use crate::gateway::GatewayKind;
+use crate::inputs::gateway::Provider;
 use crate::plan::Unsupported;
 use crate::shell::{Commands, juju_status};
-use crate::status::{Problem, StatusInput, fix};
+use crate::status::problem::GatewayProblem;
+use crate::status::{Message, StatusInput, fix};
 
-/// The gateway has a name, but does not exist.
-pub fn no_gateway(input: &StatusInput, model: &Model, gateway: &GatewayName) -> Problem {
-    match input.gateway {
-        RelatedGateway::Known { by, .. } if model.gateway.is_none() => {
-            Problem::waiting(format!("waiting for gateway {gateway}")).cause(format!("{} creates it", by.application))
-        }
-        _ => Problem::blocked("Istio Gateway not found")
-            .fix(fix::set(input, model, "gateway", "…"), &gateway.to_string())
-            .of_model(&model.name),
-    }
-}
-
-/// The gateway exists, but takes no request with a host name of the model's.
-pub fn other_hosts(input: &StatusInput, model: &Model, gateway: &GatewayName, listeners: &Listeners) -> Problem {
-    let problem = match listeners.hosts.first() {
-        Some(host) => Problem::blocked("hosts not served by gateway").fix(
-            fix::set(input, model, "hosts", host),
-            &format!(
-                "gateway {gateway} serves {}, hosts is {}",
-                listeners.hosts.join(", "),
-                model.hosts.join(", ")
-            ),
-        ),
-        None => Problem::blocked("gateway closed to its namespace").fix(
-            fix::set(input, model, "gateway", "…"),
-            &format!("gateway {gateway} takes routes of other namespaces only"),
-        ),
-    };
-    problem.of_model(&model.name)
-}
-
-pub fn gateway_down(gateway: &GatewayName, application: &str) -> Problem {
-    Problem::waiting(format!("waiting for gateway {gateway} to be up"))
-        .cause(format!("see {}", juju_status(application)))
-}
-
-/// The gateway has no name.
-pub fn unknown_gateway(input: &StatusInput, model: &Model) -> Problem {
+pub fn gateway(input: &StatusInput, model: &Model, problem: &GatewayProblem) -> Message {
     let commands = input.commands();
-    if let (Some(gateway), Some(by)) = (&model.gateway, input.gateway.by_metadata()) {
-        let cause = format!(
-            "{gateway} is an Istio Gateway, that of {} a Gateway API one; or {}",
-            by.application,
-            remove_relation(&commands, by)
-        );
-        return Problem::blocked("gateway conflicts with a relation")
-            .fix(fix::unset(input, model, "gateway"), &cause)
-            .of_model(&model.name);
-    }
-    match input.gateway {
-        RelatedGateway::Pending(by) => {
-            let cause = match by.kind {
-                GatewayKind::Istio => "it does within its update-status interval".to_owned(),
-                GatewayKind::GatewayApi => {
-                    format!("once it takes requests; see {}", juju_status(&by.application))
-                }
-            };
-            Problem::waiting(format!("waiting for {} to name its gateway", by.application)).cause(cause)
-        }
-        RelatedGateway::Ambiguous(providers) => several_gateways(&commands, providers),
-        RelatedGateway::None | RelatedGateway::Known { .. } => Problem::blocked("no gateway")
+    let message = match problem {
+        GatewayProblem::None => Message::blocked("no gateway")
             .run(commands.integrate(&commands.endpoint(GatewayKind::Istio.endpoint()), "istio-pilot"))
             .cause(format!(
                 "or {} istio-ingress-k8s, or {}",
                 commands.endpoint(GatewayKind::GatewayApi.endpoint()),
                 commands.config("gateway", "…")
-            ))
-            .of_model(&model.name),
-    }
+            )),
+        GatewayProblem::OptionAndRelation { option, related } => {
+            let cause = format!(
+                "{option} is an Istio Gateway, that of {} a Gateway API one; or {}",
+                related.application,
+                remove_relation(&commands, related)
+            );
+            Message::blocked("gateway conflicts with a relation").fix(fix::unset(input, model, "gateway"), &cause)
+        }
+        GatewayProblem::Missing {
+            gateway,
+            provider: None,
+        } => Message::blocked("Istio Gateway not found")
+            .fix(fix::set(input, model, "gateway", "…"), &gateway.to_string()),
+        GatewayProblem::HostsNotServed { gateway, served } => {
+            let host = served.first().map_or("…", String::as_str);
+            let cause = format!(
+                "gateway {gateway} serves {}, hosts is {}",
+                served.join(", "),
+                model.hosts.join(", ")
+            );
+            Message::blocked("hosts not served by gateway").fix(fix::set(input, model, "hosts", host), &cause)
+        }
+        GatewayProblem::ClosedToNamespace(gateway) => Message::blocked("gateway closed to its namespace").fix(
+            fix::set(input, model, "gateway", "…"),
+            &format!("gateway {gateway} takes routes of other namespaces only"),
+        ),
+        GatewayProblem::RoutePending(gateway) => {
+            Message::waiting(format!("waiting for gateway {gateway} to accept its HTTPRoute"))
+                .cause(format!("if it lasts: {}", provider_status(input)))
+        }
+        GatewayProblem::RouteRejected { gateway, why } => Message::blocked("HTTPRoute rejected by its gateway")
+            .run(provider_status(input))
+            .cause(format!("{gateway}: {why}")),
+        GatewayProblem::UnresolvedRefs { gateway, why } => {
+            Message::waiting("waiting for its Service").cause(format!("gateway {gateway}: {why}"))
+        }
+        // These are about all models, and told once.
+        GatewayProblem::NotNamed(provider) => return not_named(provider),
+        GatewayProblem::Several(providers) => return several(&commands, providers),
+        GatewayProblem::Missing {
+            gateway,
+            provider: Some(provider),
+        } => {
+            return Message::waiting(format!("waiting for gateway {gateway}")).cause(format!("{provider} creates it"));
+        }
+        GatewayProblem::Down { gateway, provider } => {
+            return Message::waiting(format!("waiting for gateway {gateway} to be up"))
+                .cause(format!("see {}", juju_status(provider)));
+        }
+    };
+    message.of_model(&model.name)
 }
 
-fn several_gateways(commands: &Commands, providers: &[Provider]) -> Problem {
+fn not_named(provider: &Provider) -> Message {
+    let cause = match provider.kind {
+        GatewayKind::Istio => "it does within its update-status interval".to_owned(),
+        GatewayKind::GatewayApi => {
+            format!("once it takes requests; see {}", juju_status(&provider.application))
+        }
+    };
+    Message::waiting(format!("waiting for {} to name its gateway", provider.application)).cause(cause)
+}
+
+fn several(commands: &Commands, providers: &[Provider]) -> Message {
     let removals: Vec<String> = providers
         .iter()
         .map(|provider| remove_relation(commands, provider))
@@ -96,7 +97,7 @@ fn several_gateways(commands: &Commands, providers: &[Provider]) -> Problem {
         2 => "two".to_owned(),
         count => count.to_string(),
     };
-    Problem::blocked(format!("{count} gateways are related, one is supported"))
+    Message::blocked(format!("{count} gateways are related, one is supported"))
         .run(run)
         .cause(format!("or {}", others.join(", or ")))
 }
@@ -105,40 +106,22 @@ fn remove_relation(commands: &Commands, provider: &Provider) -> String {
     commands.remove_relation(provider.kind.endpoint(), &provider.application)
 }
 
-/// What the gateway's controller reports of a route that gets no requests yet.
-pub fn not_accepted(
-    input: &StatusInput,
-    model: &str,
-    gateway: &GatewayName,
-    condition: &RouteCondition,
-) -> Option<Problem> {
+/// The command that shows the application whose gateway takes HTTPRoutes.
+fn provider_status(input: &StatusInput) -> String {
     let provider = input.gateway.by_metadata();
-    let status = juju_status(provider.map(|by| by.application.as_str()).unwrap_or_default());
-    let problem = match condition {
-        RouteCondition::Accepted => return None,
-        RouteCondition::Pending => Problem::waiting(format!("waiting for gateway {gateway} to accept its HTTPRoute"))
-            .cause(format!("if it lasts: {status}")),
-        RouteCondition::Rejected(why) => Problem::blocked("HTTPRoute rejected by its gateway")
-            .run(status)
-            .cause(format!("{gateway}: {why}")),
-        RouteCondition::UnresolvedRefs(why) => {
-            Problem::waiting("waiting for its Service").cause(format!("gateway {gateway}: {why}"))
-        }
-    };
-    Some(problem.of_model(model))
+    juju_status(provider.map(|by| by.application.as_str()).unwrap_or_default())
 }
 
 /// An option that an HTTPRoute cannot express.
-pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported) -> Problem {
-    let problem = match unsupported {
-        Unsupported::Retries => Problem::blocked("gateway does not support `retries`").fix(
+pub fn unsupported(input: &StatusInput, model: &Model, unsupported: Unsupported) -> Message {
+    match unsupported {
+        Unsupported::Retries => Message::blocked("gateway does not support `retries`").fix(
             fix::unset(input, model, "retries"),
             "Gateway API; Istio retries by its default",
         ),
-        Unsupported::PartialMirroring => Problem::blocked("shadow gets no requests").fix(
+        Unsupported::PartialMirroring => Message::blocked("shadow gets no requests").fix(
             fix::set_of_predictor(input, model, seldon::SHADOW, "weight", "100"),
             "the Gateway API cannot mirror a part of them",
         ),
-    };
-    problem.of_model(&model.name)
+    }
 }

@@ -9,7 +9,7 @@ use crate::inputs::gateway::RelatedGateway;
 use crate::labels;
 use crate::observed::Observed;
 use crate::permissions::REQUIRED;
-use crate::status::{is_tool_failure, needs_pods, removal_incomplete, tool_failure};
+use crate::status::{ApplicationProblem, is_tool_failure, messages, needs_pods, removal_incomplete};
 use juju_hooks::{HookTools, State, Status};
 
 /// Another owner's VirtualService, older than all others.
@@ -223,7 +223,10 @@ fn most_telling_missing_permissions_come_first() {
 
 #[test]
 fn failed_hook_tool_is_recognized_across_a_refresh() {
-    let failure = tool_failure(&HookTools.config_get().unwrap_err());
+    let error = HookTools.config_get().unwrap_err().to_string();
+    let commands = identity();
+    let commands = commands.commands(None);
+    let failure = messages::of_application(&commands, &ApplicationProblem::HookTool(error));
     for message in [
         failure.to_string(),
         // As earlier revisions of the charm worded it.

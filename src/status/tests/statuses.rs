@@ -1,24 +1,21 @@
 //! docs/reference/statuses.md is made here: each message is drawn by the charm itself from an example of what it is about, and
-//! none in the sources may be missing.
+//! no problem may be without an example.
 //!
 //! `UPDATE_DOCS=1 cargo test --lib statuses`, or `just docs`, writes it.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{ChangeSet, JUJU, Scene, State, StatusInput, evaluate, identity};
-use crate::api_error::ApiError;
-use crate::changes::Conflict;
-use crate::config::Model;
+use super::{ChangeSet, JUJU, Scene, State};
 use crate::shell::{Commands, JujuCli};
-use crate::status::{Problem, messages};
+use crate::status::problem::{GatewayProblem, PodFailure, Rollout, Stalled};
+use crate::status::{ApplicationProblem, Message, Problem, messages, model, retired};
 use juju_hooks::Version;
 use juju_hooks::status::SHOWN_BYTES;
 
 mod cluster;
 mod options;
 mod pods;
-mod scan;
 
 /// One example of an enum for each arm. A variant without an arm does not compile, and an example of another arm fails.
 macro_rules! examples {
@@ -39,40 +36,44 @@ struct Entry {
     /// `None` for a line of the log.
     state: Option<State>,
     /// Whole, as in the log; `juju status` may show less.
-    message: String,
-    /// What the message is made from, if it is about a problem.
-    problem: Option<Problem>,
+    text: String,
+    /// The text in parts, if it is about a problem.
+    message: Option<Message>,
+    subject: Option<Subject>,
     details: String,
 }
 
+/// The problem that a message is about.
+#[derive(Debug)]
+enum Subject {
+    Application(ApplicationProblem),
+    Model(Problem),
+}
+
 impl Entry {
-    fn new(problem: &Problem, details: &str) -> Self {
+    fn new(message: &Message, subject: Subject, details: &str) -> Self {
         Self {
-            state: Some(problem.state),
-            message: problem.to_string(),
-            problem: Some(problem.clone()),
+            state: Some(message.state),
+            text: message.to_string(),
+            message: Some(message.clone()),
+            subject: Some(subject),
             details: details.to_owned(),
         }
     }
 
-    fn of_state(state: State, message: String, details: &str) -> Self {
+    fn of_state(state: State, text: String, details: &str) -> Self {
         Self {
             state: Some(state),
-            message,
-            problem: None,
-            details: details.to_owned(),
+            ..Self::in_log(text, details)
         }
     }
 
-    fn of_model((state, message): (State, String), details: &str) -> Self {
-        Self::of_state(state, message, details)
-    }
-
-    fn in_log(message: String, details: &str) -> Self {
+    fn in_log(text: String, details: &str) -> Self {
         Self {
             state: None,
-            message,
-            problem: None,
+            text,
+            message: None,
+            subject: None,
             details: details.to_owned(),
         }
     }
@@ -81,18 +82,18 @@ impl Entry {
     fn from_scene(scene: &Scene, details: &str) -> Self {
         let report = scene.report();
         match report.problems.first() {
-            Some(problem) => Self::new(problem, details),
+            Some(message) => Self::new(message, subject(scene, &scene.changes(), message), details),
             None => Self::of_state(report.status.state, report.status.message, details),
         }
     }
 
-    /// The problem of a scene that contains this text.
-    fn of_problem(scene: &Scene, text: &str, details: &str) -> Self {
+    /// The message of a scene that contains this text.
+    fn with_text(scene: &Scene, text: &str, details: &str) -> Self {
         let report = scene.report();
-        let mut problems = report.problems.iter();
-        let problem = problems.find(|problem| problem.to_string().contains(text));
-        let problem = problem.unwrap_or_else(|| panic!("{text} is in none of {:#?}", report.problems));
-        Self::new(problem, details)
+        let mut messages = report.problems.iter();
+        let message = messages.find(|message| message.to_string().contains(text));
+        let message = message.unwrap_or_else(|| panic!("{text} is in none of {:#?}", report.problems));
+        Self::new(message, subject(scene, &scene.changes(), message), details)
     }
 
     /// As `juju status` shows it, where that is not the text of the log.
@@ -101,60 +102,40 @@ impl Entry {
         Self::of_state(status.state, status.message, details)
     }
 
-    fn of_conflict(scene: &Scene, conflict: Conflict, details: &str) -> Self {
-        let mut changes = ChangeSet::default();
-        changes.conflicts.insert("iris".into(), conflict);
-        Self::with_changes(scene, &changes, details)
-    }
-
-    /// A scene with these changes pending, in place of those that follow from it.
-    fn with_changes(scene: &Scene, changes: &ChangeSet, details: &str) -> Self {
-        let report = with_input(scene, changes, evaluate);
-        Self::new(&report.problems[0], details)
-    }
-
-    /// A message about the only model of a scene.
-    fn from_message(
-        scene: &Scene,
-        message: impl FnOnce(&StatusInput, &Model) -> Option<Problem>,
-        details: &str,
-    ) -> Option<Self> {
-        let model = scene.plan().models.remove(0).model;
-        let problem = with_input(scene, &ChangeSet::default(), |input| message(input, &model))?;
-        Some(Self::new(&problem, details))
-    }
-
-    fn of_api_error(error: &ApiError, details: &str) -> Self {
-        let is_of_model = matches!(
-            error,
-            ApiError::Conflict { .. } | ApiError::Invalid { .. } | ApiError::Quota { .. } | ApiError::ConcurrentChange
-        );
-        let scene = Scene::iris();
-        let model = scene.plan().models.remove(0).model;
-        let problem = with_input(&scene, &ChangeSet::default(), |input| {
-            if is_of_model {
-                messages::rejected(input, &model, error)
-            } else {
-                messages::api_error(&input.commands(), error)
-            }
+    /// A problem of the only model of a scene.
+    fn of_problem(scene: &Scene, problem: Problem, details: &str) -> Self {
+        let planned = scene.plan().models.remove(0);
+        let message = scene.with_input(&ChangeSet::default(), |input| {
+            messages::of_model(input, &planned, &problem)
         });
-        Self::new(&problem, details)
+        Self::new(&message, Subject::Model(problem), details)
+    }
+
+    fn of_application(problem: ApplicationProblem, details: &str) -> Self {
+        let message = Scene::iris().with_input(&ChangeSet::default(), |input| {
+            messages::of_application(&input.commands(), &problem)
+        });
+        Self::new(&message, Subject::Application(problem), details)
     }
 }
 
-fn with_input<T>(scene: &Scene, changes: &ChangeSet, then: impl FnOnce(&StatusInput) -> T) -> T {
-    then(&StatusInput {
-        application: &identity().application,
-        namespace: &identity().namespace,
-        juju: JUJU.get(),
-        manager: &identity().manager(),
-        errors: &scene.config.errors,
-        gateway: &scene.gateway,
-        plan: &scene.plan(),
-        observed: &scene.observed,
-        changes,
-        rejected: &scene.rejected,
-        wrote: scene.wrote,
+/// The problem of a scene that has this message.
+fn subject(scene: &Scene, changes: &ChangeSet, message: &Message) -> Subject {
+    scene.with_input(changes, |input| {
+        let errors = input.errors.iter().cloned().map(ApplicationProblem::Config);
+        let mut of_application = errors.chain(retired(input));
+        let commands = input.commands();
+        let found = of_application.find(|problem| messages::of_application(&commands, problem) == *message);
+        if let Some(problem) = found {
+            return Subject::Application(problem);
+        }
+        let mut of_models = input
+            .plan
+            .models
+            .iter()
+            .filter_map(|planned| Some((planned, model::problem(input, planned)?)));
+        let found = of_models.find(|(planned, problem)| messages::of_model(input, planned, problem) == *message);
+        Subject::Model(found.unwrap_or_else(|| panic!("no problem has {message}")).1)
     })
 }
 
@@ -239,11 +220,11 @@ fn page(sections: &[Section]) -> String {
     for section in sections {
         write!(text, "\n## {}\n\n{}\n\n", section.title, section.about).unwrap();
         for entry in &section.entries {
-            let message = entry.message.replace('\n', " ");
+            let text_of_entry = entry.text.replace('\n', " ");
             // A code span with a backtick in it has two around it.
-            let quotes = if message.contains('`') { "``" } else { "`" };
+            let quotes = if text_of_entry.contains('`') { "``" } else { "`" };
             let state = entry.state.map_or("log", State::as_str);
-            write!(text, "- **{state}** {quotes}{message}{quotes}").unwrap();
+            write!(text, "- **{state}** {quotes}{text_of_entry}{quotes}").unwrap();
             match entry.details.as_str() {
                 "" => text.push('\n'),
                 details => writeln!(text, "  \n  {details}").unwrap(),
@@ -264,18 +245,84 @@ fn statuses_page_matches_the_charm() {
     assert!(found == page, "docs/reference/statuses.md is not up to date: just docs");
 }
 
+/// The variants of an enum, each with its name. One that is left out does not compile.
+macro_rules! variants {
+    ($of:ty { $($arm:pat),+ $(,)? }) => {{
+        let _: fn(&$of) = |value| match value { $($arm => {})+ };
+        [$((stringify!($arm), (|value| matches!(value, $arm)) as fn(&$of) -> bool)),+]
+    }};
+}
+
 #[test]
-fn every_message_in_source_is_documented() {
+fn every_problem_is_documented() {
     let sections = sections();
-    let messages: Vec<&str> = sections
-        .iter()
-        .flat_map(|section| &section.entries)
-        .map(|entry| entry.message.as_str())
+    let entries = || sections.iter().flat_map(|section| &section.entries);
+    let application: Vec<&ApplicationProblem> = entries()
+        .filter_map(|entry| match &entry.subject {
+            Some(Subject::Application(problem)) => Some(problem),
+            _ => None,
+        })
         .collect();
-    let missing: Vec<String> = scan::sentences()
-        .into_iter()
-        .filter(|sentence| !messages.iter().any(|message| scan::says(message, sentence)))
+    let of_models: Vec<&Problem> = entries()
+        .filter_map(|entry| match &entry.subject {
+            Some(Subject::Model(problem)) => Some(problem),
+            _ => None,
+        })
         .collect();
+    let mut missing = Vec::new();
+    let mut require = |name: &str, is_there: bool| {
+        if !is_there {
+            missing.push(name.to_owned());
+        }
+    };
+    for (name, is) in variants!(ApplicationProblem {
+        ApplicationProblem::Config(_), ApplicationProblem::Api(_), ApplicationProblem::SeldonIsDeploying,
+        ApplicationProblem::HookTool(_), ApplicationProblem::NotDeleted { .. },
+        ApplicationProblem::KeptUntilReplaced { .. },
+    }) {
+        require(name, application.iter().any(|problem| is(problem)));
+    }
+    // Those that hold an error or a conflict have an example of each, by `examples`.
+    for (name, is) in variants!(Problem {
+        Problem::Conflict(_), Problem::Rejected(_), Problem::Rollout(_), Problem::Gateway(_), Problem::Pod { .. },
+        Problem::Stalled(_), Problem::NotAutoscaled, Problem::Unsupported(_),
+    }) {
+        require(name, of_models.iter().any(|problem| is(problem)));
+    }
+    for (name, is) in variants!(Rollout {
+        Rollout::PartlyApplied, Rollout::NotApplied, Rollout::NoSeldonDeployment, Rollout::BeingDeleted, Rollout::NoPods,
+        Rollout::Stopping, Rollout::Starting, Rollout::RollingOut, Rollout::PredictorStarting(_),
+        Rollout::PredictorRollingOut(_),
+    }) {
+        let is = |problem: &&Problem| matches!(problem, Problem::Rollout(rollout) if is(rollout));
+        require(name, of_models.iter().any(is));
+    }
+    for (name, is) in variants!(GatewayProblem {
+        GatewayProblem::None, GatewayProblem::NotNamed(_), GatewayProblem::Several(_),
+        GatewayProblem::OptionAndRelation { .. }, GatewayProblem::Missing { provider: Some(_), .. },
+        GatewayProblem::Missing { provider: None, .. }, GatewayProblem::Down { .. },
+        GatewayProblem::HostsNotServed { .. }, GatewayProblem::ClosedToNamespace(_), GatewayProblem::RoutePending(_),
+        GatewayProblem::RouteRejected { .. }, GatewayProblem::UnresolvedRefs { .. },
+    }) {
+        let is = |problem: &&Problem| matches!(problem, Problem::Gateway(gateway) if is(gateway));
+        require(name, of_models.iter().any(is));
+    }
+    for (name, is) in variants!(PodFailure {
+        PodFailure::NoRoom { .. }, PodFailure::NotScheduled { .. },
+        PodFailure::ImageNotPulled { wants_credentials: true, .. },
+        PodFailure::ImageNotPulled { wants_credentials: false, .. }, PodFailure::ContainerNotCreated { .. },
+        PodFailure::FilesNotFetched { .. }, PodFailure::OutOfMemory { .. }, PodFailure::Crash { .. },
+    }) {
+        let is = |problem: &&Problem| matches!(problem, Problem::Pod { failure, .. } if is(failure));
+        require(name, of_models.iter().any(is));
+    }
+    for (name, is) in variants!(Stalled {
+        Stalled::PodsNotCreated { .. }, Stalled::SeldonReportsFailed { .. }, Stalled::NoProgress { .. },
+        Stalled::NoRollout { is_autoscaled: true, .. }, Stalled::NoRollout { is_autoscaled: false, .. },
+    }) {
+        let is = |problem: &&Problem| matches!(problem, Problem::Stalled(stalled) if is(stalled));
+        require(name, of_models.iter().any(is));
+    }
     assert!(
         missing.is_empty(),
         "no example in src/status/tests/statuses/ brings these about: {missing:#?}"
@@ -287,11 +334,11 @@ fn every_blocked_status_names_a_command() {
     for entry in sections().iter().flat_map(|section| &section.entries) {
         let has_command = ["juju ", "kubectl ", "sudo "]
             .iter()
-            .any(|program| entry.message.contains(program));
+            .any(|program| entry.text.contains(program));
         assert!(
-            entry.state != Some(State::Blocked) || has_command || entry.message.contains("invalid configuration"),
+            entry.state != Some(State::Blocked) || has_command || entry.text.contains("invalid configuration"),
             "{} has no command",
-            entry.message
+            entry.text
         );
     }
 }
@@ -304,20 +351,20 @@ fn what_and_command_fit_into_juju_status() {
     for version in ["2.9.42", "3.6.1", "4.0.15"] {
         JUJU.set(JujuCli::of_version(Version::read(version).as_ref()));
         for entry in sections().iter().flat_map(|section| &section.entries) {
-            let Some(mut problem) = entry.problem.clone() else {
+            let Some(mut message) = entry.message.clone() else {
                 continue;
             };
             // The model is called as its application.
-            problem.what = problem.what.replace("iris", LONG_NAME);
-            problem.run = problem.run.map(|run| run.replace("iris", LONG_NAME));
+            message.what = message.what.replace("iris", LONG_NAME);
+            message.run = message.run.map(|run| run.replace("iris", LONG_NAME));
             let commands = Commands {
                 application: LONG_NAME,
                 namespace: "edge",
                 juju: JUJU.get(),
             };
             for count in [None, Some("12 of 20 serve")] {
-                let line = problem.line(count, &commands);
-                if problem.run.is_some() && line.head.len() > SHOWN_BYTES {
+                let line = message.line(count, &commands);
+                if message.run.is_some() && line.head.len() > SHOWN_BYTES {
                     too_long.push(format!("{version}, {}: {}", line.head.len() - SHOWN_BYTES, line.head));
                 }
             }
@@ -329,7 +376,7 @@ fn what_and_command_fit_into_juju_status() {
 #[test]
 fn placeholders_are_whole_values_of_options() {
     for entry in sections().iter().flat_map(|section| &section.entries) {
-        let Some(run) = entry.problem.as_ref().and_then(|problem| problem.run.as_ref()) else {
+        let Some(run) = entry.message.as_ref().and_then(|message| message.run.as_ref()) else {
             continue;
         };
         let words = run.split(' ').filter(|word| word.contains('…'));

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Entry, Scene, StatusInput, examples};
+use super::{Entry, Scene, examples};
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Unmanaged};
-use crate::config::Model;
 use crate::gateway::GatewayKind;
 use crate::gateway::listeners::Listeners;
-use crate::gateway::route_condition::RouteCondition;
 use crate::inputs::gateway::{Provider, RelatedGateway};
 use crate::labels::ObjectKind;
 use crate::permissions::REQUIRED;
 use crate::plan::Unsupported;
+use crate::status::problem::GatewayProblem;
 use crate::status::tests::gateway_name;
-use crate::status::{messages, removal_incomplete, seldon_is_deploying, tool_failure, unmanaged};
+use crate::status::{ApplicationProblem, Problem, removal_incomplete, unmanaged};
 use juju_hooks::HookTools;
 
 fn why(text: &str) -> String {
@@ -98,22 +97,27 @@ pub fn addresses() -> Vec<Entry> {
 /// Messages about a gateway of the Gateway API.
 fn of_gateway_api() -> Vec<Entry> {
     let scene = behind_gateway_api("{image: 'iris:1'}");
-    let answers = examples!(RouteCondition {
-        RouteCondition::Pending => RouteCondition::Pending, "";
-        RouteCondition::Rejected(_) => RouteCondition::Rejected(why("no listener takes routes of the namespace edge")),
-            "The cause is the gateway's.";
-        RouteCondition::UnresolvedRefs(_) => RouteCondition::UnresolvedRefs(why("no Service iris-default")),
-            "Until Seldon Core has created the Service.";
-        RouteCondition::Accepted => RouteCondition::Accepted, "";
-    });
+    let gateway = gateway_name;
+    let answers = [
+        (GatewayProblem::RoutePending(gateway()), ""),
+        (
+            GatewayProblem::RouteRejected {
+                gateway: gateway(),
+                why: why("no listener takes routes of the namespace edge"),
+            },
+            "The cause is the gateway's.",
+        ),
+        (
+            GatewayProblem::UnresolvedRefs {
+                gateway: gateway(),
+                why: why("no Service iris-default"),
+            },
+            "Until Seldon Core has created the Service.",
+        ),
+    ];
     let mut entries: Vec<Entry> = answers
-        .iter()
-        .filter_map(|(answer, behind)| {
-            let say = |input: &StatusInput, model: &Model| {
-                messages::not_accepted(input, &model.name, &gateway_name(), answer)
-            };
-            Entry::from_message(&scene, say, behind)
-        })
+        .into_iter()
+        .map(|(problem, details)| Entry::of_problem(&scene, Problem::Gateway(problem), details))
         .collect();
     let lacks = "See [what is different there](../how-to/istio-ingress-k8s.md#what-is-different).";
     let omitted = examples!(Unsupported {
@@ -122,12 +126,8 @@ fn of_gateway_api() -> Vec<Entry> {
     });
     let in_entry = behind_gateway_api("{models: '{iris: {image: \"iris:1\"}}'}");
     for scene in [&scene, &in_entry] {
-        for (unsupported, behind) in &omitted {
-            entries.extend(Entry::from_message(
-                scene,
-                |input, model| Some(messages::unsupported(input, model, *unsupported)),
-                behind,
-            ));
+        for (unsupported, details) in &omitted {
+            entries.push(Entry::of_problem(scene, Problem::Unsupported(*unsupported), details));
         }
     }
     for options in [
@@ -166,7 +166,7 @@ pub fn conflicts() -> Vec<Entry> {
         Conflict::ShadowedByCatchAll { .. } => Conflict::ShadowedByCatchAll { route: "other/all".into() }, "";
     })
     .into_iter()
-    .map(|(conflict, behind)| Entry::of_conflict(&scene, conflict, behind))
+    .map(|(conflict, behind)| Entry::of_problem(&scene, Problem::Conflict(conflict), behind))
     .chain([Entry::in_status(
         &with_copies(2),
         "Copies with the charm's labels, made from `kubectl get -o yaml`. The log and `diagnose` name each.",
@@ -229,13 +229,26 @@ pub fn errors() -> Vec<Entry> {
         }, "Istio's webhook validates each route.";
     })
     .into_iter()
-    .map(|(error, behind)| Entry::of_api_error(&error, behind))
+    .map(|(error, details)| {
+        let is_of_model = matches!(
+            error,
+            ApiError::Conflict { .. } | ApiError::Invalid { .. } | ApiError::Quota { .. } | ApiError::ConcurrentChange
+        );
+        if is_of_model {
+            Entry::of_problem(&Scene::iris(), Problem::Rejected(error), details)
+        } else {
+            Entry::of_application(ApplicationProblem::Api(error), details)
+        }
+    })
     .collect();
-    entries.dedup_by(|one, other| one.message == other.message);
-    entries.insert(1, Entry::new(&seldon_is_deploying(), ""));
+    entries.dedup_by(|one, other| one.text == other.text);
+    entries.insert(1, Entry::of_application(ApplicationProblem::SeldonIsDeploying, ""));
     // Outside a hook there are no hook tools.
     let error = HookTools.config_get().unwrap_err();
-    entries.push(Entry::new(&tool_failure(&error), "The unit agent did not answer."));
+    entries.push(Entry::of_application(
+        ApplicationProblem::HookTool(error.to_string()),
+        "The unit agent did not answer.",
+    ));
     entries
 }
 

@@ -10,7 +10,7 @@ use crate::config::options::{self, Scope};
 use crate::config::secret::SecretContents;
 use crate::config::tests::invalid::{INVALID, with_value};
 use crate::config::value::SecretUri;
-use crate::status::Problem;
+use crate::status::ApplicationProblem;
 use juju_hooks::{SecretContent, SecretError, Version};
 
 pub fn errors() -> Vec<Entry> {
@@ -31,7 +31,7 @@ pub fn errors() -> Vec<Entry> {
         };
         let errors = &scene.config.errors;
         match errors.iter().find(|error| error.what().starts_with(&about)) {
-            Some(error) => entries.push(Entry::new(&Problem::from(error), "")),
+            Some(error) => entries.push(Entry::of_application(ApplicationProblem::Config(error.clone()), "")),
             None => valid.push((option, value, errors.clone())),
         }
     }
@@ -76,5 +76,5 @@ fn told(word: &str, answer: Result<SecretContent, SecretError>, behind: &str) ->
     let uri: SecretUri = scene.config.juju_secrets().into_iter().next().unwrap();
     let answers: SecretContents = BTreeMap::from([(uri, answer)]);
     scene.config.resolve_secrets("iris", "edge", &answers);
-    Entry::new(&Problem::from(&scene.config.errors[0]), behind)
+    Entry::of_application(ApplicationProblem::Config(scene.config.errors.remove(0)), behind)
 }

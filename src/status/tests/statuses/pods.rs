@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{ChangeSet, Entry, Scene};
+use super::{Entry, Scene};
 use crate::api_error::ApiError;
 use crate::config;
 use crate::gateway::listeners::Listeners;
 use crate::labels;
 use crate::plan::PlannedModel;
+use crate::status::Problem;
+use crate::status::problem::Rollout;
 use crate::status::tests::gateway_name;
 use crate::status::tests::stalls::{not_made, wait};
 
@@ -123,12 +125,16 @@ pub fn changing() -> Vec<Entry> {
         Entry::from_scene(&led, "The API server rejected a part of them."),
         Entry::from_scene(&deleting, ""),
         Entry::from_scene(&retired, ""),
-        Entry::of_problem(
+        Entry::with_text(
             &inherited(),
             "replacement",
             "The model that takes over its prefix is starting; until then the old one answers there.",
         ),
-        Entry::with_changes(&missing, &ChangeSet::default(), "It was deleted a moment ago."),
+        Entry::of_problem(
+            &missing,
+            Problem::Rollout(Rollout::NoSeldonDeployment),
+            "It was deleted a moment ago.",
+        ),
     ]
 }
 
@@ -348,18 +354,18 @@ pub fn fleets() -> Vec<Entry> {
     let mut new = Scene::iris();
     new.observed.seldon_deployments.clear();
     new.config = options(json!({"image": "iris:1", "replicas": -1}));
-    let model_status = |scene: &Scene| {
+    let model_status = |scene: &Scene, details: &str| {
         let model_status = scene.report().models.remove(0);
-        (model_status.state, model_status.message)
+        Entry::of_state(model_status.state, model_status.message, details)
     };
     vec![
         Entry::in_status(&fleet("{a: {}, b: {}, c: {}}"), ""),
         Entry::in_status(&fleet("{a: {}, b: {replicas: 0}}"), ""),
         Entry::in_status(&two, ""),
-        Entry::of_model(
-            model_status(&frozen),
+        model_status(
+            &frozen,
             "In `juju run iris/0 list-models`. The error is in `juju status iris`.",
         ),
-        Entry::of_model(model_status(&new), "The same of a model that was never deployed."),
+        model_status(&new, "The same of a model that was never deployed."),
     ]
 }
