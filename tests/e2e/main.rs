@@ -116,8 +116,8 @@ fn main() -> ExitCode {
             status_follows_a_model_within_three_seconds,
             refresh_loses_no_request_and_rolls_no_pod;
     };
-    // These stop a part that other tests need, so they run alone.
-    let alone = claims! {
+    // These stop a part that other tests on the same site need, so they run one after the other.
+    let outages = claims! {
         outages:
             seldons_own_route_and_ours_coexist,
             api_server_outage_is_waited_for_and_recovers,
@@ -125,8 +125,11 @@ fn main() -> ExitCode {
             routes_keep_working_without_istiod,
             gateway_outage_spoils_no_later_connection,
             kubelet_outage_does_not_stay_active;
-        docs:
-            tutorial_works_as_written;
+    };
+    // It has a site of its own.
+    let tutorial = claims! { docs: tutorial_works_as_written; };
+    // These compare the whole machine before and after, so nothing else may come and go.
+    let alone = claims! {
         site_cleanup:
             site_down_leaves_nothing_behind,
             killed_site_leaves_nothing_behind;
@@ -144,17 +147,22 @@ fn main() -> ExitCode {
     }
     let measuring = arguments.ignored || arguments.include_ignored;
     arguments.test_threads.get_or_insert(THREADS);
-    let first = libtest_mimic::run(&arguments, trials(&together, !can));
+    let mut conclusions = vec![libtest_mimic::run(&arguments, trials(&together, !can))];
     arguments.test_threads = Some(1);
+    conclusions.extend(std::thread::scope(|scope| {
+        let beside = scope.spawn(|| libtest_mimic::run(&arguments, trials(&tutorial, !can)));
+        let outages = libtest_mimic::run(&arguments, trials(&outages, !can));
+        [outages, beside.join().unwrap()]
+    }));
     let mut rest = trials(&alone, !can);
     if measuring {
         rest.extend(trials(&measured, true));
     }
-    let second = libtest_mimic::run(&arguments, rest);
+    conclusions.push(libtest_mimic::run(&arguments, rest));
     if runs {
         fixture::stop();
     }
-    if first.has_failed() || second.has_failed() {
+    if conclusions.iter().any(libtest_mimic::Conclusion::has_failed) {
         return ExitCode::from(101);
     }
     ExitCode::SUCCESS
