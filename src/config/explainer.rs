@@ -11,7 +11,7 @@ use super::yaml::scalars;
 const EXAMPLE: &str = "{type: AnchorTabular, model-uri: \"gs://bucket/explainer\"}";
 
 /// Explainers that Seldon knows (operator v1.17.1, `AlibiExplainerType`).
-const TYPES: [&str; 9] = [
+pub(super) const TYPES: [&str; 9] = [
     "AnchorTabular",
     "AnchorImages",
     "AnchorText",

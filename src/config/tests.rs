@@ -7,6 +7,7 @@ mod entries;
 mod fuzzed;
 mod graphs;
 pub(crate) mod invalid;
+mod manifest_values;
 mod manifests;
 mod pods;
 mod releases;

@@ -19,7 +19,9 @@ pub use header_format::COMMANDS as HEADER_COMMANDS;
 pub(crate) use headers::headers;
 pub use headers::{HeaderChanges, Headers};
 pub use pod::{Amounts, Parameter, PullPolicy, Resources};
-pub(crate) use pod::{annotations, env, labels, labels_as_written, parameters, pull_policy, resources};
+pub(crate) use pod::{
+    PARAMETER_TYPES, annotations, env, labels, labels_as_written, parameters, pull_policy, resources,
+};
 pub use pod_spec::PodFields;
 pub(crate) use pod_spec::pod;
 pub use route::Milliseconds;
@@ -29,7 +31,9 @@ pub(crate) use scale::{autoscale, disruption_budget};
 pub(crate) use secret::secret;
 pub use secret::{SecretRef, SecretUri};
 pub use server::{Image, Implementation, Protocol};
-pub(crate) use server::{PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols};
+pub(crate) use server::{
+    PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols, servers,
+};
 pub use telemetry::{Collector, Logger, Topic, Tracing};
 pub(crate) use telemetry::{logger, tracing, url};
 

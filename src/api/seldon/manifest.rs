@@ -5,6 +5,7 @@
 //! `apis/machinelearning.seldon.io/v1/defaults.go`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -56,9 +57,22 @@ pub struct ManifestUnit {
     /// The methods it supports, if the type does not determine them.
     pub methods: Option<Vec<String>>,
     pub model_uri: String,
+    pub parameters: Vec<ManifestParameter>,
     pub endpoint: Option<ManifestEndpoint>,
     pub logger: Option<ManifestLogger>,
     pub children: Vec<ManifestUnit>,
+}
+
+/// `graph.parameters[]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ManifestParameter {
+    pub name: String,
+    /// Text whatever the type is.
+    pub value: String,
+    /// Such as `INT`.
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -101,6 +115,7 @@ pub struct ManifestContainer {
     pub name: String,
     /// Empty for the image of a prepackaged server.
     pub image: String,
+    pub env: Vec<ManifestEnvVar>,
 }
 
 /// `svcOrchSpec`.
@@ -112,11 +127,18 @@ pub struct ManifestOrchestrator {
     pub replicas: Option<i64>,
 }
 
-/// Its value is not needed, and may be secret.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ManifestEnvVar {
     pub name: String,
+    /// Text; it may be secret.
+    pub value: Option<String>,
+}
+
+impl fmt::Debug for ManifestEnvVar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManifestEnvVar").field(&self.name).finish()
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use strsim::damerau_levenshtein;
+
 use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec, ManifestUnit, NO_ENGINE, SVC_NAME};
-use crate::config::value::{PROTOCOLS, Protocol, either, server_protocols};
+use crate::config::explainer::TYPES as EXPLAINER_TYPES;
+use crate::config::value::{PARAMETER_TYPES, PROTOCOLS, Protocol, either, server_protocols, servers};
 
 /// A rule that the spec violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +50,36 @@ impl Violations {
             ("serverType", &spec.server_type, &["rpc", "kafka"]),
         ];
         for (location, value, known) in options {
-            if !value.is_empty() && !known.contains(&value) {
-                self.add(
-                    location,
-                    format!("must be {}", either(known)),
-                    format!("value: {value}"),
-                );
-            }
+            self.one_of(location, value, known);
+        }
+    }
+
+    /// A value of a closed set, or none. Seldon Core takes any other without a word, and does something else.
+    fn one_of(&mut self, location: impl Into<String>, value: &str, known: &[&str]) {
+        /// Most values that a rule lists; more are in its detail.
+        const MOST_LISTED: usize = 4;
+        /// A shorter word is near to too many.
+        const SHORTEST_TYPO: usize = 4;
+        if value.is_empty() || known.contains(&value) {
+            return;
+        }
+        let list = either(known);
+        let is_near = |known: &str| {
+            let (value, known) = (value.to_lowercase(), known.to_lowercase());
+            let is_typo = || value.len() >= SHORTEST_TYPO && damerau_levenshtein(&value, &known) == 1;
+            value == known || (value.len() <= known.len() + 1 && is_typo())
+        };
+        if let Some(nearest) = known.iter().find(|known| is_near(known)) {
+            self.add(
+                location,
+                format!("did you mean `{nearest}`?"),
+                format!("value: {value}"),
+            );
+        } else if known.len() > MOST_LISTED {
+            let detail = format!("value: {value}; expected {list}");
+            self.add(location, "is not known to Seldon Core", detail);
+        } else {
+            self.add(location, format!("must be {list}"), format!("value: {value}"));
         }
     }
 
@@ -88,6 +114,9 @@ impl Violations {
             if spec.server_type == "kafka" {
                 self.kafka(predictor, &location);
             }
+            let explainer = predictor.explainer.as_ref();
+            let explainer = explainer.map_or("", |explainer| explainer.kind.as_str());
+            self.one_of(format!("{location}.explainer.type"), explainer, &EXPLAINER_TYPES);
             let graph = format!("{location}.graph");
             self.unit(spec, predictor, &predictor.graph, &graph);
             self.executor(predictor, &graph);
@@ -136,6 +165,7 @@ impl Violations {
 
     fn unit(&mut self, spec: &ManifestSpec, predictor: &ManifestPredictor, unit: &ManifestUnit, location: &str) {
         let name = &unit.name;
+        self.closed_sets(unit, location);
         let unknown = unit
             .implementation
             .as_deref()
@@ -164,19 +194,40 @@ impl Violations {
                 "every request would fail",
             );
         }
-        if unit
-            .logger
-            .as_ref()
-            .is_some_and(|logger| !LOGGED.contains(&logger.mode.as_str()))
-        {
-            self.add(
-                format!("{location}.logger.mode"),
-                "must be all, request or response",
-                "",
-            );
-        }
         for (index, child) in unit.children.iter().enumerate() {
             self.unit(spec, predictor, child, &format!("{location}.children[{index}]"));
+        }
+    }
+
+    /// What Seldon's API calls by one of a few words (operator v1.17.1, `seldondeployment_types.go`).
+    fn closed_sets(&mut self, unit: &ManifestUnit, location: &str) {
+        let kind = unit.kind.as_deref().unwrap_or_default();
+        self.one_of(format!("{location}.type"), kind, &UNIT_TYPES);
+        for (index, method) in unit.methods.iter().flatten().enumerate() {
+            self.one_of(format!("{location}.methods[{index}]"), method, &METHODS);
+        }
+        let endpoint = unit.endpoint.as_ref().map_or("", |endpoint| endpoint.kind.as_str());
+        self.one_of(format!("{location}.endpoint.type"), endpoint, &ENDPOINT_TYPES);
+        for (index, parameter) in unit.parameters.iter().enumerate() {
+            let location = format!("{location}.parameters[{index}].type");
+            self.one_of(location, &parameter.kind, &PARAMETER_TYPES);
+        }
+        match &unit.logger {
+            Some(logger) if logger.mode.is_empty() => {
+                self.add(
+                    format!("{location}.logger.mode"),
+                    format!("must be {}", either(&LOGGED)),
+                    "",
+                );
+            }
+            Some(logger) => self.one_of(format!("{location}.logger.mode"), &logger.mode, &LOGGED),
+            None => {}
+        }
+        // A site may define servers of its own, but hardly one whose name differs from Seldon's by its capitals.
+        let implementation = unit.implementation.as_deref().unwrap_or_default();
+        let in_capitals = servers().find(|known| known.eq_ignore_ascii_case(implementation));
+        if let Some(known) = in_capitals.filter(|known| *known != implementation) {
+            self.one_of(format!("{location}.implementation"), implementation, &[known]);
         }
     }
 
@@ -286,3 +337,22 @@ impl Violations {
 }
 
 const LOGGED: [&str; 3] = ["all", "request", "response"];
+
+const UNIT_TYPES: [&str; 6] = [
+    "UNKNOWN_TYPE",
+    "ROUTER",
+    "COMBINER",
+    "MODEL",
+    "TRANSFORMER",
+    "OUTPUT_TRANSFORMER",
+];
+
+const METHODS: [&str; 5] = [
+    "TRANSFORM_INPUT",
+    "TRANSFORM_OUTPUT",
+    "ROUTE",
+    "AGGREGATE",
+    "SEND_FEEDBACK",
+];
+
+const ENDPOINT_TYPES: [&str; 2] = ["REST", "GRPC"];

@@ -18,20 +18,20 @@ spec:
     graph: {name: files, implementation: SKLEARN_SERVER, modelUri: 'gs://bucket/iris'}
 ";
 
-fn with(from: &str, to: &str) -> String {
+pub(super) fn with(from: &str, to: &str) -> String {
     let changed = VALID.replacen(from, to, 1);
     assert_ne!(changed, VALID, "{from}");
     changed
 }
 
-fn parsed_manifest(text: &str) -> Config {
+pub(super) fn parsed_manifest(text: &str) -> Config {
     let engine_resources = options::find("engine-resources").unwrap().default;
     parsed(json!({"manifest": text, "replicas": 1, "engine-resources": engine_resources}))
 }
 
 /// The only error of a manifest, of which nothing is planned.
 #[track_caller]
-fn rejected(text: &str) -> String {
+pub(super) fn rejected(text: &str) -> String {
     let config = parsed_manifest(text);
     assert_eq!(config.models, []);
     match config.errors.as_slice() {

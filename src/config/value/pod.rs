@@ -45,7 +45,7 @@ pub struct Parameter {
     pub kind: &'static str,
 }
 
-const KINDS: [&str; 5] = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"];
+pub(crate) const PARAMETER_TYPES: [&str; 5] = ["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"];
 
 /// A map of name to value, or to `{type, value}` where YAML would infer another type.
 pub(crate) fn parameters(value: &Value) -> Result<Vec<Parameter>, Violation> {
@@ -85,14 +85,14 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Violation> {
     let violation = || {
         let example = format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}");
         Violation::new("must be a value or {type, value}", example)
-            .with_detail(format!("type: {}", either(&KINDS)))
+            .with_detail(format!("type: {}", either(&PARAMETER_TYPES)))
             .in_part(name)
     };
     let map = value.as_mapping().filter(|map| map.len() == 2);
     let kind = map
         .and_then(|map| map.get("type"))
         .and_then(Value::as_str)
-        .and_then(|kind| KINDS.into_iter().find(|known| *known == kind))
+        .and_then(|kind| PARAMETER_TYPES.into_iter().find(|known| *known == kind))
         .ok_or_else(violation)?;
     let text = map
         .and_then(|map| map.get("value"))

@@ -179,6 +179,11 @@ pub(crate) fn server_protocols(server: &str) -> Option<&'static [Protocol]> {
     known.map(|(_, protocols)| *protocols)
 }
 
+/// Seldon's own implementations.
+pub(crate) fn servers() -> impl Iterator<Item = &'static str> {
+    SERVERS.iter().map(|(name, _)| *name)
+}
+
 /// The name of a prepackaged server: Seldon's, or one that the site added to Seldon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Implementation(String);
