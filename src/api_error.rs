@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
+use crate::text::clean;
 
 /// Pauses before a request is sent again that failed for a transient reason.
 const PAUSES: [Duration; 3] = [
@@ -140,7 +141,7 @@ pub fn chain(error: &dyn Error) -> String {
     while let Some(source) = inner.source() {
         inner = source;
     }
-    inner.to_string()
+    clean(&inner.to_string())
 }
 
 /// The client's configuration or certificates cannot be used.
@@ -160,7 +161,7 @@ impl From<kube::Error> for ApiError {
             kube::Error::Api(status) => api(&status),
             // Something answered, but not in the API's format.
             kube::Error::SerdeError(error) => Self::ServerError {
-                why: format!("invalid answer: {error}"),
+                why: clean(&format!("invalid answer: {error}")),
             },
             other => unreachable(chain(&other)),
         }
@@ -181,7 +182,7 @@ fn unreachable(why: String) -> ApiError {
 }
 
 fn api(status: &kube::core::Status) -> ApiError {
-    let message = status.message.trim().to_owned();
+    let message = clean(&status.message);
     let causes = status.details.iter().flat_map(|details| &details.causes);
     if causes.clone().any(|cause| cause.reason == "NamespaceTerminating") {
         return ApiError::Terminating;
@@ -250,7 +251,7 @@ fn conflict(status: &kube::core::Status) -> ApiError {
         .filter(|cause| cause.reason == "FieldManagerConflict");
     let fields: Vec<String> = causes
         .clone()
-        .map(|cause| cause.field.trim_start_matches('.').to_owned())
+        .map(|cause| clean(cause.field.trim_start_matches('.')))
         .collect();
     if fields.is_empty() {
         return ApiError::ConcurrentChange;
@@ -261,7 +262,7 @@ fn conflict(status: &kube::core::Status) -> ApiError {
         .unwrap_or("another client");
     ApiError::Conflict {
         object: String::new(),
-        manager: manager.to_owned(),
+        manager: clean(manager),
         fields,
     }
 }

@@ -18,6 +18,7 @@
 // What everything else may name.
 pub mod labels;
 pub mod shell;
+pub mod text;
 
 pub mod identity;
 

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::Object;
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
 pub type Pod = Object<PodSpec, PodStatus>;
 
@@ -42,7 +44,9 @@ pub struct WorkloadCondition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+    #[serde(deserialize_with = "text::deserialize")]
     pub reason: String,
+    #[serde(deserialize_with = "text::deserialize_lines")]
     pub message: String,
     /// Only Deployments set it.
     #[serde(rename = "lastUpdateTime", skip_serializing_if = "Option::is_none")]
@@ -94,6 +98,7 @@ pub struct PodStatus {
 #[serde(default, rename_all = "camelCase")]
 pub struct ContainerStatus {
     pub name: String,
+    #[serde(deserialize_with = "text::deserialize")]
     pub image: String,
     pub ready: bool,
     pub state: ContainerState,
@@ -113,7 +118,9 @@ pub struct ContainerState {
 #[serde(default)]
 pub struct Waiting {
     /// Such as `ErrImagePull`.
+    #[serde(deserialize_with = "text::deserialize")]
     pub reason: String,
+    #[serde(deserialize_with = "text::deserialize_lines")]
     pub message: String,
 }
 
@@ -121,8 +128,10 @@ pub struct Waiting {
 #[serde(default, rename_all = "camelCase")]
 pub struct Terminated {
     /// Such as `OOMKilled`.
+    #[serde(deserialize_with = "text::deserialize")]
     pub reason: String,
-    /// The termination message.
+    /// The termination message, which the container writes.
+    #[serde(deserialize_with = "text::deserialize_lines")]
     pub message: String,
     pub exit_code: i32,
 }

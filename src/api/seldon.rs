@@ -11,6 +11,8 @@ use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text;
+
 /// Seldon's default port, as long as the Service does not exist.
 pub const DEFAULT_HTTP_PORT: u16 = 8000;
 /// Seldon's default port, as long as the Service does not exist.
@@ -245,8 +247,10 @@ pub struct ExplainerContainer {
 #[serde(default)]
 pub struct DeploymentState {
     /// `Available`, `Creating`, `Failed`, or empty until the operator has seen the object.
+    #[serde(deserialize_with = "text::deserialize")]
     pub state: String,
     /// The reason of a failure.
+    #[serde(deserialize_with = "text::deserialize")]
     pub description: String,
     /// The URL of the first predictor. The operator updates it in every reconciliation.
     pub address: Address,

@@ -12,6 +12,7 @@ use crate::identity::{Identity, applied_fields, route_name};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::{PlannedModel, PlannedRoute};
+use crate::text::clean;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
@@ -140,10 +141,10 @@ fn foreign_attachment(
     let name = object.name_any();
     let foreign = object.owner_references().iter().find(|owner| !is_ours(owner));
     if let Some(owner) = foreign {
-        let owner = format!("{}/{}", owner.kind, owner.name);
+        let owner = clean(&format!("{}/{}", owner.kind, owner.name));
         return Some(Conflict::ForeignOwner { kind, name, owner });
     }
-    let finalizer = object.finalizers().first()?.clone();
+    let finalizer = clean(object.finalizers().first()?);
     Some(Conflict::ForeignFinalizer { kind, name, finalizer })
 }
 

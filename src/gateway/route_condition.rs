@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::GatewayName;
 use crate::api::gateway_api::GROUP;
+use crate::text;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteCondition {
@@ -24,6 +25,7 @@ pub struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    #[serde(deserialize_with = "text::deserialize")]
     message: String,
     observed_generation: i64,
 }

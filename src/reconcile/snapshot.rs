@@ -15,6 +15,7 @@ use crate::observed::Observed;
 use crate::permissions::Needs;
 use crate::plan::{self, Environment, Plan, PlannedRoute};
 use crate::status::{self, ApplicationProblem, Report, StatusInput};
+use crate::text::clean;
 use juju_hooks::{HookContext, Status, ToolError};
 
 pub struct Snapshot {
@@ -189,5 +190,5 @@ pub fn unobserved(inputs: &Inputs, error: &ApiError) -> Report {
 /// A hook tool failed, so nothing is known at all.
 pub fn tool_failed(context: &HookContext, identity: &Identity, error: &ToolError) -> Report {
     let commands = identity.commands(context.version.as_ref());
-    Report::without_models(&[ApplicationProblem::HookTool(error.to_string())], &commands)
+    Report::without_models(&[ApplicationProblem::HookTool(clean(&error.to_string()))], &commands)
 }

@@ -102,6 +102,9 @@ pub struct HookTools;
 const LONGEST_ARGUMENT: usize = 120 * 1024;
 /// Longest value of an action result, in bytes. It is an argument together with its key.
 pub const LONGEST_RESULT: usize = LONGEST_ARGUMENT / 2;
+/// Most that the values of one action's results may take together, in bytes: Linux allows all arguments and the
+/// environment of a program a quarter of its stack, two MiB by default (`execve(2)`, "Limits on size of arguments").
+const LONGEST_RESULTS: usize = 1024 * 1024;
 
 impl HookTools {
     /// The application's options that have a value.
@@ -256,9 +259,10 @@ impl HookTools {
     /// # Errors
     /// When `action-set` fails, as it does outside an action.
     pub fn action_set(self, results: &[(String, String)]) -> Result<(), ToolError> {
+        let limit = result_limit(results.iter().map(|(_, value)| value.len()));
         let pairs: Vec<String> = results
             .iter()
-            .map(|(key, value)| format!("{key}={}", cut(value, LONGEST_RESULT)))
+            .map(|(key, value)| format!("{key}={}", cut(value, limit)))
             .collect();
         let arguments: Vec<&str> = pairs.iter().map(String::as_str).collect();
         execute("action-set", &arguments)
@@ -271,6 +275,21 @@ impl HookTools {
     pub fn action_fail(self, why: &str) -> Result<(), ToolError> {
         execute("action-fail", &["--", why])
     }
+}
+
+/// The longest that each of these values may be, in bytes, so that short ones are kept whole.
+fn result_limit(lengths: impl Iterator<Item = usize>) -> usize {
+    let mut lengths: Vec<usize> = lengths.collect();
+    lengths.sort_unstable();
+    let mut left = LONGEST_RESULTS;
+    for (index, length) in lengths.iter().enumerate() {
+        let share = left / (lengths.len() - index);
+        if *length > share {
+            return share.min(LONGEST_RESULT);
+        }
+        left -= length;
+    }
+    LONGEST_RESULT
 }
 
 /// The first `limit` bytes of a text, cut at a character.
@@ -340,6 +359,8 @@ fn limit(tool: &str, spent: Duration) -> Option<Duration> {
 }
 
 fn call(tool: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Vec<u8>, Failure> {
+    // An argument of a program cannot hold a zero byte.
+    let arguments = arguments.iter().map(|argument| argument.replace('\0', "\u{fffd}"));
     let output = match subprocess::run(Command::new(tool).args(arguments), input, limit) {
         Ok(output) => output,
         Err(subprocess::Error::Io(error)) => return Err(Failure::Start(error)),
@@ -385,6 +406,22 @@ mod tests {
         assert_eq!(limit("juju-log", SECONDS(0)), Some(LOG_LIMIT));
         assert_eq!(limit("juju-log", SECONDS(118)), Some(SECONDS(2)));
         assert_eq!(limit("status-set", SECONDS(0)), Some(LIMIT));
+    }
+
+    #[test]
+    fn many_results_fit_into_one_call() {
+        let total = |lengths: &[usize]| -> usize {
+            let limit = result_limit(lengths.iter().copied());
+            lengths.iter().map(|length| (*length).min(limit)).sum()
+        };
+        assert_eq!(result_limit([10, 20].into_iter()), LONGEST_RESULT);
+        assert_eq!(total(&[100; 200]), 20_000);
+        let long = total(&[LONGEST_RESULT; 200]);
+        assert!(long <= LONGEST_RESULTS && long > LONGEST_RESULTS / 2, "{long}");
+        // Short ones leave their room to long ones.
+        let mut mixed = vec![10; 190];
+        mixed.extend([LONGEST_RESULT; 10]);
+        assert_eq!(result_limit(mixed.into_iter()), LONGEST_RESULT);
     }
 
     #[test]

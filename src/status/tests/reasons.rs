@@ -71,6 +71,23 @@ fn crash_names_last_exit_and_log_command() {
 }
 
 #[test]
+fn text_of_a_container_cannot_forge_lines_or_hide() {
+    let mut scene = Scene::iris();
+    scene.pod(json!({"containerStatuses": [{
+        "name": "iris", "image": "iris:1\u{202e}\n2026-01-01 INFO all is well",
+        "state": {"waiting": {"reason": "CrashLoopBackOff\n", "message": "back-off\u{0}"}},
+        "lastState": {"terminated": {
+            "reason": "Error", "exitCode": 3, "message": "one\u{0}\n\u{1b}[2J\u{200b}2026-01-01 INFO all is well\r",
+        }},
+    }]}));
+    let logged = scene.logged();
+    assert_contains(&logged, &["container crashes", "exit 3"]);
+    let hidden = |c: char| c.is_control() || ['\u{202e}', '\u{200b}'].contains(&c);
+    assert!(!logged.contains(hidden), "{logged:?}");
+    assert!(!scene.says().contains(hidden));
+}
+
+#[test]
 fn container_between_crashes_still_counts_as_crashing() {
     let with = |ended| {
         let mut scene = Scene::iris();

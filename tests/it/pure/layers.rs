@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules below `src`, each after all that it may import from.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "labels",
     "shell",
+    "text",
     "identity",
     "api",
     "gateway",
@@ -30,8 +31,8 @@ const ORDER: [&str; 18] = [
 const TOP: &str = "hook";
 
 /// The modules without clock, environment, input, output and asynchronous code.
-const PURE: [&str; 8] = [
-    "labels", "api", "gateway", "config", "observed", "plan", "changes", "status",
+const PURE: [&str; 9] = [
+    "labels", "text", "api", "gateway", "config", "observed", "plan", "changes", "status",
 ];
 const IMPURE: [&str; 8] = [
     "tokio::",
