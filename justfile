@@ -36,9 +36,9 @@ fuzz seconds="60":
 mutants:
     cargo mutants
 
-# Regenerate docs/reference/options.md and docs/reference/statuses.md, and test the rest of the documentation.
+# Regenerate docs/site.svg, docs/reference/options.md and docs/reference/statuses.md, and test the rest of the documentation.
 docs:
-    UPDATE_DOCS=1 cargo test --test it reference
+    UPDATE_DOCS=1 cargo test --test it -- picture reference
     UPDATE_DOCS=1 cargo test --lib statuses
     cargo test --test docs
 

@@ -4,6 +4,7 @@
 mod fixture;
 mod layers;
 mod observability;
+mod picture;
 mod plan;
 mod plan_properties;
 mod pods;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
 
-fn read(file: &str) -> Mapping {
+pub fn read(file: &str) -> Mapping {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
