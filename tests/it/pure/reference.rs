@@ -41,11 +41,95 @@ fn markdown(description: &str) -> String {
     text
 }
 
+struct Topic {
+    name: &'static str,
+    /// Separated by blanks.
+    options: &'static str,
+    /// Texts, and files below examples/models.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+const TOPICS: [Topic; 8] = [
+    Topic {
+        name: "what is served",
+        options: "image implementation model-uri graph manifest protocol parameters env",
+        examples: &[
+            ("an image", "image"),
+            ("prepackaged servers", "prepackaged-servers"),
+            ("a graph", "graph"),
+            ("routers", "router"),
+            ("manifests", "manifest"),
+        ],
+    },
+    Topic {
+        name: "pods",
+        options: "resources engine-resources replicas autoscale disruption-budget pod image-pull-policy labels annotations",
+        examples: &[("autoscaling", "autoscale"), ("a GPU or a volume", "pod")],
+    },
+    Topic {
+        name: "credentials",
+        options: "image-pull-secret storage-secret",
+        examples: &[("a private registry", "private-registry")],
+    },
+    Topic {
+        name: "address",
+        options: "prefix hosts grpc-host gateway timeout retries headers",
+        examples: &[("a route", "route")],
+    },
+    Topic {
+        name: "other versions",
+        options: "canary shadow",
+        examples: &[
+            ("a canary", "canary"),
+            ("blue-green by header", "blue-green"),
+            ("a shadow", "shadow"),
+        ],
+    },
+    Topic {
+        name: "insight",
+        options: "logger tracing explainer",
+        examples: &[
+            ("payload logs and traces", "logging-and-tracing"),
+            ("an explainer", "explainer"),
+        ],
+    },
+    Topic {
+        name: "[many models](../how-to/multiple-models.md)",
+        options: "models",
+        examples: &[],
+    },
+    Topic {
+        name: "the charm",
+        options: "watch",
+        examples: &[],
+    },
+];
+
+/// The options by topic.
+fn topics() -> String {
+    let mut table = "| topic | options | examples |\n|---|---|---|\n".to_owned();
+    for topic in &TOPICS {
+        let names = topic.options.split(' ');
+        let options: Vec<String> = names.map(|name| format!("[`{name}`](#{name})")).collect();
+        let examples: Vec<String> = topic
+            .examples
+            .iter()
+            .map(|(text, file)| format!("[{text}](../../examples/models/{file}.yaml)"))
+            .collect();
+        let cells = [topic.name.to_owned(), options.join(", "), examples.join(", ")];
+        writeln!(table, "| {} |", cells.join(" | ").trim_end()).unwrap();
+    }
+    table
+}
+
 fn reference() -> String {
-    let mut text =
-        "# Reference\n\nGenerated from [config.yaml](../../config.yaml), [actions.yaml](../../actions.yaml) and \
-        [metadata.yaml](../../metadata.yaml) by `just docs`.\n\n## Options\n"
-            .to_owned();
+    let mut text = format!(
+        "# Options\n\n`juju config iris` describes the options too. With `models` set, the options are the defaults of \
+        every entry. Below the options are the [actions](#actions) and the [relations](#relations).\n\n\
+        Generated from [config.yaml](../../config.yaml), [actions.yaml](../../actions.yaml) and \
+        [metadata.yaml](../../metadata.yaml) by `just docs`.\n\n{}\n## Each option\n",
+        topics()
+    );
     let config = read("config.yaml");
     for (name, option) in config["options"].as_mapping().unwrap() {
         let kind = option["type"].as_str().unwrap();
@@ -124,6 +208,17 @@ fn reference_matches_config_actions_and_metadata() {
         found == reference,
         "docs/reference/options.md is not as config.yaml, actions.yaml and metadata.yaml: just docs"
     );
+}
+
+#[test]
+fn every_option_has_one_topic() {
+    let config = read("config.yaml");
+    let options = config["options"].as_mapping().unwrap().keys();
+    let mut options: Vec<&str> = options.map(|name| name.as_str().unwrap()).collect();
+    let mut in_topics: Vec<&str> = TOPICS.iter().flat_map(|topic| topic.options.split(' ')).collect();
+    options.sort_unstable();
+    in_topics.sort_unstable();
+    assert_eq!(in_topics, options);
 }
 
 #[test]
