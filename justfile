@@ -24,7 +24,7 @@ e2e *filter:
 measure:
     cargo test --test e2e -- --ignored measure
 
-# The table of costs in README.md: hooks of this charm and of the same one in Python, on one API server.
+# The table of docs/reference/costs.md: hooks of this charm and of the same one in Python, on one API server.
 bench:
     cargo test --test bench
 

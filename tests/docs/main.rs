@@ -1,4 +1,4 @@
-//! The documentation: its commands work, its links have targets, and its index lists every page.
+//! The documentation: its commands work, its links have targets, its index lists every page, and the README is short.
 //!
 //! Pages that need models that answer are run by `tests/e2e/docs.rs`.
 
@@ -13,4 +13,5 @@
 #[path = "../support/console.rs"]
 mod console;
 mod links;
+mod readme;
 mod typed;
