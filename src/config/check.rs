@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::Location;
 use super::manifest::Manifest;
+use super::object_names::{self, Kind};
 use super::resolver::OptionResolver;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
 use super::{Config, Model, ServerOptions, Source};
@@ -266,27 +267,25 @@ pub fn overlaps(application: &str, config: &mut Config) {
     models.retain(|model| !frozen.contains(&model.name));
 }
 
-/// Two models must not get the same Service: that of `a-b` with predictor `c` would be that of `a` with predictor `b-c`.
-pub fn service_names(application: &str, config: &mut Config) {
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+/// Seldon must not make objects of one name of two models: the Service of `a-b` with predictor `c` would be that of `a` with predictor
+/// `b-c`.
+pub fn object_names(application: &str, config: &mut Config) {
+    let mut owners: BTreeMap<(Kind, String), String> = BTreeMap::new();
     let mut clashes = Vec::new();
     for model in &config.models {
-        for service in model.services() {
-            match owners.get(&service) {
-                Some(owner) if *owner != model.name => clashes.push((model.name.clone(), owner.clone(), service)),
-                _ => {
-                    owners.insert(service, model.name.clone());
-                }
-            }
+        let names = object_names::object_names(model);
+        match names.iter().find_map(|name| Some((name, owners.get(name)?))) {
+            Some(((kind, name), owner)) => clashes.push((model.name.clone(), owner.clone(), *kind, name.clone())),
+            None => owners.extend(names.into_iter().map(|name| (name, model.name.clone()))),
         }
     }
-    for (name, owner, service) in clashes {
-        if config.frozen.insert(name.clone()) {
-            let violation = Violation::new(format!("has a Service of {owner}"), "")
-                .with_detail(format!("{service}: rename the predictor"));
-            config.push_error(application, &Location::EntryKey(name.clone()), "manifest", violation);
-        }
-        config.models.retain(|model| model.name != name);
+    for (model, owner, kind, name) in clashes {
+        let kind = kind.as_str();
+        let violation = Violation::new(format!("would get a {kind} of {owner}"), "")
+            .with_detail(format!("{name}: rename the model, or its predictor or node"));
+        config.push_error(application, &Location::Entry(model.clone()), "", violation);
+        config.models.retain(|valid| valid.name != model);
+        config.frozen.insert(model);
     }
 }
 

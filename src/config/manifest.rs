@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use super::value::kubernetes::{apply_defaults, json, schema_violation};
 use super::value::{self, Violation};
 use super::yaml::documents;
-use crate::api::seldon::manifest::ManifestSpec;
+use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec};
 
 const EXAMPLE: &str = "@manifest.yaml";
 
@@ -39,6 +39,10 @@ impl Manifest {
             .iter()
             .map(|predictor| predictor.service(model))
             .collect()
+    }
+
+    pub fn predictors(&self) -> Vec<ManifestPredictor> {
+        read(&self.spec).unwrap_or_default().predictors
     }
 
     /// The names of its explainers' Services, with the indices of their predictors.
@@ -84,7 +88,7 @@ pub(crate) fn read(spec: &Json) -> Result<ManifestSpec, Violation> {
 }
 
 /// A predictor of a SeldonDeployment in the cluster.
-pub(crate) fn predictor(written: &Json) -> Option<crate::api::seldon::manifest::ManifestPredictor> {
+pub(crate) fn predictor(written: &Json) -> Option<ManifestPredictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
@@ -144,7 +148,7 @@ fn texts(map: Option<&Json>, pointer: &str) -> Result<BTreeMap<String, String>, 
 impl std::fmt::Display for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let spec = read(&self.spec).unwrap_or_default();
-        let served = |predictor: &crate::api::seldon::manifest::ManifestPredictor| {
+        let served = |predictor: &ManifestPredictor| {
             let unit = &predictor.graph;
             let image = predictor
                 .container(&unit.name)
@@ -167,9 +171,7 @@ impl std::fmt::Display for Manifest {
         match spec.predictors.as_slice() {
             [only] => f.write_str(&served(only)),
             several => {
-                let named = |predictor: &crate::api::seldon::manifest::ManifestPredictor| {
-                    format!("{} ({})", predictor.name, served(predictor))
-                };
+                let named = |predictor: &ManifestPredictor| format!("{} ({})", predictor.name, served(predictor));
                 f.write_str(&several.iter().map(named).collect::<Vec<_>>().join(" and "))
             }
         }

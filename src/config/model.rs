@@ -149,19 +149,6 @@ impl Model {
         }
     }
 
-    /// The names of its predictors' Services.
-    pub fn services(&self) -> Vec<String> {
-        if let Some(manifest) = &self.manifest {
-            return manifest.services(&self.name);
-        }
-        let canary = self.canary.as_ref().map(|_| seldon::CANARY);
-        let shadow = self.shadow.as_ref().map(|_| seldon::SHADOW);
-        let predictors = [Some(seldon::PREDICTOR), canary, shadow].into_iter().flatten();
-        predictors
-            .map(|predictor| format!("{}-{predictor}", self.name))
-            .collect()
-    }
-
     /// The command that sets an option of a predictor.
     pub fn predictor_config_command(&self, application: &str, predictor: &str, option: &str, value: &str) -> String {
         let is_release = [seldon::CANARY, seldon::SHADOW].contains(&predictor);

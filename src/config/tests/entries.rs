@@ -204,3 +204,29 @@ fn maximum_of_models_and_text_is_accepted() {
         []
     );
 }
+
+#[test]
+fn two_models_never_lead_to_one_object() {
+    let clashes = |models: &str| {
+        let config = parsed(json!({"image": "iris:1", "models": models}));
+        config.errors.first().map(ToString::to_string)
+    };
+    for (models, rule) in [
+        (
+            "{iris: {graph: {model: default, image: 'a:1'}}, iris-default: {}}",
+            "models: iris-default: would get a Service of iris. Run: juju config iris models=@models.yaml (iris-default-default: rename",
+        ),
+        (
+            "{a: {canary: {graph: {model: default, image: 'b:1'}}}, a-canary: {}}",
+            "models: a-canary: would get a Service of a.",
+        ),
+        (
+            "{a: {explainer: {type: ALE, model-uri: 'gs://b/e'}}, a-default: {graph: {model: explainer, image: 'c:1'}}}",
+            "",
+        ),
+    ] {
+        let error = clashes(models);
+        assert_eq!(error.is_some(), !rule.is_empty(), "{models}: {error:?}");
+        assert!(error.is_none_or(|error| error.contains(rule)), "{models}");
+    }
+}

@@ -453,7 +453,7 @@ fn two_models_never_share_a_service() {
     let error = config.errors[0].to_string();
     assert!(
         error.contains(
-            "manifest: has a Service of a. Run: juju config iris models=@models.yaml (a-b-main: rename the predictor)"
+            "models: a-b: would get a Service of a. Run: juju config iris models=@models.yaml (a-b-main: rename"
         ),
         "{error}"
     );
