@@ -10,6 +10,7 @@ mod explainer;
 pub mod graph;
 pub mod manifest;
 mod model;
+mod object_names;
 pub(crate) mod options;
 pub mod proposal;
 mod reader;
@@ -110,7 +111,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
         }
     }
     check::route_names(application, &mut config);
-    check::service_names(application, &mut config);
+    check::object_names(application, &mut config);
     check::overlaps(application, &mut config);
     check::grpc_hosts(application, &mut config);
     config.models.sort_by(|a, b| a.name.cmp(&b.name));

@@ -121,7 +121,9 @@ pub async fn model_statuses_of(
     let report = match secrets::snapshot_for_action(tools, context, inputs).await? {
         Ok(mut snapshot) => {
             snapshot.list_pods_if_unready().await;
-            snapshot.report(inputs, &BTreeMap::new(), false)
+            // What the API server rejected in a hook, it rejects again.
+            let rejected = snapshot.dry_run().await;
+            snapshot.report(inputs, &rejected, false)
         }
         Err(error) => {
             inputs.read_cause_of(tools, context, &error)?;

@@ -1,8 +1,9 @@
 //! A cluster that lacks something, rejects requests, or becomes unreachable.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use juju_sim::agent::Fault;
+use juju_sim::agent::{Fault, Hook};
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
@@ -135,6 +136,12 @@ fn admission_denial_is_reported_with_reason() {
             "models come from the registry of the factory",
         ],
     );
+    // Actions give the same verdict.
+    let mut act = |action: &str| live.hook(Hook::action(action, BTreeMap::new())).action.unwrap().results;
+    assert_eq!(act("list-models")["iris"]["state"], "blocked");
+    let message = act("list-models")["iris"]["message"].to_string();
+    assert_contains(&message, &["rejected by Kubernetes", "registry of the factory"]);
+    assert_eq!(act("diagnose")["status"], *says);
 }
 
 #[test]
