@@ -169,6 +169,7 @@ pub fn evaluate(input: &StatusInput) -> Report {
         line,
         notes: unmanaged
             .map(|copy| messages::unmanaged(input.namespace, copy))
+            .chain(input.plan.models.iter().filter_map(messages::left_out))
             .collect(),
         version: version(input, &models, &problems),
         problems,

@@ -12,9 +12,11 @@ use super::value::kubernetes::{apply_defaults, json, schema_violation};
 use super::value::{self, Violation};
 use super::yaml::documents;
 use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec};
+use crate::text::clean;
 
 const EXAMPLE: &str = "@manifest.yaml";
 
+const KIND: &str = "SeldonDeployment";
 const GROUP: &str = "machinelearning.seldon.io";
 
 /// Versions of one schema: the two older ones are other names of the first (operator v1.16.0,
@@ -29,6 +31,8 @@ pub struct Manifest {
     /// Annotations of the SeldonDeployment itself; those of `spec` are in `spec`.
     pub annotations: BTreeMap<String, String>,
     pub spec: Json,
+    /// Objects of the same text, which are not applied, each by its kind and name.
+    pub left_out: Vec<String>,
 }
 
 impl Manifest {
@@ -56,9 +60,9 @@ impl Manifest {
 
 /// Reads a manifest, YAML or JSON.
 pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
-    let document = match value {
+    let (document, left_out) = match value {
         Value::String(text) => single_document(documents(text)?)?,
-        other => other.clone(),
+        other => (other.clone(), Vec::new()),
     };
     let document = json(&document, "", EXAMPLE)?;
     kind(&document)?;
@@ -78,6 +82,7 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
             labels: value::labels_as_written(metadata("/metadata/labels")?)?,
             annotations: metadata("/metadata/annotations")?,
             spec,
+            left_out,
         }),
     }
 }
@@ -92,17 +97,35 @@ pub(crate) fn predictor(written: &Json) -> Option<ManifestPredictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
-/// Empty documents are ignored.
-fn single_document(documents: Vec<Value>) -> Result<Value, Violation> {
-    let mut full = documents.into_iter().filter(|document| *document != Value::Null);
-    match (full.next(), full.count()) {
-        (Some(document), 0) => Ok(document),
-        (None, _) => Err(Violation::new("is empty", EXAMPLE)),
-        (Some(_), more) => {
-            let rule = format!("has {} documents, must be one", more + 1);
+/// The only document, or the only SeldonDeployment of several, and the others. Empty documents are ignored.
+fn single_document(documents: Vec<Value>) -> Result<(Value, Vec<String>), Violation> {
+    let mut full: Vec<Value> = documents
+        .into_iter()
+        .filter(|document| *document != Value::Null)
+        .collect();
+    if full.len() <= 1 {
+        let only = full.pop().ok_or_else(|| Violation::new("is empty", EXAMPLE))?;
+        return Ok((only, Vec::new()));
+    }
+    let is_model = |document: &Value| document.get("kind").and_then(Value::as_str) == Some(KIND);
+    let (mut models, others): (Vec<Value>, Vec<Value>) = full.into_iter().partition(is_model);
+    match (models.pop(), models.len()) {
+        (Some(model), 0) => Ok((model, others.iter().map(kind_and_name).collect())),
+        (_, more) => {
+            let count = if more == 0 { 0 } else { more + 1 };
+            let rule = format!("has {count} SeldonDeployments, must be one");
             Err(Violation::new(rule, EXAMPLE).with_detail("for several SeldonDeployments use option models"))
         }
     }
+}
+
+/// How a message names a document.
+fn kind_and_name(document: &Value) -> String {
+    let text = |value: Option<&Value>| clean(value.and_then(Value::as_str).unwrap_or_default());
+    let name = document.get("metadata").and_then(|metadata| metadata.get("name"));
+    format!("{} {}", text(document.get("kind")), text(name))
+        .trim()
+        .to_owned()
 }
 
 fn kind(document: &Json) -> Result<(), Violation> {
@@ -111,7 +134,7 @@ fn kind(document: &Json) -> Result<(), Violation> {
         return Err(Violation::new("is not a valid SeldonDeployment", EXAMPLE).with_detail("text or a list"));
     }
     let (version, kind) = (text("apiVersion"), text("kind"));
-    if kind != "SeldonDeployment" {
+    if kind != KIND {
         return Err(Violation {
             value: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
             ..Violation::new("kind: must be SeldonDeployment", EXAMPLE)
@@ -157,6 +180,9 @@ impl std::fmt::Display for Manifest {
             match (image, &unit.implementation, unit.children.len()) {
                 (Some(image), _, 0) => image,
                 (None, Some(server), 0) if unit.model_uri.is_empty() => server.clone(),
+                (None, Some(server), 0) if value::has_credentials(&unit.model_uri) => {
+                    format!("its files with {server}")
+                }
                 (None, Some(server), 0) => format!("{} with {server}", unit.model_uri),
                 _ => format!(
                     "the graph {}",

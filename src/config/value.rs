@@ -32,7 +32,8 @@ pub(crate) use secret::secret;
 pub use secret::{SecretRef, SecretUri};
 pub use server::{Image, Implementation, Protocol};
 pub(crate) use server::{
-    PROTOCOLS, image, implementation, model_uri, node_implementation, protocol, server_protocols, servers,
+    PROTOCOLS, has_credentials, image, implementation, model_uri, node_implementation, protocol, server_protocols,
+    servers,
 };
 pub use telemetry::{Collector, Logger, Topic, Tracing};
 pub(crate) use telemetry::{logger, tracing, url};

@@ -11,15 +11,32 @@ use super::value::{self, Violation};
 /// A YAML document of limited size. The library rejects duplicate keys and aliases that multiply.
 pub fn yaml(text: &str) -> Result<Value, Violation> {
     check_size(text)?;
-    serde_yaml::from_str(text).map_err(|error| syntax_violation(&error))
+    let value = serde_yaml::from_str(without_marks(text)).map_err(|error| syntax_violation(&error))?;
+    merged(value)
 }
 
 /// The documents of a text that may hold several.
 pub fn documents(text: &str) -> Result<Vec<Value>, Violation> {
     check_size(text)?;
-    serde_yaml::Deserializer::from_str(text)
+    serde_yaml::Deserializer::from_str(without_marks(text))
         .map(|document| Value::deserialize(document).map_err(|error| syntax_violation(&error)))
+        .map(|document| merged(document?))
         .collect()
+}
+
+/// Without what editors leave and kubectl takes: a byte order mark, and tabs on the last lines, which YAML does not allow.
+fn without_marks(text: &str) -> &str {
+    let text = text.trim_start_matches('\u{feff}');
+    let trimmed = text.trim_end();
+    let rest = text.get(trimmed.len()..).unwrap_or_default();
+    if rest.contains('\t') { trimmed } else { text }
+}
+
+/// With the maps under merge keys (`<<`) merged.
+fn merged(mut value: Value) -> Result<Value, Violation> {
+    let not_a_map = |_| Violation::new("<< must be a map or a list of maps", "");
+    value.apply_merge().map_err(not_a_map)?;
+    Ok(value)
 }
 
 fn check_size(text: &str) -> Result<(), Violation> {

@@ -124,8 +124,11 @@ fn storage_prefix(model: &str, uri: &SecretUri) -> String {
     format!("{model}-storage-{}-", uri.id())
 }
 
+/// The number of a Secret of ours. The charm never counts further than this, so a greater one is not its own.
 fn number(prefix: &str, name: &str) -> Option<u64> {
-    name.strip_prefix(prefix)?.parse().ok()
+    const GREATEST: u64 = 1_000_000_000;
+    let number = name.strip_prefix(prefix)?.parse().ok()?;
+    (number <= GREATEST).then_some(number)
 }
 
 /// The newest Secret with this prefix that is not being deleted.

@@ -88,6 +88,15 @@ pub fn omitted(serving: &str, option: &str) -> Message {
         .cause(format!("{option} needs Seldon Core 1.15; or set cpu or memory"))
 }
 
+/// The objects of a manifest that are not applied.
+pub fn left_out(planned: &PlannedModel) -> Option<String> {
+    let left_out = planned.model.manifest.as_ref().map(|manifest| &manifest.left_out)?;
+    (!left_out.is_empty()).then(|| {
+        let model = &planned.model.name;
+        format!("{model}: not applied from its manifest: {}", left_out.join(", "))
+    })
+}
+
 /// Whether a status is that of a hook in which a hook tool failed.
 pub fn is_tool_failure(status: &Status) -> bool {
     let beginnings = [TOOL_FAILED, TOOL_FAILED_EARLIER];

@@ -104,3 +104,64 @@ fn values_that_kubernetes_wants_as_text_are_named() {
     let referenced = container("env: [{name: KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}]");
     assert_eq!(parsed_manifest(&referenced).errors, []);
 }
+
+#[test]
+fn what_kubectl_takes_is_taken() {
+    let expected = parsed_manifest(super::manifests::VALID);
+    let spec = |config: &super::Config| config.models[0].manifest.as_ref().unwrap().spec.clone();
+    let json = serde_json::to_string(&serde_yaml::from_str::<super::Value>(super::manifests::VALID).unwrap()).unwrap();
+    let merged = with("    traffic: 25\n", "    <<: {traffic: 25}\n");
+    let others = format!(
+        "kind: Service\nmetadata: {{name: front}}\n---\n{}---\nkind: Gateway\n",
+        super::manifests::VALID
+    );
+    for text in [
+        format!("\u{feff}{}", super::manifests::VALID),
+        format!("{json}\n\t\n\t"),
+        merged,
+        others.clone(),
+    ] {
+        let config = parsed_manifest(&text);
+        assert_eq!(config.errors, [], "{text}");
+        assert_eq!(spec(&config), spec(&expected), "{text}");
+    }
+    let manifest = parsed_manifest(&others).models.remove(0).manifest.unwrap();
+    assert_eq!(manifest.left_out, ["Service front", "Gateway"]);
+}
+
+#[test]
+fn merge_keys_work_in_models_too() {
+    let models = "{a: &a {image: 'iris:1', replicas: 2}, b: {<<: *a, replicas: 3}}";
+    let config = super::parsed(serde_json::json!({"models": models}));
+    assert_eq!(config.errors, []);
+    let found: Vec<(String, u16)> = config
+        .models
+        .iter()
+        .map(|model| (model.serves(), model.server.replicas))
+        .collect();
+    assert_eq!(found, [("iris:1".to_owned(), 2), ("iris:1".to_owned(), 3)]);
+}
+
+#[test]
+fn credentials_in_a_uri_are_rejected_and_never_repeated() {
+    for uri in [
+        "s3://key:hunter2@minio.example/models/iris",
+        ":s3,access_key_id=key,secret_access_key=hunter2:models/iris",
+        "minio,secret_access_key=hunter2:models/iris",
+        "https://me:hunter2@web.example/iris",
+    ] {
+        let config = super::parsed(serde_json::json!({"implementation": "SKLEARN_SERVER", "model-uri": uri}));
+        let error = config.errors[0].to_string();
+        assert!(
+            error.starts_with("option model-uri: must not contain credentials."),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+        let config = parsed_manifest(&with("'gs://bucket/iris'", &format!("'{uri}'")));
+        assert!(!config.models[0].serves().contains("hunter2"), "{uri}");
+    }
+    let fine = super::parsed(serde_json::json!({
+        "implementation": "SKLEARN_SERVER", "model-uri": "gs://bucket/iris@2026,01",
+    }));
+    assert_eq!(fine.errors, []);
+}

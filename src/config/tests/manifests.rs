@@ -2,7 +2,7 @@
 
 use super::*;
 
-const VALID: &str = "
+pub(super) const VALID: &str = "
 apiVersion: machinelearning.seldon.io/v1
 kind: SeldonDeployment
 metadata: {name: other, namespace: elsewhere, labels: {team: quality}}
@@ -201,7 +201,11 @@ fn other_kinds_of_manifest_are_rejected() {
             with("machinelearning.seldon.io/v1", "apps/v1"),
             "apiVersion: must be machinelearning.seldon.io/v1",
         ),
-        (format!("{VALID}---\nkind: Gateway\n"), "has 2 documents, must be one"),
+        (format!("{VALID}---\n{VALID}"), "has 2 SeldonDeployments, must be one"),
+        (
+            "kind: Gateway\n---\nkind: Service\n".to_owned(),
+            "has 0 SeldonDeployments, must be one",
+        ),
         ("---\n".to_owned(), "is empty"),
         ("- 1".to_owned(), "is not a valid SeldonDeployment"),
         ("a: [".to_owned(), "is not valid YAML"),

@@ -247,11 +247,15 @@ fn quantity(text: &str) -> Option<f64> {
 
 /// Keys that Seldon sets itself on the pods (operator v1.17.1, `controllers/labels.go`), or Juju rewrites.
 const RESERVED: [&str; 5] = ["app", "fluentd", "version", "seldon-app", "seldon-deployment-id"];
-const RESERVED_BEGINNINGS: [&str; 4] = [
+const RESERVED_BEGINNINGS: [&str; 7] = [
     "seldon-model/",
     "seldon.io/",
     "seldon-app-svc",
     "app.kubernetes.io/managed-by",
+    // Juju finds its own objects by these (juju/juju, caas/kubernetes/provider/constants).
+    "app.kubernetes.io/name",
+    "controller.juju.is/",
+    "model.juju.is/",
 ];
 
 /// Annotations that change which Services and Deployments Seldon makes of a model.

@@ -253,6 +253,9 @@ pub(crate) fn model_uri(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "gs://bucket/model";
     const LONGEST: usize = 2048;
     let violation = |rule: &str| Err(Violation::with_value(text, rule, EXAMPLE));
+    if has_credentials(text) {
+        return Err(Violation::new("must not contain credentials", EXAMPLE).with_detail("put them into storage-secret"));
+    }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return violation("must not contain spaces");
     }
@@ -270,4 +273,19 @@ pub(crate) fn model_uri(text: &str) -> Result<String, Violation> {
         return violation("must be a URI, such as pvc://claim/model");
     }
     Ok(text.to_owned())
+}
+
+/// Whether a URI has a user or settings of its remote, which may be secret: `s3://key:secret@host/path`, or rclone's
+/// `:s3,secret_access_key=…:path` (rclone, "Connection strings").
+pub(crate) fn has_credentials(uri: &str) -> bool {
+    let remote = uri.split(':').next().unwrap_or_default();
+    let remote = if remote.is_empty() {
+        uri.trim_start_matches(':').split(':').next().unwrap_or_default()
+    } else {
+        remote
+    };
+    let authority = uri
+        .split_once("://")
+        .map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    remote.contains(',') || authority.is_some_and(|authority| authority.contains('@'))
 }

@@ -150,6 +150,12 @@ fn secrets_reach_every_pod_that_needs_them() {
     let other = planned_with("hunter2", &observed);
     assert_eq!(other.secrets[0].name, "iris-storage-9m4e2mr0ui3e8a215n4g-2");
     assert_ne!(other.predictors[0].hash, first.predictors[0].hash);
+    // One that others number up to the end of numbers does not end the counting.
+    let mut forged = observed.secrets[0].clone();
+    forged.0.metadata.name = Some(format!("iris-storage-9m4e2mr0ui3e8a215n4g-{}", u64::MAX));
+    observed.secrets.push(forged);
+    let rotated = planned_with("hunter2", &observed);
+    assert_eq!(rotated.secrets[0].name, "iris-storage-9m4e2mr0ui3e8a215n4g-2");
 }
 
 #[test]
