@@ -111,7 +111,7 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
         }
     }
     check::route_names(application, &mut config);
-    check::object_names(application, &mut config);
+    object_names::check(application, &mut config);
     check::overlaps(application, &mut config);
     check::grpc_hosts(application, &mut config);
     config.models.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,10 +1,7 @@
 //! Rules between several values: a name and the Services Seldon derives from it, a server and its protocol, two prefixes.
 
-use std::collections::BTreeMap;
-
 use super::error::Location;
 use super::manifest::Manifest;
-use super::object_names::{self, Kind};
 use super::resolver::OptionResolver;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
 use super::{Config, Model, ServerOptions, Source};
@@ -265,28 +262,6 @@ pub fn overlaps(application: &str, config: &mut Config) {
     }
     let Config { models, frozen, .. } = config;
     models.retain(|model| !frozen.contains(&model.name));
-}
-
-/// Seldon must not make objects of one name of two models: the Service of `a-b` with predictor `c` would be that of `a` with predictor
-/// `b-c`.
-pub fn object_names(application: &str, config: &mut Config) {
-    let mut owners: BTreeMap<(Kind, String), String> = BTreeMap::new();
-    let mut clashes = Vec::new();
-    for model in &config.models {
-        let names = object_names::object_names(model);
-        match names.iter().find_map(|name| Some((name, owners.get(name)?))) {
-            Some(((kind, name), owner)) => clashes.push((model.name.clone(), owner.clone(), *kind, name.clone())),
-            None => owners.extend(names.into_iter().map(|name| (name, model.name.clone()))),
-        }
-    }
-    for (model, owner, kind, name) in clashes {
-        let kind = kind.as_str();
-        let violation = Violation::new(format!("would get a {kind} of {owner}"), "")
-            .with_detail(format!("{name}: rename the model, or its predictor or node"));
-        config.push_error(application, &Location::Entry(model.clone()), "", violation);
-        config.models.retain(|valid| valid.name != model);
-        config.frozen.insert(model);
-    }
 }
 
 /// Seldon may create a VirtualService with a model's own name, and ours is named after the model with `-route`: a model

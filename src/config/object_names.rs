@@ -3,22 +3,23 @@
 //! `GetDeploymentName`, `GetExplainerDeploymentName`). It makes a digest of a whole name that is too long, so two names are the same
 //! exactly if these are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::error::Location;
 use super::graph::Node;
-use super::value::PodFields;
-use super::{Model, ServerOptions};
+use super::value::{PodFields, Violation};
+use super::{Config, Model, ServerOptions};
 use crate::api::seldon::manifest::{ManifestPredictor, ManifestUnit};
 use crate::api::seldon::{CANARY, PREDICTOR, SHADOW};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+enum Kind {
     Service,
     Deployment,
 }
 
 impl Kind {
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Service => "Service",
             Self::Deployment => "Deployment",
@@ -26,9 +27,31 @@ impl Kind {
     }
 }
 
-pub type ObjectNames = BTreeSet<(Kind, String)>;
+type ObjectNames = BTreeSet<(Kind, String)>;
 
-pub fn object_names(model: &Model) -> ObjectNames {
+/// Seldon must not make objects of one name of two models: the Service of `a-b` with predictor `c` would be that of `a` with predictor
+/// `b-c`.
+pub fn check(application: &str, config: &mut Config) {
+    let mut owners: BTreeMap<(Kind, String), String> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for model in &config.models {
+        let names = object_names(model);
+        match names.iter().find_map(|name| Some((name, owners.get(name)?))) {
+            Some(((kind, name), owner)) => clashes.push((model.name.clone(), owner.clone(), *kind, name.clone())),
+            None => owners.extend(names.into_iter().map(|name| (name, model.name.clone()))),
+        }
+    }
+    for (model, owner, kind, name) in clashes {
+        let kind = kind.as_str();
+        let violation = Violation::new(format!("would get a {kind} of {owner}"), "")
+            .with_detail(format!("{name}: rename the model, or its predictor or node"));
+        config.push_error(application, &Location::Entry(model.clone()), "", violation);
+        config.models.retain(|valid| valid.name != model);
+        config.frozen.insert(model);
+    }
+}
+
+fn object_names(model: &Model) -> ObjectNames {
     let mut names = ObjectNames::new();
     if let Some(manifest) = &model.manifest {
         for predictor in manifest.predictors() {
