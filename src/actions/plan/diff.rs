@@ -1,138 +1,19 @@
 //! The unified diff of two texts.
 
-use std::fmt::Write as _;
+use std::time::Duration;
+
+use similar::TextDiff;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
-/// Most comparisons of lines: a million take a few milliseconds and megabytes. Longer texts are shown as removed and added whole.
-const MOST_COMPARISONS: usize = 1_000_000;
-
-/// A line of both texts, or of one of them.
-#[derive(Clone, Copy)]
-struct DiffLine<'a> {
-    mark: char,
-    text: &'a str,
-}
+/// After this, what has not been compared yet is shown as removed and added whole. Objects take less than a millisecond.
+const LIMIT: Duration = Duration::from_millis(100);
 
 /// In the format of `diff -u`; empty if the texts are equal.
 pub fn unified(from: &str, to: &str, old: &str, new: &str) -> String {
-    let lines = lines(old, new);
-    let changes: Vec<usize> = (0..lines.len())
-        .filter(|index| lines.get(*index).is_some_and(|line| line.mark != ' '))
-        .collect();
-    let mut text = String::new();
-    let mut rest = changes.as_slice();
-    while let Some(first) = rest.first() {
-        // Changes with less than twice the context between them share a hunk.
-        let count = rest
-            .windows(2)
-            .take_while(|pair| matches!(pair, [change, next] if next - change <= 2 * CONTEXT + 1))
-            .count()
-            + 1;
-        let last = rest.get(count - 1).unwrap_or(first);
-        let (start, end) = (first.saturating_sub(CONTEXT), (last + CONTEXT + 1).min(lines.len()));
-        if text.is_empty() {
-            let _ = writeln!(text, "--- {from}\n+++ {to}");
-        }
-        write_hunk(&mut text, &lines, start, end);
-        rest = rest.get(count..).unwrap_or_default();
-    }
-    text
-}
-
-fn write_hunk(text: &mut String, lines: &[DiffLine], start: usize, end: usize) {
-    let count = |lines: &[DiffLine], without: char| lines.iter().filter(|line| line.mark != without).count();
-    let (before, shown) = (
-        lines.get(..start).unwrap_or_default(),
-        lines.get(start..end).unwrap_or_default(),
-    );
-    let range = |without: char| {
-        let (before, length) = (count(before, without), count(shown, without));
-        // Without lines the range is the line before.
-        let first = if length == 0 { before } else { before + 1 };
-        if length == 1 {
-            first.to_string()
-        } else {
-            format!("{first},{length}")
-        }
-    };
-    let _ = writeln!(text, "@@ -{} +{} @@", range('+'), range('-'));
-    for line in shown {
-        let _ = writeln!(text, "{}{}", line.mark, line.text);
-    }
-}
-
-fn lines<'a>(old: &'a str, new: &'a str) -> Vec<DiffLine<'a>> {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let mut both = old.iter().zip(&new);
-    let head = both.by_ref().take_while(|(old, new)| old == new).count();
-    let (old_rest, new_rest) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
-    let backwards = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let tail = backwards.take_while(|(old, new)| old == new).count();
-    let middle = |lines: &[&'a str]| lines.get(..lines.len() - tail).unwrap_or_default().to_vec();
-    let same = |lines: &[&'a str]| {
-        lines
-            .iter()
-            .map(|text| DiffLine { mark: ' ', text })
-            .collect::<Vec<_>>()
-    };
-    let mut all = same(old.get(..head).unwrap_or_default());
-    all.extend(changed(&middle(old_rest), &middle(new_rest)));
-    all.extend(same(old.get(old.len() - tail..).unwrap_or_default()));
-    all
-}
-
-/// Uses the longest common subsequence.
-fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
-    let width = new.len() + 1;
-    let small = old.len().saturating_mul(new.len()) <= MOST_COMPARISONS;
-    let mut common = vec![0_u32; if small { (old.len() + 1) * width } else { 0 }];
-    // The number of common lines in the rests of both.
-    let get = |common: &[u32], row: usize, column: usize| common.get(row * width + column).copied().unwrap_or_default();
-    if small {
-        for (row, old_line) in old.iter().enumerate().rev() {
-            for (column, new_line) in new.iter().enumerate().rev() {
-                let best = if old_line == new_line {
-                    get(&common, row + 1, column + 1) + 1
-                } else {
-                    get(&common, row + 1, column).max(get(&common, row, column + 1))
-                };
-                if let Some(cell) = common.get_mut(row * width + column) {
-                    *cell = best;
-                }
-            }
-        }
-    }
-    let (mut row, mut column) = (0, 0);
-    let mut lines = Vec::with_capacity(old.len() + new.len());
-    loop {
-        match (old.get(row), new.get(column)) {
-            (Some(old_line), Some(new_line)) if small && old_line == new_line => {
-                lines.push(DiffLine {
-                    mark: ' ',
-                    text: old_line,
-                });
-                (row, column) = (row + 1, column + 1);
-            }
-            (Some(old_line), new_line)
-                if new_line.is_none() || get(&common, row + 1, column) >= get(&common, row, column + 1) =>
-            {
-                lines.push(DiffLine {
-                    mark: '-',
-                    text: old_line,
-                });
-                row += 1;
-            }
-            (_, Some(new_line)) => {
-                lines.push(DiffLine {
-                    mark: '+',
-                    text: new_line,
-                });
-                column += 1;
-            }
-            _ => return lines,
-        }
-    }
+    let diff = TextDiff::configure().timeout(LIMIT).diff_lines(old, new);
+    let mut unified = diff.unified_diff();
+    unified.context_radius(CONTEXT).header(from, to).to_string()
 }
 
 #[cfg(test)]
