@@ -1,5 +1,7 @@
 //! Commands that an operator pastes into a shell. All of them are made here, so that each word is quoted, whoever wrote what is in it.
 
+use std::borrow::Cow;
+
 use juju_hooks::Version;
 
 /// The verbs of Juju's client: Juju 3 renamed `run-action` to `run` and `relate` to `integrate`.
@@ -117,15 +119,16 @@ pub fn setting(option: &str, value: &str) -> String {
     format!("{}={value}", quote(option))
 }
 
-/// One word. The ellipsis that stands for a value of the reader's needs no quotes.
+/// One word. Quotes fewer than `shlex`: an option's `=`, a list's `,`, and the ellipsis that stands for a value of the reader's.
 pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,%+…".contains(c);
     // zsh reads `=ls` as the path of ls.
     if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        return word.to_owned();
     }
+    // No argument of a program can hold a zero byte, the only one that `shlex` rejects.
+    let word = word.replace('\0', "\u{fffd}");
+    shlex::try_quote(&word).map(Cow::into_owned).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -227,6 +230,11 @@ mod tests {
             .filter(has_value)
             .map(|line| format!("{}: {}", path.display(), line.trim()))
             .collect()
+    }
+
+    #[test]
+    fn zero_byte_cannot_be_pasted_and_is_replaced() {
+        assert_eq!(quote("a\0b"), "'a\u{fffd}b'");
     }
 
     #[test]
