@@ -5,6 +5,7 @@
 
 mod check;
 pub mod command;
+pub(crate) mod decimal;
 mod error;
 mod explainer;
 pub mod graph;

@@ -135,7 +135,7 @@ pub struct RouteDestination {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Percent {
-    /// From 0 to 100.
+    /// From 0 to 100, a double in Istio's API.
     pub value: f64,
 }
 

@@ -3,11 +3,13 @@
 //! A server-side apply would tell, but is a write. Instead, the live object is compared with the planned one, and its
 //! recorded field ownership (`metadata.managedFields`) with the fields we would own.
 
-use crate::identity::applied_fields;
 use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
+
+use crate::config::decimal::decimal;
+use crate::identity::applied_fields;
 
 /// A live object, with its JSON.
 pub struct Live<'a> {
@@ -160,7 +162,7 @@ fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
             .iter()
             .any(|item| !live.iter().any(|live_item| missing(item, live_item, "").is_none()))
             .then(|| path.to_owned()),
-        (Value::Number(desired), Value::Number(live)) => (desired.as_f64() != live.as_f64()).then(|| path.to_owned()),
+        (Value::Number(desired), Value::Number(live)) => (!is_same(desired, live)).then(|| path.to_owned()),
         (Value::Array(desired), Value::Array(live)) if desired.len() == live.len() => desired
             .iter()
             .zip(live)
@@ -171,6 +173,12 @@ fn missing(desired: &Value, live: &Value, path: &str) -> Option<String> {
             }),
         (desired, live) => (desired != live).then(|| path.to_owned()),
     }
+}
+
+/// Whether two numbers are equal: the API server returns 25.0 as 25.
+fn is_same(desired: &Number, live: &Number) -> bool {
+    let value = |number: &Number| decimal(&number.to_string());
+    desired == live || value(desired).is_some_and(|desired| value(live) == Some(desired))
 }
 
 /// The path of the first unplanned part of a list item.

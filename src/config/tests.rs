@@ -141,6 +141,8 @@ fn quantities_follow_kubernetes_syntax() {
     );
     let text = error("resources", "{requests: {cpu: 2}, limits: {cpu: 500m}}");
     assert!(text.contains("limits.cpu: is less than the request"), "{text}");
+    // As an f64, 9 thousandths are more than 0.009.
+    model("resources", "{requests: {cpu: 9m}, limits: {cpu: '0.009'}}");
     let text = error("resources", "{request: {cpu: 1}}");
     assert!(
         text.contains("unknown key `request`, did you mean `requests`?"),

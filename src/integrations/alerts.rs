@@ -24,13 +24,13 @@ pub const FAILED: &str =
 const WINDOW: &str = "5m";
 
 /// The tolerated ratio of failures.
-const MANY_FAILURES: f64 = 0.05;
+const MANY_FAILURES: &str = "0.05";
 /// The tolerated 99th percentile of the latency, in seconds.
-const SLOW: f64 = 5.0;
+const SLOW: &str = "5";
 /// How many times the model's latency a canary may have.
-const SLOWER: f64 = 2.0;
+const SLOWER: &str = "2";
 /// A latency in seconds below which a canary is fast enough in any case.
-const FAST: f64 = 0.05;
+const FAST: &str = "0.05";
 
 struct AlertRule {
     name: &'static str,
@@ -148,7 +148,7 @@ fn answering(commands: &Commands) -> Vec<AlertRule> {
         },
         AlertRule {
             name: "SeldonModelSlow",
-            expression: format!("{} > {SLOW}", quantile(0.99, &by, &[PREDICTIONS])),
+            expression: format!("{} > {SLOW}", quantile("0.99", &by, &[PREDICTIONS])),
             lasts: "10m",
             severity: "warning",
             summary: "A model is slow",
@@ -170,7 +170,7 @@ fn canary(application: &str) -> Vec<AlertRule> {
         let failed = rate(by, &[&of, PREDICTIONS, FAILED]);
         format!("(({failed} or {all} * 0) / {all})")
     };
-    let time = |predictor: &str| quantile(0.95, by, &[&of(predictor), PREDICTIONS]);
+    let time = |predictor: &str| quantile("0.95", by, &[&of(predictor), PREDICTIONS]);
     let remove = juju_config(application, "canary", "");
     let remove = format!("To remove it: {remove}, or canary: in its entry of models.");
     vec![
@@ -211,7 +211,7 @@ fn rate(by: &str, matchers: &[&str]) -> String {
 }
 
 /// A quantile of the latency, in seconds.
-fn quantile(quantile: f64, by: &str, matchers: &[&str]) -> String {
+fn quantile(quantile: &str, by: &str, matchers: &[&str]) -> String {
     format!(
         "histogram_quantile({quantile}, sum by ({by}, le) (rate({REQUESTS}_bucket{{{}}}[{WINDOW}])))",
         matchers.join(", ")

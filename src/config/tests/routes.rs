@@ -58,12 +58,13 @@ fn routes_accept_hosts_timeouts_and_gateways() {
         ("1.25s", "1.25s"),
         ("2.01s", "2.01s"),
         ("4.1m", "246s"),
+        ("1h30m", "5400s"),
         ("24h", "86400s"),
         ("1ms", "0.001s"),
     ] {
         assert_eq!(model("timeout", text).timeout.unwrap().to_string(), seconds);
     }
-    for text in ["30", "0s", "0.5ms", "1.5ms", "-1s", "24.1h", "1e3s", "s"] {
+    for text in ["30", "0s", "0.5ms", "1.5ms", "-1s", "24.1h", "1e3s", "s", "1y"] {
         assert!(
             error("timeout", text).contains("must be a duration from 1ms to 24h"),
             "{text}"

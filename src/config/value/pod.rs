@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use serde_yaml::Value;
 
 use super::{Violation, either, name_in, not_a_map, scalar};
+use crate::config::decimal::decimal;
 use crate::config::suggestion::unknown_key;
 use crate::config::yaml::scalars;
 
@@ -212,37 +214,36 @@ fn parse_amounts(part: &str, value: &Value) -> Result<Amounts, Violation> {
     Ok(amounts)
 }
 
-/// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` if it is not valid. Precise
-/// enough to compare two of them.
-fn quantity(text: &str) -> Option<f64> {
-    const SUFFIXES: [(&str, f64); 15] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("Ei", 1_152_921_504_606_846_976.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
+/// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` if it is not valid.
+fn quantity(text: &str) -> Option<Decimal> {
+    /// A unit, and its number of decimal places if it is less than one.
+    const SUFFIXES: [(&str, i64, u32); 15] = [
+        ("Ki", 1 << 10, 0),
+        ("Mi", 1 << 20, 0),
+        ("Gi", 1 << 30, 0),
+        ("Ti", 1 << 40, 0),
+        ("Pi", 1 << 50, 0),
+        ("Ei", 1 << 60, 0),
+        ("n", 1, 9),
+        ("u", 1, 6),
+        ("m", 1, 3),
+        ("k", 1_000, 0),
+        ("M", 1_000_000, 0),
+        ("G", 1_000_000_000, 0),
+        ("T", 1_000_000_000_000, 0),
+        ("P", 1_000_000_000_000_000, 0),
+        ("E", 1_000_000_000_000_000_000, 0),
     ];
-    let (number, factor) = SUFFIXES
+    let (number, unit) = SUFFIXES
         .iter()
-        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))
-        .unwrap_or((text, 1.0));
+        .find_map(|(suffix, unit, places)| Some((text.strip_suffix(suffix)?, Decimal::new(*unit, *places))))
+        .unwrap_or((text, Decimal::ONE));
     // With an exponent instead of a suffix, as `1e3`.
     let digits = number.replacen(['e', 'E'], "", usize::from(number.len() == text.len()));
     let plain = number.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && number.len() <= 20
         && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let number: f64 = Some(number).filter(|_| plain)?.parse().ok()?;
-    Some(number * factor)
+    decimal(number).filter(|_| plain)?.checked_mul(unit)
 }
 
 /// Keys that Seldon sets itself on the pods (operator v1.17.1, `controllers/labels.go`), or Juju rewrites.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::jiff::SignedDuration;
 use serde_yaml::Value;
 
 use super::{Violation, scalar, type_name};
@@ -114,28 +115,15 @@ impl Milliseconds {
 
 /// A duration with its unit: `500ms`, `30s`, `1.5s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Milliseconds, Violation> {
-    const HOUR: f64 = 3_600_000.0;
-    let units = [("ms", 1.0), ("s", 1000.0), ("m", 60_000.0), ("h", HOUR)];
+    /// In a millisecond.
+    const NANOSECONDS: i32 = 1_000_000;
+    const LONGEST: SignedDuration = SignedDuration::from_hours(24);
     let violation =
         || Violation::with_value(text, "must be a duration from 1ms to 24h", "30s").with_detail("units: ms, s, m, h");
-    let (number, unit) = units
-        .iter()
-        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))
-        .ok_or_else(violation)?;
-    let digits = number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && number.len() <= 12;
-    let amount: f64 = Some(number)
-        .filter(|_| digits)
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(violation)?;
-    let exact = amount * unit;
-    if !(1.0..=24.0 * HOUR).contains(&exact) || (exact - exact.round()).abs() > 1e-6 {
-        return Err(violation());
+    let duration: SignedDuration = text.parse().map_err(|_| violation())?;
+    let is_whole = duration.subsec_nanos() % NANOSECONDS == 0;
+    match u64::try_from(duration.as_millis()) {
+        Ok(milliseconds @ 1..) if is_whole && duration <= LONGEST => Ok(Milliseconds(milliseconds)),
+        _ => Err(violation()),
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "whole and within a day"
-    )]
-    let whole = exact.round() as u64;
-    Ok(Milliseconds(whole))
 }

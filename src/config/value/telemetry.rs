@@ -1,9 +1,11 @@
 //! Destinations of payload logs and traces.
 
+use rust_decimal::Decimal;
 use serde_yaml::Value;
 
 use super::server::is_host_and_port;
 use super::{Violation, scalar, type_name};
+use crate::config::decimal::decimal;
 use crate::config::reader::Reader;
 
 /// Where Seldon's executor sends copies of requests and answers.
@@ -100,18 +102,17 @@ pub(crate) fn tracing(value: &Value) -> Result<Tracing, Violation> {
     let sampler = reader.one_of("sampler", &SAMPLERS)?.unwrap_or("const");
     let parameter = reader.yaml("parameter", |value| {
         let text = scalar(value).unwrap_or_default();
-        let number = text.parse::<f64>().ok();
-        match number.filter(|number| number.is_finite() && *number >= 0.0) {
-            Some(_) => Ok(text),
-            None => Err(Violation::new(
+        match decimal(&text) {
+            Some(number) if number >= Decimal::ZERO => Ok(text),
+            _ => Err(Violation::new(
                 format!("must be a number, not {}", type_name(value)),
                 "0.1",
             )),
         }
     })?;
     let parameter = parameter.unwrap_or_else(|| "1".to_owned());
-    let number = parameter.parse::<f64>().unwrap_or_default();
-    if ["const", "probabilistic", "remote"].contains(&sampler) && number > 1.0 {
+    let is_above_one = decimal(&parameter) > Some(Decimal::ONE);
+    if ["const", "probabilistic", "remote"].contains(&sampler) && is_above_one {
         let rule = format!("must be from 0 to 1 for sampler {sampler}");
         return Err(reader.violation("parameter", &rule));
     }
