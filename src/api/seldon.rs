@@ -7,6 +7,8 @@ pub mod manifest;
 
 use std::collections::BTreeMap;
 
+use http::Uri;
+use http::uri::Authority;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -278,7 +280,7 @@ pub struct ServiceState {
 
 impl ServiceState {
     pub fn grpc_port(&self) -> Option<u16> {
-        self.grpc_endpoint.rsplit_once(':')?.1.parse().ok()
+        self.grpc_endpoint.parse::<Authority>().ok()?.port_u16()
     }
 }
 
@@ -291,7 +293,6 @@ pub struct Address {
 
 impl Address {
     pub fn port(&self) -> Option<u16> {
-        let authority = self.url.split_once("://")?.1.split('/').next()?;
-        authority.rsplit_once(':')?.1.parse().ok()
+        self.url.parse::<Uri>().ok()?.port_u16()
     }
 }

@@ -3,6 +3,7 @@
 //! The interface is `tracing` v2 of `canonical/charm-relation-interfaces`: the requirer lists the protocols it
 //! supports in `receivers`, and the provider answers with a URL for each.
 
+use http::Uri;
 use serde::Deserialize;
 
 use crate::config::value::{Collector, Tracing};
@@ -38,8 +39,8 @@ fn receiver(relation: &Relation) -> Option<Tracing> {
     let receivers: Vec<Receiver> = serde_json::from_str(relation.bag.get("receivers")?).ok()?;
     let receiver = receivers.iter().find(|receiver| receiver.protocol.name == PROTOCOL)?;
     let url = crate::config::value::url(receiver.url.trim_end_matches('/')).ok()?;
-    let has_path = url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-    let url = if has_path { url } else { format!("{url}{PATH}") };
+    let uri: Uri = url.parse().ok()?;
+    let url = if uri.path() == "/" { format!("{url}{PATH}") } else { url };
     Some(Tracing::all(Collector::Endpoint(url)))
 }
 

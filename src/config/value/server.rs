@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::uri::Authority;
+
 use super::{Violation, either};
 
 /// A container image reference.
@@ -58,7 +60,7 @@ pub(crate) fn image(text: &str) -> Result<Image, Violation> {
         Some((first, path)) if is_registry(first) => (Some(first), path),
         _ => (None, name),
     };
-    if registry.is_some_and(|registry| !is_host_and_port(registry)) {
+    if registry.is_some_and(|registry| host_and_port(registry).is_none()) {
         return Err(
             violation("has an invalid registry").with_detail("before the first /: a host, optionally with a port")
         );
@@ -79,18 +81,22 @@ fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
 
-pub(super) fn is_host_and_port(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
+/// `host` or `host:port`; `None` also for one with a user, or with an IPv6 address.
+pub(super) fn host_and_port(text: &str) -> Option<Authority> {
+    text.parse().ok().filter(is_host_and_port)
+}
+
+pub(super) fn is_host_and_port(authority: &Authority) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let (text, host) = (authority.as_str(), authority.host());
+    // For `Authority`, a port that is not a number is none.
+    let has_port = text.len() > host.len();
+    !text.contains('@') && host.split('.').all(label) && has_port == authority.port_u16().is_some()
 }
 
 fn is_path_part(part: &str) -> bool {

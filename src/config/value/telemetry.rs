@@ -1,10 +1,10 @@
 //! Destinations of payload logs and traces.
 
+use http::Uri;
 use rust_decimal::Decimal;
 use serde_yaml::Value;
 
-use super::server::is_host_and_port;
-use super::{Violation, scalar, type_name};
+use super::{Violation, scalar, server, type_name};
 use crate::config::decimal::decimal;
 use crate::config::reader::Reader;
 
@@ -124,13 +124,10 @@ fn collector(text: &str) -> Result<Collector, Violation> {
     if text.contains("://") {
         return url(text).map(Collector::Endpoint);
     }
-    let parts = text.rsplit_once(':');
-    match parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok().filter(|port| *port > 0)?))) {
-        Some((host, port)) if is_host_and_port(text) => Ok(Collector::Agent {
-            host: host.to_owned(),
-            port,
-        }),
-        _ => Err(
+    let agent = server::host_and_port(text);
+    match agent.and_then(|agent| Some((agent.host().to_owned(), agent.port_u16().filter(|port| *port > 0)?))) {
+        Some((host, port)) => Ok(Collector::Agent { host, port }),
+        None => Err(
             Violation::with_value(text, "must be an agent's host:port, or a URL", EXAMPLE)
                 .with_detail("host:port of Jaeger's agent, or the URL of its collector"),
         ),
@@ -140,24 +137,27 @@ fn collector(text: &str) -> Result<Collector, Violation> {
 /// An HTTP URL.
 pub(crate) fn url(text: &str) -> Result<String, Violation> {
     const EXAMPLE: &str = "http://broker.logging.svc.cluster.local";
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    // `Uri` reads neither a fragment nor what is beyond ASCII.
     let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    match authority {
-        Some(authority) if plain && is_host_and_port(authority) => Ok(text.to_owned()),
-        _ => Err(Violation::with_value(
+    let uri: Option<Uri> = text.parse().ok().filter(|_| plain);
+    let is_http = |uri: Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(server::is_host_and_port)
+    };
+    if uri.is_some_and(is_http) {
+        Ok(text.to_owned())
+    } else {
+        Err(Violation::with_value(
             text,
             "must be an http:// or https:// URL",
             EXAMPLE,
-        )),
+        ))
     }
 }
 
 fn host_and_port(text: &str) -> Result<String, Violation> {
-    if is_host_and_port(text) && text.contains(':') {
-        Ok(text.to_owned())
-    } else {
-        Err(Violation::with_value(text, "must be host:port", "kafka.kafka:9092"))
+    match server::host_and_port(text) {
+        Some(authority) if authority.port().is_some() => Ok(text.to_owned()),
+        _ => Err(Violation::with_value(text, "must be host:port", "kafka.kafka:9092")),
     }
 }
 
