@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use tracing::warn;
 
@@ -15,38 +16,28 @@ use crate::status::Report;
 use crate::{actions, inputs, integrations, watcher};
 use juju_hooks::{Event, HookContext, HookTools, State, Status, ToolError};
 
-/// Handles the event. The exit code is a failure only where Juju should retry: the status could not be set, or the removal not
-/// requested.
-pub async fn run(context: &HookContext) -> ExitCode {
+/// Handles the event. It fails only where Juju should retry: the status could not be set, or the removal not requested.
+pub async fn run(context: &HookContext) -> Result<ExitCode> {
     let tools = HookTools;
     let identity = Identity::read(context);
-    let outcome: Result<(), ToolError> = match &context.event {
+    match &context.event {
         // `stop` also fires on pod restarts; leave models running.
-        Event::Stop => {
-            watcher::end(context);
-            Ok(())
-        }
+        Event::Stop => watcher::end(context),
         Event::Remove => {
             watcher::end(context);
-            return reconcile::remove::run(tools, context, &identity).await;
+            return Ok(reconcile::remove::run(tools, context, &identity).await);
         }
         Event::Action(name) => {
             SecurityEvent::Ran { action: name.clone() }.log(tools, context);
-            actions::run(tools, context, &identity, name).await
+            let action = actions::run(tools, context, &identity, name).await;
+            action.with_context(|| format!("action {name} has no result"))?;
         }
         Event::Hook(_) | Event::RelationBroken(_) | Event::SecretChanged(_) => {
-            run_reconcile(tools, context, &identity).await
-        }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let why = error.to_string();
-            eprintln!("{why}");
-            SecurityEvent::Crashed { why }.log(tools, context);
-            ExitCode::FAILURE
+            let reconciled = run_reconcile(tools, context, &identity).await;
+            reconciled.with_context(|| format!("the status of {} was not set", context.unit))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reconciles, and reports the outcome to Juju, to related charms and to the watcher.

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use juju_hooks::{HookContext, HookTools, log};
 use seldon_model::hook;
 use seldon_model::integrations::security_log::SecurityEvent;
 use seldon_model::watcher;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let context = match HookContext::read(|name| std::env::var_os(name)) {
@@ -19,19 +21,24 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("cannot start the async runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(async {
+    run(&context).unwrap_or_else(|error| {
+        // One line, as juju-log shows it: what failed, then its causes.
+        let why = format!("{error:#}");
+        eprintln!("{why}");
+        SecurityEvent::Crashed { why }.log(HookTools, &context);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(context: &HookContext) -> Result<ExitCode> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("the async runtime cannot start")?;
+    let outcome = runtime.block_on(async {
         // Without logging, as the watcher runs outside hooks.
         if let Some(argument) = std::env::args_os().nth(1)
-            && let Some(code) = watcher::run(&context, &argument).await
+            && let Some(code) = watcher::run(context, &argument).await
         {
-            return code;
+            return Ok(code);
         }
         log::install("seldon_model");
         let panic_context = context.clone();
@@ -41,9 +48,9 @@ fn main() -> ExitCode {
             SecurityEvent::Crashed { why }.log(HookTools, &panic_context);
             default_hook(panic);
         }));
-        hook::run(&context).await
+        hook::run(context).await
     });
     // An exiting watcher does not wait for a triggered hook.
     runtime.shutdown_background();
-    code
+    outcome
 }
