@@ -1,4 +1,5 @@
-//! Juju's controller, unit agent and hook tools, simulated. A charm's real binary runs under them, hook by hook.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 pub mod agent;
 pub mod hooktool;

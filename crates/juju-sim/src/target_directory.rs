@@ -21,6 +21,18 @@ impl TargetDirectory {
         Self::around(&running).with_context(|| format!("{} is in no target directory of cargo", running.display()))
     }
 
+    /// Where cargo builds the workspace unless told otherwise: an example of documentation runs from a temporary directory.
+    pub fn of_workspace() -> Result<Self> {
+        let named = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let root = workspace()?.join(named);
+        Ok(Self {
+            profile_directory: root.join("debug"),
+            profile: "dev".to_owned(),
+            triple: None,
+            root,
+        })
+    }
+
     fn around(executable: &Path) -> Option<Self> {
         let mut profile_directory = executable.parent()?;
         if profile_directory.file_name()? == "deps" || profile_directory.file_name()? == "examples" {

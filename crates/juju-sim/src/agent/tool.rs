@@ -18,7 +18,7 @@ pub fn jujuc() -> Result<PathBuf> {
     if let Some(client) = &*found {
         return Ok(client.clone());
     }
-    let target = TargetDirectory::of_running()?;
+    let target = TargetDirectory::of_running().or_else(|_| TargetDirectory::of_workspace())?;
     let client = target.executable("jujuc");
     if !fits(&client) {
         target.build("juju-sim", "jujuc")?;
