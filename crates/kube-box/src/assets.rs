@@ -1,18 +1,25 @@
-//! The programs and definitions that the site is made of: found where they are, built from Go modules where not.
+//! The programs and definitions that the site is made of: found where they are, else taken from their releases, else built
+//! from Go modules.
 //!
 //! Nothing of other people's is in this repository; versions and checksums are, in the folder `go`.
 
 mod go;
+mod releases;
 
-pub(crate) use go::{goarch, lock};
+pub(crate) use go::{goarch, lock_as};
+pub use releases::ENVTEST;
 
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+
+use self::go::Program;
+use crate::build_plan::{self, Load, Part, Progress};
 
 /// The Kubernetes that is built: one that sites run today.
 pub const KUBERNETES: &str = "1.34.4";
@@ -28,8 +35,13 @@ pub const ISTIO: &str = "0.0.0-20240218163812-d80ef7b19049";
 /// The Prometheus that is built, which its module numbers otherwise: 3.11.3.
 pub const PROMETHEUS: &str = "0.311.3";
 
-/// The packages of the programs that a node is made of.
+/// The packages of the programs.
+const APISERVER: &str = "k8s.io/kubernetes/cmd/kube-apiserver";
+const MANAGER: &str = "k8s.io/kubernetes/cmd/kube-controller-manager";
+const SCHEDULER: &str = "k8s.io/kubernetes/cmd/kube-scheduler";
+const PROXY: &str = "k8s.io/kubernetes/cmd/kube-proxy";
 const KUBELET: &str = "k8s.io/kubernetes/cmd/kubelet";
+const PILOT_DISCOVERY: &str = "istio.io/istio/pilot/cmd/pilot-discovery";
 const PILOT_AGENT: &str = "istio.io/istio/pilot/cmd/pilot-agent";
 /// What checks and tests rules of alerts.
 const PROMTOOL: &str = "github.com/prometheus/prometheus/cmd/promtool";
@@ -61,58 +73,215 @@ pub struct PodPrograms {
     pub pilot_agent: PathBuf,
     /// Seldon Core's controller.
     pub operator: PathBuf,
+    /// The fake of Seldon Core's executor.
+    pub executor: PathBuf,
+}
+
+/// The names of the parts that others need.
+pub(crate) const ISTIO_PROGRAMS: &str = "Istio";
+pub(crate) const OPERATOR: &str = "Seldon Core's operator";
+pub(crate) const EXECUTOR: &str = "the executor";
+const API_DOWNLOAD: &str = "download of etcd and kube-apiserver";
+const NODE_DOWNLOAD: &str = "download of the Kubernetes node";
+const ISTIO_DOWNLOAD: &str = "download of Istio";
+const OPERATOR_DOWNLOAD: &str = "download of Seldon Core's operator";
+
+fn node_sources() -> [Program; 4] {
+    [MANAGER, SCHEDULER, PROXY, KUBELET].map(go::kubernetes)
+}
+
+fn istio_sources() -> [Program; 2] {
+    [PILOT_DISCOVERY, PILOT_AGENT].map(go::istio)
+}
+
+fn all_cached(programs: &[Program], cache: &Path) -> bool {
+    programs.iter().all(|program| program.cached(cache).is_some())
+}
+
+/// What is missing of the two programs of [`Assets`].
+///
+/// # Errors
+/// When the environment names a folder that does not have them, or there is no place for a cache.
+pub fn api_parts(progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+    if existing(progress)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let cache = cache()?;
+    let download = {
+        let cache = cache.clone();
+        move || {
+            if releases::envtest().fetch(&cache, progress) {
+                return Ok(());
+            }
+            go::download(&[go::etcd()], &cache, progress)?;
+            go::download(&[go::kubernetes(APISERVER)], &cache, progress)
+        }
+    };
+    let build = |program: Program| {
+        let cache = cache.clone();
+        move || match released(&cache) {
+            Some(_) => Ok(()),
+            None => go::build(&[program], &cache, progress),
+        }
+    };
+    Ok(vec![
+        Part::new(API_DOWNLOAD, &[], Load::Network, download),
+        Part::new(
+            "kube-apiserver",
+            &[API_DOWNLOAD],
+            Load::Processors,
+            build(go::kubernetes(APISERVER)),
+        ),
+        Part::new("etcd", &[API_DOWNLOAD], Load::Processors, build(go::etcd())),
+    ])
+}
+
+/// What is missing of [`NodePrograms`].
+///
+/// # Errors
+/// When there is no place for a cache.
+pub fn node_parts(progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+    let cache = cache()?;
+    if all_cached(&node_sources(), &cache) {
+        return Ok(Vec::new());
+    }
+    let download = {
+        let cache = cache.clone();
+        move || {
+            if releases::kubernetes().fetch(&cache, progress) {
+                return Ok(());
+            }
+            go::download(&node_sources(), &cache, progress)
+        }
+    };
+    Ok(vec![
+        Part::new(NODE_DOWNLOAD, &[], Load::Network, download),
+        Part::new(
+            "kubelet, kube-controller-manager, kube-scheduler, kube-proxy",
+            &[NODE_DOWNLOAD],
+            Load::Processors,
+            move || go::build(&node_sources(), &cache, progress),
+        ),
+    ])
+}
+
+/// What is missing of [`PodPrograms`].
+///
+/// # Errors
+/// When there is no place for a cache.
+pub fn pod_parts(progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+    let cache = cache()?;
+    let download = |programs: Vec<Program>| {
+        let cache = cache.clone();
+        move || go::download(&programs, &cache, progress)
+    };
+    let build = |programs: Vec<Program>| {
+        let cache = cache.clone();
+        move || go::build(&programs, &cache, progress)
+    };
+    let mut parts = Vec::new();
+    if !all_cached(&istio_sources(), &cache) {
+        let programs = || Vec::from(istio_sources());
+        parts.push(Part::new(ISTIO_DOWNLOAD, &[], Load::Network, download(programs())));
+        parts.push(Part::new(
+            ISTIO_PROGRAMS,
+            &[ISTIO_DOWNLOAD],
+            Load::Processors,
+            build(programs()),
+        ));
+    }
+    if !all_cached(&[go::seldon_operator()], &cache) {
+        let programs = || vec![go::seldon_operator()];
+        parts.push(Part::new(OPERATOR_DOWNLOAD, &[], Load::Network, download(programs())));
+        parts.push(Part::new(
+            OPERATOR,
+            &[OPERATOR_DOWNLOAD],
+            Load::Processors,
+            build(programs()),
+        ));
+    }
+    if !all_cached(&[go::executor_stand_in()], &cache) {
+        let programs = vec![go::executor_stand_in()];
+        parts.push(Part::new(EXECUTOR, &[], Load::Processors, build(programs)));
+    }
+    Ok(parts)
+}
+
+/// What is missing of [`crds`].
+///
+/// # Errors
+/// When there is no place for a cache.
+pub fn crd_parts(progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+    let cache = cache()?;
+    if go::cached_definitions(&cache).is_some() {
+        return Ok(Vec::new());
+    }
+    let name = "the custom resource definitions";
+    Ok(vec![Part::new(name, &[], Load::Network, move || {
+        go::definitions(&cache, progress).map(drop)
+    })])
 }
 
 /// The programs of a node, built first where the cache has none.
 ///
 /// # Errors
 /// As [`find`].
-pub fn node_programs(progress: &dyn Fn(&str)) -> Result<NodePrograms> {
+pub fn node_programs(progress: Progress<'_>) -> Result<NodePrograms> {
+    build_plan::run(node_parts(progress)?, progress)?;
     let cache = cache()?;
-    let build = |package| go::kubernetes(package).build(&cache, progress);
     Ok(NodePrograms {
-        controller_manager: build("k8s.io/kubernetes/cmd/kube-controller-manager")?,
-        scheduler: build("k8s.io/kubernetes/cmd/kube-scheduler")?,
-        proxy: build("k8s.io/kubernetes/cmd/kube-proxy")?,
-        kubelet: build(KUBELET)?,
+        controller_manager: cached(&go::kubernetes(MANAGER), &cache)?,
+        scheduler: cached(&go::kubernetes(SCHEDULER), &cache)?,
+        proxy: cached(&go::kubernetes(PROXY), &cache)?,
+        kubelet: cached(&go::kubernetes(KUBELET), &cache)?,
     })
 }
 
-/// The programs that run in pods, built first where the cache has none.
+/// The programs that run in pods, where the cache has them.
 ///
 /// # Errors
-/// As [`find`].
-pub fn pod_programs(progress: &dyn Fn(&str)) -> Result<PodPrograms> {
+/// When it lacks one.
+pub(crate) fn pod_programs() -> Result<PodPrograms> {
     let cache = cache()?;
     Ok(PodPrograms {
-        istiod: go::istio("istio.io/istio/pilot/cmd/pilot-discovery").build(&cache, progress)?,
-        pilot_agent: go::istio(PILOT_AGENT).build(&cache, progress)?,
-        operator: go::seldon_operator().build(&cache, progress)?,
+        istiod: cached(&go::istio(PILOT_DISCOVERY), &cache)?,
+        pilot_agent: cached(&go::istio(PILOT_AGENT), &cache)?,
+        operator: cached(&go::seldon_operator(), &cache)?,
+        executor: cached(&go::executor_stand_in(), &cache)?,
     })
+}
+
+fn cached(program: &Program, cache: &Path) -> Result<PathBuf> {
+    program
+        .cached(cache)
+        .with_context(|| format!("{} has no {}", cache.display(), program.name()))
 }
 
 /// promtool, which checks and tests rules as Prometheus reads them, built where the cache does not have it.
 ///
 /// # Errors
 /// As [`find`].
-pub fn promtool(progress: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::prometheus(PROMTOOL).build(&cache()?, progress)
+pub fn promtool(progress: Progress<'_>) -> Result<PathBuf> {
+    alone(PROMTOOL, progress)
 }
 
 /// Prometheus, built where the cache does not have it.
 ///
 /// # Errors
 /// As [`find`].
-pub fn prometheus(progress: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::prometheus("github.com/prometheus/prometheus/cmd/prometheus").build(&cache()?, progress)
+pub fn prometheus(progress: Progress<'_>) -> Result<PathBuf> {
+    alone("github.com/prometheus/prometheus/cmd/prometheus", progress)
 }
 
-/// What plays the part of Seldon's executor, built where the cache does not have it.
-///
-/// # Errors
-/// As [`find`].
-pub(crate) fn executor_stand_in(progress: &dyn Fn(&str)) -> Result<PathBuf> {
-    go::executor_stand_in().build(&cache()?, progress)
+/// A program of Prometheus' module, which no site needs.
+fn alone(package: &'static str, progress: Progress<'_>) -> Result<PathBuf> {
+    let cache = cache()?;
+    let program = go::prometheus(package);
+    if program.cached(&cache).is_none() {
+        let build = || go::build(&[go::prometheus(package)], &cache, progress);
+        build_plan::run(vec![Part::new(program.name(), &[], Load::Processors, build)], progress)?;
+    }
+    cached(&program, &cache)
 }
 
 /// Whose module a file is read from.
@@ -130,40 +299,59 @@ pub(crate) fn module_file(of: Sources, file: &str) -> Result<Vec<u8>> {
     go::module_file(&cache()?, of, file)
 }
 
-/// Finds both programs: in `KUBEBUILDER_ASSETS`, on `PATH`, through `setup-envtest`, in the cache, or by building them
-/// into the cache, which takes some minutes and is said through `say`. The cache is `seldon-model-site` in
-/// `XDG_CACHE_HOME` or `~/.cache`.
+/// The same file, where the cache has it.
+pub(crate) fn cached_module_file(of: Sources, file: &str) -> Option<Vec<u8>> {
+    go::cached_module_file(&cache().ok()?, of, file)
+}
+
+/// Finds both programs: in `KUBEBUILDER_ASSETS`, on `PATH`, through `setup-envtest` or in the cache; else brings them into
+/// the cache, from their release where the Internet is reachable, or by building them, which takes some minutes. The cache
+/// is `seldon-model-site` in `XDG_CACHE_HOME` or `~/.cache`.
 ///
 /// # Errors
 /// When a program is nowhere and cannot be built; the text says what to install.
-pub fn find(progress: &dyn Fn(&str)) -> Result<Assets> {
+pub fn find(progress: Progress<'_>) -> Result<Assets> {
+    build_plan::run(api_parts(progress)?, progress)?;
+    existing(&|_| ())?.context("etcd and kube-apiserver were built, but are not in the cache")
+}
+
+/// Both programs, where nothing has to be downloaded or built for them.
+fn existing(progress: Progress<'_>) -> Result<Option<Assets>> {
     if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
         let folder = PathBuf::from(folder);
-        return in_folder(&folder).ok_or_else(|| {
+        let found = in_folder(&folder).ok_or_else(|| {
             anyhow!(
                 "KUBEBUILDER_ASSETS is {}, but there are no programs etcd and kube-apiserver; unset it to build them, or set it to what this prints: setup-envtest use -p path 1.34.x",
                 folder.display()
             )
         });
+        return found.map(Some);
     }
     if let (Some(etcd), Some(kube_apiserver)) = (on_path("etcd"), on_path("kube-apiserver")) {
-        return Ok(Assets { etcd, kube_apiserver });
+        return Ok(Some(Assets { etcd, kube_apiserver }));
     }
     if let Some(assets) = from_setup_envtest(progress) {
-        return Ok(assets);
+        return Ok(Some(assets));
     }
     let cache = cache()?;
-    Ok(Assets {
-        etcd: go::etcd().build(&cache, progress)?,
-        kube_apiserver: go::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver").build(&cache, progress)?,
-    })
+    let built = (go::etcd().cached(&cache), go::kubernetes(APISERVER).cached(&cache));
+    if let (Some(etcd), Some(kube_apiserver)) = built {
+        return Ok(Some(Assets { etcd, kube_apiserver }));
+    }
+    Ok(released(&cache))
+}
+
+/// Both programs of the release that the cache has.
+fn released(cache: &Path) -> Option<Assets> {
+    in_folder(&releases::envtest().folder(cache))
 }
 
 /// The definitions of Seldon's, Istio's and the Gateway API's kinds as YAML files, from the cache or from the Go modules that carry them.
 ///
 /// # Errors
 /// When they are not cached and Go is not there, or a module is not the one that was pinned.
-pub fn crds(progress: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
+pub fn crds(progress: Progress<'_>) -> Result<Vec<PathBuf>> {
+    build_plan::run(crd_parts(progress)?, progress)?;
     go::definitions(&cache()?, progress)
 }
 
@@ -187,7 +375,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-fn from_setup_envtest(progress: &dyn Fn(&str)) -> Option<Assets> {
+fn from_setup_envtest(progress: Progress<'_>) -> Option<Assets> {
     let tool = on_path("setup-envtest")?;
     let output = Command::new(tool).args(["use", "-p", "path", "1.34.x"]).output().ok()?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -204,10 +392,13 @@ fn from_setup_envtest(progress: &dyn Fn(&str)) -> Option<Assets> {
 ///
 /// # Errors
 /// When they cannot be installed; the text says what to type.
-pub(crate) fn install(packages: &[&str], progress: &dyn Fn(&str)) -> Result<()> {
+pub(crate) fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
+    /// Of two at once one would find the packages locked.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     if packages.is_empty() {
         return Ok(());
     }
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     progress(&format!("installing what this machine lacks: {}", packages.join(" ")));
     let apt = |arguments: &[&str]| {

@@ -2,6 +2,8 @@
 
 pub mod apiserver;
 pub mod assets;
+pub mod build_plan;
+mod digest;
 pub mod images;
 pub mod node;
 pub mod port;

@@ -14,12 +14,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::apiserver::{self, ApiServer, Credentials, arguments};
 use crate::assets::NodePrograms;
+use crate::build_plan::{Load, Part, Progress};
 use crate::process::{Launch, Process};
-use crate::space::Namespaces;
+use crate::space::{self, Namespaces};
 
 pub use crate::process::Lifetime;
 pub use crate::space::{ADDRESS, API_PORT, LEAD, Space};
@@ -55,34 +56,89 @@ pub struct Node {
     others: Vec<Process>,
 }
 
+/// What a machine has of what a node needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub root: bool,
+    /// Why no control groups can be made, if so.
+    pub control_groups: Result<(), String>,
+    /// Why no namespaces can be made, if so.
+    pub namespaces: Result<(), String>,
+    /// The Debian packages that are not installed.
+    pub missing_packages: Vec<&'static str>,
+    /// Whether missing packages can be installed.
+    pub apt: bool,
+}
+
+impl Found {
+    /// What this machine has.
+    ///
+    /// # Errors
+    /// When even that cannot be found out.
+    pub fn here() -> Result<Self> {
+        let me = Command::new("id").arg("-u").output().context("id cannot be started")?;
+        let root = String::from_utf8_lossy(&me.stdout).trim() == "0";
+        let text = |error: anyhow::Error| format!("{error:#}");
+        Ok(Self {
+            root,
+            control_groups: if root { cgroups::probe().map_err(text) } else { Ok(()) },
+            namespaces: if root { space::probe().map_err(text) } else { Ok(()) },
+            missing_packages: missing_packages(),
+            apt: crate::assets::on_path("apt-get").is_some(),
+        })
+    }
+
+    /// What is missing for a node, and what to do about it; `None` where nothing is.
+    pub fn missing(&self) -> Option<String> {
+        if !self.root {
+            return Some("root, for its namespaces, mounts and control groups".to_owned());
+        }
+        if let Err(why) = &self.control_groups {
+            return Some(format!("control groups ({why})"));
+        }
+        if let Err(why) = &self.namespaces {
+            return Some(format!("namespaces ({why})"));
+        }
+        if !self.apt && !self.missing_packages.is_empty() {
+            return Some(format!(
+                "Debian's packages {}, or apt-get to install them",
+                self.missing_packages.join(", ")
+            ));
+        }
+        None
+    }
+}
+
 /// Whether this machine can run a node at all.
 ///
 /// # Errors
-/// Why it cannot, and what to do about it.
+/// What it lacks.
 pub fn possible() -> Result<()> {
-    let me = Command::new("id").arg("-u").output().context("id cannot be started")?;
-    ensure!(
-        String::from_utf8_lossy(&me.stdout).trim() == "0",
-        "a node needs root for its namespaces, mounts and control groups; run it as root"
-    );
-    cgroups::sweep()
+    match Found::here()?.missing() {
+        Some(missing) => bail!("a node needs {missing}"),
+        None => Ok(()),
+    }
 }
 
-/// Installs the packages that are missing.
-///
-/// # Errors
-/// When they cannot be installed; the text says what to type.
-pub fn provision(progress: &dyn Fn(&str)) -> Result<()> {
-    let mut packages: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(program, _)| crate::assets::on_path(program).is_none())
-        .map(|(_, package)| *package)
-        .collect();
+fn missing_packages() -> Vec<&'static str> {
+    let programs = NEEDED.iter();
+    let missing = programs.filter(|(program, _)| crate::assets::on_path(program).is_none());
+    let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if !Path::new(settings::PLUGINS).join("bridge").exists() {
         packages.push("containernetworking-plugins");
     }
     packages.dedup();
-    crate::assets::install(&packages, progress)
+    packages
+}
+
+/// Installs the packages that are missing.
+pub fn parts(progress: Progress<'_>) -> Vec<Part<'_>> {
+    let packages = missing_packages();
+    if packages.is_empty() {
+        return Vec::new();
+    }
+    let install = move || crate::assets::install(&packages, progress);
+    vec![Part::new("Debian packages", &[], Load::Network, install)]
 }
 
 impl Node {
@@ -351,4 +407,48 @@ pub fn import(space: Space, archive: &Path) -> Result<()> {
 
 fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_lacks_one_thing_after_the_other() {
+        let whole = Found {
+            root: true,
+            control_groups: Ok(()),
+            namespaces: Ok(()),
+            missing_packages: Vec::new(),
+            apt: false,
+        };
+        assert_eq!(whole.missing(), None);
+        let debian = Found {
+            missing_packages: vec!["containerd"],
+            apt: true,
+            ..whole.clone()
+        };
+        assert_eq!(debian.missing(), None);
+        let missing = |found: Found| found.missing().unwrap();
+        let user = Found {
+            root: false,
+            ..whole.clone()
+        };
+        assert_eq!(missing(user), "root, for its namespaces, mounts and control groups");
+        let container = Found {
+            control_groups: Err("read-only file system".to_owned()),
+            ..whole.clone()
+        };
+        assert_eq!(missing(container), "control groups (read-only file system)");
+        let unprivileged = Found {
+            namespaces: Err("operation not permitted".to_owned()),
+            ..whole.clone()
+        };
+        assert_eq!(missing(unprivileged), "namespaces (operation not permitted)");
+        let fedora = Found { apt: false, ..debian };
+        assert_eq!(
+            missing(fedora),
+            "Debian's packages containerd, or apt-get to install them"
+        );
+    }
 }

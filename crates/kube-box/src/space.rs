@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::process::{self, Launch, Lifetime, Process};
 
@@ -29,6 +29,28 @@ const NETWORK: &str = "/run/netns/clients";
 const WAIT: Duration = Duration::from_secs(20);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Whether namespaces like a node's can be made, with a mount in them.
+///
+/// # Errors
+/// Why not: many containers may not.
+pub(crate) fn probe() -> Result<()> {
+    if crate::assets::on_path("unshare").is_none() {
+        // Its package is installed before a node is made.
+        return Ok(());
+    }
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork"])
+        .args(["mount", "-t", "tmpfs", "none", "/run"])
+        .output()
+        .context("unshare cannot be started")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
 
 /// The way into a node's namespaces.
 #[derive(Clone, Copy, Debug)]

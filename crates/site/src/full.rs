@@ -16,7 +16,8 @@ use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::{Api, Client};
 use kube_box::apiserver::{self, ApiServer};
 use kube_box::assets::{self, NodePrograms};
-use kube_box::images::{self, Images};
+use kube_box::build_plan::{self, Part, Progress};
+use kube_box::images::{self, Images, Models};
 use kube_box::node::{self, Lifetime, Node};
 use kube_box::port;
 
@@ -64,25 +65,37 @@ impl Full {
     ///
     /// # Errors
     /// When the machine cannot run it, or a part does not come up in two minutes; the text says where its log is.
-    pub async fn start(dir: &Path, progress: &dyn Fn(&str)) -> Result<Self> {
-        Self::begin(dir, Lifetime::Bound, progress).await
+    pub async fn start(dir: &Path, progress: Progress<'_>) -> Result<Self> {
+        Self::begin(dir, Models::All, Lifetime::Bound, progress).await
     }
 
-    /// The same, but it outlives this process, until [`Full::stop`].
+    /// The same with the images of those models, and it outlives this process, until [`Full::stop`].
     ///
     /// # Errors
     /// As [`Full::start`].
-    pub async fn start_detached(dir: &Path, progress: &dyn Fn(&str)) -> Result<Self> {
-        Self::begin(dir, Lifetime::Detached, progress).await
+    pub async fn start_detached(dir: &Path, models: Models, progress: Progress<'_>) -> Result<Self> {
+        Self::begin(dir, models, Lifetime::Detached, progress).await
     }
 
-    async fn begin(dir: &Path, lifetime: Lifetime, progress: &dyn Fn(&str)) -> Result<Self> {
+    /// What has to be made before the site can start, in the order in which the longest chain ends soonest.
+    ///
+    /// # Errors
+    /// When there is no place for a cache.
+    pub fn parts(models: Models, progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+        let mut parts = node::parts(progress);
+        parts.extend(assets::crd_parts(progress)?);
+        parts.extend(assets::api_parts(progress)?);
+        parts.extend(assets::node_parts(progress)?);
+        parts.extend(images::parts(models, progress)?);
+        Ok(parts)
+    }
+
+    async fn begin(dir: &Path, models: Models, lifetime: Lifetime, progress: Progress<'_>) -> Result<Self> {
         node::possible()?;
-        node::provision(progress)?;
+        build_plan::run(Self::parts(models, progress)?, progress)?;
         let assets = assets::find(progress)?;
         let programs = assets::node_programs(progress)?;
-        let pods = assets::pod_programs(progress)?;
-        let images = images::all(&pods, progress)?;
+        let images = images::find(models, progress)?;
         let definitions = assets::crds(progress)?;
 
         let start = Instant::now();
@@ -128,7 +141,7 @@ impl Full {
         folder: &Path,
         definitions: &[PathBuf],
         images: &Images,
-        progress: &dyn Fn(&str),
+        progress: Progress<'_>,
     ) -> Result<()> {
         // The longest step, and nothing but the pods needs it.
         let importing = thread::spawn({
@@ -166,7 +179,7 @@ impl Full {
     ///
     /// # Errors
     /// When it runs but the files of its folder cannot be read.
-    pub async fn attach(dir: &Path, progress: &dyn Fn(&str)) -> Result<Option<Self>> {
+    pub async fn attach(dir: &Path, progress: Progress<'_>) -> Result<Option<Self>> {
         let Ok(folder) = dir.canonicalize() else {
             return Ok(None);
         };

@@ -11,6 +11,8 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client, Error};
 use serde::Deserialize as _;
 
+use crate::build_plan::Progress;
+
 /// The groups of the kinds that the charm writes; Istio's file has more of them, and every one costs memory.
 const GROUPS: [&str; 3] = [
     "machinelearning.seldon.io",
@@ -28,7 +30,7 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When a file is not YAML, or the server refuses a definition or does not serve it within a minute.
-pub async fn install_crds(client: Client, files: &[PathBuf], progress: &dyn Fn(&str)) -> Result<Vec<String>> {
+pub async fn install_crds(client: Client, files: &[PathBuf], progress: Progress<'_>) -> Result<Vec<String>> {
     let mut wanted = Vec::new();
     for file in files {
         wanted.extend(read(file)?);

@@ -3,21 +3,16 @@
 use std::env::consts::ARCH;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::{ETCD, ISTIO, KUBERNETES, PROMETHEUS, SELDON_CORE, Sources};
+use crate::build_plan::Progress;
 
 /// The oldest Go that builds what is pinned here: the go.mod of Kubernetes says so.
 const OLDEST_GO: (u32, u32) = (1, 24);
-/// How often a build says that it goes on.
-const REPORT: Duration = Duration::from_secs(20);
-/// Between two looks at whether a build has ended.
-const POLL: Duration = Duration::from_millis(100);
 /// How much of a failed build's log is shown.
 const LAST_LINES: usize = 12;
 
@@ -31,7 +26,6 @@ pub(super) struct Program {
     link: String,
     /// What the source is told of what to leave out.
     tags: &'static str,
-    takes: &'static str,
     /// The module that requires it, as in the folder `go`.
     files: &'static [(&'static str, &'static str)],
 }
@@ -56,7 +50,6 @@ pub(super) fn etcd() -> Program {
         package: "go.etcd.io/etcd/server/v3",
         link: SMALL.to_owned(),
         tags: "",
-        takes: "one to two minutes",
         files: module!("etcd"),
     }
 }
@@ -74,7 +67,6 @@ pub(super) fn kubernetes(package: &'static str) -> Program {
             "{SMALL} -X {version}.gitVersion=v{KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} -X {version}.gitTreeState=clean"
         ),
         tags: "",
-        takes: "up to five minutes on two cores",
         files: module!("kubernetes"),
     }
 }
@@ -87,7 +79,6 @@ pub(super) fn prometheus(package: &'static str) -> Program {
         package,
         link: format!("{SMALL} -X github.com/prometheus/common/version.Version={PROMETHEUS}"),
         tags: "remove_all_sd",
-        takes: "about two minutes on two cores",
         files: module!("prometheus"),
     }
 }
@@ -100,7 +91,6 @@ pub(super) fn seldon_operator() -> Program {
         package: "github.com/seldonio/seldon-core/operator",
         link: SMALL.to_owned(),
         tags: "",
-        takes: "about a minute",
         files: module!("seldon-core"),
     }
 }
@@ -113,7 +103,6 @@ pub(super) fn executor_stand_in() -> Program {
         package: ".",
         link: SMALL.to_owned(),
         tags: "",
-        takes: "some seconds",
         files: &[
             ("go.mod", include_str!("../../images/executor/go.mod")),
             ("go.sum", include_str!("../../images/executor/go.sum")),
@@ -135,58 +124,159 @@ pub(super) fn istio(package: &'static str) -> Program {
         package,
         link: SMALL.to_owned(),
         tags: "",
-        takes: "about three minutes on two cores",
         files: module!("istio"),
     }
 }
 
 impl Program {
-    /// The path of the program in the cache, built first if it is not there. Two that want it at once build it once,
-    /// and a build that is cut off leaves nothing that looks like a program.
-    ///
-    /// # Errors
-    /// When it cannot be built; the text ends with what the compiler said last and names the log.
-    pub(super) fn build(&self, cache: &Path, progress: &dyn Fn(&str)) -> Result<PathBuf> {
-        let title = format!("{} v{}", self.name, self.version);
-        let folder = cache.join(format!("{}-{}-{}", self.name, self.version, goarch()));
-        let built = folder.join(self.name);
+    fn folder(&self, cache: &Path) -> PathBuf {
+        cache.join(format!("{}-{}-{}", self.name, self.version, goarch()))
+    }
+
+    fn file(&self, cache: &Path) -> PathBuf {
+        self.folder(cache).join(self.name)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.package == "."
+    }
+
+    /// The path of the program in the cache, if it is there; our own only if it was built from the sources as they are now.
+    pub(super) fn cached(&self, cache: &Path) -> Option<PathBuf> {
+        let folder = self.folder(cache);
         let same =
             |(name, text): &(&str, &str)| fs::read_to_string(folder.join(name)).is_ok_and(|there| there == *text);
-        if self.package == "." && built.is_file() && !self.files.iter().all(same) {
-            fs::remove_file(&built).with_context(|| format!("{} cannot be removed", built.display()))?;
-        }
-        if built.is_file() {
-            return Ok(built);
-        }
-        let mut go = go(cache)?;
-        let _lock = prepare(&folder, self.files, &title, progress)?;
-        if built.is_file() {
-            return Ok(built);
-        }
-        progress(&format!("building {title} from Go modules, {}, this once", self.takes));
-        let log = folder.join("build.log");
-        let partial = folder.join("partial");
-        // Of our own program the files that it has now, not one that it had before and that lies there still.
-        let ours = |name: &&str| self.package == "." && !name.starts_with("go.");
-        let mut sources: Vec<&str> = self.files.iter().map(|(name, _)| *name).filter(ours).collect();
-        if sources.is_empty() {
-            sources.push(self.package);
-        }
-        let child = go
-            .args(["build", "-trimpath", "-tags", self.tags, "-ldflags", &self.link, "-o"])
-            .arg(&partial)
-            .args(sources)
-            .current_dir(&folder)
-            .env("CGO_ENABLED", "0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()
-            .context("go cannot be started")?;
-        follow(child, &title, &log, progress)?;
-        fs::rename(&partial, &built).with_context(|| format!("{} cannot be made", built.display()))?;
-        Ok(built)
+        let built = self.file(cache);
+        (built.is_file() && (!self.is_ours() || self.files.iter().all(same))).then_some(built)
     }
+
+    /// Where the program is to lie in the cache, made if it is not there, by a release that has it at that version.
+    pub(super) fn place(&self, cache: &Path) -> Result<PathBuf> {
+        let folder = self.folder(cache);
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(self.file(cache))
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> String {
+        format!("{} v{}", self.name, self.version)
+    }
+
+    /// What `go build` and `go list` are to work on.
+    fn sources(&self) -> Vec<&'static str> {
+        if !self.is_ours() {
+            return vec![self.package];
+        }
+        // The files that it has now, not one that it had before and that lies there still.
+        let names = self.files.iter().map(|(name, _)| *name);
+        names.filter(|name| !name.starts_with("go.")).collect()
+    }
+}
+
+/// Downloads the modules that programs of one module are built from, so that the compiler does not wait for them.
+///
+/// # Errors
+/// When one cannot be downloaded; the text is what Go said last.
+pub(super) fn download(programs: &[Program], cache: &Path, progress: Progress<'_>) -> Result<()> {
+    // The sources of our own program say which build of it is up to date, so only the build writes them.
+    let missing = programs.iter().filter(|program| !program.is_ours());
+    let missing: Vec<&Program> = missing.filter(|program| program.cached(cache).is_none()).collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let mut go = go(cache)?;
+    let folder = first.folder(cache);
+    let _lock = prepare(&folder, first.files, &first.title(), progress)?;
+    go.args(["list", "-deps", "-tags", first.tags])
+        .args(missing.iter().flat_map(|program| program.sources()));
+    run(&mut go, &first.title(), &folder, "download.log")
+}
+
+/// Builds programs of one module with the same settings, those that are not in the cache. Together, because what they share
+/// is then compiled once, and one is linked while another is compiled. Two processes that want the same program build it
+/// once, and a build that is cut off leaves nothing that looks like a program.
+///
+/// # Errors
+/// When one cannot be built; the text ends with what the compiler said last and names the log.
+pub(super) fn build(programs: &[Program], cache: &Path, progress: Progress<'_>) -> Result<()> {
+    let mut missing = Vec::new();
+    for program in programs.iter().filter(|program| program.cached(cache).is_none()) {
+        let (folder, built) = (program.folder(cache), program.place(cache)?);
+        let lock = lock(&folder, &program.title(), progress)?;
+        // Another process may have built it meanwhile.
+        if program.cached(cache).is_none() {
+            if built.exists() {
+                // From other sources than those that are written now.
+                fs::remove_file(&built).with_context(|| format!("{} cannot be removed", built.display()))?;
+            }
+            write_module(&folder, program.files)?;
+            missing.push((program, built, lock));
+        }
+    }
+    let Some((first, _, _)) = missing.first() else {
+        return Ok(());
+    };
+    let folder = first.folder(cache);
+    let partial = folder.join("partial");
+    remove(&partial)?;
+    fs::create_dir(&partial).with_context(|| format!("{} cannot be made", partial.display()))?;
+    let mut go = go(cache)?;
+    // Several programs are called as their packages, in a folder; a single one as it is named here.
+    let output = match missing.as_slice() {
+        [(only, _, _)] => partial.join(only.name),
+        _ => partial.clone(),
+    };
+    go.args(["build", "-trimpath", "-tags", first.tags, "-ldflags", &first.link])
+        // The linker would leave it out, and it is a tenth of the compiler's work.
+        .args(["-gcflags", "all=-dwarf=false", "-o"])
+        .arg(output)
+        .args(missing.iter().flat_map(|(program, _, _)| program.sources()))
+        .env("CGO_ENABLED", "0");
+    let titles: Vec<String> = missing.iter().map(|(program, _, _)| program.title()).collect();
+    run(&mut go, &titles.join(", "), &folder, "build.log")?;
+    for (program, built, _) in &missing {
+        fs::rename(partial.join(program.name), built).with_context(|| format!("{} cannot be made", built.display()))?;
+    }
+    remove(&partial)
+}
+
+/// Removes what an attempt that broke off has left, a file or a folder.
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Err(_) => return Ok(()),
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    };
+    removed.with_context(|| format!("{} cannot be removed", path.display()))
+}
+
+/// Runs Go in a folder, with a log there.
+///
+/// # Errors
+/// When it fails; the text ends with what it said last and names the log.
+fn run(go: &mut Command, title: &str, folder: &Path, log: &str) -> Result<()> {
+    let log = folder.join(log);
+    let status = go
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&log)?)
+        .status()
+        .context("go cannot be started")?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(LAST_LINES);
+    bail!(
+        "{title} cannot be built from Go modules. The end of {}:\n{}",
+        log.display(),
+        lines.get(from..).unwrap_or_default().join("\n")
+    )
 }
 
 /// A file of definitions that lies in a Go module.
@@ -231,6 +321,9 @@ const DEFINITIONS: [Definitions; 5] = [
     gateway_api!("httproutes"),
 ];
 
+/// Where they are in the cache.
+const DEFINITIONS_FOLDER: &str = "crds";
+
 /// The module that requires all of them.
 const DEFINITIONS_MODULE: &[(&str, &str)] = module!("crds");
 
@@ -248,19 +341,15 @@ struct Downloaded {
 ///
 /// # Errors
 /// When they are not there and cannot be downloaded, or a module's sum is not the one in go.sum.
-pub(super) fn definitions(cache: &Path, progress: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
-    let folder = cache.join("crds");
-    let paths = DEFINITIONS.map(|of| {
-        let module = of.module.replace('/', "-");
-        folder.join(format!("{module}-{}{}.yaml", of.version, of.part))
-    });
-    if paths.iter().all(|path| path.is_file()) {
-        return Ok(paths.to_vec());
+pub(super) fn definitions(cache: &Path, progress: Progress<'_>) -> Result<Vec<PathBuf>> {
+    if let Some(paths) = cached_definitions(cache) {
+        return Ok(paths);
     }
+    let folder = cache.join(DEFINITIONS_FOLDER);
+    let paths = definition_paths(cache);
     let mut go = go(cache)?;
     let what = "the definitions of Seldon's, Istio's and the Gateway API's kinds";
     let _lock = prepare(&folder, DEFINITIONS_MODULE, what, progress)?;
-    progress(&format!("downloading {what} from Go modules"));
     let mut modules = DEFINITIONS.map(|of| of.module).to_vec();
     modules.dedup();
     let output = go
@@ -292,16 +381,31 @@ pub(super) fn definitions(cache: &Path, progress: &dyn Fn(&str)) -> Result<Vec<P
     Ok(paths.to_vec())
 }
 
+/// The same files, where the cache has them all.
+pub(super) fn cached_definitions(cache: &Path) -> Option<Vec<PathBuf>> {
+    let paths = definition_paths(cache);
+    paths.iter().all(|path| path.is_file()).then(|| paths.to_vec())
+}
+
+fn definition_paths(cache: &Path) -> [PathBuf; DEFINITIONS.len()] {
+    DEFINITIONS.map(|of| {
+        let module = of.module.replace('/', "-");
+        cache
+            .join(DEFINITIONS_FOLDER)
+            .join(format!("{module}-{}{}.yaml", of.version, of.part))
+    })
+}
+
 /// The text of a file that lies in a module which one of the folders in `go` requires.
 ///
 /// # Errors
 /// When the module cannot be downloaded, or is not the one that was pinned.
 pub(super) fn module_file(cache: &Path, of: Sources, file: &str) -> Result<Vec<u8>> {
-    let (files, module) = match of {
-        Sources::Kubernetes => (module!("kubernetes"), "k8s.io/kubernetes"),
-        Sources::Istio => (module!("istio"), "istio.io/istio"),
-    };
-    let folder = cache.join("modules").join(module.replace('/', "-"));
+    if let Some(text) = cached_module_file(cache, of, file) {
+        return Ok(text);
+    }
+    let (files, module, _) = of.module();
+    let folder = module_folder(cache, of);
     let mut go = go(cache)?;
     let _lock = prepare(&folder, files, module, &|_| ())?;
     let output = go
@@ -318,26 +422,69 @@ pub(super) fn module_file(cache: &Path, of: Sources, file: &str) -> Result<Vec<u
     let Some(dir) = found.dir else {
         bail!("Go cannot download {module}: {}", found.error.unwrap_or_default());
     };
-    let file = dir.join(file);
-    fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
+    let source = dir.join(file);
+    let text = fs::read(&source).with_context(|| format!("{} cannot be read", source.display()))?;
+    let (partial, kept) = (folder.join("partial"), kept(&folder, file));
+    fs::write(&partial, &text).with_context(|| format!("{} cannot be written", partial.display()))?;
+    fs::rename(&partial, &kept).with_context(|| format!("{} cannot be made", kept.display()))?;
+    Ok(text)
+}
+
+/// The same text, where the cache has it: Go looks a module up at its proxy each time that it is asked.
+pub(super) fn cached_module_file(cache: &Path, of: Sources, file: &str) -> Option<Vec<u8>> {
+    fs::read(kept(&module_folder(cache, of), file)).ok()
+}
+
+fn module_folder(cache: &Path, of: Sources) -> PathBuf {
+    let (_, module, version) = of.module();
+    cache
+        .join("modules")
+        .join(format!("{}-{version}", module.replace('/', "-")))
+}
+
+fn kept(folder: &Path, file: &str) -> PathBuf {
+    folder.join(file.replace('/', "-"))
+}
+
+impl Sources {
+    fn module(self) -> (&'static [(&'static str, &'static str)], &'static str, &'static str) {
+        match self {
+            Self::Kubernetes => (module!("kubernetes"), "k8s.io/kubernetes", KUBERNETES),
+            Self::Istio => (module!("istio"), "istio.io/istio", ISTIO),
+        }
+    }
 }
 
 /// Makes a folder with a module in it, and keeps others out until the lock is dropped.
-fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, progress: &dyn Fn(&str)) -> Result<File> {
+fn prepare(folder: &Path, files: &[(&str, &str)], what: &str, progress: Progress<'_>) -> Result<File> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let lock = lock(folder, what, progress)?;
-    for (name, text) in files {
-        fs::write(folder.join(name), text)?;
-    }
+    write_module(folder, files)?;
     Ok(lock)
+}
+
+fn write_module(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
+    for (name, text) in files {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    Ok(())
 }
 
 /// Keeps others out of a folder until the lock is dropped.
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub(crate) fn lock(folder: &Path, what: &str, progress: &dyn Fn(&str)) -> Result<File> {
-    let lock = File::create(folder.join("lock"))?;
+pub(crate) fn lock(folder: &Path, what: &str, progress: Progress<'_>) -> Result<File> {
+    lock_as("lock", folder, what, progress)
+}
+
+/// The same with another name of the file, where a folder holds what is made independently of each other.
+///
+/// # Errors
+/// As [`lock`].
+pub(crate) fn lock_as(name: &str, folder: &Path, what: &str, progress: Progress<'_>) -> Result<File> {
+    let lock = File::create(folder.join(name))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -397,35 +544,6 @@ pub(crate) fn goarch() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
-}
-
-/// Waits for a build and says now and then that it goes on.
-fn follow(mut child: Child, title: &str, log: &Path, progress: &dyn Fn(&str)) -> Result<()> {
-    let start = Instant::now();
-    let mut said = start;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if said.elapsed() >= REPORT {
-            said = Instant::now();
-            let seconds = start.elapsed().as_secs();
-            progress(&format!("still building {title}, {seconds} s so far"));
-        }
-        thread::sleep(POLL);
-    };
-    if status.success() {
-        progress(&format!("built {title} in {} s", start.elapsed().as_secs()));
-        return Ok(());
-    }
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let from = lines.len().saturating_sub(LAST_LINES);
-    bail!(
-        "{title} cannot be built from Go modules. The end of {}:\n{}",
-        log.display(),
-        lines.get(from..).unwrap_or_default().join("\n")
-    )
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use ring::digest::SHA256;
 use serde_json::{Value, json};
 
-use super::layer::{Layer, digest_of, pack};
-use crate::assets::goarch;
+use super::layer::{Layer, Layers, Missing, pack};
+use crate::assets::{goarch, lock_as};
+use crate::digest;
 
 /// What an image is made of.
 #[derive(Clone, Debug)]
@@ -39,17 +41,18 @@ impl Image {
     }
 }
 
-/// Writes the archive of these images, in the form of `docker save`, if it is not there.
+/// Writes the archive of these images, in the form of `docker save`, if it is not there. Its name begins as given.
 ///
 /// # Errors
-/// When it cannot be written.
-pub(super) fn write(folder: &Path, images: &[Image], progress: &dyn Fn(&str)) -> Result<PathBuf> {
+/// When it cannot be written, or is not there and shall not be.
+pub(super) fn write(layers: &Layers<'_>, prefix: &str, images: &[Image]) -> Result<PathBuf> {
+    let folder = layers.folder;
     let mut manifest = Vec::new();
     let mut files = BTreeMap::new();
-    let mut layers = BTreeMap::new();
+    let mut packed = BTreeMap::new();
     for image in images {
         let configuration = image.configuration().to_string();
-        let name = format!("{}.json", digest_of(configuration.as_bytes()));
+        let name = format!("{}.json", digest::of(&SHA256, configuration.as_bytes()));
         let of: Vec<String> = image
             .layers
             .iter()
@@ -57,18 +60,24 @@ pub(super) fn write(folder: &Path, images: &[Image], progress: &dyn Fn(&str)) ->
             .collect();
         manifest.push(json!({"Config": name, "RepoTags": [image.reference], "Layers": of}));
         files.insert(name, configuration);
-        layers.extend(of.into_iter().zip(&image.layers));
+        packed.extend(of.into_iter().zip(&image.layers));
     }
     let manifest = Value::from(manifest).to_string();
-    let archive = folder.join(format!("images-{}.tar", digest_of(manifest.as_bytes())));
+    let archive = folder.join(format!("{prefix}{}.tar", digest::of(&SHA256, manifest.as_bytes())));
     if archive.exists() {
         return Ok(archive);
     }
-    progress("packing the images …");
+    if layers.missing == Missing::Fail {
+        bail!("{} is not there", archive.display());
+    }
+    let _lock = lock_as("lock", folder, "the images", layers.progress)?;
+    if archive.exists() {
+        return Ok(archive);
+    }
     // Earlier ones are large, and nobody needs them again.
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("images-") {
+        if name.starts_with(prefix) {
             fs::remove_file(entry.path()).with_context(|| format!("{name} cannot be removed"))?;
         }
     }
@@ -81,7 +90,7 @@ pub(super) fn write(folder: &Path, images: &[Image], progress: &dyn Fn(&str)) ->
     for (name, text) in files {
         fs::write(tree.join(name), text)?;
     }
-    for (name, layer) in layers {
+    for (name, layer) in packed {
         // The same file under a second name: it is packed, not changed.
         fs::hard_link(&layer.file, tree.join(name))
             .with_context(|| format!("{} cannot be linked", layer.file.display()))?;

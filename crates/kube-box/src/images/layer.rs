@@ -1,13 +1,15 @@
 //! Layers: trees of files, each an archive in the cache that is named after all it is made of.
 
-use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ring::digest::{Context as Sha256, SHA256};
+
+use crate::assets::{self, Sources, lock_as};
+use crate::build_plan::Progress;
+use crate::digest;
 
 /// How many characters of a digest tell two recipes apart.
 const SHORT: usize = 16;
@@ -21,10 +23,19 @@ pub(super) struct Layer {
     pub(super) digest: String,
 }
 
+/// What becomes of a layer that the cache does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    /// It is an error, for who only wants to know whether all are there.
+    Fail,
+}
+
 /// Where layers are kept, and whom to tell.
 pub(super) struct Layers<'a> {
     pub(super) folder: &'a Path,
-    pub(super) progress: &'a dyn Fn(&str),
+    pub(super) missing: Missing,
+    pub(super) progress: Progress<'a>,
 }
 
 impl Layers<'_> {
@@ -40,25 +51,43 @@ impl Layers<'_> {
             key.update(b":");
             key.update(part);
         }
-        let key = hexadecimal(key);
+        let key = digest::hexadecimal(key);
         let key = key.get(..SHORT).unwrap_or(&key);
         let file = self.folder.join(format!("{name}-{key}.tar"));
         let known = file.with_extension("sha256");
         if let Ok(digest) = fs::read_to_string(&known) {
             return Ok(Layer { file, digest });
         }
-        (self.progress)(&format!("making {name} for the images, this once …"));
-        let work = self.folder.join("work");
+        if self.missing == Missing::Fail {
+            bail!("{} is not there", file.display());
+        }
+        let _lock = lock_as(&format!("{name}.lock"), self.folder, name, self.progress)?;
+        // Another process may have made it meanwhile.
+        if let Ok(digest) = fs::read_to_string(&known) {
+            return Ok(Layer { file, digest });
+        }
+        let work = self.folder.join(format!("work-{name}"));
         clear(&work)?;
         let tree = work.join("tree");
         fs::create_dir_all(&tree).with_context(|| format!("{} cannot be made", tree.display()))?;
         make(&tree).with_context(|| format!("{name} cannot be made"))?;
         pack(&tree, &file)?;
-        let digest = digest(&file)?;
+        let digest = digest::of_file(&SHA256, &file)?;
         // Last, so that whatever has it is whole.
         fs::write(&known, &digest).with_context(|| format!("{} cannot be written", known.display()))?;
         clear(&work)?;
         Ok(Layer { file, digest })
+    }
+
+    /// A file of a Go module.
+    ///
+    /// # Errors
+    /// When the module cannot be had.
+    pub(super) fn module_file(&self, of: Sources, file: &str) -> Result<Vec<u8>> {
+        match self.missing {
+            Missing::Make => assets::module_file(of, file),
+            Missing::Fail => assets::cached_module_file(of, file).with_context(|| format!("{file} is not there")),
+        }
     }
 }
 
@@ -99,42 +128,4 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} failed: {}", said.trim());
     Ok(())
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// When it cannot be read.
-pub(super) fn digest(file: &Path) -> Result<String> {
-    struct Sink(Sha256);
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut sink = Sink(Sha256::new(&SHA256));
-    let mut opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    io::copy(&mut opened, &mut sink)?;
-    sink.flush()?;
-    Ok(hexadecimal(sink.0))
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
-    let mut context = Sha256::new(&SHA256);
-    context.update(bytes);
-    hexadecimal(context)
-}
-
-fn hexadecimal(context: Sha256) -> String {
-    let bytes = context.finish();
-    bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

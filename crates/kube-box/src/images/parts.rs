@@ -235,7 +235,7 @@ pub(super) fn envoy(layers: &Layers<'_>, builder: &Layer) -> Result<Layer> {
 /// Istio's agent, with what it makes Envoy's configuration of.
 pub(super) fn pilot_agent(layers: &Layers<'_>, program: &Path) -> Result<Layer> {
     let program = fs::read(program).with_context(|| format!("{} cannot be read", program.display()))?;
-    let bootstrap = assets::module_file(Sources::Istio, "tools/packaging/common/envoy_bootstrap.json")?;
+    let bootstrap = layers.module_file(Sources::Istio, "tools/packaging/common/envoy_bootstrap.json")?;
     layers.layer("pilot-agent", &[&program, &bootstrap], |tree| {
         put(tree, "usr/local/bin/pilot-agent", &program)?;
         put(tree, "var/lib/istio/envoy/envoy_bootstrap_tmpl.json", &bootstrap)
@@ -257,7 +257,7 @@ pub(super) fn program(layers: &Layers<'_>, name: &str, program: &Path) -> Result
 
 /// Kubernetes' own pause program.
 pub(super) fn pause(layers: &Layers<'_>) -> Result<Layer> {
-    let source = assets::module_file(Sources::Kubernetes, "build/pause/linux/pause.c")?;
+    let source = layers.module_file(Sources::Kubernetes, "build/pause/linux/pause.c")?;
     layers.layer("pause", &[&source], |tree| {
         let mut missing = Vec::new();
         if assets::on_path("cc").is_none() {
@@ -289,7 +289,7 @@ pub(super) fn initializer(layers: &Layers<'_>) -> Result<Layer> {
 
 /// Seldon's executor: the one that the environment names, or the fake. Its module cannot be had from the module
 /// proxies that hand out the operator's.
-pub(super) fn executor(layers: &Layers<'_>, base: &Layer) -> Result<(&'static str, Vec<Layer>)> {
+pub(super) fn executor(layers: &Layers<'_>, base: &Layer, fake: &Path) -> Result<(&'static str, Vec<Layer>)> {
     // With a shell: Seldon's preStop hook wants one, and where there is none the container ends at once, before the
     // gateway knows.
     if let Some(given) = env::var_os(SELDON_EXECUTOR).filter(|path| !path.is_empty()) {
@@ -305,7 +305,7 @@ pub(super) fn executor(layers: &Layers<'_>, base: &Layer) -> Result<(&'static st
         }
         return Ok(("site.local/seldon-executor:given", all));
     }
-    let layer = program(layers, "executor", &assets::executor_stand_in(layers.progress)?)?;
+    let layer = program(layers, "executor", fake)?;
     Ok(("site.local/seldon-executor-stand-in:1", vec![base.clone(), layer]))
 }
 

@@ -48,6 +48,20 @@ pub(super) fn make(id: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether a tree can be made. Removes those of nodes that are no more.
+///
+/// # Errors
+/// Why not: many containers show control groups that cannot be changed.
+pub(super) fn probe() -> Result<()> {
+    sweep()?;
+    for controller in controllers()? {
+        let tree = controller.join(name(std::process::id()));
+        fs::create_dir_all(&tree).with_context(|| format!("{} cannot be made", tree.display()))?;
+        fs::remove_dir(&tree).with_context(|| format!("{} cannot be removed", tree.display()))?;
+    }
+    Ok(())
+}
+
 /// Removes a node's tree, when its processes have ended.
 ///
 /// # Errors

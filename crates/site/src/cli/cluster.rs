@@ -13,6 +13,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use kube_box::apiserver::{self, ApiServer};
 use kube_box::assets;
+use kube_box::images::Models;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -82,7 +83,7 @@ impl Platform {
         if choice.full {
             let full = match Full::attach(&directory, &progress).await? {
                 Some(running) => running,
-                None => Full::start_detached(&directory, &progress).await?,
+                None => Full::start_detached(&directory, Models::All, &progress).await?,
             };
             let client = full.server().client()?;
             return Ok((Self::Full(Box::new(full)), client));
