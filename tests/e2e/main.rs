@@ -15,6 +15,7 @@
 mod actions;
 #[path = "../support/console.rs"]
 mod console;
+mod demo;
 mod docs;
 mod fixture;
 mod grpc;
@@ -126,8 +127,14 @@ fn main() -> ExitCode {
             gateway_outage_spoils_no_later_connection,
             kubelet_outage_does_not_stay_active;
     };
-    // It has a site of its own.
-    let tutorial = claims! { docs: tutorial_works_as_written; };
+    // These have sites of their own.
+    let own_sites = claims! {
+        docs:
+            tutorial_works_as_written;
+        demo:
+            demo_ends_with_the_models_answer,
+            demo_without_root_shows_the_small_site;
+    };
     // These compare the whole machine before and after, so nothing else may come and go.
     let alone = claims! {
         site_cleanup:
@@ -150,7 +157,7 @@ fn main() -> ExitCode {
     let mut conclusions = vec![libtest_mimic::run(&arguments, trials(&together, !can))];
     arguments.test_threads = Some(1);
     conclusions.extend(std::thread::scope(|scope| {
-        let beside = scope.spawn(|| libtest_mimic::run(&arguments, trials(&tutorial, !can)));
+        let beside = scope.spawn(|| libtest_mimic::run(&arguments, trials(&own_sites, !can)));
         let outages = libtest_mimic::run(&arguments, trials(&outages, !can));
         [outages, beside.join().unwrap()]
     }));

@@ -50,7 +50,7 @@ fn machine() -> BTreeSet<String> {
 }
 
 /// The processes that have a folder in their command line.
-fn processes(folder: &Path) -> Vec<String> {
+pub fn processes(folder: &Path) -> Vec<String> {
     let text = folder.to_string_lossy().into_owned();
     fs::read_dir("/proc")
         .unwrap()

@@ -16,6 +16,15 @@ pub fn dispatch_binary() -> Result<PathBuf> {
     )
 }
 
+/// Whether there is such a binary, newer than its sources, or nothing to build it from.
+pub fn dispatch_is_current() -> bool {
+    let (Ok(target), Ok(root)) = (TargetDirectory::of_running(), workspace()) else {
+        return true;
+    };
+    let sources = ["src", "crates/juju-hooks", "Cargo.lock"].map(|name| changed(&root.join(name)));
+    modified(&target.executable("dispatch")) > sources.into_iter().flatten().max()
+}
+
 /// The `site` executable: the running one, or that of the same target directory. One that is newer than its sources is taken
 /// as it is: built alone it has other features than with the tests, and that takes a minute.
 pub fn site_binary() -> Result<PathBuf> {
@@ -25,7 +34,7 @@ pub fn site_binary() -> Result<PathBuf> {
     }
     let built = TargetDirectory::of_running().ok();
     if let Some(built) = built.map(|target| target.executable("site"))
-        && modified(&built) > workspace().ok().and_then(|root| newest(&root.join("crates")))
+        && modified(&built) > workspace().ok().and_then(|root| changed(&root.join("crates")))
     {
         return Ok(built);
     }
@@ -40,13 +49,13 @@ fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// When a file in a directory, or below it, was last changed.
-fn newest(directory: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(directory).ok()?.flatten();
-    let changed = entries
-        .map(|entry| entry.path())
-        .filter_map(|path| if path.is_dir() { newest(&path) } else { modified(&path) });
-    changed.max()
+/// When a file, or one in a directory or below it, was last changed.
+fn changed(path: &Path) -> Option<SystemTime> {
+    if !path.is_dir() {
+        return modified(path);
+    }
+    let entries = std::fs::read_dir(path).ok()?.flatten();
+    entries.filter_map(|entry| changed(&entry.path())).max()
 }
 
 fn binary(package: &str, name: &str, otherwise: &str) -> Result<PathBuf> {

@@ -13,6 +13,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use kube_box::apiserver::{self, ApiServer};
 use kube_box::assets;
+use kube_box::build_plan::{Part, Progress};
 use kube_box::images::Models;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -25,6 +26,37 @@ pub const KUBERNETES: &str = "kubernetes";
 /// How long a service account's token is good, in seconds. Each command asks for a new one.
 const TOKEN_SECONDS: i64 = 3_600;
 
+/// What a cluster of the site's own has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// etcd and kube-apiserver.
+    Small,
+    /// With a node, Seldon Core and Istio, and images of those models.
+    Full(Models),
+}
+
+impl Size {
+    /// What has to be made before such a cluster can start.
+    pub fn parts(self, progress: Progress<'_>) -> Result<Vec<Part<'_>>> {
+        match self {
+            Self::Full(models) => Full::parts(models, progress),
+            Self::Small if kubeconfig().is_some() => assets::crd_parts(progress),
+            Self::Small => {
+                let mut parts = assets::crd_parts(progress)?;
+                parts.extend(assets::api_parts(progress)?);
+                Ok(parts)
+            }
+        }
+    }
+}
+
+/// The kubeconfig of a cluster that is there, as the environment names it.
+pub fn kubeconfig() -> Option<PathBuf> {
+    std::env::var_os("KUBECONFIG")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
 /// Which of the three, as a file of the site says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Choice {
@@ -33,15 +65,20 @@ pub struct Choice {
     /// Whether the site's own has a node, Seldon Core and Istio.
     #[serde(default)]
     pub full: bool,
+    /// Which images of models that has.
+    #[serde(default)]
+    models: Models,
 }
 
 impl Choice {
     /// What the environment and the command line ask for: with `KUBECONFIG` set, that cluster.
-    pub fn new(full: bool) -> Result<Self> {
-        let named = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty());
-        let kubeconfig = named
+    pub fn new(size: Size) -> Result<Self> {
+        let (full, models) = match size {
+            Size::Small => (false, Models::default()),
+            Size::Full(models) => (true, models),
+        };
+        let kubeconfig = kubeconfig()
             .map(|path| {
-                let path = PathBuf::from(path);
                 path.canonicalize().with_context(|| {
                     format!(
                         "KUBECONFIG names {}, which cannot be read; unset it for a small cluster of the site's own",
@@ -54,7 +91,11 @@ impl Choice {
             !full || kubeconfig.is_none(),
             "KUBECONFIG is set, and a site on that cluster uses the Seldon Core and the Istio that are there; for a full site of its own, unset it"
         );
-        Ok(Self { kubeconfig, full })
+        Ok(Self {
+            kubeconfig,
+            full,
+            models,
+        })
     }
 }
 
@@ -83,7 +124,7 @@ impl Platform {
         if choice.full {
             let full = match Full::attach(&directory, &progress).await? {
                 Some(running) => running,
-                None => Full::start_detached(&directory, Models::All, &progress).await?,
+                None => Full::start_detached(&directory, choice.models, &progress).await?,
             };
             let client = full.server().client()?;
             return Ok((Self::Full(Box::new(full)), client));

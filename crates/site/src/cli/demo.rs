@@ -5,13 +5,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use ::site::full::Full;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use juju_sim::juju::Version;
 use juju_sim::target_directory::workspace;
-use kube_box::images;
+use kube_box::build_plan;
+use kube_box::images::{self, Models};
+use kube_box::node::Found;
+use serde_json::Value;
 
+use super::cluster::{Size, kubeconfig};
 use super::site::{Home, MODEL, Site};
-use super::{consented, diff, objects, status};
+use super::{consented, diff, objects, progress, status};
 
 const APPLICATION: &str = "iris";
 /// How long a model may take until it serves: its probes begin after 20 s.
@@ -20,8 +24,46 @@ const READY: Duration = Duration::from_secs(180);
 const FLOWER: &str = r#"{"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}"#;
 const OPTION: (&str, &str) = ("image", "seldonio/sklearn-iris:0.4");
 
+/// What the demonstration is asked to run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The full site where this machine can run it, else the small one.
+    Fullest,
+    Small,
+    Full,
+}
+
+/// What the demonstration runs on, and why it is not the full site.
+#[derive(Debug, PartialEq, Eq)]
+struct Chosen {
+    size: Size,
+    why: Option<String>,
+}
+
+/// Chooses from what was asked for, whether `KUBECONFIG` names a cluster, and what this machine lacks for a full site.
+fn choose(asked: Asked, kubeconfig: bool, missing: Option<&str>) -> Result<Chosen> {
+    let chosen = |size, why| Ok(Chosen { size, why });
+    match (asked, missing) {
+        (Asked::Small | Asked::Full, _) if kubeconfig => {
+            bail!("KUBECONFIG is set, so the demonstration would run on that cluster; for a site of its own, unset it")
+        }
+        (Asked::Small, _) => chosen(Size::Small, None),
+        (Asked::Fullest, _) if kubeconfig => chosen(Size::Small, None),
+        (Asked::Fullest, Some(missing)) => chosen(
+            Size::Small,
+            Some(format!(
+                "A full site, on which the model answers, needs {missing}. This is the small one."
+            )),
+        ),
+        (Asked::Full, Some(missing)) => bail!("a full site needs {missing}"),
+        (Asked::Fullest | Asked::Full, None) => chosen(Size::Full(Models::Iris), None),
+    }
+}
+
 /// Runs the demonstration in a site of its own, and takes it down again also when a step fails.
-pub fn demo(mut home: Home, full: bool) -> Result<()> {
+pub fn demo(mut home: Home, asked: Asked) -> Result<()> {
+    let missing = Found::here()?.missing();
+    let Chosen { size, why } = choose(asked, kubeconfig().is_some(), missing.as_deref())?;
     if !home.named {
         // Beside the usual one, which may hold the user's own work.
         home.directory.set_file_name("seldon-model-site-demo");
@@ -39,8 +81,17 @@ pub fn demo(mut home: Home, full: bool) -> Result<()> {
     };
     let read = consented(&bundle, true)?;
 
-    step(if full { "site up --full" } else { "site up" });
-    let mut site = Site::up(home.clone(), MODEL, Version::default(), full)?;
+    if let Some(why) = why {
+        note(&why);
+    }
+    step(match size {
+        Size::Small => "site up",
+        Size::Full(_) => "site up --full",
+    });
+    let mut parts = Vec::from_iter(home.charm_part());
+    parts.extend(size.parts(&progress)?);
+    build_plan::run(parts, &progress)?;
+    let mut site = Site::up(home, MODEL, Version::default(), size)?;
     let shown = show(&mut site, |site| {
         step("site deploy ./bundle.yaml --trust");
         site.deploy(&read, &bundle)?;
@@ -83,17 +134,15 @@ fn tour(site: &mut Site) -> Result<()> {
 
 /// With pods, the model answers, and so does its next version.
 fn answers(site: &mut Site, address: &str) -> Result<()> {
-    let versions = [images::IRIS_1, images::IRIS_2];
-    let predict = format!("{address}/api/v0.1/predictions");
-    for image in versions {
+    note("The image of bundle.yaml is in a registry on the Internet; the site has images of its own, which it built.");
+    for image in [images::IRIS_1, images::IRIS_2] {
         configure(site, "image", image)?;
         step(&format!("site wait-for application {APPLICATION}"));
         site.wait_for(APPLICATION, "active", READY)?;
         print_status(site);
-        curl(&predict)?;
+        curl(&format!("{address}/api/v1.0/predictions"))?;
     }
-    remove(site)?;
-    curl(&predict)
+    remove(site)
 }
 
 fn configure(site: &mut Site, name: &str, value: &str) -> Result<()> {
@@ -119,15 +168,19 @@ fn remove(site: &mut Site) -> Result<()> {
 /// The request that the model is there for, as a user would make it.
 fn curl(address: &str) -> Result<()> {
     step(&format!(
-        "curl -s -w '%{{http_code}}' {address} -H 'Content-Type: application/json' -d '{FLOWER}'"
+        "curl -s {address} -H 'Content-Type: application/json' -d '{FLOWER}'"
     ));
     let output = Command::new("curl")
-        .args(["-s", "-w", "%{http_code}\n", address])
-        .args(["-H", "Content-Type: application/json", "-d", FLOWER])
+        .args(["-s", address, "-H", "Content-Type: application/json", "-d", FLOWER])
         .output()
         .context("there is no curl on this machine; type: apt-get install curl")?;
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    ensure!(output.status.success(), "curl got no answer from {address}");
+    let answer = String::from_utf8_lossy(&output.stdout);
+    println!("{}", answer.trim_end());
+    let read: Value = serde_json::from_str(&answer).unwrap_or_default();
+    ensure!(
+        read.pointer("/data/ndarray").is_some(),
+        "the model at {address} did not answer with a prediction"
+    );
     Ok(())
 }
 
@@ -142,4 +195,67 @@ fn step(command: &str) {
 
 fn note(line: &str) {
     println!("# {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: Size = Size::Full(Models::Iris);
+
+    #[test]
+    fn full_site_is_shown_where_nothing_is_missing() {
+        for asked in [Asked::Fullest, Asked::Full] {
+            let chosen = choose(asked, false, None).unwrap();
+            assert_eq!(chosen, Chosen { size: FULL, why: None });
+        }
+    }
+
+    #[test]
+    fn small_site_is_shown_with_what_is_missing_for_the_full_one() {
+        let chosen = choose(Asked::Fullest, false, Some("root, for its mounts")).unwrap();
+        assert_eq!(chosen.size, Size::Small);
+        let why = "A full site, on which the model answers, needs root, for its mounts. This is the small one.";
+        assert_eq!(chosen.why.as_deref(), Some(why));
+    }
+
+    #[test]
+    fn small_site_is_shown_without_a_reason_where_it_is_asked_for() {
+        for missing in [None, Some("root")] {
+            let chosen = choose(Asked::Small, false, missing).unwrap();
+            assert_eq!(
+                chosen,
+                Chosen {
+                    size: Size::Small,
+                    why: None
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn full_site_that_was_asked_for_fails_with_what_is_missing() {
+        let error = choose(Asked::Full, false, Some("control groups")).unwrap_err();
+        assert_eq!(error.to_string(), "a full site needs control groups");
+    }
+
+    #[test]
+    fn own_site_is_not_shown_on_the_cluster_of_kubeconfig() {
+        for asked in [Asked::Small, Asked::Full] {
+            let error = choose(asked, true, None).unwrap_err().to_string();
+            assert!(error.ends_with("for a site of its own, unset it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn cluster_of_kubeconfig_is_used_without_a_full_site() {
+        let chosen = choose(Asked::Fullest, true, None).unwrap();
+        assert_eq!(
+            chosen,
+            Chosen {
+                size: Size::Small,
+                why: None
+            }
+        );
+    }
 }

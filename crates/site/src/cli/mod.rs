@@ -19,8 +19,11 @@ use ::site::bundle::Bundle;
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use juju_sim::juju::{Given, Life, Version};
+use kube_box::images::Models;
 use kube_box::node::{LEAD, lead};
 
+use self::cluster::Size;
+use self::demo::Asked;
 use self::site::Site;
 
 /// The edge site in a box: a real Kubernetes API and a fake for Juju that runs the real charm.
@@ -180,11 +183,15 @@ enum Command {
         /// Only of this kind
         kind: Option<String>,
     },
-    /// Show the whole thing: up, deploy, change the model, remove, down
+    /// Show the whole thing: up, deploy, a new version, remove, down. On a full site, with a model that answers, where this
+    /// machine can run one
     Demo {
-        /// On a full site, with a model that answers; needs root
-        #[arg(long)]
+        /// On a full site, or fail with what is missing for one
+        #[arg(long, conflicts_with = "small")]
         full: bool,
+        /// On a small site, without a model that answers: quicker
+        #[arg(long)]
+        small: bool,
     },
     #[command(name = LEAD, hide = true)]
     Lead { to: String },
@@ -235,9 +242,17 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let home = site::Home::new(arguments.dir, arguments.dispatch)?;
     match arguments.command {
         Command::Lead { to } => lead(&to)?,
-        Command::Demo { full } => demo::demo(home, full)?,
+        Command::Demo { full, small } => {
+            let asked = match (full, small) {
+                (true, _) => Asked::Full,
+                (_, true) => Asked::Small,
+                (false, false) => Asked::Fullest,
+            };
+            demo::demo(home, asked)?;
+        }
         Command::Up { full, model, juju } => {
-            let site = Site::up(home, &model, juju, full)?;
+            let wanted = if full { Size::Full(Models::All) } else { Size::Small };
+            let site = Site::up(home, &model, juju, wanted)?;
             progress(&format!("the site is up; its model is {}", site.world.model.name));
             if let Some(full) = site.full() {
                 progress(&format!("its models will be at http://{}/model/…/", full.gateway()));
@@ -250,7 +265,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             config,
         } => {
             if what.extension().is_some_and(|ending| ending == "charm") {
-                let mut site = Site::up(home, site::MODEL, Version::default(), false)?;
+                let mut site = Site::up(home, site::MODEL, Version::default(), Size::Small)?;
                 site.deploy_charm(&what, name.as_deref(), trust, &config)?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -259,7 +274,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 "a bundle names its applications and their options itself"
             );
             let read = consented(&what, trust)?;
-            let mut site = Site::up(home, site::MODEL, Version::default(), false)?;
+            let mut site = Site::up(home, site::MODEL, Version::default(), Size::Small)?;
             site.deploy(&read, &what)?;
             tell("Deploy of bundle completed.");
         }

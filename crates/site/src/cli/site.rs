@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use ::site::bundle::Bundle;
 use ::site::full::Full;
-use ::site::programs::{dispatch_binary, site_binary};
+use ::site::programs::{dispatch_binary, dispatch_is_current, site_binary};
 use anyhow::{Context as _, Result, bail};
 use juju_sim::agent::{Agent, Cluster, HookRun, provide_gateways, provide_ingresses};
 use juju_sim::juju::{Charm, Store, Version, World};
 use juju_sim::target_directory::workspace;
 use kube::Client;
+use kube_box::build_plan::{Load, Part};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use super::cluster::{Choice, KUBERNETES, Platform};
+use super::cluster::{Choice, KUBERNETES, Platform, Size};
 use super::words;
 use super::{is_alive, objects, progress, status};
 
@@ -52,6 +53,13 @@ impl Home {
             named,
             dispatch,
         })
+    }
+
+    /// The charm's binary, where it has to be built first.
+    pub fn charm_part(&self) -> Option<Part<'static>> {
+        let named = self.dispatch.is_some();
+        (!named && !dispatch_is_current())
+            .then(|| Part::new("the charm", &[], Load::Processors, || dispatch_binary().map(drop)))
     }
 
     /// What kind of site is there, if any.
@@ -91,9 +99,9 @@ pub struct Site {
 
 impl Site {
     /// Brings a site up; one that is up is left as it is.
-    pub fn up(home: Home, model: &str, version: Version, full: bool) -> Result<Self> {
+    pub fn up(home: Home, model: &str, version: Version, wanted: Size) -> Result<Self> {
         if let Some(site) = Self::open(home.clone())? {
-            if full && site.platform.full().is_none() {
+            if wanted != Size::Small && site.platform.full().is_none() {
                 bail!("the site that is up is not a full one; end it first: site down");
             }
             // An earlier attempt may have broken off half-way.
@@ -101,7 +109,7 @@ impl Site {
             return Ok(site);
         }
         let store = Store::open(&home.directory)?;
-        let choice = Choice::new(full)?;
+        let choice = Choice::new(wanted)?;
         let mut world = World::new(model);
         world.version = version;
         if choice.kubeconfig.is_some() {
