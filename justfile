@@ -4,7 +4,7 @@
 default:
     @just --list
 
-# Deploy bundle.yaml on a site, change an image, show what became of it.
+# Show a site that serves a model: a full one where this machine can run it. `just run demo --small` shows the small one.
 run *args="demo":
     cargo run -p site -- {{args}}
 
