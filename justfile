@@ -1,5 +1,7 @@
 # What there is to do. .ci/run runs the same recipes, after installing what they need.
 
+msrv_version := `sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml`
+
 # List the recipes.
 default:
     @just --list
@@ -54,8 +56,8 @@ lint:
     cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 
 # The minimum supported Rust version, as Cargo.toml names it, compiles all. Its builds are of no use to another version.
-msrv version=`sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml`:
-    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/msrv" cargo +{{version}} check --locked --workspace
+msrv:
+    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/msrv" cargo +{{msrv_version}} check --locked --workspace
 
 # Licences, bans and sources of what the binary is made of. Needs cargo-deny, but no network.
 deny:
