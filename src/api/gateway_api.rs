@@ -3,6 +3,8 @@
 //! Charmed Istio installs the CRDs of release 1.2.0, standard channel (`canonical/istio-k8s-operator`,
 //! `src/manifests/gateway-apis-crds.yaml`), so only fields of that channel are written. Fields that the API server
 //! would default are written too, so that the stored object equals the applied one.
+//!
+//! The `gateway-api` crate (0.22) needs kube 4 and Rust 1.92, where the charm has kube 5 and Rust 1.89.
 
 use std::collections::BTreeMap;
 

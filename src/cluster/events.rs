@@ -1,4 +1,7 @@
 //! Kubernetes events about applied changes, for those who use kubectl. They have the same text as Juju's log.
+//!
+//! The `Recorder` of kube-runtime counts repeated events while a process lives. A hook ends too soon for that, and it would have to be
+//! permitted to patch events.
 
 use std::time::Duration;
 

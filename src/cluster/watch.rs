@@ -1,4 +1,7 @@
 //! Watches the kinds that the plan and the status depend on.
+//!
+//! The watcher of kube-runtime 5.0 lists all objects before it watches, even of their metadata: with 300 Deployments, a process that
+//! takes 6 MB takes 14 MB. It also does not report that a connection was dead.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;

@@ -30,7 +30,8 @@ impl Image {
     }
 }
 
-/// Checks an image reference (`distribution/reference`, `regexp.go`): `[registry[:port]/]path[:tag][@digest]`.
+/// Checks an image reference (`distribution/reference`, `regexp.go`): `[registry[:port]/]path[:tag][@digest]`. `oci-spec` 0.10 would make
+/// the program 1.2 MB larger, accepts `A/b` and port 99999, and does not say which part is invalid.
 pub(crate) fn image(text: &str) -> Result<Image, Violation> {
     const EXAMPLE: &str = "seldonio/sklearn-iris:0.3";
     const LONGEST: usize = 255;

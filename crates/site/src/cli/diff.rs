@@ -1,6 +1,8 @@
 //! The lines in which two texts differ, with what is around them.
 
-use similar::{ChangeTag, TextDiff};
+use std::fmt::Write as _;
+
+use similar::TextDiff;
 
 /// How many unchanged lines are shown around a change.
 const AROUND: usize = 3;
@@ -12,13 +14,8 @@ pub fn diff(before: &str, after: &str) -> String {
     for hunk in diff.grouped_ops(AROUND) {
         out.push_str("@@\n");
         for change in hunk.iter().flat_map(|operation| diff.iter_changes(operation)) {
-            out.push(match change.tag() {
-                ChangeTag::Equal => ' ',
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-            });
-            out.push_str(change.value().trim_end_matches('\n'));
-            out.push('\n');
+            let line = change.value().trim_end_matches('\n');
+            let _ = writeln!(out, "{}{line}", change.tag());
         }
     }
     out
