@@ -65,9 +65,9 @@ fn trials(claims: &[(&str, &'static str, fn())], ignored: bool) -> Vec<Trial> {
     claims.iter().map(trial).collect()
 }
 
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    let together = claims! {
+/// The tests that share a site at the same time.
+fn together() -> Vec<(&'static str, &'static str, fn())> {
+    claims! {
         predictions:
             request_of_the_blog_is_answered,
             active_means_a_request_succeeds,
@@ -116,7 +116,11 @@ fn main() -> ExitCode {
         watcher:
             status_follows_a_model_within_three_seconds,
             refresh_loses_no_request_and_rolls_no_pod;
-    };
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
     // These stop a part that other tests on the same site need, so they run one after the other.
     let outages = claims! {
         outages:
@@ -154,7 +158,7 @@ fn main() -> ExitCode {
     }
     let measuring = arguments.ignored || arguments.include_ignored;
     arguments.test_threads.get_or_insert(THREADS);
-    let mut conclusions = vec![libtest_mimic::run(&arguments, trials(&together, !can))];
+    let mut conclusions = vec![libtest_mimic::run(&arguments, trials(&together(), !can))];
     arguments.test_threads = Some(1);
     conclusions.extend(std::thread::scope(|scope| {
         let beside = scope.spawn(|| libtest_mimic::run(&arguments, trials(&own_sites, !can)));
