@@ -2,7 +2,7 @@
 //!
 //! Deployments and pods are read only as far as decisions depend on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -48,6 +48,8 @@ pub struct Observed {
     pub foreign_secrets: Vec<Secret>,
     /// The gateways of the models, as far as they exist.
     pub gateways: BTreeMap<GatewayName, Listeners>,
+    /// Those of them that have a ready pod although a relation reports them down. Looked for only then.
+    pub ready_gateways: BTreeSet<GatewayName>,
     /// Those that Seldon created for our models.
     pub deployments: Vec<Deployment>,
     /// The pods of those Deployments. Listed only when a model is not ready or for metrics.

@@ -88,10 +88,18 @@ pub struct PodStatus {
     pub address: String,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
-    /// Only `PodScheduled` is used.
     pub conditions: Vec<WorkloadCondition>,
     pub init_container_statuses: Vec<ContainerStatus>,
     pub container_statuses: Vec<ContainerStatus>,
+}
+
+/// Whether a pod is ready for requests.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions
+            .into_iter()
+            .any(|condition| condition.kind == "Ready" && condition.status == "True")
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

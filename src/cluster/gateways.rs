@@ -1,9 +1,13 @@
 //! Reads gateways of both kinds, and HTTPRoutes.
 
+use std::collections::BTreeMap;
+
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
 use serde_json::Value;
 
 use super::Cluster;
+use crate::api::pods::{Pod, is_ready};
 use crate::api::{gateway_api, istio};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayKind;
@@ -40,6 +44,22 @@ impl Cluster {
                 ..listeners::read_gateway_api(&gateway_object.data)
             },
         }))
+    }
+
+    /// Whether a gateway has a ready pod, as far as that can be seen. Istio looks for a Gateway's pods in all namespaces
+    /// (`PILOT_SCOPE_GATEWAY_TO_NAMESPACE` is off by default); where only its own may be listed, those count.
+    pub async fn gateway_has_ready_pod(&self, gateway: &GatewayName, selector: &BTreeMap<String, String>) -> bool {
+        let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if labels.is_empty() {
+            return false;
+        }
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
+        let parameters = ListParams::default().labels(&labels.join(","));
+        let mut pods: Result<Vec<Pod>, ApiError> = self.list(&resource, None, &parameters).await;
+        if let Err(ApiError::Forbidden { .. }) = pods {
+            pods = self.list(&resource, Some(&gateway.namespace), &parameters).await;
+        }
+        pods.unwrap_or_default().iter().any(is_ready)
     }
 
     /// Whether HTTPRoutes of ours may exist, by the annotation on our SeldonDeployments.

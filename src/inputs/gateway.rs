@@ -31,7 +31,7 @@ pub enum RelatedGateway {
     Ambiguous(Vec<Provider>),
     Known {
         gateway: GatewayName,
-        /// Whether the other side reports that it accepts requests.
+        /// Whether the other side reports that it accepts requests. `false` may be out of date.
         up: bool,
         by: Provider,
     },

@@ -10,6 +10,7 @@ use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
+use crate::inputs::gateway::RelatedGateway;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
@@ -57,6 +58,13 @@ impl Snapshot {
         }
         if changes::has_catch_all(models, &inputs.gateway, &observed) {
             observed.capabilities.catch_all_last = self.cluster.sorts_catch_all_last().await?;
+        }
+        // istio-pilot from 1.16 on observes no update-status, so what it once reported down may stay so in its data bag.
+        if let RelatedGateway::Known { gateway, up: false, .. } = &inputs.gateway
+            && let Some(listeners) = observed.gateways.get(gateway)
+            && self.cluster.gateway_has_ready_pod(gateway, &listeners.selector).await
+        {
+            observed.ready_gateways.insert(gateway.clone());
         }
         self.observed = observed;
         self.replan(inputs).await

@@ -74,7 +74,7 @@ pub fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayPr
         });
     }
     if let (None, RelatedGateway::Known { up, by, .. }) = (&model.gateway, input.gateway)
-        && (!up || listeners.down)
+        && ((!up && !input.observed.ready_gateways.contains(gateway)) || listeners.down)
     {
         return Some(GatewayProblem::Down {
             gateway: gateway.clone(),

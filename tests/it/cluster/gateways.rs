@@ -3,6 +3,7 @@
 use juju_sim::agent::{Hook, RelationEvent};
 use juju_sim::juju::Charm;
 
+use super::endpoints;
 use super::fixture::Live;
 use crate::support::{assert_contains, status};
 
@@ -106,4 +107,16 @@ fn two_related_gateways_block() {
         &["blocked: two gateways are related, one is supported. Run: juju remove-relation iris:gateway-info istio-"],
     );
     assert!(live.route("iris").is_some(), "what served serves on");
+}
+
+#[test]
+fn gateway_with_a_ready_pod_is_up_whatever_the_relation_says() {
+    let mut live = Live::new("long-up");
+    assert!(live.serves().starts_with("active"));
+    endpoints::gateway(&live, &endpoints::http(), "NodePort");
+    live.publish_gateway(&[("gateway_up", "false")]);
+    assert!(live.says().starts_with("active"), "{}", live.says());
+    endpoints::gateway_pod(&live, false);
+    live.hook("update-status");
+    assert_contains(&live.says(), &["waiting: waiting for gateway long-up/gate to be up"]);
 }
