@@ -10,6 +10,7 @@ pub mod message;
 pub(crate) mod messages;
 pub(crate) mod model;
 pub(crate) mod pod_failures;
+mod privileges;
 pub mod problem;
 pub(crate) mod stalled;
 
@@ -288,6 +289,9 @@ fn model_status(input: &StatusInput, planned: &PlannedModel) -> ModelStatus {
 fn serving(input: &StatusInput, planned: &PlannedModel) -> Message {
     let model = &planned.model;
     let serves = format!("{} serves {}", model.name, model.serves());
+    let mut privileges = vec![""];
+    privileges.extend(privileges::privileges(&planned.deployment, input.application));
+    let privileges = privileges.join("; ");
     if let Some(option) = planned.omitted {
         return messages::omitted(&serves, option);
     }
@@ -298,7 +302,7 @@ fn serving(input: &StatusInput, planned: &PlannedModel) -> Message {
     } else {
         ""
     };
-    Message::active(format!("{serves} at {}{by}", model.prefix))
+    Message::active(format!("{serves} at {}{by}{privileges}", model.prefix))
 }
 
 #[cfg(test)]

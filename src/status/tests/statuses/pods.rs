@@ -66,6 +66,14 @@ pub fn serving() -> Vec<Entry> {
             "The gateway has a certificate, so clients send requests by HTTPS.",
         ),
         Entry::from_scene(
+            &serves(json!({
+                "image": "iris:1",
+                "pod": "{serviceAccountName: iris, containers: [{name: iris, securityContext: {privileged: true}}]}",
+            })),
+            "Nothing is wrong. A reviewer may want to know that `pod` or `manifest` gives the model these rights, see \
+             [security](../explanation/security.md).",
+        ),
+        Entry::from_scene(
             &serves(json!({"image": "iris:1", "replicas": 0})),
             "Its objects stay, its pods are deleted until `juju config iris replicas=1`.",
         ),
