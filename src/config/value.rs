@@ -20,10 +20,10 @@ pub(crate) use headers::headers;
 pub use headers::{HeaderChanges, Headers};
 pub use pod::{Amounts, Parameter, PullPolicy, Resources};
 pub(crate) use pod::{
-    PARAMETER_TYPES, annotations, env, labels, labels_as_written, parameters, pull_policy, resources,
+    PARAMETER_TYPES, annotations, env, labels, labels_as_written, parameter_rule, parameters, pull_policy, resources,
 };
 pub use pod_spec::PodFields;
-pub(crate) use pod_spec::pod;
+pub(crate) use pod_spec::{pod, toleration_violation};
 pub use route::Milliseconds;
 pub(crate) use route::{duration, gateway, host, hosts, prefix};
 pub use scale::{Autoscale, DisruptionBudget, Scaler};

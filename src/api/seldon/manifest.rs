@@ -107,6 +107,7 @@ pub struct ManifestPods {
 #[serde(default)]
 pub struct ManifestPodSpec {
     pub containers: Vec<ManifestContainer>,
+    pub tolerations: Option<Value>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -10,7 +10,9 @@ use strsim::damerau_levenshtein;
 
 use crate::api::seldon::manifest::{ManifestPredictor, ManifestSpec, ManifestUnit, NO_ENGINE, SVC_NAME};
 use crate::config::explainer::TYPES as EXPLAINER_TYPES;
-use crate::config::value::{PARAMETER_TYPES, PROTOCOLS, Protocol, either, server_protocols, servers};
+use crate::config::value::{
+    PARAMETER_TYPES, PROTOCOLS, Protocol, either, parameter_rule, server_protocols, servers, toleration_violation,
+};
 
 /// A rule that the spec violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,12 +116,33 @@ impl Violations {
             if spec.server_type == "kafka" {
                 self.kafka(predictor, &location);
             }
+            self.pods(spec, predictor, &location);
             let explainer = predictor.explainer.as_ref();
             let explainer = explainer.map_or("", |explainer| explainer.kind.as_str());
             self.one_of(format!("{location}.explainer.type"), explainer, &EXPLAINER_TYPES);
             let graph = format!("{location}.graph");
             self.unit(spec, predictor, &predictor.graph, &graph);
             self.executor(predictor, &graph);
+        }
+    }
+
+    /// What Seldon accepts, and Kubernetes rejects when the pods are made.
+    fn pods(&mut self, spec: &ManifestSpec, predictor: &ManifestPredictor, location: &str) {
+        let mut counts = vec![
+            ("replicas".to_owned(), spec.replicas),
+            (format!("{location}.replicas"), predictor.replicas),
+        ];
+        for (index, pod) in predictor.component_specs.iter().enumerate() {
+            let pod_location = format!("{location}.componentSpecs[{index}]");
+            counts.push((format!("{pod_location}.replicas"), pod.replicas));
+            if let Some((toleration, rule)) = toleration_violation(pod.spec.tolerations.as_ref()) {
+                self.add(format!("{pod_location}.spec.{toleration}"), rule, "");
+            }
+        }
+        for (location, count) in counts {
+            if count.is_some_and(|count| count < 0) {
+                self.add(location, "must be 0 or more", "");
+            }
         }
     }
 
@@ -166,6 +189,17 @@ impl Violations {
     fn unit(&mut self, spec: &ManifestSpec, predictor: &ManifestPredictor, unit: &ManifestUnit, location: &str) {
         let name = &unit.name;
         self.closed_sets(unit, location);
+        // The container has that name, and its Service ends with it.
+        let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let runs = unit.is_prepackaged() || predictor.container(name).is_some();
+        if runs && (!name.bytes().all(valid) || name.starts_with('-') || name.ends_with('-')) {
+            let detail = "lowercase letters, digits and -, not at either end";
+            self.add(
+                format!("{location}.name"),
+                format!("{name} is not a valid name"),
+                detail,
+            );
+        }
         let unknown = unit
             .implementation
             .as_deref()
@@ -209,8 +243,11 @@ impl Violations {
         let endpoint = unit.endpoint.as_ref().map_or("", |endpoint| endpoint.kind.as_str());
         self.one_of(format!("{location}.endpoint.type"), endpoint, &ENDPOINT_TYPES);
         for (index, parameter) in unit.parameters.iter().enumerate() {
-            let location = format!("{location}.parameters[{index}].type");
-            self.one_of(location, &parameter.kind, &PARAMETER_TYPES);
+            let location = format!("{location}.parameters[{index}]");
+            self.one_of(format!("{location}.type"), &parameter.kind, &PARAMETER_TYPES);
+            if let Some(rule) = parameter_rule(&parameter.kind, &parameter.value) {
+                self.add(format!("{location}.value"), rule, "");
+            }
         }
         match &unit.logger {
             Some(logger) if logger.mode.is_empty() => {

@@ -165,3 +165,78 @@ fn credentials_in_a_uri_are_rejected_and_never_repeated() {
     }));
     assert_eq!(fine.errors, []);
 }
+
+#[test]
+fn what_kubernetes_would_reject_later_is_rejected_now() {
+    let pods = |field: &str| with("spec: {containers", &format!("spec: {{{field}, containers"));
+    for (text, rule) in [
+        (
+            pods("tolerations: [{key: gpu, operator: exists}]"),
+            "predictors[0].componentSpecs[0].spec.tolerations[0].operator: must be Exists or Equal",
+        ),
+        (
+            with("    traffic: 75", "    traffic: 75\n    replicas: -1"),
+            "predictors[0].replicas: must be 0 or more",
+        ),
+        (
+            with("name: files", "name: My_Files"),
+            "predictors[1].graph.name: My_Files is not a valid name",
+        ),
+        (
+            with("children: []", "parameters: [{name: a, value: '0.5', type: INT}]"),
+            "predictors[0].graph.parameters[0].value: must be a whole number with type INT",
+        ),
+    ] {
+        let error = rejected(&text);
+        assert!(error.contains(rule), "{rule}\n{error}");
+    }
+    for (option, value, rule) in [
+        (
+            "pod",
+            "{tolerations: [{key: gpu, operator: Exists, effect: noschedule}]}",
+            "tolerations[0].effect: must be NoSchedule, PreferNoSchedule or NoExecute",
+        ),
+        (
+            "parameters",
+            "{n: {type: INT, value: 0.5}}",
+            "n: must be a whole number with type INT",
+        ),
+        (
+            "resources",
+            "{requests: {nvidia.com/gpu: 1}}",
+            "requests.nvidia.com/gpu: must be in limits, with the same number",
+        ),
+        (
+            "resources",
+            "{limits: {memory: 512m}}",
+            "limits.memory: is a fraction of a byte",
+        ),
+        ("model-uri", "pvc:///", "must name a claim"),
+    ] {
+        let config = super::parsed(serde_json::json!({"image": "iris:1", option: value}));
+        let error = config.errors[0].to_string();
+        assert!(error.contains(rule), "{rule}\n{error}");
+    }
+}
+
+#[test]
+fn advice_about_a_quantity_removes_the_fault() {
+    for (amount, likely) in [
+        ("512mb", "512M"),
+        ("512m", "512M"),
+        ("1gb", "1G"),
+        ("2GiB", "2Gi"),
+        ("64 MB", "128Mi"),
+        ("lots", "128Mi"),
+        ("1.5g", "1.5G"),
+    ] {
+        let with_amount = |amount: &str| {
+            super::parsed(serde_json::json!({
+                "image": "iris:1", "resources": format!("{{limits: {{memory: '{amount}'}}}}"),
+            }))
+        };
+        let error = with_amount(amount).errors[0].to_string();
+        assert!(error.contains(&format!("memory: {likely}")), "{amount}: {error}");
+        assert_eq!(with_amount(likely).errors, [], "{likely}");
+    }
+}

@@ -100,7 +100,26 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Violation> {
         .and_then(|map| map.get("value"))
         .and_then(scalar)
         .ok_or_else(violation)?;
-    Ok(make(kind, text))
+    match parameter_rule(kind, &text) {
+        None => Ok(make(kind, text)),
+        Some(rule) => Err(Violation::new(rule, format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}")).in_part(name)),
+    }
+}
+
+/// The rule that a parameter's value of this type violates. Seldon's wrapper reads it when the model starts (`python/seldon_core`,
+/// `microservice.py`, `parse_parameters`).
+pub(crate) fn parameter_rule(kind: &str, text: &str) -> Option<&'static str> {
+    match kind {
+        "INT" => text
+            .parse::<i64>()
+            .is_err()
+            .then_some("must be a whole number with type INT"),
+        "FLOAT" | "DOUBLE" => text
+            .parse::<f64>()
+            .is_err()
+            .then_some("must be a number with that type"),
+        _ => None,
+    }
 }
 
 /// A map of text to text. A fraction must be quoted: YAML reads `3.10` as 3.1, which is another version.
@@ -168,6 +187,15 @@ pub(crate) fn resources(value: &Value) -> Result<Resources, Violation> {
             other => return Err(unknown_key(other, &["requests", "limits"], EXAMPLE)),
         }
     }
+    // Kubernetes shares no devices (k8s.io/kubernetes, pkg/apis/core/validation, `ValidateResourceRequirements`).
+    for (name, request) in resources.requests.iter().filter(|(name, _)| name.contains('/')) {
+        if resources.limits.get(name) != Some(request) {
+            let example = format!("{{limits: {{{name}: {request}}}}}");
+            return Err(
+                Violation::new("must be in limits, with the same number", example).in_part(&format!("requests.{name}"))
+            );
+        }
+    }
     for (name, limit) in &resources.limits {
         let request = resources.requests.get(name).and_then(|r| quantity(r));
         if request > quantity(limit) {
@@ -196,22 +224,47 @@ fn parse_amounts(part: &str, value: &Value) -> Result<Amounts, Violation> {
                     .in_part(&format!("{part}.{name}")),
             );
         }
-        if quantity(amount).is_none() {
-            let valid = amount
-                .strip_suffix('b')
-                .or_else(|| amount.strip_suffix('B'))
-                .filter(|shorter| quantity(shorter).is_some())
-                .unwrap_or(if name == "cpu" { "100m" } else { "128Mi" });
-            return Err(Violation::with_value(
-                amount,
-                "is not a valid quantity",
-                format!("{{{part}: {{{name}: {valid}}}}}"),
-            )
+        let rule = if quantity(amount).is_none() {
+            "is not a valid quantity"
+        } else if is_fraction_of_a_byte(name, amount) {
+            "is a fraction of a byte"
+        } else {
+            continue;
+        };
+        let example = format!("{{{part}: {{{name}: {}}}}}", likely_amount(name, amount));
+        return Err(Violation::with_value(amount, rule, example)
             .with_detail("a number with one of m k M G T Ki Mi Gi Ti")
             .in_part(&format!("{part}.{name}")));
-        }
     }
     Ok(amounts)
+}
+
+/// Kubernetes takes `512m` of memory for half a byte.
+fn is_fraction_of_a_byte(name: &str, amount: &str) -> bool {
+    !name.contains('/') && name != "cpu" && amount.ends_with(['m', 'u', 'n'])
+}
+
+/// What was probably meant: `512M` by `512mb`.
+fn likely_amount(name: &str, amount: &str) -> String {
+    if name == "cpu" {
+        return "100m".to_owned();
+    }
+    let digits = amount.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suffix = amount.get(digits.len()..).unwrap_or_default().to_ascii_lowercase();
+    let unit = match suffix.trim_end_matches('b') {
+        "k" => "k",
+        "ki" => "Ki",
+        "m" => "M",
+        "mi" => "Mi",
+        "g" => "G",
+        "gi" => "Gi",
+        "t" => "T",
+        "ti" => "Ti",
+        _ => "",
+    };
+    let likely = format!("{digits}{unit}");
+    let is_valid = !unit.is_empty() && quantity(&likely).is_some();
+    if is_valid { likely } else { "128Mi".to_owned() }
 }
 
 /// A quantity (`k8s.io/apimachinery`, `api/resource/quantity.go`) as a number; `None` if it is not valid.

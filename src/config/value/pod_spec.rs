@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
 use super::kubernetes::{apply_defaults, check_type, json, unknown_key};
-use super::{Violation, nearest, not_a_map};
+use super::{Violation, either, nearest, not_a_map};
 
 const EXAMPLE: &str = "{nodeSelector: {accelerator: gpu}}";
 
@@ -100,7 +100,28 @@ pub(crate) fn pod(value: &Value) -> Result<PodFields, Violation> {
     let fields = PodFields { general, containers };
     names(&fields)?;
     volumes(&fields)?;
-    Ok(fields)
+    match toleration_violation(fields.general.get("tolerations")) {
+        Some((location, rule)) => Err(Violation::new(rule, EXAMPLE).in_part(&location)),
+        None => Ok(fields),
+    }
+}
+
+/// Where a list of tolerations has a word that Kubernetes rejects when the pods are made, and the rule.
+pub(crate) fn toleration_violation(tolerations: Option<&Json>) -> Option<(String, String)> {
+    const WORDS: [(&str, &[&str]); 2] = [
+        ("operator", &["Exists", "Equal"]),
+        ("effect", &["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+    ];
+    let tolerations = tolerations.and_then(Json::as_array);
+    (0..)
+        .zip(tolerations.into_iter().flatten())
+        .find_map(|(index, toleration)| {
+            WORDS.iter().find_map(|(key, known)| {
+                let word = toleration.get(*key)?.as_str().filter(|word| !word.is_empty())?;
+                let location = format!("tolerations[{index}].{key}");
+                (!known.contains(&word)).then(|| (location, format!("must be {}", either(known))))
+            })
+        })
 }
 
 /// Suggests the nearest field for an unknown one of the pod itself.

@@ -276,6 +276,11 @@ pub(crate) fn model_uri(text: &str) -> Result<String, Violation> {
             ),
         );
     }
+    if let Some(rest) = text.strip_prefix("pvc://")
+        && rest.split('/').next().is_none_or(str::is_empty)
+    {
+        return violation("must name a claim, such as pvc://claim/model");
+    }
     if !text.starts_with('/') && !text.contains(':') {
         return violation("must be a URI, such as pvc://claim/model");
     }
