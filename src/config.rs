@@ -31,6 +31,7 @@ pub use error::ConfigError;
 use error::Location;
 pub use explainer::Explainer;
 pub use model::{Model, ServerOptions, Source};
+use options::Scope;
 pub use release::{Canary, Shadow};
 use resolver::OptionResolver;
 use secret::SecretDataByUse;
@@ -39,6 +40,9 @@ pub(crate) use yaml::yaml;
 
 /// Longest text of an option that is parsed, in bytes. A list of a hundred models takes about 20 KiB.
 const LONGEST_OPTION: usize = 256 * 1024;
+
+/// Most text that the options of all models may have together, in bytes: each model has its own copy of a default.
+const LONGEST_TOTAL: usize = 16 * 1024 * 1024;
 
 /// Most models of one application: as many as a hook can reconcile within its time.
 const MOST_MODELS: usize = 200;
@@ -86,6 +90,11 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
             return config;
         }
     };
+    if let Some((option, violation)) = total_violation(options, entries.len()) {
+        config.push_error(application, &Location::Option(option), option, violation);
+        config.frozen.extend(entries.into_iter().map(|(name, _)| name));
+        return config;
+    }
     for (name, entry) in &entries {
         let entry = match entry {
             Ok(entry) => entry.as_ref(),
@@ -117,6 +126,23 @@ pub fn parse(application: &str, options: &Map<String, Json>) -> Config {
     check::grpc_hosts(application, &mut config);
     config.models.sort_by(|a, b| a.name.cmp(&b.name));
     config
+}
+
+/// The longest option, if the defaults of all models are too long together.
+fn total_violation(options: &Map<String, Json>, models: usize) -> Option<(&'static str, Violation)> {
+    let length = |option: &str| options.get(option).and_then(Json::as_str).map_or(0, str::len);
+    let defaults = options::names(Scope::Model).into_iter();
+    let defaults: Vec<(&str, usize)> = defaults.map(|option| (option, length(option))).collect();
+    let total = models * defaults.iter().map(|(_, length)| length).sum::<usize>();
+    let (longest, _) = defaults.into_iter().max_by_key(|(_, length)| *length)?;
+    let rule = format!("is too long for {models} models");
+    let mebibytes = |bytes: usize| bytes.div_ceil(1024 * 1024);
+    let detail = format!(
+        "the defaults of all have {} MiB together, at most {} MiB",
+        mebibytes(total),
+        mebibytes(LONGEST_TOTAL)
+    );
+    (total > LONGEST_TOTAL).then(|| (longest, Violation::new(rule, "").with_detail(detail)))
 }
 
 /// The models by name, each with its entry in `models` if it has one.

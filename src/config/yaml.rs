@@ -40,14 +40,32 @@ fn merged(mut value: Value) -> Result<Value, Violation> {
 }
 
 fn check_size(text: &str) -> Result<(), Violation> {
-    if text.len() <= LONGEST_OPTION {
-        return Ok(());
+    if text.len() > LONGEST_OPTION {
+        let (length, most) = (text.len() / 1024, LONGEST_OPTION / 1024);
+        return Err(Violation::new(
+            format!("is {length} KiB long, must be at most {most} KiB"),
+            "",
+        ));
     }
-    let (length, most) = (text.len() / 1024, LONGEST_OPTION / 1024);
-    Err(Violation::new(
-        format!("is {length} KiB long, must be at most {most} KiB"),
-        "",
-    ))
+    if has_endless_nesting(text) {
+        return Err(Violation::new("is not valid YAML", "").with_detail("recursion limit"));
+    }
+    Ok(())
+}
+
+/// Whether brackets are nested deeper than any valid text has them, and so deep that the library takes seconds to reject it. Those
+/// in quotes are counted too.
+fn has_endless_nesting(text: &str) -> bool {
+    const DEEPEST: usize = 1000;
+    let mut depth = 0_usize;
+    text.bytes().any(|b| {
+        match b {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 fn syntax_violation(error: &serde_yaml::Error) -> Violation {
