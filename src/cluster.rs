@@ -7,6 +7,7 @@ mod events;
 mod gateways;
 mod observe;
 mod permissions;
+mod routes;
 mod secrets;
 mod watch;
 

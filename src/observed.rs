@@ -38,9 +38,9 @@ pub struct Ports {
 pub struct Observed {
     /// All of our namespace, whatever their owner.
     pub seldon_deployments: Vec<DynamicObject>,
-    /// All of all namespaces, whatever their owner.
+    /// All of all namespaces, whatever their owner. Of those in other namespaces only what they claim.
     pub virtual_services: Vec<DynamicObject>,
-    /// All of all namespaces, whatever their owner. Listed only where models are or were exposed by the Gateway API.
+    /// The same. Listed only where models are or were exposed by the Gateway API.
     pub http_routes: Vec<DynamicObject>,
     /// Ours. Listed only where some exist or are planned.
     pub secrets: Vec<Secret>,

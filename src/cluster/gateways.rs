@@ -13,7 +13,6 @@ use crate::api_error::ApiError;
 use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
 use crate::gateway::listeners::{self, Listeners};
-use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::plan::route;
 
@@ -66,11 +65,5 @@ impl Cluster {
     pub(super) fn has_http_routes(&self, observed: &Observed) -> bool {
         let mut all = observed.seldon_deployments.iter();
         all.any(|object| self.identity.has_our_labels(object) && route::is_marked(object))
-    }
-
-    /// Of all namespaces, because routes of any namespace can share the gateway.
-    pub(super) async fn http_routes(&self) -> Result<Vec<DynamicObject>, ApiError> {
-        let resource = ObjectKind::HttpRoute.resource();
-        self.list(&resource, None, &ListParams::default()).await
     }
 }

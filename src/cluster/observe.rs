@@ -39,11 +39,7 @@ impl Cluster {
                 &ListParams::default(),
             )
             .await?;
-        // Of all namespaces, because routes of any namespace can share the gateway.
-        let virtual_services = self
-            .list::<DynamicObject>(&ObjectKind::VirtualService.resource(), None, &ListParams::default())
-            .await;
-        let virtual_services = match virtual_services {
+        let virtual_services = match self.routes(ObjectKind::VirtualService).await {
             // A Gateway API implementation need not be Istio.
             Err(ApiError::CrdMissing { .. }) if kind == GatewayKind::GatewayApi => Vec::new(),
             found => found?,
@@ -61,7 +57,7 @@ impl Cluster {
             }
         }
         if kind == GatewayKind::GatewayApi || self.has_http_routes(&observed) {
-            observed.http_routes = self.http_routes().await?;
+            observed.http_routes = self.routes(ObjectKind::HttpRoute).await?;
         }
         observed.deployments = self.list_ours("apps", "Deployment").await?;
         if secrets || self.has_secrets(&observed) {

@@ -234,14 +234,15 @@ fn two_models_never_lead_to_one_object() {
 #[test]
 fn hostile_texts_are_rejected_at_once() {
     let start = std::time::Instant::now();
-    let models: String = (0..40).map(|n| format!("m{n}: {{}}\n")).collect();
-    let config = parsed(json!({"image": "iris:1", "models": models, "env": "[".repeat(250_000)}));
+    let models = |count: usize| {
+        serde_json::Value::Object((0..count).map(|n| (format!("m{n}"), json!({}))).collect()).to_string()
+    };
+    let config = parsed(json!({"image": "iris:1", "models": models(40), "env": "[".repeat(250_000)}));
     assert_eq!(config.errors.len(), 1, "{:#?}", config.errors);
     let error = config.errors[0].to_string();
     assert!(error.contains("option env: is not valid YAML"), "{error}");
-    let models: String = (0..200).map(|n| format!("m{n}: {{}}\n")).collect();
     let env = format!("{{A: {}}}", "x".repeat(240 * 1024));
-    let config = parsed(json!({"image": "iris:1", "models": models, "env": env}));
+    let config = parsed(json!({"image": "iris:1", "models": models(200), "env": env}));
     let error = config.errors[0].to_string();
     assert!(
         error.starts_with("option env: is too long for 200 models. Run: "),

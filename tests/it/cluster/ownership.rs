@@ -70,6 +70,24 @@ fn taken_prefix_blocks_naming_the_route() {
 }
 
 #[test]
+fn route_behind_hundreds_of_others_is_found() {
+    let tenant = Live::new("crowd");
+    let theirs = |prefix: &str| takes("crowded/gate", prefix);
+    tenant.create(&vs(), "zz-theirs", &theirs("/model/iris/"));
+    for number in 0..250 {
+        tenant.create(&vs(), &format!("route-{number}"), &theirs(&format!("/other/{number}/")));
+    }
+    let mut live = Live::new("crowded");
+    assert_contains(
+        &live.says(),
+        &[
+            "blocked: iris: prefix taken by another route.",
+            "VirtualService crowd/zz-theirs on the same gateway",
+        ],
+    );
+}
+
+#[test]
 fn younger_route_does_not_take_the_prefix() {
     let mut live = Live::new("later");
     assert!(live.serves().starts_with("active"));
