@@ -51,14 +51,17 @@ pub fn deferred(plan: &Plan, observed: &Observed, identity: &Identity) -> BTreeS
 }
 
 /// Whether a VirtualService matches every path of an Istio gateway that a model uses. Ours never do.
-pub fn has_catch_all(models: &[Model], related: &RelatedGateway, observed: &Observed) -> bool {
+pub fn has_catch_all(models: &[Model], related: &RelatedGateway, observed: &Observed, identity: &Identity) -> bool {
     let exposed: Vec<(&GatewayName, &Model)> = models
         .iter()
         .filter(|_| related.kind() == GatewayKind::Istio)
         .filter_map(|model| Some((related.for_model(model)?, model)))
         .collect();
-    let mut claims = observed.virtual_services.iter().map(RouteClaim::from_object);
-    claims.any(|claim| {
+    let others = observed
+        .virtual_services
+        .iter()
+        .filter(|object| !identity.has_our_labels(object));
+    others.map(RouteClaim::from_object).any(|claim| {
         exposed
             .iter()
             .any(|(gateway, model)| claim.is_catch_all(gateway, &model.hosts))

@@ -26,6 +26,17 @@ struct Page {
     items: Vec<Box<RawValue>>,
 }
 
+/// What tells whose an object is, read before the rest.
+#[derive(Deserialize)]
+struct Header {
+    metadata: HeaderMetadata,
+}
+
+#[derive(Deserialize)]
+struct HeaderMetadata {
+    namespace: String,
+}
+
 /// The parts of a VirtualService or an HTTPRoute that claims are read from.
 #[derive(Deserialize)]
 struct Route {
@@ -96,9 +107,9 @@ impl Cluster {
 }
 
 fn route(text: &str, our_namespace: &str) -> Result<DynamicObject, ApiError> {
-    if let Ok(route) = serde_json::from_str::<Route>(text)
-        && route.metadata.namespace.as_deref() != Some(our_namespace)
-    {
+    let is_foreign =
+        serde_json::from_str::<Header>(text).is_ok_and(|header| header.metadata.namespace != our_namespace);
+    if is_foreign && let Ok(route) = serde_json::from_str::<Route>(text) {
         return Ok(DynamicObject {
             types: None,
             metadata: ObjectMeta {

@@ -56,7 +56,7 @@ impl Snapshot {
         if models.iter().any(plan::needs_metrics_v2) {
             observed.capabilities.metrics_v2 = self.cluster.supports_metrics_v2().await?;
         }
-        if changes::has_catch_all(models, &inputs.gateway, &observed) {
+        if changes::has_catch_all(models, &inputs.gateway, &observed, &self.identity) {
             observed.capabilities.catch_all_last = self.cluster.sorts_catch_all_last().await?;
         }
         // istio-pilot from 1.16 on observes no update-status, so what it once reported down may stay so in its data bag.
