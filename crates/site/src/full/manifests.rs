@@ -17,7 +17,8 @@ use kube_box::images::Images;
 /// Where the gateway listens, on the node.
 pub(super) const NODE_PORT: &str = "31380";
 /// The address of istiod's Service: one of the API server's range, which no other Service is given first.
-const ISTIOD_ADDRESS: &str = "10.152.183.250";
+/// Kubernetes gives out the first sixteen of 256 only when all others are taken (KEP 3070, "Reserve Service IP Ranges").
+const ISTIOD_ADDRESS: &str = "10.152.183.11";
 /// The gateway that Seldon's own routes would name.
 const GATEWAY: &str = "istio-system/istio-gateway";
 
