@@ -24,9 +24,9 @@ const READY: Duration = Duration::from_secs(180);
 const FLOWER: &str = r#"{"data": {"ndarray": [[5.1, 3.5, 1.4, 0.2]]}}"#;
 const OPTION: (&str, &str) = ("image", "seldonio/sklearn-iris:0.4");
 
-/// What the demonstration is asked to run on.
+/// What the user requested to run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Request {
     /// The full site where this machine can run it, else the small one.
     Fullest,
     Small,
@@ -40,30 +40,30 @@ struct Chosen {
     why: Option<String>,
 }
 
-/// Chooses from what was asked for, whether `KUBECONFIG` names a cluster, and what this machine lacks for a full site.
-fn choose(asked: Asked, kubeconfig: bool, missing: Option<&str>) -> Result<Chosen> {
+/// Chooses from the request, whether `KUBECONFIG` names a cluster, and what this machine lacks for a full site.
+fn choose(request: Request, kubeconfig: bool, missing: Option<&str>) -> Result<Chosen> {
     let chosen = |size, why| Ok(Chosen { size, why });
-    match (asked, missing) {
-        (Asked::Small | Asked::Full, _) if kubeconfig => {
+    match (request, missing) {
+        (Request::Small | Request::Full, _) if kubeconfig => {
             bail!("KUBECONFIG is set, so the demonstration would run on that cluster; for a site of its own, unset it")
         }
-        (Asked::Small, _) => chosen(Size::Small, None),
-        (Asked::Fullest, _) if kubeconfig => chosen(Size::Small, None),
-        (Asked::Fullest, Some(missing)) => chosen(
+        (Request::Small, _) => chosen(Size::Small, None),
+        (Request::Fullest, _) if kubeconfig => chosen(Size::Small, None),
+        (Request::Fullest, Some(missing)) => chosen(
             Size::Small,
             Some(format!(
                 "A full site, on which the model answers, needs {missing}. This is the small one."
             )),
         ),
-        (Asked::Full, Some(missing)) => bail!("a full site needs {missing}"),
-        (Asked::Fullest | Asked::Full, None) => chosen(Size::Full(Models::Iris), None),
+        (Request::Full, Some(missing)) => bail!("a full site needs {missing}"),
+        (Request::Fullest | Request::Full, None) => chosen(Size::Full(Models::Iris), None),
     }
 }
 
 /// Runs the demonstration in a site of its own, and takes it down again also when a step fails.
-pub fn demo(mut home: Home, asked: Asked) -> Result<()> {
+pub fn demo(mut home: Home, request: Request) -> Result<()> {
     let missing = Found::here()?.missing();
-    let Chosen { size, why } = choose(asked, kubeconfig().is_some(), missing.as_deref())?;
+    let Chosen { size, why } = choose(request, kubeconfig().is_some(), missing.as_deref())?;
     if !home.named {
         // Beside the usual one, which may hold the user's own work.
         home.directory.set_file_name("seldon-model-site-demo");
@@ -205,15 +205,15 @@ mod tests {
 
     #[test]
     fn full_site_is_shown_where_nothing_is_missing() {
-        for asked in [Asked::Fullest, Asked::Full] {
-            let chosen = choose(asked, false, None).unwrap();
+        for request in [Request::Fullest, Request::Full] {
+            let chosen = choose(request, false, None).unwrap();
             assert_eq!(chosen, Chosen { size: FULL, why: None });
         }
     }
 
     #[test]
     fn small_site_is_shown_with_what_is_missing_for_the_full_one() {
-        let chosen = choose(Asked::Fullest, false, Some("root, for its mounts")).unwrap();
+        let chosen = choose(Request::Fullest, false, Some("root, for its mounts")).unwrap();
         assert_eq!(chosen.size, Size::Small);
         let why = "A full site, on which the model answers, needs root, for its mounts. This is the small one.";
         assert_eq!(chosen.why.as_deref(), Some(why));
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn small_site_is_shown_without_a_reason_where_it_is_asked_for() {
         for missing in [None, Some("root")] {
-            let chosen = choose(Asked::Small, false, missing).unwrap();
+            let chosen = choose(Request::Small, false, missing).unwrap();
             assert_eq!(
                 chosen,
                 Chosen {
@@ -235,21 +235,21 @@ mod tests {
 
     #[test]
     fn full_site_that_was_asked_for_fails_with_what_is_missing() {
-        let error = choose(Asked::Full, false, Some("control groups")).unwrap_err();
+        let error = choose(Request::Full, false, Some("control groups")).unwrap_err();
         assert_eq!(error.to_string(), "a full site needs control groups");
     }
 
     #[test]
     fn own_site_is_not_shown_on_the_cluster_of_kubeconfig() {
-        for asked in [Asked::Small, Asked::Full] {
-            let error = choose(asked, true, None).unwrap_err().to_string();
+        for request in [Request::Small, Request::Full] {
+            let error = choose(request, true, None).unwrap_err().to_string();
             assert!(error.ends_with("for a site of its own, unset it"), "{error}");
         }
     }
 
     #[test]
     fn cluster_of_kubeconfig_is_used_without_a_full_site() {
-        let chosen = choose(Asked::Fullest, true, None).unwrap();
+        let chosen = choose(Request::Fullest, true, None).unwrap();
         assert_eq!(
             chosen,
             Chosen {

@@ -23,7 +23,7 @@ use kube_box::images::Models;
 use kube_box::node::{LEAD, lead};
 
 use self::cluster::Size;
-use self::demo::Asked;
+use self::demo::Request;
 use self::site::Site;
 
 /// The edge site in a box: a real Kubernetes API and a fake for Juju that runs the real charm.
@@ -243,12 +243,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Lead { to } => lead(&to)?,
         Command::Demo { full, small } => {
-            let asked = match (full, small) {
-                (true, _) => Asked::Full,
-                (_, true) => Asked::Small,
-                (false, false) => Asked::Fullest,
+            let request = match (full, small) {
+                (true, _) => Request::Full,
+                (_, true) => Request::Small,
+                (false, false) => Request::Fullest,
             };
-            demo::demo(home, asked)?;
+            demo::demo(home, request)?;
         }
         Command::Up { full, model, juju } => {
             let wanted = if full { Size::Full(Models::All) } else { Size::Small };
