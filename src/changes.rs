@@ -21,7 +21,8 @@ use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::plan::history;
 use crate::plan::{Plan, PlannedModel, PlannedRoute};
-pub use claims::{RouteClaim, is_planned};
+use claims::Claims;
+pub use claims::{CompetingRoute, CompetingRoutes, Competition};
 pub use conflicts::Conflict;
 use drift::Live;
 pub use routes::{awaits_propagation, has_catch_all};
@@ -89,6 +90,8 @@ pub struct ChangeSet {
     pub removes_served: bool,
     /// By model.
     pub conflicts: BTreeMap<String, Conflict>,
+    /// By model, where there are some.
+    pub competing: BTreeMap<String, CompetingRoutes>,
     pub unmanaged: Vec<Unmanaged>,
     /// Juju secrets to read before anything of their models is applied.
     pub unread: Vec<Unread>,
@@ -127,9 +130,13 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Resu
         unmanaged: unmanaged(plan, observed, identity),
         ..ChangeSet::default()
     };
-    let claims = claims::Claims::other_routes(plan, observed, identity);
+    let claims = Claims::read(plan, observed, identity);
     for planned in &plan.models {
         let name = planned.model.name.clone();
+        let competing = claims.competing(planned);
+        if !competing.named.is_empty() {
+            changes.competing.insert(name.clone(), competing);
+        }
         match conflicts::find(planned, observed, identity, &claims) {
             Some(conflict) => {
                 changes.conflicts.insert(name, conflict);
@@ -194,11 +201,11 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
     let route = route_name(name);
     applies.extend(match &planned.route {
         PlannedRoute::VirtualService(desired) => {
-            let live = observed.virtual_service(identity, &route);
+            let live = observed.virtual_service(&route);
             apply(name, ObjectKind::VirtualService, desired.clone(), live, identity)?
         }
         PlannedRoute::HttpRoute(desired) => {
-            let live = observed.http_route_in(&identity.namespace, &route);
+            let live = observed.http_route(&route);
             apply(name, ObjectKind::HttpRoute, desired.clone(), live, identity)?
         }
         PlannedRoute::Delete | PlannedRoute::Keep => None,
@@ -282,7 +289,7 @@ fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete>
             match kind {
                 ObjectKind::SeldonDeployment => name == model,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => {
-                    name == route_name(model) && routes::is_kept(kind, planned, observed, identity)
+                    name == route_name(model) && routes::is_kept(kind, planned, observed)
                 }
                 ObjectKind::Secret => false,
             }

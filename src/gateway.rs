@@ -1,6 +1,7 @@
 //! What Istio gateways and gateways of the Gateway API have in common: names, listeners, and the matching of hosts
 //! and prefixes.
 
+pub mod claims;
 pub mod hosts;
 pub mod listeners;
 pub mod prefix;

@@ -14,9 +14,9 @@ use serde::Deserialize as _;
 use crate::api::pods::{Deployment, Pod};
 use crate::api::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, ServiceState};
 use crate::gateway::GatewayName;
+use crate::gateway::claims::RouteClaim;
 use crate::gateway::listeners::Listeners;
-use crate::identity::Identity;
-use crate::labels;
+use crate::labels::{self, ObjectKind};
 
 /// A Secret whose `Debug` shows the name only.
 #[derive(Clone, PartialEq)]
@@ -38,10 +38,12 @@ pub struct Ports {
 pub struct Observed {
     /// All of our namespace, whatever their owner.
     pub seldon_deployments: Vec<DynamicObject>,
-    /// All of all namespaces, whatever their owner. Of those in other namespaces only what they claim.
+    /// The same.
     pub virtual_services: Vec<DynamicObject>,
     /// The same. Listed only where models are or were exposed by the Gateway API.
     pub http_routes: Vec<DynamicObject>,
+    /// Routes of other namespaces, as far as they match requests of our models.
+    pub other_routes: Vec<RouteClaim>,
     /// Ours. Listed only where some exist or are planned.
     pub secrets: Vec<Secret>,
     /// Those that are not ours but have a name that we need, without their content.
@@ -97,20 +99,21 @@ impl Observed {
         secrets.find(|object| object.name_any() == name)
     }
 
-    pub fn virtual_service(&self, identity: &Identity, name: &str) -> Option<&DynamicObject> {
-        self.virtual_service_in(&identity.namespace, name)
+    pub fn virtual_service(&self, name: &str) -> Option<&DynamicObject> {
+        self.virtual_services.iter().find(|object| object.name_any() == name)
     }
 
-    pub fn virtual_service_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
-        self.virtual_services
-            .iter()
-            .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
+    pub fn http_route(&self, name: &str) -> Option<&DynamicObject> {
+        self.http_routes.iter().find(|object| object.name_any() == name)
     }
 
-    pub fn http_route_in(&self, namespace: &str, name: &str) -> Option<&DynamicObject> {
-        self.http_routes
-            .iter()
-            .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
+    /// Of our namespace.
+    pub fn routes(&self) -> impl Iterator<Item = (ObjectKind, &DynamicObject)> {
+        let virtual_services = self.virtual_services.iter();
+        let http_routes = self.http_routes.iter();
+        virtual_services
+            .map(|object| (ObjectKind::VirtualService, object))
+            .chain(http_routes.map(|object| (ObjectKind::HttpRoute, object)))
     }
 
     /// The status that Seldon wrote.

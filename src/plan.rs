@@ -12,19 +12,20 @@ mod traffic;
 pub mod types;
 mod virtual_service;
 
-use std::collections::BTreeSet;
-
 use crate::config::value::Scaler;
 use crate::config::{Config, Model};
-use crate::gateway::{GatewayKind, GatewayName};
+use crate::gateway::GatewayKind;
+use crate::gateway::claims::ModelRequests;
 use crate::inputs::gateway::RelatedGateway;
 use crate::labels;
 use crate::observed::Observed;
 use secrets::SecretNames;
 pub use types::{Environment, Plan, PlannedModel, PlannedPredictor, PlannedRoute, Unsupported};
 
-pub fn gateways<'a>(models: impl Iterator<Item = &'a Model>, related: &RelatedGateway) -> BTreeSet<GatewayName> {
-    models.filter_map(|model| related.for_model(model).cloned()).collect()
+/// The requests of the models whose gateway is known.
+pub fn requests(models: &[Model], related: &RelatedGateway, namespace: &str) -> Vec<ModelRequests> {
+    let requests = |model| Some(types::requests(model, related.for_model(model)?, namespace));
+    models.iter().filter_map(requests).collect()
 }
 
 /// Plans a configuration for the current state of the site: a predictor gets traffic only once it serves, and one

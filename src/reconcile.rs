@@ -54,7 +54,7 @@ pub async fn run(
             return unobserved(inputs, error, leads);
         }
         // What no route leads to any more is deleted after every gateway pod has the new routes.
-        let is_propagating = changes::awaits_propagation(&snapshot.plan, &snapshot.observed, &snapshot.identity);
+        let is_propagating = changes::awaits_propagation(&snapshot.plan, &snapshot.observed);
         if rejected.is_empty() && (is_propagating || snapshot.changes.removes_served) {
             tokio::time::sleep(readiness::GATEWAY_PROPAGATION).await;
             if is_propagating && let Err(error) = snapshot.refresh(inputs).await {

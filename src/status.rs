@@ -32,7 +32,7 @@ use juju_hooks::{State, Status};
 
 pub use line::Line;
 pub use message::Message;
-pub use messages::{api_error, is_tool_failure, removal_incomplete, rights, unmanaged};
+pub use messages::{api_error, competing_route, is_tool_failure, removal_incomplete, rights, unmanaged};
 pub use model::needs_pods;
 pub use problem::{ApplicationProblem, Problem};
 
@@ -170,6 +170,7 @@ pub fn evaluate(input: &StatusInput) -> Report {
         line,
         notes: unmanaged
             .map(|copy| messages::unmanaged(input.namespace, copy))
+            .chain(messages::competing(&input.changes.competing))
             .chain(input.plan.models.iter().filter_map(messages::left_out))
             .collect(),
         version: version(input, &models, &problems),
@@ -216,8 +217,10 @@ fn line(input: &StatusInput, models: &[ModelStatus], problems: &[Message]) -> Li
         (_, None) => format!("{} models serve", models.len()),
         (_, Some(idle)) => idle.message.clone(),
     };
-    if let Some(unmanaged) = messages::unmanaged_summary(&input.changes.unmanaged, &summary, commands) {
-        return unmanaged.line(count.filter(|_| idle.is_some()).as_deref(), commands);
+    let note = messages::unmanaged_summary(&input.changes.unmanaged, &summary, commands)
+        .or_else(|| messages::competing_summary(&input.changes.competing, &summary, commands));
+    if let Some(note) = note {
+        return note.line(count.filter(|_| idle.is_some()).as_deref(), commands);
     }
     match (models, idle, input.plan.models.as_slice(), count) {
         ([_], None, [planned], _) => serving(input, planned).line(None, commands),

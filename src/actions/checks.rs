@@ -192,15 +192,11 @@ fn pending(input: &StatusInput, planned: &PlannedModel, kind: ObjectKind) -> Opt
 fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
     let name = route_name(&planned.model.name);
     let (check_name, kind, live) = match planned.route {
-        PlannedRoute::HttpRoute(_) => (
-            "http-route",
-            ObjectKind::HttpRoute,
-            input.observed.http_route_in(input.namespace, &name),
-        ),
+        PlannedRoute::HttpRoute(_) => ("http-route", ObjectKind::HttpRoute, input.observed.http_route(&name)),
         _ => (
             "virtual-service",
             ObjectKind::VirtualService,
-            input.observed.virtual_service_in(input.namespace, &name),
+            input.observed.virtual_service(&name),
         ),
     };
     let outcome = match (pending(input, planned, kind), live) {

@@ -8,7 +8,6 @@ use super::checks::{Check, ClusterContext, checks, first_failed};
 use super::gateway_endpoints::{self, GatewayEndpoints, Service};
 use super::{ActionContext, Failure, Results, api_error, lines_that_fit};
 use crate::api_error::ApiError;
-use crate::changes::{RouteClaim, is_planned};
 use crate::gateway::GatewayName;
 use crate::inputs::Inputs;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
@@ -179,27 +178,14 @@ fn unreachable(call: &ActionContext, inputs: &Inputs, error: &ApiError) -> Vec<F
         .collect()
 }
 
-/// Other routes on the same gateway that match some of the model's requests, or every path without another route.
+/// The routes of others that a model shares its requests with.
 fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> {
-    let Some(gateway) = &planned.gateway else {
+    let Some(competing) = snapshot.changes.competing.get(&planned.model.name) else {
         return Vec::new();
     };
-    let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
-    let others = snapshot.observed.virtual_services.iter();
-    let others = others.filter(|object| !is_planned(object, &snapshot.plan, &snapshot.identity));
-    let others = others.map(RouteClaim::from_object);
-    others
-        .filter_map(|claim| {
-            let what = if claim.overlaps(gateway, hosts, prefix) {
-                format!("matches requests to {prefix}")
-            } else if claim.is_catch_all(gateway, hosts) {
-                "matches every path without another route".to_owned()
-            } else {
-                return None;
-            };
-            Some(format!("VirtualService {}/{} {what}", claim.namespace, claim.name))
-        })
-        .collect()
+    let named = competing.named.iter().map(status::competing_route);
+    let more = (competing.more > 0).then(|| format!("{} more", competing.more));
+    named.chain(more).collect()
 }
 
 async fn missing(snapshot: &Snapshot, inputs: &Inputs) -> Missing {

@@ -125,10 +125,8 @@ fn live<'a>(snapshot: &'a Snapshot, apply: &Apply) -> Option<&'a DynamicObject> 
     match apply.kind {
         ObjectKind::Secret => snapshot.observed.secret(&apply.name),
         ObjectKind::SeldonDeployment => snapshot.observed.seldon_deployment(&apply.name),
-        ObjectKind::VirtualService => snapshot.observed.virtual_service(&snapshot.identity, &apply.name),
-        ObjectKind::HttpRoute => snapshot
-            .observed
-            .http_route_in(&snapshot.identity.namespace, &apply.name),
+        ObjectKind::VirtualService => snapshot.observed.virtual_service(&apply.name),
+        ObjectKind::HttpRoute => snapshot.observed.http_route(&apply.name),
     }
 }
 

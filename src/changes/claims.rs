@@ -1,53 +1,177 @@
-//! Claims of other routes on hosts and paths.
+//! Which other routes take requests of our models.
 
-mod http_route;
-mod virtual_service;
+use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
 use super::model_of;
+use crate::gateway::claims::{Claim, ClaimReader, Precedence, RequestKind, RouteClaim};
 use crate::identity::{Identity, route_name};
+use crate::labels::ObjectKind;
 use crate::observed::Observed;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedModel, PlannedRoute};
 
-pub use http_route::HttpRouteClaim;
-pub use virtual_service::RouteClaim;
-
-pub struct Claims {
-    /// Of VirtualServices.
-    pub istio: Vec<RouteClaim>,
-    /// Of HTTPRoutes.
-    pub gateway: Vec<HttpRouteClaim>,
+/// A route of another client that does not keep a model from being served, and may all the same get its requests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CompetingRoute {
+    pub how: Competition,
+    pub kind: ObjectKind,
+    /// As `namespace/name`.
+    pub route: String,
 }
 
-impl Claims {
-    /// Leaves out planned routes, by namespace and name, and those of ours that are about to be deleted.
-    pub fn other_routes(plan: &Plan, observed: &Observed, identity: &Identity) -> Self {
-        let is_other = |object: &&DynamicObject| {
-            let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
-            !is_planned(object, plan, identity) && !is_deleted
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Competition {
+    /// It comes first, and matches some requests or cannot be decided, as with a header or a regular expression.
+    MayTake,
+    /// It matches the model's requests and comes later, as long as the model's own route exists.
+    ComesLater,
+    /// It matches every path that no other route matches.
+    CatchAll,
+}
+
+/// Of one model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CompetingRoutes {
+    /// At most [`Self::NAMED`], those that may take requests first.
+    pub named: Vec<CompetingRoute>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl CompetingRoutes {
+    const NAMED: usize = 8;
+
+    fn new(mut routes: Vec<CompetingRoute>) -> Self {
+        routes.sort();
+        let more = routes.len().saturating_sub(Self::NAMED);
+        routes.truncate(Self::NAMED);
+        Self { named: routes, more }
+    }
+}
+
+pub struct Claims<'a> {
+    /// The live routes of planned models.
+    own: BTreeMap<String, RouteClaim>,
+    /// Other routes in our namespace.
+    near: Vec<RouteClaim>,
+    /// Those in other namespaces.
+    far: &'a [RouteClaim],
+}
+
+impl<'a> Claims<'a> {
+    /// Leaves out those of ours that are about to be deleted, and those that Seldon makes for our models.
+    pub fn read(plan: &Plan, observed: &'a Observed, identity: &Identity) -> Self {
+        let requests: Vec<_> = plan
+            .models
+            .iter()
+            .filter_map(|planned| planned.requests(&identity.namespace))
+            .collect();
+        let mut reader = ClaimReader::new(&requests, &observed.gateways);
+        let mut claims = Self {
+            own: BTreeMap::new(),
+            near: Vec::new(),
+            far: &observed.other_routes,
         };
-        Self {
-            istio: observed
-                .virtual_services
-                .iter()
-                .filter(is_other)
-                .map(RouteClaim::from_object)
-                .collect(),
-            gateway: observed
-                .http_routes
-                .iter()
-                .filter(is_other)
-                .map(HttpRouteClaim::read)
-                .collect(),
+        for (kind, object) in observed.routes() {
+            if is_planned(object, plan, identity) {
+                // Of the kind that is no longer planned, the other one may exist for a while.
+                let planned = plan.models.iter().find(|planned| {
+                    object.name_any() == route_name(&planned.model.name) && route_kind(planned) == Some(kind)
+                });
+                if let Some(planned) = planned {
+                    let claim = reader.read_object(kind, object);
+                    claims.own.insert(planned.model.name.clone(), claim);
+                }
+                continue;
+            }
+            let is_deleted = plan.prune && identity.owns(object) && !plan.frozen.contains(&model_of(object));
+            if is_deleted || is_made_for_ours(object, observed) {
+                continue;
+            }
+            claims.near.push(reader.read_object(kind, object));
+        }
+        claims
+    }
+
+    /// Of the kind of the model's own route.
+    fn others(&self, planned: &PlannedModel) -> impl Iterator<Item = &RouteClaim> {
+        let kind = route_kind(planned);
+        let others = self.near.iter().chain(self.far);
+        others.filter(move |route| Some(route.kind) == kind)
+    }
+
+    /// Whether a gateway tries this route first for requests that both match.
+    fn comes_first(&self, route: &RouteClaim, claim: Claim, planned: &PlannedModel) -> bool {
+        let name = &planned.model.name;
+        // The age of our route counts only for what it claims already.
+        let is_same = |own: Claim| {
+            own.requests == claim.requests && (own.certain || claim.requests == RequestKind::GrpcByHeaders)
+        };
+        let matches_already = |own: &&RouteClaim| own.of_model(name).any(is_same);
+        match claim.precedence {
+            Precedence::First => true,
+            Precedence::ByAge | Precedence::CatchAll => {
+                let own = self.own.get(name).filter(matches_already);
+                own.is_none_or(|own| route.is_older_than(own))
+            }
         }
     }
+
+    /// The first route that surely takes requests of a model by a claim like this.
+    pub fn taken(&self, planned: &PlannedModel, is_one: impl Fn(&Claim) -> bool) -> Option<&RouteClaim> {
+        self.others(planned).find(|route| {
+            let mut claims = route.of_model(&planned.model.name).filter(|claim| claim.certain);
+            claims.any(|claim| is_one(&claim) && self.comes_first(route, claim, planned))
+        })
+    }
+
+    /// The other routes that a model has to share its requests with.
+    pub fn competing(&self, planned: &PlannedModel) -> CompetingRoutes {
+        let name = &planned.model.name;
+        let competition = |route: &RouteClaim, claim: Claim| {
+            if claim.precedence == Precedence::CatchAll {
+                Some(Competition::CatchAll)
+            } else if self.comes_first(route, claim, planned) {
+                Some(Competition::MayTake)
+            } else {
+                claim.certain.then_some(Competition::ComesLater)
+            }
+        };
+        let worst = |route: &RouteClaim| route.of_model(name).filter_map(|claim| competition(route, claim)).min();
+        let routes = self.others(planned).filter_map(|route| {
+            Some(CompetingRoute {
+                how: worst(route)?,
+                kind: route.kind,
+                route: route.qualified_name(),
+            })
+        });
+        CompetingRoutes::new(routes.collect())
+    }
+}
+
+fn route_kind(planned: &PlannedModel) -> Option<ObjectKind> {
+    match planned.route {
+        PlannedRoute::VirtualService(_) => Some(ObjectKind::VirtualService),
+        PlannedRoute::HttpRoute(_) => Some(ObjectKind::HttpRoute),
+        PlannedRoute::Delete | PlannedRoute::Keep => None,
+    }
+}
+
+/// Whether Seldon made a route for one of our models, which it does where it is not told to leave that to others.
+fn is_made_for_ours(object: &DynamicObject, observed: &Observed) -> bool {
+    let mut owners = object.owner_references().iter();
+    owners.any(|owner| {
+        let of_same_name = observed.seldon_deployment(&owner.name);
+        owner.kind == ObjectKind::SeldonDeployment.as_str()
+            && of_same_name.is_some_and(|live| live.uid().as_ref() == Some(&owner.uid))
+    })
 }
 
 /// Whether a route belongs to a planned model, be it of the planned kind or of the other one, which is about to be
 /// deleted.
-pub fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
+fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
     let name = object.name_any();
     identity.has_our_labels(object)
         && plan

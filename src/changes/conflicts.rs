@@ -6,8 +6,8 @@ use kube::api::DynamicObject;
 use serde::Deserialize as _;
 use serde_json::json;
 
-use super::claims::{Claims, HttpRouteClaim, RouteClaim};
-use crate::gateway::GatewayName;
+use super::claims::Claims;
+use crate::gateway::claims::{Precedence, RequestKind};
 use crate::identity::{Identity, applied_fields, route_name};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
@@ -65,13 +65,9 @@ pub enum Conflict {
 /// The first conflict of a model.
 pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, claims: &Claims) -> Option<Conflict> {
     let name = &planned.model.name;
-    let by_gateway_api = matches!(planned.route, PlannedRoute::HttpRoute(_));
-    let (kind, route) = if by_gateway_api {
-        let route = observed.http_route_in(&identity.namespace, &route_name(name));
-        (ObjectKind::HttpRoute, route)
-    } else {
-        let route = observed.virtual_service(identity, &route_name(name));
-        (ObjectKind::VirtualService, route)
+    let (kind, route) = match planned.route {
+        PlannedRoute::HttpRoute(_) => (ObjectKind::HttpRoute, observed.http_route(&route_name(name))),
+        _ => (ObjectKind::VirtualService, observed.virtual_service(&route_name(name))),
     };
     let objects = || {
         let secrets = planned.secrets.iter();
@@ -92,21 +88,7 @@ pub fn find(planned: &PlannedModel, observed: &Observed, identity: &Identity, cl
     let taken = objects().find_map(|(kind, object, _)| name_taken(kind, object?, identity));
     taken
         .or_else(|| objects().find_map(|(kind, object, owners)| foreign_attachment(kind, object?, &owners, identity)))
-        .or_else(|| {
-            let gateway = planned.gateway.as_ref()?;
-            if by_gateway_api {
-                let ours = route.map(HttpRouteClaim::read);
-                http_prefix_taken(planned, gateway, ours.as_ref(), &claims.gateway)
-            } else {
-                prefix_taken(
-                    planned,
-                    gateway,
-                    route.map(RouteClaim::from_object).as_ref(),
-                    observed,
-                    &claims.istio,
-                )
-            }
-        })
+        .or_else(|| requests_taken(planned, observed, claims))
 }
 
 /// An object with our labels is adopted: it may come from a backup, and an apply without force takes no field from
@@ -156,94 +138,33 @@ fn owners(planned: &PlannedModel) -> Vec<OwnerReference> {
         .unwrap_or_default()
 }
 
-fn http_prefix_taken(
-    planned: &PlannedModel,
-    gateway: &GatewayName,
-    ours: Option<&HttpRouteClaim>,
-    claims: &[HttpRouteClaim],
-) -> Option<Conflict> {
-    let (hosts, prefix) = (&planned.model.hosts, &planned.model.prefix);
-    // The age of our route counts only for what it claims already.
-    let with_prefix = ours.filter(|ours| ours.claims_prefix(gateway, hosts, prefix));
-    let older = |claim: &HttpRouteClaim, ours: Option<&HttpRouteClaim>| {
-        ours.is_none_or(|ours| claim.takes_precedence_over(ours))
-    };
-    let qualified_name = |claim: &HttpRouteClaim| format!("{}/{}", claim.namespace, claim.name);
-    let matches = |claim: &&HttpRouteClaim| {
-        claim.claims_below(gateway, hosts, prefix)
-            || (claim.claims_prefix(gateway, hosts, prefix) && older(claim, with_prefix))
-    };
-    let competitor = claims.iter().find(matches).map(|claim| Conflict::PrefixTaken {
-        prefix: prefix.to_string(),
-        kind: ObjectKind::HttpRoute,
-        route: qualified_name(claim),
-    });
-    competitor.or_else(|| {
-        let host = planned.model.grpc_host.as_ref()?;
-        let with_host = ours.filter(|ours| ours.takes_calls(gateway, hosts, host));
-        let matches = |claim: &&HttpRouteClaim| claim.takes_calls(gateway, hosts, host) && older(claim, with_host);
-        claims.iter().find(matches).map(|claim| Conflict::GrpcHostTaken {
-            host: host.clone(),
-            kind: ObjectKind::HttpRoute,
-            route: qualified_name(claim),
-        })
-    })
-}
-
-fn prefix_taken(
-    planned: &PlannedModel,
-    gateway: &GatewayName,
-    ours: Option<&RouteClaim>,
-    observed: &Observed,
-    claims: &[RouteClaim],
-) -> Option<Conflict> {
+/// A route that surely gets requests of the model first.
+fn requests_taken(planned: &PlannedModel, observed: &Observed, claims: &Claims) -> Option<Conflict> {
     let model = &planned.model;
-    // The age of our route counts only for what it claims already.
-    let for_prefix = ours.filter(|ours| ours.overlaps(gateway, &model.hosts, &model.prefix));
-    let takes_precedence = |claim: &&RouteClaim| for_prefix.is_none_or(|ours| claim.takes_precedence_over(ours));
-    let qualified_name = |claim: &RouteClaim| format!("{}/{}", claim.namespace, claim.name);
-    let competitor = claims
-        .iter()
-        .filter(|claim| claim.overlaps(gateway, &model.hosts, &model.prefix))
-        .find(takes_precedence)
-        .map(|claim| Conflict::PrefixTaken {
-            prefix: model.prefix.to_string(),
-            kind: ObjectKind::VirtualService,
-            route: qualified_name(claim),
-        });
-    let catch_all = || {
-        claims
-            .iter()
-            .filter(|claim| claim.is_catch_all(gateway, &model.hosts))
-            .find(takes_precedence)
-            .filter(|_| !observed.capabilities.catch_all_last)
-            .map(|claim| Conflict::ShadowedByCatchAll {
-                route: qualified_name(claim),
-            })
-    };
-    competitor
-        .or_else(|| grpc_host_taken(planned, gateway, ours, claims))
-        .or_else(catch_all)
-}
-
-/// gRPC requests that are matched by host.
-fn grpc_host_taken(
-    planned: &PlannedModel,
-    gateway: &GatewayName,
-    ours: Option<&RouteClaim>,
-    claims: &[RouteClaim],
-) -> Option<Conflict> {
-    let hosts = &planned.model.hosts;
-    let host = planned.model.grpc_host.as_ref()?;
-    let matches = |claim: &RouteClaim| claim.takes_calls(gateway, hosts, host);
-    let ours = ours.filter(|ours| matches(ours));
-    let takes_precedence = |claim: &RouteClaim| ours.is_none_or(|ours| claim.takes_precedence_over(ours));
-    claims
-        .iter()
-        .find(|claim| claim.has_closer_host(gateway, hosts, host) || (matches(claim) && takes_precedence(claim)))
-        .map(|claim| Conflict::GrpcHostTaken {
-            host: host.clone(),
-            kind: ObjectKind::VirtualService,
-            route: format!("{}/{}", claim.namespace, claim.name),
+    let taken = |requests: RequestKind| {
+        claims.taken(planned, move |claim| {
+            claim.requests == requests && claim.precedence != Precedence::CatchAll
         })
+    };
+    let prefix = taken(RequestKind::Http).map(|route| Conflict::PrefixTaken {
+        prefix: model.prefix.to_string(),
+        kind: route.kind,
+        route: route.qualified_name(),
+    });
+    let grpc_host = || {
+        let host = model.grpc_host.clone()?;
+        taken(RequestKind::GrpcByHost).map(|route| Conflict::GrpcHostTaken {
+            host,
+            kind: route.kind,
+            route: route.qualified_name(),
+        })
+    };
+    let catch_all = || {
+        let keeps_place = !observed.capabilities.catch_all_last;
+        let route = claims.taken(planned, |claim| keeps_place && claim.precedence == Precedence::CatchAll)?;
+        Some(Conflict::ShadowedByCatchAll {
+            route: route.qualified_name(),
+        })
+    };
+    prefix.or_else(grpc_host).or_else(catch_all)
 }

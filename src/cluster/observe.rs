@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Cluster;
+use super::routes::Routes;
 use crate::api::gateway_api;
 use crate::api::istio::ports;
 use crate::api::seldon::DEFAULT_GRPC_PORT;
@@ -18,6 +19,7 @@ use crate::api_error::ApiError;
 use crate::config::manifest;
 use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
+use crate::gateway::claims::{ClaimReader, ModelRequests};
 use crate::identity::route_name;
 use crate::labels::ObjectKind;
 use crate::observed::{Observed, Ports};
@@ -28,7 +30,7 @@ impl Cluster {
     /// HTTPRoutes are listed only where they are needed or may be left over.
     pub async fn observe(
         &self,
-        gateways: &BTreeSet<GatewayName>,
+        requests: &[ModelRequests],
         kind: GatewayKind,
         secrets: bool,
     ) -> Result<Observed, ApiError> {
@@ -39,26 +41,32 @@ impl Cluster {
                 &ListParams::default(),
             )
             .await?;
-        let virtual_services = match self.routes(ObjectKind::VirtualService).await {
-            // A Gateway API implementation need not be Istio.
-            Err(ApiError::CrdMissing { .. }) if kind == GatewayKind::GatewayApi => Vec::new(),
-            found => found?,
-        };
         let mut observed = Observed {
             owner: self.stateful_set().await?,
             seldon_deployments,
-            virtual_services,
             now: Some(Timestamp::now()),
             ..Observed::default()
         };
+        let gateways: BTreeSet<&GatewayName> = requests.iter().map(|requests| &requests.gateway).collect();
         for gateway in gateways {
             if let Some(listeners) = self.gateway(gateway, kind).await? {
                 observed.gateways.insert(gateway.clone(), listeners);
             }
         }
+        let mut reader = ClaimReader::new(requests, &observed.gateways);
+        let routes = match self.routes(ObjectKind::VirtualService, &mut reader).await {
+            // A Gateway API implementation need not be Istio.
+            Err(ApiError::CrdMissing { .. }) if kind == GatewayKind::GatewayApi => Routes::default(),
+            found => found?,
+        };
+        let mut others = routes.others;
         if kind == GatewayKind::GatewayApi || self.has_http_routes(&observed) {
-            observed.http_routes = self.routes(ObjectKind::HttpRoute).await?;
+            let routes = self.routes(ObjectKind::HttpRoute, &mut reader).await?;
+            observed.http_routes = routes.ours;
+            others.extend(routes.others);
         }
+        observed.virtual_services = routes.ours;
+        observed.other_routes = others;
         observed.deployments = self.list_ours("apps", "Deployment").await?;
         if secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
@@ -150,8 +158,8 @@ impl Cluster {
                     _ => None,
                 };
                 let route = route_name(&name);
-                let virtual_service = observed.virtual_service(&self.identity, &route);
-                let http_route = observed.http_route_in(&self.identity.namespace, &route);
+                let virtual_service = observed.virtual_service(&route);
+                let http_route = observed.http_route(&route);
                 let routed: Vec<BTreeSet<u64>> = [
                     virtual_service.map(|route| ports(&route.data)),
                     http_route.map(|route| gateway_api::ports(&route.data)),

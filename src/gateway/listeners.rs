@@ -105,6 +105,11 @@ impl Listeners {
         is_unknown || hosts_overlap(hosts, &self.hosts)
     }
 
+    /// Of all listeners that take requests, as far as they are known.
+    pub fn ports(&self) -> impl Iterator<Item = u16> {
+        self.servers.iter().map(|server| server.port)
+    }
+
     pub fn https_only(&self) -> bool {
         self.https && !self.http
     }

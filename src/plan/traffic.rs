@@ -61,9 +61,9 @@ impl CurrentRoute {
             let rules = route?.data.pointer(path)?.as_array()?;
             Some(rules.iter().map(read).collect::<Vec<_>>())
         };
-        let virtual_service = observed.virtual_service_in(&environment.identity.namespace, &name);
+        let virtual_service = observed.virtual_service(&name);
         let virtual_service = destinations(virtual_service, "/spec/http", istio::destinations);
-        let http_route = observed.http_route_in(&environment.identity.namespace, &name);
+        let http_route = observed.http_route(&name);
         let http_route = destinations(http_route, "/spec/rules", gateway_api::destinations);
         // While one route replaces the other both exist; the new one counts.
         let routes = match environment.gateway.kind() {

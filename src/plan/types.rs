@@ -7,6 +7,7 @@ use crate::config::Model;
 use crate::config::secret::{Purpose, SecretData};
 use crate::config::value::{SecretUri, Tracing};
 use crate::gateway::GatewayName;
+use crate::gateway::claims::ModelRequests;
 use crate::identity::Identity;
 use crate::inputs::gateway::RelatedGateway;
 
@@ -76,9 +77,26 @@ impl PlannedPredictor {
 }
 
 impl PlannedModel {
+    /// The requests that its route is for; `None` while its gateway is not known.
+    pub fn requests(&self, namespace: &str) -> Option<ModelRequests> {
+        Some(requests(&self.model, self.gateway.as_ref()?, namespace))
+    }
+
     /// Whether all its predictors are scaled to zero on purpose.
     pub fn is_stopped(&self) -> bool {
         self.predictors.iter().all(PlannedPredictor::is_stopped)
+    }
+}
+
+/// The requests that the route of a model is for.
+pub fn requests(model: &Model, gateway: &GatewayName, namespace: &str) -> ModelRequests {
+    ModelRequests {
+        model: model.name.clone(),
+        namespace: namespace.to_owned(),
+        gateway: gateway.clone(),
+        hosts: model.hosts.clone(),
+        prefix: model.prefix.clone(),
+        grpc_host: model.grpc_host.clone(),
     }
 }
 

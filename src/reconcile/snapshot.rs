@@ -1,6 +1,6 @@
 //! What follows from the inputs and one observation of the cluster: the plan, the changes, the report. Nothing is changed here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tracing::debug;
@@ -49,14 +49,14 @@ impl Snapshot {
     /// Observes the cluster again.
     pub async fn refresh(&mut self, inputs: &Inputs) -> Result<(), ApiError> {
         let models = &inputs.config.models;
-        let gateways: BTreeSet<_> = plan::gateways(models.iter(), &inputs.gateway);
+        let requests = plan::requests(models, &inputs.gateway, &self.identity.namespace);
         let kind = inputs.gateway.kind();
-        let mut observed = self.cluster.observe(&gateways, kind, inputs.needs().secrets).await?;
+        let mut observed = self.cluster.observe(&requests, kind, inputs.needs().secrets).await?;
         // CRDs are large and matter to few sites, so they are not read in every hook.
         if models.iter().any(plan::needs_metrics_v2) {
             observed.capabilities.metrics_v2 = self.cluster.supports_metrics_v2().await?;
         }
-        if changes::has_catch_all(models, &inputs.gateway, &observed, &self.identity) {
+        if changes::has_catch_all(&requests, &observed, &self.identity) {
             observed.capabilities.catch_all_last = self.cluster.sorts_catch_all_last().await?;
         }
         // istio-pilot from 1.16 on observes no update-status, so what it once reported down may stay so in its data bag.

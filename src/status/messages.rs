@@ -14,7 +14,7 @@ use crate::shell::{Commands, juju_status};
 use juju_hooks::{State, Status};
 
 pub use api_error::{api_error, rights};
-pub use conflict::{unmanaged, unmanaged_summary};
+pub use conflict::{competing, competing_route, competing_summary, unmanaged, unmanaged_summary};
 
 /// The beginning of the status of a hook in which a hook tool failed.
 const TOOL_FAILED: &str = "hook tool failed";

@@ -101,7 +101,7 @@ fn route_problem(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayP
     };
     // A missing HTTPRoute is pending, which is a problem of its own.
     let name = route_name(&planned.model.name);
-    let live = input.observed.http_route_in(input.namespace, &name)?;
+    let live = input.observed.http_route(&name)?;
     match route_condition(live, &gateway) {
         RouteCondition::Accepted => None,
         RouteCondition::Pending => Some(GatewayProblem::RoutePending(gateway)),

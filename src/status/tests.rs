@@ -11,9 +11,10 @@ use crate::changes;
 use crate::config::{self, Config};
 use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
+use crate::gateway::claims::ClaimReader;
 use crate::identity::Identity;
 use crate::inputs::gateway::Provider;
-use crate::labels;
+use crate::labels::{self, ObjectKind};
 use crate::plan::{Environment, PlannedRoute, plan};
 
 mod fleet;
@@ -75,6 +76,12 @@ impl Scene {
 
     fn iris() -> Self {
         Self::serving(json!({"image": "iris:1"}))
+    }
+
+    /// Routes that are not created yet are younger than all others.
+    fn without_routes(mut self) -> Self {
+        self.observed.virtual_services.clear();
+        self
     }
 
     fn plan(&self) -> Plan {
@@ -160,6 +167,19 @@ impl Scene {
             deployment["status"][key] = value.clone();
         }
         self.observed.deployments[0] = serde_json::from_value(deployment).unwrap();
+        self
+    }
+
+    /// Adds a VirtualService of another namespace.
+    fn share_gateway(&mut self, route: &DynamicObject) -> &mut Self {
+        let requests: Vec<_> = self
+            .plan()
+            .models
+            .iter()
+            .filter_map(|planned| planned.requests("edge"))
+            .collect();
+        let claim = ClaimReader::new(&requests, &self.observed.gateways).read_object(ObjectKind::VirtualService, route);
+        self.observed.other_routes.push(claim);
         self
     }
 

@@ -1,6 +1,8 @@
 //! Objects of others that are in the way of a model's.
 
-use crate::changes::{Conflict, Unmanaged};
+use std::collections::BTreeMap;
+
+use crate::changes::{CompetingRoute, CompetingRoutes, Competition, Conflict, Unmanaged};
 use crate::config::Model;
 use crate::labels::ObjectKind;
 use crate::shell::{Commands, kubectl};
@@ -89,5 +91,57 @@ pub fn unmanaged_summary(copies: &[Unmanaged], serving: &str, commands: &Command
         Message::active(format!("{serving}; {count} unmanaged {objects}"))
             .run(commands.diagnose())
             .cause(format!("{kind} {name}{more}")),
+    )
+}
+
+/// What a route of another client does with a model's requests.
+pub fn competing_route(competing: &CompetingRoute) -> String {
+    let (kind, route) = (competing.kind.as_str(), &competing.route);
+    match competing.how {
+        Competition::MayTake => format!("{kind} {route} may take some of its requests"),
+        Competition::ComesLater => format!("{kind} {route} claims its requests too, and comes later"),
+        Competition::CatchAll => format!("{kind} {route} matches every path without another route"),
+    }
+}
+
+/// Those that an operator has to know of, by model.
+fn noteworthy(competing: &BTreeMap<String, CompetingRoutes>) -> impl Iterator<Item = (&String, &CompetingRoutes)> {
+    let is_catch_all = |route: &CompetingRoute| route.how == Competition::CatchAll;
+    competing
+        .iter()
+        .filter(move |(_, routes)| !routes.named.iter().all(is_catch_all))
+}
+
+/// For the log, one line for each model.
+pub fn competing(competing: &BTreeMap<String, CompetingRoutes>) -> impl Iterator<Item = String> {
+    noteworthy(competing).filter_map(|(model, routes)| {
+        let first = competing_route(routes.named.first()?);
+        let more = routes.named.len() - 1 + routes.more;
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(", and {more} more")
+        };
+        Some(format!("{model}: {first}{more}"))
+    })
+}
+
+/// All of those, for an active status.
+pub fn competing_summary(
+    competing: &BTreeMap<String, CompetingRoutes>,
+    serving: &str,
+    commands: &Commands,
+) -> Option<Message> {
+    let first = self::competing(competing).next()?;
+    let others = noteworthy(competing).count() - 1;
+    let more = if others == 0 {
+        String::new()
+    } else {
+        format!(", and {others} more models")
+    };
+    Some(
+        Message::active(format!("{serving}; shares requests with other routes"))
+            .run(commands.diagnose())
+            .cause(format!("{first}{more}")),
     )
 }

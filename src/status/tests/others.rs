@@ -1,5 +1,6 @@
 //! Problems outside a model, and which of several is reported.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::{Scene, assert_contains, gateway_name, identity};
@@ -78,9 +79,9 @@ fn conflicting_owner_is_named_with_a_fix() {
         &["Run: kubectl -n edge delete seldondeployment iris ("],
     );
 
-    let mut scene = Scene::iris();
+    let mut scene = Scene::iris().without_routes();
     let taken = json!([{"match": [{"uri": {"prefix": "/model/"}}]}]);
-    scene.observed.virtual_services = vec![route("other", "theirs", taken)];
+    scene.share_gateway(&route("other", "theirs", taken));
     assert_contains(
         &scene.says(),
         &[
@@ -89,9 +90,9 @@ fn conflicting_owner_is_named_with_a_fix() {
         ],
     );
 
-    let mut scene = Scene::serving(json!({"image": "iris:1", "grpc-host": "iris.example"}));
+    let mut scene = Scene::serving(json!({"image": "iris:1", "grpc-host": "iris.example"})).without_routes();
     let taken = json!([{"match": [{"authority": {"regex": "iris[.]example(:[0-9]+)?"}}]}]);
-    scene.observed.virtual_services = vec![route("other", "theirs", taken)];
+    scene.share_gateway(&route("other", "theirs", taken));
     assert_contains(
         &scene.says(),
         &[
@@ -100,8 +101,8 @@ fn conflicting_owner_is_named_with_a_fix() {
         ],
     );
 
-    let mut scene = Scene::iris();
-    scene.observed.virtual_services = vec![route("other", "all", json!([{}]))];
+    let mut scene = Scene::iris().without_routes();
+    scene.share_gateway(&route("other", "all", json!([{}])));
     scene.observed.capabilities.catch_all_last = true;
     assert!(!scene.says().contains("other/all"), "{}", scene.says());
     scene.observed.capabilities.catch_all_last = false;
@@ -113,6 +114,41 @@ fn conflicting_owner_is_named_with_a_fix() {
         ],
     );
     assert_contains(&scene.logged(), &["Run: kubectl -n other delete virtualservice all ("]);
+}
+
+#[test]
+fn competing_routes_are_noted_while_the_model_serves() {
+    let with_header = json!([{"match": [{"uri": {"prefix": "/model/iris/"}, "headers": {"x": {"exact": "y"}}}]}]);
+    let same_prefix = json!([{"match": [{"uri": {"prefix": "/model/iris/"}}]}]);
+    let catch_all = json!([{}]);
+    let other_prefix = json!([{"match": [{"uri": {"prefix": "/other/"}}]}]);
+    for (http, age, noted) in [
+        (&with_header, "2020", Some("may take some of its requests")),
+        // Ours is older, and comes first as long as it exists.
+        (&same_prefix, "2030", Some("claims its requests too, and comes later")),
+        (&with_header, "2030", None),
+        (&catch_all, "2020", None),
+        (&other_prefix, "2020", None),
+    ] {
+        let mut scene = Scene::iris();
+        for own in &mut scene.observed.virtual_services {
+            own.metadata.creation_timestamp = Some(Time("2025-01-01T00:00:00Z".parse().unwrap()));
+        }
+        let mut theirs = route("other", "theirs", http.clone());
+        theirs.metadata.creation_timestamp = Some(Time(format!("{age}-01-01T00:00:00Z").parse().unwrap()));
+        scene.share_gateway(&theirs);
+        let says = scene.says();
+        match noted {
+            Some(noted) => {
+                let note = format!("iris: VirtualService other/theirs {noted}");
+                let expected =
+                    "active: iris serves; shares requests with other routes. Run: juju run iris/leader diagnose (";
+                assert_contains(&says, &[expected, "iris: VirtualService other/theirs"]);
+                assert_eq!(scene.report().notes, [note]);
+            }
+            None => assert!(says.starts_with("active: iris serves iris:1 at"), "{says}"),
+        }
+    }
 }
 
 #[test]

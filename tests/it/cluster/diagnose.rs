@@ -75,7 +75,7 @@ fn serving_model_passes_every_check() {
     let report = fails_at(&mut live, "nothing", &[]);
     assert_contains(
         &report,
-        &["other route: VirtualService sound/younger matches requests to /model/iris/"],
+        &["other route: VirtualService sound/younger claims its requests too, and comes later"],
     );
     live.delete(&vs(), "younger");
     assert_eq!(live.versions(), before);

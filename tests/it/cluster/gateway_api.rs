@@ -149,9 +149,9 @@ fn quiet_hook_costs_one_more_request() {
         requests,
         [
             "list seldondeployments",
-            "list virtualservices",
             "get statefulsets",
             "get gateways",
+            "list virtualservices",
             "list httproutes",
             "list deployments",
         ]

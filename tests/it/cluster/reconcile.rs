@@ -71,9 +71,9 @@ fn quiet_hook_costs_nine_calls_five_requests() {
         requests,
         [
             "list seldondeployments",
-            "list virtualservices",
             "get statefulsets",
             "get gateways",
+            "list virtualservices",
             "list deployments"
         ]
     );

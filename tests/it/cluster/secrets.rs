@@ -105,9 +105,9 @@ fn juju_secret_becomes_owned_kubernetes_secret() {
         requests,
         [
             "list seldondeployments",
-            "list virtualservices",
             "get statefulsets",
             "get gateways",
+            "list virtualservices",
             "list deployments",
             "list secrets"
         ]

@@ -10,7 +10,7 @@ use seldon_model::config;
 use seldon_model::gateway::GatewayKind;
 use seldon_model::inputs::gateway::{Provider, RelatedGateway};
 use seldon_model::observed::{Observed, Ports, Secret};
-use seldon_model::plan::{Environment, PlannedModel, PlannedRoute, gateways, plan};
+use seldon_model::plan::{Environment, PlannedModel, PlannedRoute, plan, requests};
 use serde_json::{Value, json};
 use site::bundle::Bundle;
 
@@ -399,15 +399,18 @@ proptest! {
 }
 
 #[test]
-fn plan_lists_named_and_related_gateways() {
+fn requests_go_to_named_and_related_gateways() {
     let config =
         configured(&json!({"image": "iris:1", "models": "{a: {gateway: one/gate}, b: {}, c: {gateway: one/gate}}"}));
     let names = |related: &RelatedGateway| -> Vec<String> {
-        gateways(config.models.iter(), related)
+        requests(&config.models, related, "edge")
             .iter()
-            .map(ToString::to_string)
+            .map(|requests| requests.gateway.to_string())
             .collect()
     };
-    assert_eq!(names(&site().gateway), ["kubeflow/kubeflow-gateway", "one/gate"]);
-    assert_eq!(names(&RelatedGateway::None), ["one/gate"]);
+    assert_eq!(
+        names(&site().gateway),
+        ["one/gate", "kubeflow/kubeflow-gateway", "one/gate"]
+    );
+    assert_eq!(names(&RelatedGateway::None), ["one/gate", "one/gate"]);
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
 use super::{Entry, Scene, examples};
 use crate::api_error::ApiError;
 use crate::changes::{Conflict, Unmanaged};
@@ -171,6 +175,10 @@ pub fn conflicts() -> Vec<Entry> {
         &with_copies(2),
         "Copies with the charm's labels, made from `kubectl get -o yaml`. The log and `diagnose` name each.",
     )])
+    .chain([Entry::in_status(
+        &beside_others(),
+        "See [how routes win](../explanation/routing.md). The log and `diagnose` name each.",
+    )])
     .collect()
 }
 
@@ -182,6 +190,20 @@ fn with_copies(count: usize) -> Scene {
     for number in 1..=count {
         copy.metadata.name = Some(format!("iris-copy-{number}"));
         scene.observed.seldon_deployments.push(copy.clone());
+    }
+    scene
+}
+
+/// A model that serves, next to routes of others.
+fn beside_others() -> Scene {
+    let mut scene = Scene::iris();
+    let conditions = json!({"uri": {"prefix": "/model/iris/"}, "headers": {"tenant": {"exact": "b"}}});
+    for name in ["one", "two"] {
+        let metadata = json!({"namespace": "other", "name": name});
+        let spec = json!({"hosts": ["*"], "gateways": ["istio/gate"], "http": [{"match": [conditions]}]});
+        let route = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap();
+        scene.observed.virtual_services[0].metadata.creation_timestamp = Some(Time(Timestamp::MAX));
+        scene.share_gateway(&route);
     }
     scene
 }
