@@ -15,6 +15,7 @@
 #[path = "../it/cluster/fixture.rs"]
 #[allow(dead_code, reason = "the tests of the cluster use the rest")]
 mod fixture;
+mod hostile;
 #[path = "../support/packed.rs"]
 #[allow(dead_code, reason = "the test of the packed charm uses the rest")]
 mod packed;
@@ -53,6 +54,7 @@ fn main() {
             let minutes = arguments.next().map_or(1, |minutes| minutes.parse().unwrap());
             return watcher::run(&ours().dispatch, minutes);
         }
+        Some(hostile::WORD) => return hostile::run(&ours().dispatch),
         _ => {}
     }
     let subjects = [ours(), peer::made()];

@@ -9,7 +9,7 @@ use juju_sim::agent::{Agent, HookRun};
 use juju_sim::juju::World;
 use serde_json::json;
 
-use super::fixture::{Live, audit, audit_answers};
+use super::fixture::{Live, audit, audit_answers, takes};
 use super::gateway_api::{self, behind_ingress, route_of};
 use super::permissions::{grant, grant_with};
 use crate::support::Edge;
@@ -209,6 +209,18 @@ fn change_without_new_status_triggers_no_hook() {
     );
     live.waits_for_probe(before);
     assert!(live.runs_for_a_while().is_empty());
+}
+
+#[test]
+fn route_that_comes_later_is_noted() {
+    let mut live = Live::watched("later");
+    let neighbour = Live::new("later-neighbour");
+    neighbour.create(&vs(), "theirs", &takes("later/gate", "/theirs/"));
+    live.runs_for_a_while();
+    neighbour.merge(&vs(), "theirs", &takes("later/gate", "/model/iris/"));
+    live.becomes(PATIENCE, "active: iris serves; shares requests with other routes");
+    neighbour.delete(&vs(), "theirs");
+    live.becomes(PATIENCE, "active: iris serves seldonio/sklearn-iris:0.3 at ");
 }
 
 #[test]
