@@ -36,7 +36,7 @@ pub use release::{Canary, Shadow};
 use resolver::OptionResolver;
 use secret::SecretDataByUse;
 use value::Violation;
-pub(crate) use yaml::yaml;
+pub(crate) use yaml::{without_tags, yaml};
 
 /// Longest text of an option that is parsed, in bytes. A list of a hundred models takes about 20 KiB.
 const LONGEST_OPTION: usize = 256 * 1024;

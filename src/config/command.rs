@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use serde_yaml::{Mapping, Value};
 
 use super::options::{self, Scope};
-use super::yaml::yaml;
+use super::yaml::{without_tags, yaml};
 use crate::shell::{self, juju_config, setting};
 
 /// New values by option; one without a value is unset.
@@ -21,7 +21,9 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
         let command = shell::command(&["juju", "config", application]);
         return Some(format!("{command} {}", pairs.join(" ")));
     }
-    let mut models: Mapping = serde_yaml::from_value(yaml(options.get("models")?.as_str()?).ok()?).ok()?;
+    let mut models: Mapping = without_tags(yaml(options.get("models")?.as_str()?).ok()?)
+        .as_mapping()?
+        .clone();
     let entry = models.get_mut(model)?;
     if entry.is_null() {
         *entry = Value::Mapping(Mapping::new());

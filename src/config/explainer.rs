@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::reader::Reader;
 use super::value::{self, Image, Protocol, Resources, Violation, kubernetes};
-use super::yaml::scalars;
+use super::yaml::texts;
 
 const EXAMPLE: &str = "{type: AnchorTabular, model-uri: \"gs://bucket/explainer\"}";
 
@@ -57,7 +57,7 @@ pub(crate) fn explainer(value: &Value, protocol: Option<Protocol>) -> Result<Exp
         Some(_) => return Err(reader.violation("init-parameters", "must be a map")),
     };
     let config = reader
-        .yaml("config", |value| scalars(value, EXAMPLE))?
+        .yaml("config", |value| texts(value, EXAMPLE))?
         .unwrap_or_default();
     let is_v2 = protocol == Some(Protocol::V2);
     // The operator reads each of them with its own kind of explainer only (v1.17.1, `seldondeployment_explainers.go`).

@@ -97,18 +97,14 @@ pub(crate) fn predictor(written: &Json) -> Option<ManifestPredictor> {
     serde::Deserialize::deserialize(written).ok()
 }
 
-/// The only document, or the only SeldonDeployment of several, and the others. Empty documents are ignored.
-fn single_document(documents: Vec<Value>) -> Result<(Value, Vec<String>), Violation> {
-    let mut full: Vec<Value> = documents
-        .into_iter()
-        .filter(|document| *document != Value::Null)
-        .collect();
-    if full.len() <= 1 {
-        let only = full.pop().ok_or_else(|| Violation::new("is empty", EXAMPLE))?;
+/// The only document, or the only SeldonDeployment of several, and the others.
+fn single_document(mut documents: Vec<Value>) -> Result<(Value, Vec<String>), Violation> {
+    if documents.len() <= 1 {
+        let only = documents.pop().ok_or_else(|| Violation::new("is empty", EXAMPLE))?;
         return Ok((only, Vec::new()));
     }
     let is_model = |document: &Value| document.get("kind").and_then(Value::as_str) == Some(KIND);
-    let (mut models, others): (Vec<Value>, Vec<Value>) = full.into_iter().partition(is_model);
+    let (mut models, others): (Vec<Value>, Vec<Value>) = documents.into_iter().partition(is_model);
     match (models.pop(), models.len()) {
         (Some(model), 0) => Ok((model, others.iter().map(kind_and_name).collect())),
         (_, more) => {

@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
 
     /// True or false; false where it is unset.
     pub fn flag(&self, key: &str) -> Result<bool, Violation> {
-        match self.raw(key) {
+        match self.raw(key).map(value::untagged) {
             None => Ok(false),
             Some(Value::Bool(yes)) => Ok(*yes),
             Some(_) => Err(self.violation(key, "must be true or false")),

@@ -6,7 +6,7 @@ use std::fmt;
 use super::options::{self, Scope};
 use super::resolver::OptionResolver;
 use super::value::{Protocol, Violation};
-use super::yaml::scalars;
+use super::yaml::texts;
 use super::{ServerOptions, value};
 use crate::api::seldon::grpc;
 use serde_yaml::Value;
@@ -92,7 +92,7 @@ impl OptionResolver<'_> {
 /// Headers by name, each with the value that it must have. Istio requires lowercase names.
 fn match_headers(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
     const EXAMPLE: &str = "{x-canary: \"yes\"}";
-    let headers = scalars(value, EXAMPLE)?;
+    let headers = texts(value, EXAMPLE)?;
     for (name, value) in &headers {
         let valid = !name.is_empty()
             && name

@@ -7,7 +7,7 @@ use super::error::{ConfigError, Location};
 use super::options::{self, Scope};
 use super::suggestion::{unknown_key, unknown_keys};
 use super::value::{self, Violation};
-use super::yaml::yaml;
+use super::yaml::{self, without_tags};
 
 /// The values of one model, and the errors found in them so far.
 pub struct OptionResolver<'a> {
@@ -64,17 +64,22 @@ impl<'a> OptionResolver<'a> {
             .into_iter()
             .chain(["manifest"])
             .filter(|option| !other_servers.contains(option))
-            .filter_map(|option| Some((option.to_owned(), serde_json::to_value(self.raw(option)?).ok()?)))
+            .filter_map(|option| {
+                Some((
+                    option.to_owned(),
+                    serde_json::to_value(without_tags(self.raw(option)?)).ok()?,
+                ))
+            })
             .collect()
     }
 
     /// The map under an option, as it was set.
     pub(super) fn map(&self, option: &str) -> Map<String, Json> {
         let map = match self.raw(option) {
-            Some(Value::String(text)) => yaml(&text).ok(),
+            Some(Value::String(text)) => yaml::option(option, &text).ok(),
             other => other,
         };
-        match map.and_then(|map| serde_json::to_value(map).ok()) {
+        match map.and_then(|map| serde_json::to_value(without_tags(map)).ok()) {
             Some(Json::Object(map)) => map,
             _ => Map::new(),
         }
@@ -205,7 +210,7 @@ impl<'a> OptionResolver<'a> {
 
     pub fn yaml<T>(&mut self, key: &'static str, parse: fn(&Value) -> Result<T, Violation>) -> Option<T> {
         self.take(key, |value| match value {
-            Value::String(text) => parse(&yaml(text)?),
+            Value::String(text) => parse(&yaml::option(key, text)?),
             other => parse(other),
         })
     }

@@ -12,6 +12,7 @@ mod manifests;
 mod pods;
 mod releases;
 mod routes;
+mod scalars;
 mod secrets;
 
 fn options(value: Json) -> Map<String, Json> {
@@ -348,13 +349,6 @@ fn no_error_shows_a_secret() {
             );
         }
     }
-}
-
-#[test]
-fn fraction_is_text_only_in_quotes() {
-    assert!(error("env", "{VERSION: 3.10}").contains("put it in quotes"));
-    assert_eq!(model("env", "{VERSION: '3.10'}").server.env["VERSION"], "3.10");
-    assert!(error("labels", "{version-of: 1.10}").contains("put it in quotes"));
 }
 
 #[test]

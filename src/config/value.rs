@@ -106,7 +106,7 @@ pub(crate) fn either(known: &[&str]) -> String {
 pub(super) fn number(value: &Value, range: RangeInclusive<u16>) -> Result<u16, Violation> {
     let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
     let example = "1";
-    match value {
+    match untagged(value) {
         Value::Number(number) => number
             .as_u64()
             .and_then(|n| u16::try_from(n).ok())
@@ -121,9 +121,18 @@ pub(super) fn not_a_map(value: &Value, example: &str) -> Violation {
     Violation::new(format!("must be a YAML map, not {}", type_name(value)), example)
 }
 
-/// A scalar as text; `None` for a list, a map or nothing.
+/// The value of a scalar, whichever form it was typed in.
+pub(super) fn untagged(value: &Value) -> &Value {
+    match value {
+        Value::Tagged(tagged) => &tagged.value,
+        other => other,
+    }
+}
+
+/// A scalar as it was typed; `None` for a list, a map or nothing.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
+        Value::Tagged(tagged) => tagged.tag.to_string().strip_prefix('!').map(str::to_owned),
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(yes.to_string()),
@@ -138,7 +147,7 @@ pub(super) fn name_in(key: &str) -> &str {
 
 /// The type of a value, as YAML's users call it.
 pub(super) fn type_name(value: &Value) -> &'static str {
-    match value {
+    match untagged(value) {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",

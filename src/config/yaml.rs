@@ -1,27 +1,44 @@
 //! The text of an option as YAML.
 
+mod document;
+mod kubectl;
+
 use std::collections::BTreeMap;
 
-use serde::Deserialize as _;
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 
 use super::LONGEST_OPTION;
 use super::value::{self, Violation};
+use document::Dialect;
 
-/// A YAML document of limited size. The library rejects duplicate keys and aliases that multiply.
+/// A YAML document of limited size. The library rejects aliases that multiply.
 pub fn yaml(text: &str) -> Result<Value, Violation> {
-    check_size(text)?;
-    let value = serde_yaml::from_str(without_marks(text)).map_err(|error| syntax_violation(&error))?;
-    merged(value)
+    single_document(text, Dialect::Options)
 }
 
-/// The documents of a text that may hold several.
+/// The same as the value of an option.
+pub fn option(name: &str, text: &str) -> Result<Value, Violation> {
+    single_document(text, Dialect::Options.under(name))
+}
+
+/// The documents of Kubernetes' own objects. Empty ones are left out.
 pub fn documents(text: &str) -> Result<Vec<Value>, Violation> {
+    read(text, Dialect::Kubectl)
+}
+
+fn single_document(text: &str, dialect: Dialect) -> Result<Value, Violation> {
+    let mut documents = read(text, dialect)?;
+    match documents.len() {
+        0 | 1 => Ok(documents.pop().unwrap_or_default()),
+        several => Err(Violation::new(format!("has {several} YAML documents, must be one"), "")),
+    }
+}
+
+fn read(text: &str, dialect: Dialect) -> Result<Vec<Value>, Violation> {
     check_size(text)?;
-    serde_yaml::Deserializer::from_str(without_marks(text))
-        .map(|document| Value::deserialize(document).map_err(|error| syntax_violation(&error)))
-        .map(|document| merged(document?))
-        .collect()
+    let documents = document::documents(without_marks(text), dialect)?;
+    let full = documents.into_iter().filter(|document| !document.is_null());
+    full.map(merged).collect()
 }
 
 /// Without what editors leave and kubectl takes: a byte order mark, and tabs on the last lines, which YAML does not allow.
@@ -71,18 +88,48 @@ fn has_endless_nesting(text: &str) -> bool {
 fn syntax_violation(error: &serde_yaml::Error) -> Violation {
     // The library's own text repeats what it read, which may be a secret.
     let text = error.to_string();
-    let kind = ["duplicate entry", "repetition limit", "recursion limit"]
+    if text.contains(document::A_KEY) {
+        return Violation::new(format!("keys must be text{}", line_and_column(error)), "");
+    }
+    let kind = ["repetition limit", "recursion limit"]
         .into_iter()
         .find(|kind| text.contains(kind))
         .unwrap_or_default();
-    let location = error.location().map_or_else(String::new, |location| {
-        format!(" at line {}, column {}", location.line(), location.column())
-    });
-    Violation::new(format!("is not valid YAML{location}"), "").with_detail(kind)
+    Violation::new(format!("is not valid YAML{}", line_and_column(error)), "").with_detail(kind)
 }
 
-/// A YAML map of text to scalars as text.
+fn line_and_column(error: &serde_yaml::Error) -> String {
+    error.location().map_or_else(String::new, |location| {
+        format!(" at line {}, column {}", location.line(), location.column())
+    })
+}
+
+/// A value without the forms in which its numbers and flags were typed.
+pub fn without_tags(value: Value) -> Value {
+    match value {
+        Value::Tagged(tagged) => tagged.value,
+        Value::Sequence(list) => list.into_iter().map(without_tags).collect(),
+        Value::Mapping(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, without_tags(value)))
+            .collect::<Mapping>()
+            .into(),
+        other => other,
+    }
+}
+
+/// A YAML map of text to scalars, as they were typed.
 pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
+    entries(value, example, |_| true)
+}
+
+/// A YAML map of text to text. What YAML reads in another form than it was typed must be in quotes: `3.10` is another version than the
+/// 3.1 that other readers make of it.
+pub fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
+    entries(value, example, |value| !matches!(value, Value::Tagged(_)))
+}
+
+fn entries(value: &Value, example: &str, is_text: fn(&Value) -> bool) -> Result<BTreeMap<String, String>, Violation> {
     let Value::Mapping(map) = value else {
         return Err(value::not_a_map(value, example));
     };
@@ -93,8 +140,20 @@ pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>,
             };
             let text = value::scalar(value).ok_or_else(|| {
                 let rule = format!("must be a single value, not {}", value::type_name(value));
-                Violation::new(rule, example).in_part(value::name_in(key))
+                let detail = if value.is_null() {
+                    "for text put it in quotes"
+                } else {
+                    ""
+                };
+                Violation::new(rule, example)
+                    .with_detail(detail)
+                    .in_part(value::name_in(key))
             })?;
+            if !is_text(value) {
+                return Err(Violation::new("must be text, put it in quotes", example)
+                    .with_detail(format!("YAML reads {} in another form", value::type_name(value)))
+                    .in_part(value::name_in(key)));
+            }
             Ok((key.clone(), text))
         })
         .collect()

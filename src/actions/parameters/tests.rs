@@ -34,12 +34,12 @@ fn wrong_values_name_parameter_rule_and_example() {
         (json!("x"), "must be a map in JSON or YAML"),
         (json!([1]), "must be a map in JSON or YAML"),
         (json!("[1]"), "must be a map in JSON or YAML"),
-        (json!("!tag {a: 1}"), "must be a map in JSON or YAML"),
+        (json!("!tag {a: 1}"), "must not have a YAML tag at line 1, column 1"),
         // How Juju 4 passes a map on.
         (json!("map[a:1]"), "must be a map in JSON or YAML"),
         (json!("{[1]: 2}"), "keys must be text"),
         (json!("{password: hunter2"), "is not valid YAML at line 2, column 1"),
-        (json!("{a: 1, a: 2}"), "is not valid YAML at line 1, column 1"),
+        (json!("{a: 1, a: 2}"), "duplicate key `a` at line 1, column 8"),
     ] {
         let message = map(&wrong).unwrap_err();
         assert!(

@@ -96,7 +96,7 @@ fn models_that_are_no_map_freeze_everything() {
 fn malformed_entry_blocks_no_other() {
     for (models, rule) in [
         ("{good: {}, bad: 'iris:1'}", "models: bad: must be a map"),
-        ("{good: {}, 2024: {}}", "models: 2024: the model's name must be text"),
+        ("{good: {}, 2024: {}}", "models: 2024: the model's name is not valid"),
     ] {
         let config = parsed(json!({"image": "iris:1", "models": models}));
         let names: Vec<_> = config.models.iter().map(|m| m.name.as_str()).collect();

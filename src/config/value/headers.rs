@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::{Violation, header_format, name_in, scalar};
 use crate::config::reader::Reader;
-use crate::config::yaml::scalars;
+use crate::config::yaml::texts;
 
 const EXAMPLE: &str = "{request: {set: {x-site: \"12\"}}}";
 
@@ -72,7 +72,7 @@ pub(crate) fn headers(value: &Value) -> Result<Headers, Violation> {
 }
 
 fn values(value: &Value) -> Result<BTreeMap<String, String>, Violation> {
-    let values = scalars(value, EXAMPLE)?;
+    let values = texts(value, EXAMPLE)?;
     for (name, text) in &values {
         check_name(name)?;
         if text.contains(|c: char| c.is_control()) {

@@ -16,7 +16,7 @@ pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json,
         Value::Number(_) => serde_json::to_value(value)
             .ok()
             .filter(|number| !number.is_null())
-            .ok_or_else(|| violation("is not a number of JSON"))?,
+            .ok_or_else(|| violation("is not a number of JSON; for text put it in quotes"))?,
         Value::String(text) => Json::String(text.clone()),
         Value::Sequence(list) => (0..)
             .zip(list)
@@ -33,7 +33,7 @@ pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json,
             }
             Json::Object(object)
         }
-        Value::Tagged(_) => return Err(violation("must not have a YAML tag")),
+        Value::Tagged(tagged) => json(&tagged.value, location, example)?,
     })
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_yaml::Value;
 
-use super::{Violation, either, name_in, not_a_map, scalar};
+use super::{Violation, either, name_in, not_a_map, scalar, untagged};
 use crate::config::decimal::decimal;
 use crate::config::suggestion::unknown_key;
-use crate::config::yaml::scalars;
+use crate::config::yaml::{scalars, texts};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PullPolicy {
@@ -76,13 +76,22 @@ fn parameter(name: &str, value: &Value) -> Result<Parameter, Violation> {
         kind,
     };
     if let Some(text) = scalar(value) {
-        let kind = match value {
+        let kind = match untagged(value) {
             Value::Number(number) if number.is_f64() => "FLOAT",
             Value::Number(_) => "INT",
             Value::Bool(_) => "BOOL",
             _ => "STRING",
         };
-        return Ok(make(kind, text));
+        return match parameter_rule(kind, &text) {
+            None => Ok(make(kind, text)),
+            // Only YAML reads `0x1F` and `.inf` as numbers.
+            Some(_) => Err(Violation::new("must be text, put it in quotes", "{method: predict}")
+                .with_detail("or a decimal number")
+                .in_part(name)),
+        };
+    }
+    if value.is_null() {
+        return Err(Violation::new("is empty, for text put it in quotes", "{method: predict}").in_part(name));
     }
     let violation = || {
         let example = format!("{{{name}: {{type: DOUBLE, value: 0.5}}}}");
@@ -119,26 +128,6 @@ pub(crate) fn parameter_rule(kind: &str, text: &str) -> Option<&'static str> {
             .is_err()
             .then_some("must be a number with that type"),
         _ => None,
-    }
-}
-
-/// A map of text to text. A fraction must be quoted: YAML reads `3.10` as 3.1, which is another version.
-fn texts(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
-    let map = scalars(value, example)?;
-    let is_fraction = |value: &Value| matches!(value, Value::Number(number) if number.is_f64());
-    let fraction = value
-        .as_mapping()
-        .into_iter()
-        .flatten()
-        .find(|(_, value)| is_fraction(value));
-    match fraction {
-        Some((key, _)) => {
-            let key = name_in(key.as_str().unwrap_or_default());
-            Err(Violation::new("must be text, put it in quotes", example)
-                .with_detail("YAML drops the trailing zeros of a number")
-                .in_part(key))
-        }
-        None => Ok(map),
     }
 }
 

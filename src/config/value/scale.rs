@@ -4,8 +4,8 @@ use k8s_openapi::api::autoscaling::v2::MetricSpec;
 use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
-use super::Violation;
 use super::kubernetes::{check_type, json};
+use super::{Violation, untagged};
 use crate::config::reader::Reader;
 use crate::config::suggestion::unknown_key;
 
@@ -150,7 +150,7 @@ fn amount(value: &Value) -> Result<Json, Violation> {
         let plain = number.bytes().all(|b| b.is_ascii_digit());
         number.parse::<u8>().ok().filter(|number| plain && *number <= 100)
     };
-    match value {
+    match untagged(value) {
         Value::Number(number) if number.as_u64().is_some_and(|number| number <= MOST_REPLICAS.into()) => {
             Ok(number.as_u64().into())
         }
