@@ -1,11 +1,14 @@
 //! What the API server rejects, sorted by what a person does about it.
 
+mod rejection;
+
 use std::error::Error;
 use std::time::Duration;
 
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
 use crate::text::clean;
+use rejection::rejection;
 
 /// Pauses before a request is sent again that failed for a transient reason.
 const PAUSES: [Duration; 3] = [
@@ -194,17 +197,10 @@ fn api(status: &kube::core::Status) -> ApiError {
             why: why.rsplit(": ").next().unwrap_or(why).to_owned(),
         };
     }
-    if let Some((_, rest)) = message.split_once("denied the request: ") {
+    if let Some(why) = rejection(status) {
         return ApiError::Invalid {
             object: String::new(),
-            why: rest.to_owned(),
-        };
-    }
-    // The answer to an apply with a field that the definition lacks, though the code is 500.
-    if message.contains("field not declared in schema") {
-        return ApiError::Invalid {
-            object: String::new(),
-            why: message,
+            why,
         };
     }
     match status.code {
@@ -228,10 +224,6 @@ fn api(status: &kube::core::Status) -> ApiError {
                 after: after.map_or(LATER, Duration::from_secs),
             }
         }
-        400 | 413 | 415 | 422 => ApiError::Invalid {
-            object: String::new(),
-            why: message,
-        },
         code => ApiError::ServerError {
             why: if message.is_empty() {
                 format!("HTTP {code}")

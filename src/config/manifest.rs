@@ -72,6 +72,9 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
         .cloned()
         .ok_or_else(|| Violation::new("spec is not set", EXAMPLE))?;
     apply_defaults(&mut spec);
+    if let Some(location) = list_for_a_map(&spec, "") {
+        return Err(Violation::new("must be a map", EXAMPLE).in_part(&location));
+    }
     let read = read(&spec)?;
     replicas::apply_defaults(&mut spec, &read);
     match rules::violations(&read).into_iter().next() {
@@ -84,6 +87,44 @@ pub(crate) fn manifest(value: &Value) -> Result<Manifest, Violation> {
             spec,
             left_out,
         }),
+    }
+}
+
+/// Where a list stands in place of a map. Serde reads the items of such a list as the fields of a struct, in their order.
+fn list_for_a_map(value: &Json, location: &str) -> Option<String> {
+    const MAPS: [&str; 7] = ["", "graph", "endpoint", "logger", "spec", "svcOrchSpec", "explainer"];
+    const LISTS_OF_MAPS: [&str; 6] = [
+        "predictors",
+        "componentSpecs",
+        "containers",
+        "children",
+        "parameters",
+        "env",
+    ];
+    let key = location.rsplit('.').next().unwrap_or_default();
+    match value {
+        Json::Array(_) if MAPS.contains(&key) => Some(location.to_owned()),
+        Json::Array(list) => (0..).zip(list).find_map(|(index, item)| {
+            let location = format!("{location}[{index}]");
+            let is_map = LISTS_OF_MAPS.contains(&key);
+            let wrong = is_map && item.is_array();
+            if wrong {
+                Some(location)
+            } else {
+                list_for_a_map(item, &location)
+            }
+        }),
+        Json::Object(map) => {
+            let below = |key: &str| {
+                if location.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{location}.{key}")
+                }
+            };
+            map.iter().find_map(|(key, value)| list_for_a_map(value, &below(key)))
+        }
+        _ => None,
     }
 }
 

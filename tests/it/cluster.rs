@@ -13,6 +13,7 @@ mod gateway_api;
 mod gateways;
 mod grpc;
 mod http_routes;
+mod manifest_types;
 mod manifests;
 mod observability;
 mod ownership;

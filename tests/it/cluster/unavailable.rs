@@ -200,7 +200,10 @@ fn field_missing_in_old_crd_blocks() {
         .find(|(_, says)| says.starts_with("blocked"))
         .unwrap();
     let rejected = format!("blocked: {model}: SeldonDeployment rejected by Kubernetes");
-    assert_contains(&says, &[&rejected, "protocol", "not declared in schema"]);
+    assert_contains(
+        &says,
+        &[&rejected, "protocol", "spec.protocol: unknown to the installed CRD"],
+    );
     assert!(live.sdep(&model).is_none() && live.route(&model).is_none());
     live.config(&[("models", "")]);
     assert!(live.serves().starts_with("active"));
