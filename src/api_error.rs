@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::labels::ObjectKind;
 use crate::permissions::Permission;
 use crate::text::clean;
+pub use rejection::field_errors;
 use rejection::rejection;
 
 /// Pauses before a request is sent again that failed for a transient reason.

@@ -109,14 +109,18 @@ fn wrong_item(line: &str) -> Option<String> {
     Some(format!("{place}[{index}]: {rule}"))
 }
 
-/// Why a webhook, or the server without naming causes, rejects an object: often a list of field errors.
+/// Why a webhook, or the server without naming causes, rejects an object.
 fn denied(text: &str) -> String {
+    field_errors(text).unwrap_or_else(|| clean(text))
+}
+
+/// The field errors in a text of the API server, as another client has kept it. `None` if there are none.
+pub fn field_errors(text: &str) -> Option<String> {
     let errors = text.split_once(" is invalid: ").map_or(text, |(_, errors)| errors);
     let list = errors.strip_prefix('[').and_then(|errors| errors.strip_suffix(']'));
     let parts = split(list.unwrap_or(errors));
-    let read: Option<Vec<FieldError>> = parts.iter().map(|part| FieldError::parse(part)).collect();
-    read.and_then(|errors| first_of(in_words(&errors)))
-        .unwrap_or_else(|| clean(text))
+    let errors: Option<Vec<FieldError>> = parts.iter().map(|part| FieldError::parse(part)).collect();
+    first_of(in_words(&errors?))
 }
 
 /// Splits a list where the next field error begins.

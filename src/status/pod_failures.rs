@@ -6,6 +6,7 @@ use super::problem::{ContainerLog, PodFailure, Problem, Stalled};
 use super::{StatusInput, stalled};
 use crate::api::pods::{ContainerStatus, Deployment, Pod, Terminated};
 use crate::api::seldon;
+use crate::api_error;
 use crate::plan::PlannedModel;
 use crate::plan::readiness::has_spec_hash;
 
@@ -146,7 +147,8 @@ fn replica_failure(deployment: &Deployment) -> Option<String> {
     let failure = conditions
         .iter()
         .find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
-    Some(from_quota(&failure.message).to_owned())
+    let rejected = api_error::field_errors(&failure.message);
+    Some(rejected.unwrap_or_else(|| from_quota(&failure.message).to_owned()))
 }
 
 /// Seldon's state names no generation, so it counts only where it can be that of this spec.
@@ -158,7 +160,8 @@ fn seldon_failure(input: &StatusInput, planned: &PlannedModel, deployments: &[&D
         let mut hashes = planned.predictors.iter().map(|predictor| &predictor.hash);
         hashes.any(|hash| deployments.iter().any(|d| has_spec_hash(d, hash)))
     };
-    (state.state == "Failed" && is_of_this_spec).then_some(Stalled::SeldonReportsFailed { why: state.description })
+    let why = api_error::field_errors(&state.description).unwrap_or(state.description);
+    (state.state == "Failed" && is_of_this_spec).then_some(Stalled::SeldonReportsFailed { why })
 }
 
 /// Whether a container exited by itself, and not with its node or its pod: the kubelet terminates containers by SIGTERM and then

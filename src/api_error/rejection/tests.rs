@@ -193,6 +193,23 @@ fn denial_of_a_webhook_is_told_without_go_values() {
 }
 
 #[test]
+fn field_errors_that_another_client_keeps_are_told_in_words() {
+    let description = "Deployment.apps \"iris-default-0-iris\" is invalid: spec.template.spec.containers[0].resources.requests: Invalid value: \
+                       \"2Gi\": must be less than or equal to memory limit of 1Gi";
+    assert_eq!(
+        field_errors(description).unwrap(),
+        "spec.template.spec.containers[0].resources.requests: must be less than or equal to memory limit of 1Gi (value: 2Gi)"
+    );
+    for other in [
+        "",
+        "no reason",
+        "pods \"iris-1\" is forbidden: exceeded quota: small, requested: memory=1Gi",
+    ] {
+        assert_eq!(field_errors(other), None);
+    }
+}
+
+#[test]
 fn what_the_decoder_rejects_has_its_place() {
     let strict = "strict decoding error: unknown field \"spec.replica\", duplicate field \"spec.name\"";
     assert_eq!(said(400, strict, &[]).unwrap(), "spec.replica: unknown key, and 1 more");
