@@ -103,7 +103,7 @@ fn read_map(text: &str) -> Result<Map<String, Value>, String> {
     if !matches!(yaml, Yaml::Mapping(_)) {
         return Err(NOT_A_MAP.to_owned());
     }
-    match serde_json::to_value(without_tags(yaml)) {
+    match serde_json::to_value(without_tags("", yaml)) {
         Ok(Value::Object(map)) => Ok(map),
         _ => Err("keys must be text".to_owned()),
     }

@@ -21,7 +21,7 @@ pub fn command(application: &str, options: &Map<String, Json>, model: &str, chan
         let command = shell::command(&["juju", "config", application]);
         return Some(format!("{command} {}", pairs.join(" ")));
     }
-    let mut models: Mapping = without_tags(yaml(options.get("models")?.as_str()?).ok()?)
+    let mut models: Mapping = without_tags("", yaml(options.get("models")?.as_str()?).ok()?)
         .as_mapping()?
         .clone();
     let entry = models.get_mut(model)?;

@@ -67,7 +67,7 @@ impl<'a> OptionResolver<'a> {
             .filter_map(|option| {
                 Some((
                     option.to_owned(),
-                    serde_json::to_value(without_tags(self.raw(option)?)).ok()?,
+                    serde_json::to_value(without_tags(option, self.raw(option)?)).ok()?,
                 ))
             })
             .collect()
@@ -79,7 +79,7 @@ impl<'a> OptionResolver<'a> {
             Some(Value::String(text)) => yaml::option(option, &text).ok(),
             other => other,
         };
-        match map.and_then(|map| serde_json::to_value(without_tags(map)).ok()) {
+        match map.and_then(|map| serde_json::to_value(without_tags(option, map)).ok()) {
             Some(Json::Object(map)) => map,
             _ => Map::new(),
         }

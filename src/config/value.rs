@@ -3,6 +3,7 @@
 mod header_format;
 mod headers;
 pub(crate) mod kubernetes;
+mod parameters;
 mod pod;
 mod pod_spec;
 mod route;
@@ -18,10 +19,10 @@ use serde_yaml::Value;
 pub use header_format::COMMANDS as HEADER_COMMANDS;
 pub(crate) use headers::headers;
 pub use headers::{HeaderChanges, Headers};
-pub use pod::{Amounts, Parameter, PullPolicy, Resources};
-pub(crate) use pod::{
-    PARAMETER_TYPES, annotations, env, labels, labels_as_written, parameter_rule, parameters, pull_policy, resources,
-};
+pub use parameters::Parameter;
+pub(crate) use parameters::{PARAMETER_TYPES, parameter_rule, parameters, with_type};
+pub use pod::{Amounts, PullPolicy, Resources};
+pub(crate) use pod::{annotations, env, labels, labels_as_written, pull_policy, resources};
 pub use pod_spec::PodFields;
 pub(crate) use pod_spec::{pod, toleration_violation};
 pub use route::Milliseconds;
@@ -130,9 +131,16 @@ pub(super) fn untagged(value: &Value) -> &Value {
 }
 
 /// A scalar as it was typed; `None` for a list, a map or nothing.
-pub(super) fn scalar(value: &Value) -> Option<String> {
+pub(super) fn as_typed(value: &Value) -> Option<String> {
     match value {
         Value::Tagged(tagged) => tagged.tag.to_string().strip_prefix('!').map(str::to_owned),
+        other => scalar(other),
+    }
+}
+
+/// A scalar as text; `None` for a list, a map or nothing, and for what was not typed in its usual form.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(yes.to_string()),

@@ -104,21 +104,27 @@ fn line_and_column(error: &serde_yaml::Error) -> String {
     })
 }
 
-/// A value without the forms in which its numbers and flags were typed.
-pub fn without_tags(value: Value) -> Value {
+/// The value of a key without the forms in which its numbers and flags were typed. It is read as the same value again.
+pub fn without_tags(key: &str, value: Value) -> Value {
     match value {
         Value::Tagged(tagged) => tagged.value,
-        Value::Sequence(list) => list.into_iter().map(without_tags).collect(),
+        Value::Sequence(list) => list.into_iter().map(|item| without_tags("", item)).collect(),
         Value::Mapping(map) => map
             .into_iter()
-            .map(|(key, value)| (key, without_tags(value)))
+            .map(|(name, value)| {
+                let value = match (key, name.as_str()) {
+                    ("parameters", _) => value::with_type(value),
+                    (_, name) => without_tags(name.unwrap_or_default(), value),
+                };
+                (name, value)
+            })
             .collect::<Mapping>()
             .into(),
         other => other,
     }
 }
 
-/// A YAML map of text to scalars, as they were typed.
+/// A YAML map of text to scalars, in whichever form they were typed.
 pub fn scalars(value: &Value, example: &str) -> Result<BTreeMap<String, String>, Violation> {
     entries(value, example, |_| true)
 }
@@ -138,7 +144,7 @@ fn entries(value: &Value, example: &str, is_text: fn(&Value) -> bool) -> Result<
             let Value::String(key) = key else {
                 return Err(Violation::new("keys must be text", example));
             };
-            let text = value::scalar(value).ok_or_else(|| {
+            let text = value::scalar(value::untagged(value)).ok_or_else(|| {
                 let rule = format!("must be a single value, not {}", value::type_name(value));
                 let detail = if value.is_null() {
                     "for text put it in quotes"

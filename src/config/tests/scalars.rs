@@ -132,7 +132,7 @@ fn numbers_and_flags_are_read_in_any_form() {
     });
     let server = read(all).unwrap().server;
     assert_eq!(server.replicas, 2);
-    assert_eq!(server.resources.unwrap().requests["cpu"], "0.50");
+    assert_eq!(server.resources.unwrap().requests["cpu"], "0.5");
     let parameters: Vec<_> = server
         .parameters
         .iter()
@@ -162,6 +162,37 @@ proptest! {
         prop_assume!(!["-", "---", "..."].contains(&typed.as_str()));
         assert_kept_or_advised(&typed);
     }
+}
+
+#[test]
+fn suggested_command_keeps_every_value() {
+    let models = "
+        a: {image: 'iris:1', parameters: {a: 0.10, b: True, c: {type: STRING, value: 1.10}, d: 5}, replicas: 0x2}
+        b:
+          image: iris:2
+          env: {A: yes, B: 0400, C: 1.5}
+          resources: {requests: {cpu: 0.50}}
+          pod: {volumes: [{name: v, secret: {secretName: s, defaultMode: 0400, optional: Yes}}]}
+          canary: {image: 'iris:3', parameters: {a: 1e3}}
+    ";
+    let entries = options(json!({"models": models}));
+    let before = parse("iris", &entries);
+    assert_eq!(before.errors, []);
+    let command = command::command("iris", &entries, "a", &vec![("replicas".to_owned(), Some(json!(2)))]).unwrap();
+    let typed = shlex::split(&command).unwrap().pop().unwrap();
+    let after = parsed(json!({"models": typed.strip_prefix("models=").unwrap()}));
+    let servers = |config: &Config| -> Vec<ServerOptions> {
+        let canaries = config.models.iter().filter_map(|model| model.canary.as_ref());
+        let canaries = canaries.map(|canary| canary.server.clone());
+        config
+            .models
+            .iter()
+            .map(|model| model.server.clone())
+            .chain(canaries)
+            .collect()
+    };
+    assert_eq!(after.errors, []);
+    assert_eq!(servers(&after), servers(&before));
 }
 
 #[test]

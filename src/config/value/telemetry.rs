@@ -4,7 +4,7 @@ use http::Uri;
 use rust_decimal::Decimal;
 use serde_yaml::Value;
 
-use super::{Violation, scalar, server, type_name};
+use super::{Violation, scalar, server, type_name, untagged};
 use crate::config::decimal::decimal;
 use crate::config::reader::Reader;
 
@@ -101,7 +101,7 @@ pub(crate) fn tracing(value: &Value) -> Result<Tracing, Violation> {
     let to = to.ok_or_else(|| reader.violation("to", "is not set"))?;
     let sampler = reader.one_of("sampler", &SAMPLERS)?.unwrap_or("const");
     let parameter = reader.yaml("parameter", |value| {
-        let text = scalar(value).unwrap_or_default();
+        let text = scalar(untagged(value)).unwrap_or_default();
         match decimal(&text) {
             Some(number) if number >= Decimal::ZERO => Ok(text),
             _ => Err(Violation::new(
