@@ -1,11 +1,12 @@
-//! What Istio gateways and gateways of the Gateway API have in common: names, listeners, and the matching of hosts
-//! and prefixes.
+//! What Istio gateways and gateways of the Gateway API have in common: names, listeners, pods, and the matching of
+//! hosts and prefixes.
 
 pub mod claims;
 pub mod hosts;
 pub mod listeners;
 pub mod prefix;
 pub mod route_condition;
+pub mod workload;
 
 use std::fmt;
 

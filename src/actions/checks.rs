@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::gateway_endpoints::{GatewayEndpoints, Service};
+use super::gateway_endpoints::{Ambiguity, GatewayEndpoints, Service};
 use crate::api::pods::Deployment;
 use crate::changes::ApplyMode;
 use crate::gateway::listeners::Listeners;
@@ -104,12 +104,18 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     let Some(endpoints) = endpoints else {
         return check(NAME, Ok(accepted_hosts(listeners)));
     };
+    if let Some(Ambiguity { cause, command }) = endpoints.ambiguity(name, listeners) {
+        // Traffic may well flow: Istio configures all of them.
+        return Check {
+            name: NAME,
+            state: CheckState::Unknown,
+            text: format!("{cause}. Run: {command}"),
+        };
+    }
     if let Some(pods) = &endpoints.pods
         && !pods.iter().any(|pod| pod.ready)
     {
-        let selector = listeners.selector.iter();
-        let selector: Vec<String> = selector.map(|(key, value)| format!("{key}={value}")).collect();
-        let selector = selector.join(",");
+        let selector = listeners.label_selector().unwrap_or_default();
         return fail(match pods.first() {
             Some(pod) => format!(
                 "gateway {name} has no ready pod. Run: {} (0 of {} pods ready)",

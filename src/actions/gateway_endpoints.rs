@@ -1,6 +1,7 @@
 //! The addresses and ports of a gateway.
 //!
-//! A Gateway selects pods by their labels, and one or several Services select those pods.
+//! A Gateway selects pods by their labels, and one or several Services select those pods, in the one namespace of the
+//! gateway's workload.
 
 mod observe;
 mod read;
@@ -8,8 +9,11 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
+use crate::gateway::GatewayName;
 use crate::gateway::hosts::hosts_overlap;
 use crate::gateway::listeners::{Listener, Listeners};
+use crate::gateway::workload::{Workload, includes, selects_gateway};
+use crate::shell::command;
 
 pub use observe::{find, services};
 pub use read::{node, pod, service};
@@ -69,6 +73,8 @@ pub struct GatewayEndpoints {
     pub services: Option<Vec<Service>>,
     pub pods: Option<Vec<Pod>>,
     pub nodes: Option<Vec<Node>>,
+    /// Where the Services and pods are.
+    pub workload: Workload,
     /// What could not be determined, and why.
     pub unknown: Vec<String>,
 }
@@ -96,43 +102,76 @@ pub struct Endpoint {
     pub hosts: Vec<String>,
 }
 
+/// A gateway whose pods cannot be told from those of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ambiguity {
+    pub cause: String,
+    pub command: String,
+}
+
 /// Stands for an unknown address of a node.
 pub const NODE_PLACEHOLDER: &str = "<node>";
+/// Most namespaces that are listed of an ambiguous gateway.
+const MOST_NAMESPACES: usize = 4;
 /// Most nodes that are listed: a port on every node is the same on all of them.
 const MOST_NODES: usize = 3;
 
-/// The Services of the pods that a gateway selects. If the pods are unknown, Services with the same labels, preferably those in the
-/// Gateway's namespace.
-pub fn services_of(
-    namespace: &str,
-    selector: &BTreeMap<String, String>,
-    services: Vec<Service>,
-    pods: Option<&[Pod]>,
-) -> Vec<Service> {
-    let services = services.into_iter().filter(|service| !service.selector.is_empty());
-    if let Some(pods) = pods.filter(|pods| !pods.is_empty()) {
-        let selects_pod = |service: &Service| {
-            let mut pods = pods.iter().filter(|pod| pod.namespace == service.namespace);
-            pods.any(|pod| includes(&pod.labels, &service.selector))
-        };
-        return services.filter(selects_pod).collect();
-    }
-    let matches = |service: &Service| includes(&service.selector, selector) || includes(selector, &service.selector);
-    let (same_namespace, others): (Vec<_>, Vec<_>) = services
-        .filter(matches)
-        .partition(|service| service.namespace == namespace);
-    if same_namespace.is_empty() {
-        others
-    } else {
-        same_namespace
-    }
-}
-
-fn includes(all: &BTreeMap<String, String>, some: &BTreeMap<String, String>) -> bool {
-    some.iter().all(|(key, value)| all.get(key) == Some(value))
+/// The Services of the pods that a gateway selects. If the pods are unknown, Services with the same labels.
+pub fn services_of(selector: &BTreeMap<String, String>, services: Vec<Service>, pods: Option<&[Pod]>) -> Vec<Service> {
+    let selects = |service: &Service| match pods.filter(|pods| !pods.is_empty()) {
+        Some(pods) => {
+            let is_selected = |pod: &Pod| includes(&pod.labels, &service.selector);
+            !service.selector.is_empty() && pods.iter().any(is_selected)
+        }
+        None => selects_gateway(&service.selector, selector),
+    };
+    services.into_iter().filter(selects).collect()
 }
 
 impl GatewayEndpoints {
+    /// Leaves only what is in the namespace of the gateway's workload: somebody else's must neither get a request nor
+    /// be passed on as an address.
+    fn keep_workload(&mut self, gateway: &GatewayName, listeners: &Listeners) {
+        let pods = self.pods.iter().flatten().map(|pod| pod.namespace.as_str());
+        let services = self.services.iter().flatten();
+        let services = services.map(|service| (service.namespace.as_str(), &service.selector));
+        let workload = Workload::find(gateway, listeners, pods, services);
+        // Without the Services, pods of other namespaces could be anybody's.
+        if self.services.is_none() && !workload.is_in(&gateway.namespace) {
+            self.pods = None;
+        }
+        if let Some(pods) = &mut self.pods {
+            pods.retain(|pod| workload.is_in(&pod.namespace));
+        }
+        if let Some(services) = self.services.take() {
+            let services = services.into_iter();
+            let services = services.filter(|service| workload.is_in(&service.namespace)).collect();
+            self.services = Some(services_of(&listeners.selector, services, self.pods.as_deref()));
+        }
+        self.workload = workload;
+    }
+
+    /// Why it is unknown which pods and Services are the gateway's, and the command that lists them.
+    pub fn ambiguity(&self, gateway: &GatewayName, listeners: &Listeners) -> Option<Ambiguity> {
+        let Workload::Ambiguous(namespaces) = &self.workload else {
+            return None;
+        };
+        let selector = listeners.label_selector().unwrap_or_default();
+        let shown: Vec<&str> = namespaces.iter().take(MOST_NAMESPACES).map(String::as_str).collect();
+        let more = match namespaces.len().saturating_sub(MOST_NAMESPACES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(Ambiguity {
+            cause: format!(
+                "Gateway {gateway}: {selector} selects pods or Services of several namespaces, {}{more}; delete those \
+                 that are not the gateway's",
+                shown.join(", ")
+            ),
+            command: command(&["kubectl", "get", "pods,services", "-A", "-l", &selector]),
+        })
+    }
+
     /// All endpoints, those with the widest reach first.
     pub fn endpoints(&self, listeners: &Listeners) -> Vec<Endpoint> {
         let mut endpoints = BTreeSet::new();

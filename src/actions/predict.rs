@@ -190,7 +190,9 @@ async fn through_gateway(
         .collect();
     inside.sort_by_key(|endpoint| endpoint.tls);
     if inside.is_empty() {
-        let (run, cause) = if gateway_state.services.is_none() {
+        let (run, cause) = if let Some(ambiguity) = gateway_state.ambiguity(gateway, listeners) {
+            (ambiguity.command, ambiguity.cause)
+        } else if gateway_state.services.is_none() {
             let cause = format!("{}; {GRANT_ALTERNATIVE}", gateway_state.unknown.join("; "));
             (call.commands().trust(), cause)
         } else {

@@ -2,19 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use kube::core::GroupVersionKind;
+use kube::core::{GroupVersionKind, Object};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::Cluster;
+use super::{Cluster, Readable};
 use crate::api::pods::{Pod, is_ready};
 use crate::api::{gateway_api, istio};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
 use crate::gateway::listeners::{self, Listeners};
+use crate::gateway::workload::{Scope, Workload};
 use crate::observed::Observed;
 use crate::plan::route;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServiceSpec {
+    selector: BTreeMap<String, String>,
+}
 
 impl Cluster {
     /// The listeners of a gateway; `None` if it does not exist.
@@ -40,25 +49,65 @@ impl Cluster {
             }
             GatewayKind::GatewayApi => Listeners {
                 selector: gateway_api::pods_of(&gateway.name),
+                scope: Scope::Namespace,
                 ..listeners::read_gateway_api(&gateway_object.data)
             },
         }))
     }
 
-    /// Whether a gateway has a ready pod, as far as that can be seen. Istio looks for a Gateway's pods in all namespaces
-    /// (`PILOT_SCOPE_GATEWAY_TO_NAMESPACE` is off by default); where only its own may be listed, those count.
-    pub async fn gateway_has_ready_pod(&self, gateway: &GatewayName, selector: &BTreeMap<String, String>) -> bool {
-        let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        if labels.is_empty() {
+    /// Whether a gateway has a ready pod, as far as that can be seen: where only its own namespace may be listed, its
+    /// pods there count.
+    pub async fn gateway_has_ready_pod(&self, gateway: &GatewayName, listeners: &Listeners) -> bool {
+        let Some(selector) = listeners.label_selector() else {
+            return false;
+        };
+        let parameters = ListParams::default().labels(&selector);
+        let pods: Vec<Pod> = self
+            .list_for_gateway("Pod", gateway, &parameters)
+            .await
+            .unwrap_or_default();
+        let ready: Vec<String> = pods
+            .iter()
+            .filter(|pod| is_ready(pod))
+            .filter_map(ResourceExt::namespace)
+            .collect();
+        if ready.is_empty() {
             return false;
         }
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-        let parameters = ListParams::default().labels(&labels.join(","));
-        let mut pods: Result<Vec<Pod>, ApiError> = self.list(&resource, None, &parameters).await;
-        if let Err(ApiError::Forbidden { .. }) = pods {
-            pods = self.list(&resource, Some(&gateway.namespace), &parameters).await;
+        let all: Vec<String> = pods.iter().filter_map(ResourceExt::namespace).collect();
+        let all = all.iter().map(String::as_str);
+        let mut workload = Workload::find(gateway, listeners, all.clone(), []);
+        if !workload.is_in(&gateway.namespace) {
+            let parameters = ListParams::default();
+            let services: Result<Vec<Object<ServiceSpec, Value>>, _> =
+                self.list_for_gateway("Service", gateway, &parameters).await;
+            let Ok(services) = services else {
+                return false;
+            };
+            let services = services.iter().filter_map(|service| {
+                let namespace = service.metadata.namespace.as_deref()?;
+                Some((namespace, &service.spec.selector))
+            });
+            workload = Workload::find(gateway, listeners, all, services);
         }
-        pods.unwrap_or_default().iter().any(is_ready)
+        ready.iter().any(|namespace| workload.is_in(namespace))
+    }
+
+    /// Lists objects of all namespaces, as those of a gateway may be in any. Without that permission, those of the
+    /// Gateway's own.
+    pub async fn list_for_gateway<T: Readable>(
+        &self,
+        kind: &str,
+        gateway: &GatewayName,
+        parameters: &ListParams,
+    ) -> Result<Vec<T>, ApiError> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind));
+        let error = match self.list(&resource, None, parameters).await {
+            Err(error @ ApiError::Forbidden { .. }) => error,
+            list => return list,
+        };
+        let own = self.list(&resource, Some(&gateway.namespace), parameters).await;
+        own.map_err(|_| error)
     }
 
     /// Whether HTTPRoutes of ours may exist, by the annotation on our SeldonDeployments.

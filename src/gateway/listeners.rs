@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::hosts::{hosts_overlap, is_host};
 use super::route_condition;
+use super::workload::Scope;
 
 /// The listeners of a Gateway that a model's route can use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +23,8 @@ pub struct Listeners {
     pub servers: Vec<Listener>,
     /// The labels of the gateway's pods.
     pub selector: BTreeMap<String, String>,
+    /// Where its pods may be.
+    pub scope: Scope,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +111,14 @@ impl Listeners {
     /// Of all listeners that take requests, as far as they are known.
     pub fn ports(&self) -> impl Iterator<Item = u16> {
         self.servers.iter().map(|server| server.port)
+    }
+
+    /// The selector of the gateway's pods, for a request to the API server and for kubectl. A gateway without labels
+    /// selects nothing that could be told apart.
+    pub fn label_selector(&self) -> Option<String> {
+        let labels = self.selector.iter().map(|(key, value)| format!("{key}={value}"));
+        let labels: Vec<String> = labels.collect();
+        (!labels.is_empty()).then(|| labels.join(","))
     }
 
     pub fn https_only(&self) -> bool {

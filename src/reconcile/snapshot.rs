@@ -62,7 +62,7 @@ impl Snapshot {
         // istio-pilot from 1.16 on observes no update-status, so what it once reported down may stay so in its data bag.
         if let RelatedGateway::Known { gateway, up: false, .. } = &inputs.gateway
             && let Some(listeners) = observed.gateways.get(gateway)
-            && self.cluster.gateway_has_ready_pod(gateway, &listeners.selector).await
+            && self.cluster.gateway_has_ready_pod(gateway, listeners).await
         {
             observed.ready_gateways.insert(gateway.clone());
         }

@@ -72,7 +72,7 @@ fn endpoints_are_found_widest_reach_first() {
         services: Some(vec![gateway_service("LoadBalancer")]),
         pods: Some(vec![pod]),
         nodes: Some(vec![edge()]),
-        unknown: Vec::new(),
+        ..GatewayEndpoints::default()
     };
     assert_eq!(
         shown(&endpoints, &listeners(http())),
@@ -138,7 +138,7 @@ fn local_traffic_policy_limits_the_nodes() {
         services: Some(vec![local]),
         pods: Some(vec![gateway_pod()]),
         nodes: Some(vec![far, edge()]),
-        unknown: Vec::new(),
+        ..GatewayEndpoints::default()
     };
     let endpoints = shown(&endpoints, &listeners(http()));
     assert!(endpoints.contains(&"NodePort plain 192.0.2.1:31380".to_owned()));
@@ -150,44 +150,87 @@ fn local_traffic_policy_limits_the_nodes() {
 
 #[test]
 fn gateway_services_are_found_by_pods_or_labels() {
-    let selector = [("istio".to_owned(), "ingressgateway".to_owned())].into();
     let by_other_labels = Service {
         namespace: "istio-system".into(),
         name: "by-app".into(),
         selector: [("app".to_owned(), "gate".to_owned())].into(),
         ..Service::default()
     };
-    let elsewhere = Service {
-        namespace: "other".into(),
-        ..gateway_service("ClusterIP")
-    };
-    let all = vec![
-        gateway_service("NodePort"),
-        by_other_labels,
-        elsewhere,
-        Service::default(),
-    ];
-    let names = |namespace: &str, pods: Option<&[Pod]>| {
-        let found = services_of(namespace, &selector, all.clone(), pods).into_iter();
-        found
-            .map(|service| format!("{}/{}", service.namespace, service.name))
-            .collect::<Vec<_>>()
-    };
+    let all = vec![gateway_service("NodePort"), by_other_labels, Service::default()];
     assert_eq!(
-        names("models", Some(&[gateway_pod()])),
+        found("models", Some(vec![gateway_pod()]), all.clone()),
         ["istio-system/istio-ingressgateway-workload", "istio-system/by-app"]
     );
     assert_eq!(
-        names("istio-system", None),
+        found("models", None, all.clone()),
         ["istio-system/istio-ingressgateway-workload"]
     );
     assert_eq!(
-        names("models", None),
-        [
-            "istio-system/istio-ingressgateway-workload",
-            "other/istio-ingressgateway-workload"
-        ]
+        found("istio-system", Some(Vec::new()), all),
+        ["istio-system/istio-ingressgateway-workload"]
     );
+}
+
+/// The Services that are found for a gateway of that namespace.
+fn found(namespace: &str, pods: Option<Vec<Pod>>, services: Vec<Service>) -> Vec<String> {
+    let (endpoints, _) = workload(namespace, pods, Some(services));
+    let found = endpoints.services.into_iter().flatten();
+    found
+        .map(|service| format!("{}/{}", service.namespace, service.name))
+        .collect()
+}
+
+fn workload(
+    namespace: &str,
+    pods: Option<Vec<Pod>>,
+    services: Option<Vec<Service>>,
+) -> (GatewayEndpoints, Option<Ambiguity>) {
+    let gateway = GatewayName::parse(&format!("{namespace}/gate")).unwrap();
+    let mut endpoints = GatewayEndpoints {
+        services,
+        pods,
+        ..GatewayEndpoints::default()
+    };
+    endpoints.keep_workload(&gateway, &listeners(http()));
+    let ambiguity = endpoints.ambiguity(&gateway, &listeners(http()));
+    (endpoints, ambiguity)
+}
+
+#[test]
+fn strangers_pod_and_service_are_never_followed() {
+    let evil_service = Service {
+        namespace: "evil".into(),
+        ..gateway_service("LoadBalancer")
+    };
+    let evil_pod = Pod {
+        namespace: "evil".into(),
+        ..gateway_pod()
+    };
+    let pods = vec![evil_pod.clone(), gateway_pod()];
+    let services = vec![evil_service.clone(), gateway_service("NodePort")];
+    let own = ["istio-system/istio-ingressgateway-workload"];
+    assert_eq!(found("istio-system", Some(pods.clone()), services.clone()), own);
+    assert_eq!(
+        found("istio-system", Some(vec![evil_pod.clone()]), services.clone()),
+        own,
+        "its pods are gone"
+    );
+    assert_eq!(found("istio-system", None, services.clone()), own);
+
+    let (endpoints, ambiguity) = workload("models", Some(pods), Some(services));
+    assert_eq!(shown(&endpoints, &listeners(http())), [""; 0]);
+    let ambiguity = ambiguity.unwrap();
+    assert!(
+        ambiguity.cause.contains("several namespaces, evil, istio-system;"),
+        "{ambiguity:?}"
+    );
+    assert_eq!(
+        ambiguity.command,
+        "kubectl get pods,services -A -l istio=ingressgateway"
+    );
+
+    let (endpoints, _) = workload("models", Some(vec![evil_pod]), None);
+    assert_eq!(shown(&endpoints, &listeners(http())), [""; 0], "its host ports");
 }
 
 #[test]

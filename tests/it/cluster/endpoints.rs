@@ -229,3 +229,67 @@ fn missing_gateway_or_invalid_option_is_reported() {
         &["option models"],
     );
 }
+
+/// A pod and a Service that somebody in that namespace gives the labels of a gateway.
+fn with_labels(live: &Live, labels: &Value, address: &str) {
+    let ports = json!([{"name": "http", "port": 80, "targetPort": 8080}]);
+    let spec = json!({"type": "NodePort", "selector": labels, "ports": ports, "externalIPs": [address]});
+    live.apply_as("mallory", &service(), "gate", &json!({"spec": spec}));
+    let containers = json!([{"name": "x", "image": "x", "ports": [{"containerPort": 8080, "hostPort": 8088}]}]);
+    let spec = json!({"nodeName": "edge", "containers": containers});
+    let object = json!({"metadata": {"labels": labels}, "spec": spec});
+    live.apply_as("mallory", &pod(), "gate", &object);
+    let status = json!({"hostIP": NODE, "conditions": [{"type": "Ready", "status": "True"}]});
+    live.merge_status(&pod(), "gate", &status);
+}
+
+#[test]
+fn stranger_with_the_gateways_labels_is_not_followed() {
+    let mut live = Live::new("impersonated");
+    node(&live);
+    gateway(&live, &http(), "NodePort");
+    let labels = json!({"gateway-of": live.model()});
+    let mallory = Live::new("impersonator");
+    with_labels(&mallory, &labels, "203.0.113.66");
+    live.serves();
+    let port = node_port(&live, "http");
+    let address = live.get(&service(), "gate").unwrap()["spec"]["clusterIP"].clone();
+    let address = address.as_str().unwrap().to_owned();
+    for _ in ["with pods", "without"] {
+        let results = endpoints(&mut live);
+        assert_eq!(results["iris"]["http"], format!("http://{NODE}:{port}/model/iris/"));
+        assert_eq!(results["iris"]["cluster"], format!("http://{address}:80/model/iris/"));
+        live.delete(&pod(), "gate");
+    }
+}
+
+#[test]
+fn ambiguous_gateway_gets_no_request() {
+    let mut live = Live::new("ambiguous");
+    node(&live);
+    gateway(&live, &http(), "NodePort");
+    let labels = json!({"istio": "ambiguous-gate"});
+    let gateway = kind("networking.istio.io", "v1beta1", "Gateway");
+    let spec = json!({"selector": labels, "servers": http()});
+    live.apply_as("juju", &gateway, "gate", &json!({"spec": spec}));
+    let system = Live::new("ambiguous-system");
+    with_labels(&system, &labels, "203.0.113.1");
+    live.serves();
+    assert_contains(
+        endpoints(&mut live)["iris"]["http"].as_str().unwrap(),
+        &["http://203.0.113.1/model/iris/"],
+    );
+    let mallory = Live::new("ambiguous-mallory");
+    with_labels(&mallory, &labels, "203.0.113.66");
+    let results = endpoints(&mut live);
+    assert_eq!(results["iris"].get("http"), None, "{results:#?}");
+    assert_eq!(results["iris"].get("cluster"), None, "{results:#?}");
+    let cause =
+        "istio=ambiguous-gate selects pods or Services of several namespaces, ambiguous-mallory, ambiguous-system";
+    assert_contains(results["iris"]["unknown"].as_str().unwrap(), &[cause]);
+    let why = act(&mut live, "predict", &json!({"data": {}})).unwrap_err();
+    let run = "gateway address unknown. Run: kubectl get pods,services -A -l istio=ambiguous-gate (";
+    assert_contains(&why, &[run, cause, "direct=true bypasses the gateway"]);
+    let report = act(&mut live, "diagnose", &json!({})).unwrap();
+    assert_contains(&serde_json::to_string(&report).unwrap(), &[cause]);
+}
