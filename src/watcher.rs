@@ -26,10 +26,12 @@ use std::time::Duration;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
+use zeroize::Zeroizing;
 
 use crate::inputs::{Inputs, JujuState};
 use crate::integrations::security_log::SecurityEvent;
 use crate::reconcile::snapshot::Expected;
+use crate::shell::command;
 use juju_hooks::subprocess;
 use juju_hooks::{HookContext, HookTools};
 
@@ -153,7 +155,7 @@ fn start(baseline: &Baseline) -> io::Result<()> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    subprocess::start(&mut child, &serde_json::to_vec(baseline)?, START_LIMIT).map_err(io::Error::other)
+    subprocess::start(&mut child, &Zeroizing::new(serde_json::to_vec(baseline)?), START_LIMIT).map_err(io::Error::other)
 }
 
 /// Connects to the unit's watcher. One that is not healthy is killed, so that this hook starts another.
@@ -175,7 +177,12 @@ pub fn connect(context: &HookContext) -> Option<Socket> {
 
 fn kill(context: &HookContext, pid: Option<Pid>, why: &str) {
     let Some(pid) = pid.filter(|pid| session::is_watcher(*pid)) else {
-        return warn!("watcher socket held by a process that {why}; changes take effect at the next hook only");
+        let pod = context.unit.replace('/', "-");
+        let run = command(&["kubectl", "-n", &context.model_name, "delete", "pod", &pod]);
+        return warn!(
+            "watcher cannot run: its socket is held by a process that {why}; changes take effect at the next hook \
+             only. Run: {run} (Juju restarts the unit; models keep serving)"
+        );
     };
     session::kill_watcher(pid);
     if socket::is_free(context) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use k8s_openapi::ByteString;
 use serde_json::{Value as Json, json};
+use zeroize::Zeroize;
 
 use super::error::{ConfigError, Location};
 use super::value::{SecretRef, SecretUri, Violation};
@@ -78,6 +79,12 @@ impl SecretData {
             Some((key.to_owned(), String::from_utf8(bytes).ok()?))
         };
         keys.map(decode).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl Drop for SecretData {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::health::{ChildError, PROBE_LIMIT};
 use super::{Baseline, PROBE};
@@ -24,9 +25,10 @@ pub struct Probe {
 
 /// The child process: reads the baseline from standard input and writes the result to standard output.
 pub async fn run(context: &HookContext) -> ExitCode {
-    let mut text = Vec::new();
+    let mut text = Zeroizing::new(Vec::new());
     let read = io::stdin().read_to_end(&mut text);
     let baseline: Option<Baseline> = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
+    drop(text);
     let Some(baseline) = baseline else {
         return ExitCode::FAILURE;
     };

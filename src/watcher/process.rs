@@ -1,15 +1,19 @@
 //! The main loop of the watcher.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
+use zeroize::Zeroizing;
 
 use super::health::{ChildError, Health, HealthReport, TRIGGER_LIMIT};
 use super::probe::{self, Probe};
@@ -26,9 +30,12 @@ const COMMAND: &str = "JUJU_DISPATCH_PATH=hooks/cluster-changed \"$JUJU_CHARM_DI
 /// Before accepting connections again after a failure, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Most open connections. Juju runs one hook of a unit at a time, so older ones are of no hook that still runs.
+const MOST_HOOKS: usize = 8;
+
 /// Runs until told to end. Reads the baseline from standard input, and closes standard output once it listens.
 pub async fn run(context: &HookContext) -> ExitCode {
-    let mut text = Vec::new();
+    let mut text = Zeroizing::new(Vec::new());
     let read = io::stdin().read_to_end(&mut text);
     let baseline = read.ok().and_then(|_| serde_json::from_slice(&text).ok());
     drop(text);
@@ -163,7 +170,7 @@ impl<'a> Watcher<'a> {
     fn probe(&mut self, events: &UnboundedSender<WatcherEvent>) {
         self.scheduler.probe_started();
         let program = self.baseline.program.clone();
-        let baseline = serde_json::to_vec(&self.baseline).unwrap_or_default();
+        let baseline = Zeroizing::new(serde_json::to_vec(&self.baseline).unwrap_or_default());
         run_blocking(events, move || WatcherEvent::Probed(probe::probe(&baseline, &program)));
     }
 
@@ -273,27 +280,37 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(5);
 
 /// Accepts connections of hooks.
 async fn answer(listener: UnixListener, events: UnboundedSender<WatcherEvent>) {
+    let mut open = VecDeque::new();
     loop {
         match listener.accept().await {
+            // Accepted and closed at once, so that it takes no place in the queue.
+            Ok((stream, _)) if socket::trusted_peer(&stream).is_err() => {}
             Ok((stream, _)) => {
-                tokio::spawn(serve_hook(stream, events.clone()));
+                if open.len() >= MOST_HOOKS {
+                    // This closes the oldest.
+                    open.pop_front();
+                }
+                let (keep, closed) = oneshot::channel();
+                open.push_back(keep);
+                tokio::spawn(serve_hook(stream, closed, events.clone()));
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// Serves one hook. The main loop creates the report, so a hook notices when the loop is stuck.
-async fn serve_hook(stream: UnixStream, events: UnboundedSender<WatcherEvent>) {
-    if socket::trusted_peer(&stream).is_none() {
-        return;
-    }
+/// Serves one hook, until it disconnects or the other end of `closed` is dropped. The main loop creates the report, so
+/// a hook notices when the loop is stuck.
+async fn serve_hook(stream: UnixStream, closed: oneshot::Receiver<()>, events: UnboundedSender<WatcherEvent>) {
     let (reply, report) = oneshot::channel();
     if events.send(WatcherEvent::HookBegan(reply)).is_err() {
         return;
     }
     let message = match report.await {
-        Ok(report) => socket::answer(stream, &report).await,
+        Ok(report) => match select(pin!(socket::answer(stream, &report)), closed).await {
+            Either::Left((message, _)) => message,
+            Either::Right(_) => None,
+        },
         Err(_) => None,
     };
     // Fails only when the main loop has ended.
@@ -312,6 +329,8 @@ async fn next(inbox: &mut UnboundedReceiver<WatcherEvent>, until: Option<Instant
 mod tests {
     use super::*;
     use std::fs;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -338,5 +357,44 @@ mod tests {
             Ok(())
         );
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// More silent peers than the watcher keeps.
+    #[test]
+    fn silent_peers_do_not_keep_a_hook_from_its_watcher() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let name = format!("seldon-model-silent-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+        runtime.unwrap().block_on(async {
+            let listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let (events, mut inbox) = unbounded_channel();
+            tokio::spawn(answer(UnixListener::from_std(listener).unwrap(), events));
+            let hooks = tokio::task::spawn_blocking(move || {
+                let connect = || std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+                let silent: Vec<_> = (0..3 * MOST_HOOKS).map(|_| connect()).collect();
+                let mut hook = connect();
+                let mut report = String::new();
+                BufReader::new(&hook).read_line(&mut report).unwrap();
+                hook.write_all(&serde_json::to_vec(&HookMessage::End).unwrap()).unwrap();
+                drop(hook);
+                silent
+            });
+            let (mut began, mut ended) = (0, 0);
+            loop {
+                match inbox.recv().await.unwrap() {
+                    WatcherEvent::HookBegan(reply) => {
+                        began += 1;
+                        let _ = reply.send(HealthReport::default());
+                    }
+                    WatcherEvent::HookEnded(Some(HookMessage::End)) => break,
+                    WatcherEvent::HookEnded(None) => ended += 1,
+                    _ => {}
+                }
+            }
+            assert_eq!(began, 3 * MOST_HOOKS + 1);
+            assert!(began - ended - 1 <= MOST_HOOKS, "{ended} of {began} were closed");
+            drop(hooks.await);
+        });
     }
 }

@@ -3,6 +3,10 @@
 //! It also serves as the watcher's lock: an abstract name can be bound once, and is free when its process ends. A
 //! hook stays connected while it runs and sends its outcome at the end. The watcher sends its health right after
 //! accepting ([`HealthReport`]). One that does not is stuck, or of a version without reports, and is replaced.
+//!
+//! Every process in the pod's network namespace can bind that name first, or connect to it. So neither side talks to a
+//! process of another user or container. Such a process delays a hook by at most a second, one of our own user by
+//! five for its report and five for the message.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
@@ -19,6 +23,7 @@ use nix::sys::socket::{
 use nix::unistd::{Pid, geteuid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::HookMessage;
 use super::health::HealthReport;
@@ -31,8 +36,12 @@ const PEER_LIMIT: Duration = Duration::from_secs(5);
 /// How long a hook may stay connected. No hook takes longer: 25 s for the API server, 130 s for hook tools, and some
 /// seconds between.
 const HOOK_LIMIT: Duration = Duration::from_secs(300);
-/// Between two checks whether a killed watcher is gone.
-const GONE_POLL: Duration = Duration::from_millis(5);
+/// How long a hook waits for room in the queue of connections. A watcher empties it at once.
+const QUEUE_LIMIT: Duration = Duration::from_secs(1);
+/// Between two checks of the queue, or whether a killed watcher is gone.
+const POLL: Duration = Duration::from_millis(5);
+/// What a buffer of the kernel takes, in bytes (`unix_stream_sendmsg` splits at 32 KiB).
+const WRITE: usize = 32 * 1024;
 /// In bytes.
 const LONGEST_REPORT: usize = 64 * 1024;
 /// In bytes. The options and secrets of a large fleet are far below.
@@ -55,16 +64,17 @@ pub enum Peer {
 impl Socket {
     /// Connects and waits for the watcher's report.
     pub fn connect(context: &HookContext) -> Peer {
-        let mut stream = match connect_nonblocking(context) {
+        let mut stream = match connect_when_queue_has_room(context) {
             Ok(stream) => stream,
-            // The backlog is full, because the process does not accept connections.
+            // The process does not accept connections, or more arrive than it can accept.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Peer::Unhealthy(None, "accepts no connections".to_owned());
             }
             Err(_) => return Peer::Absent,
         };
-        let Some(pid) = trusted_peer(&stream) else {
-            return Peer::Unhealthy(None, "belongs to another user".to_owned());
+        let pid = match trusted_peer(&stream) {
+            Ok(pid) => pid,
+            Err(why) => return Peer::Unhealthy(None, why),
         };
         match read_report(&mut stream) {
             Ok(Some(report)) => match report.error() {
@@ -77,8 +87,21 @@ impl Socket {
     }
 
     /// Sends a message and closes the connection.
-    pub fn send(mut self, message: &HookMessage) -> io::Result<()> {
-        self.0.write_all(&serde_json::to_vec(message)?)?;
+    pub fn send(self, message: &HookMessage) -> io::Result<()> {
+        self.send_bytes(&Zeroizing::new(serde_json::to_vec(message)?))
+    }
+
+    fn send_bytes(mut self, text: &[u8]) -> io::Result<()> {
+        let deadline = Instant::now() + PEER_LIMIT;
+        // The kernel applies the timeout to each buffer of a long write, so a slow reader could stretch it.
+        for chunk in text.chunks(WRITE) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.0.set_write_timeout(Some(left))?;
+            self.0.write_all(chunk)?;
+        }
         self.0.shutdown(Shutdown::Write)
     }
 }
@@ -97,7 +120,7 @@ pub fn is_free(context: &HookContext) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        thread::sleep(GONE_POLL);
+        thread::sleep(POLL);
     }
     true
 }
@@ -116,7 +139,7 @@ async fn exchange(mut stream: tokio::net::UnixStream, report: &HealthReport) -> 
     line.push(b'\n');
     // A hook of a version without reports may have sent its message and disconnected by now.
     let _ = stream.write_all(&line).await;
-    let mut text = Vec::new();
+    let mut text = Zeroizing::new(Vec::new());
     // Such a hook leaves the report unread, which makes the end of the stream an error (`unix(7)`). Its message was
     // read before that.
     let _ = stream.take(LONGEST_MESSAGE).read_to_end(&mut text).await;
@@ -124,9 +147,21 @@ async fn exchange(mut stream: tokio::net::UnixStream, report: &HealthReport) -> 
 }
 
 /// The peer's process, if it has our user: messages may contain secrets.
-pub fn trusted_peer(stream: &impl AsFd) -> Option<Pid> {
-    let peer = getsockopt(stream, PeerCredentials).ok()?;
-    (peer.uid() == geteuid().as_raw()).then(|| Pid::from_raw(peer.pid()))
+pub fn trusted_peer(stream: &impl AsFd) -> Result<Pid, String> {
+    let peer = getsockopt(stream, PeerCredentials).map_err(|_| "cannot be identified".to_owned())?;
+    trusted(peer.uid(), peer.pid(), geteuid().as_raw())
+}
+
+/// The containers of a pod share the names of sockets, and often the user root. A process of another container has no
+/// id in this one (`pid_namespaces(7)`).
+fn trusted(uid: u32, pid: i32, own: u32) -> Result<Pid, String> {
+    if uid != own {
+        Err(format!("belongs to user {uid}, not {own}"))
+    } else if pid <= 0 {
+        Err("belongs to another container".to_owned())
+    } else {
+        Ok(Pid::from_raw(pid))
+    }
 }
 
 /// `None` if the watcher exits instead.
@@ -154,6 +189,19 @@ fn read_report(stream: &mut UnixStream) -> Result<Option<HealthReport>, String> 
     report.map(Some)
 }
 
+/// Connects as soon as the queue has room: connections that others open may fill it for a moment.
+fn connect_when_queue_has_room(context: &HookContext) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + QUEUE_LIMIT;
+    loop {
+        match connect_nonblocking(context) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                thread::sleep(POLL);
+            }
+            connected => return connected,
+        }
+    }
+}
+
 /// Connects without blocking: a process that does not accept connections must not hang a hook.
 fn connect_nonblocking(context: &HookContext) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -162,7 +210,6 @@ fn connect_nonblocking(context: &HookContext) -> io::Result<UnixStream> {
     connected.map_err(|errno: Errno| io::Error::from(errno))?;
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
-    stream.set_write_timeout(Some(PEER_LIMIT))?;
     Ok(stream)
 }
 
@@ -199,6 +246,34 @@ mod tests {
             drop(hook.join().unwrap());
             message
         })
+    }
+
+    #[test]
+    fn only_own_user_in_own_container_is_trusted() {
+        assert_eq!(trusted(170, 9, 170), Ok(Pid::from_raw(9)));
+        assert_eq!(trusted(1000, 9, 170), Err("belongs to user 1000, not 170".to_owned()));
+        assert!(trusted(0, 9, 170).is_err(), "the watcher of a hook that ran as root");
+        assert_eq!(trusted(0, 0, 0), Err("belongs to another container".to_owned()));
+        let (stream, _other) = UnixStream::pair().unwrap();
+        assert_eq!(trusted_peer(&stream), Ok(nix::unistd::getpid()));
+    }
+
+    #[test]
+    fn hook_gives_up_on_a_watcher_that_reads_too_slowly() {
+        let (hook_end, mut watcher_end) = UnixStream::pair().unwrap();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            // A quarter of a second for each chunk is far too slow for all of them.
+            while is_done.recv_timeout(Duration::from_millis(250)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = watcher_end.read(&mut chunk);
+            }
+        });
+        let start = Instant::now();
+        assert!(Socket(hook_end).send_bytes(&vec![b' '; 4 * 1024 * 1024]).is_err());
+        assert!(start.elapsed() < PEER_LIMIT * 2, "{:?}", start.elapsed());
+        drop(done);
+        reader.join().unwrap();
     }
 
     const SHORT: Duration = Duration::from_millis(300);
