@@ -172,12 +172,14 @@ impl Observed {
         })
     }
 
-    /// The pods of a predictor with this spec hash.
+    /// The pods of a predictor with this spec hash, without those that are being deleted: their containers are killed, and end
+    /// like crashed ones.
     pub fn pods_of<'a>(&'a self, model: &'a str, predictor: &'a str, digest: &'a str) -> impl Iterator<Item = &'a Pod> {
         let matches = |marks: &BTreeMap<String, String>, key: &str, value: &str| {
             marks.get(key).is_some_and(|found| found == value)
         };
-        self.pods.iter().filter(move |pod| {
+        let pods = self.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        pods.filter(move |pod| {
             matches(pod.labels(), labels::MODEL, model)
                 && matches(pod.labels(), labels::PREDICTOR, predictor)
                 && matches(pod.annotations(), labels::SPEC_HASH, digest)

@@ -1,5 +1,7 @@
 //! Why a model does not serve: the cause in Kubernetes, and the command.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::{Scene, assert_contains};
@@ -212,6 +214,16 @@ fn pods_of_an_older_spec_are_ignored() {
     scene.pod(json!({"containerStatuses": [{"name": "iris", "state": {"waiting": {"reason": "ErrImagePull"}}}]}));
     scene.config = config::parse("iris", json!({"image": "iris:2"}).as_object().unwrap());
     assert!(scene.says().starts_with("waiting"), "{}", scene.says());
+}
+
+/// Its containers are killed with it.
+#[test]
+fn pod_being_deleted_is_no_crash() {
+    let mut scene = Scene::iris();
+    scene.pod(json!({"containerStatuses": [{"name": "iris", "state": {"terminated": {"exitCode": 137}}}]}));
+    assert_contains(&scene.says(), &["blocked: iris: "]);
+    scene.observed.pods[0].metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    assert_eq!(scene.says(), "waiting: iris: starting iris:1");
 }
 
 #[test]
