@@ -14,8 +14,8 @@ use crate::api::{gateway_api, istio};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
-use crate::gateway::listeners::{self, Listeners};
-use crate::gateway::workload::{Scope, Workload};
+use crate::gateway::listeners::{self, Listeners, Scope};
+use crate::gateway::workload::Workload;
 use crate::observed::Observed;
 use crate::plan::route;
 

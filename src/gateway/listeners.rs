@@ -7,7 +7,15 @@ use serde_json::Value;
 
 use super::hosts::{hosts_overlap, is_host};
 use super::route_condition;
-use super::workload::Scope;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Istio looks for the pods of a Gateway in all namespaces (`PILOT_SCOPE_GATEWAY_TO_NAMESPACE` is off by default).
+    #[default]
+    Cluster,
+    /// Those of a Gateway of the Gateway API are in its own.
+    Namespace,
+}
 
 /// The listeners of a Gateway that a model's route can use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,16 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::GatewayName;
-use super::listeners::Listeners;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scope {
-    /// Istio looks for the pods of a Gateway in all namespaces (`PILOT_SCOPE_GATEWAY_TO_NAMESPACE` is off by default).
-    #[default]
-    Cluster,
-    /// Those of a Gateway of the Gateway API are in its own.
-    Namespace,
-}
+use super::listeners::{Listeners, Scope};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Workload {

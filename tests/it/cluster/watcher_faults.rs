@@ -190,12 +190,15 @@ fn foreign_process_on_the_socket_is_left_alone() {
     let run = live.hook("config-changed");
     assert_contains(
         &warned(&run),
-        &["watcher socket held by a process that did not answer within 5 s"],
+        &[
+            "watcher cannot run: its socket is held by a process that did not answer within 5 s",
+            "Run: kubectl -n foreign-socket delete pod iris-0 (",
+        ],
     );
 }
 
 #[test]
-fn full_socket_queue_does_not_delay_hook() {
+fn full_socket_queue_does_not_hang_hook() {
     let mut live = Live::new("full-queue");
     let name = format!("seldon-model/iris/0/{}", live.world.model.uuid);
     let address = UnixAddress::from_abstract_name(&name).unwrap();
@@ -214,6 +217,6 @@ fn full_socket_queue_does_not_delay_hook() {
     let run = live.hook("config-changed");
     assert_contains(
         &warned(&run),
-        &["watcher socket held by a process that accepts no connections"],
+        &["watcher cannot run: its socket is held by a process that accepts no connections"],
     );
 }
