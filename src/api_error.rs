@@ -50,6 +50,11 @@ pub enum ApiError {
     ServerError { why: String },
     #[error("the Kubernetes API rejects the service account's token")]
     Unauthorized,
+    #[error("no service account token: {why}")]
+    NoToken {
+        /// The file, and what is wrong with it.
+        why: String,
+    },
     #[error("not allowed: {why}")]
     Forbidden {
         /// The API server's reason.
@@ -114,6 +119,7 @@ impl ApiError {
                 | Self::DeadlineExceeded
                 | Self::Throttled { .. }
                 | Self::Unauthorized
+                | Self::NoToken { .. }
                 | Self::Forbidden { .. }
                 | Self::CrdMissing { .. }
                 | Self::Terminating

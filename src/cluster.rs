@@ -2,6 +2,7 @@
 //!
 //! It decides nothing except how long to retry. Errors of the API server are returned as [`ApiError`].
 
+mod apply_body;
 mod dry_run;
 mod events;
 mod gateways;
@@ -25,7 +26,9 @@ use crate::api_error::{self, ApiError};
 use crate::changes::{Apply, ApplyMode, Delete};
 use crate::identity::Identity;
 use crate::permissions::Needs;
+use crate::text::clean;
 
+use apply_body::apply_body;
 pub use events::{AppliedChange, reference};
 pub use watch::{WatchLimits, WatchNotice, Watched, Watches};
 
@@ -72,7 +75,8 @@ impl Cluster {
         let mut parameters = PatchParams::apply(&self.identity.manager());
         parameters.field_validation = Some(ValidationDirective::Strict);
         parameters.force = apply.mode == ApplyMode::Force;
-        let patch = Patch::Apply(&apply.object);
+        let body = apply_body(&apply.object)?;
+        let patch = Patch::Apply(&body);
         self.call(|| api.patch(&apply.name, &parameters, &patch))
             .await
             .map_err(with_object)
@@ -178,11 +182,25 @@ async fn configuration() -> Result<Config, ApiError> {
             .or_else(|_| Config::incluster_dns())
             .map_err(|error| api_error::unusable(&error))?
     };
+    check_token(&config)?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
     // kube's own retries would exceed the hook's time.
     config.default_retry = false;
     Ok(config)
+}
+
+/// Without a token every request would be denied as anonymous, which looks like missing permissions.
+fn check_token(config: &Config) -> Result<(), ApiError> {
+    let Some(file) = &config.auth_info.token_file else {
+        return Ok(());
+    };
+    let why = match std::fs::read_to_string(file) {
+        Ok(token) if token.trim().is_empty() => format!("{file} is empty"),
+        Ok(_) => return Ok(()),
+        Err(error) => format!("{file}: {error}"),
+    };
+    Err(ApiError::NoToken { why: clean(&why) })
 }
 
 pub trait Readable:

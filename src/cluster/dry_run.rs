@@ -4,6 +4,7 @@ use kube::api::{Patch, PatchParams, ValidationDirective};
 use serde_json::{Map, Value};
 
 use super::Cluster;
+use super::apply_body::apply_body;
 use crate::api_error::ApiError;
 use crate::changes::{Apply, ApplyMode};
 
@@ -18,7 +19,8 @@ impl Cluster {
             field_manager: Some(self.identity.manager()),
             field_validation: Some(ValidationDirective::Strict),
         };
-        let patch = Patch::Apply(&apply.object);
+        let body = apply_body(&apply.object)?;
+        let patch = Patch::Apply(&body);
         let object = self
             .call(|| api.patch(&apply.name, &parameters, &patch))
             .await

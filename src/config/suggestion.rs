@@ -29,6 +29,10 @@ pub fn unknown_key(key: &str, known: &[&str], example: &str) -> Violation {
 
 /// An unknown key or option, with the nearest known one.
 pub fn unknown(what: &str, key: &str, known: &[&str]) -> String {
+    let key = value::name_in(key);
+    if key == value::HIDDEN_KEY {
+        return format!("unknown {what}, not shown as it may be a secret");
+    }
     let shown = super::error::shorten(key);
     match value::nearest(key, known) {
         Some(nearest) => format!("unknown {what} `{shown}`, did you mean `{nearest}`?"),

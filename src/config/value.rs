@@ -148,9 +148,21 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The part of a key that is safe to repeat: `PASSWORD=secret` is a slip for `PASSWORD: secret`.
+/// Stands for a key that a message does not repeat.
+pub(super) const HIDDEN_KEY: &str = "…";
+/// Longest key that a message repeats, in bytes.
+const LONGEST_KEY: usize = 40;
+
+/// The part of a key that is safe to repeat: `PASSWORD=secret` is a slip for `PASSWORD: secret`. What does not look like
+/// a key may be a secret that was pasted in the wrong place.
 pub(super) fn name_in(key: &str) -> &str {
-    key.split(['=', ':', ' ']).next().unwrap_or_default()
+    let name = key.split(['=', ':', ' ']).next().unwrap_or_default();
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    if name.len() <= LONGEST_KEY && name.bytes().all(is_key) {
+        name
+    } else {
+        HIDDEN_KEY
+    }
 }
 
 /// The type of a value, as YAML's users call it.

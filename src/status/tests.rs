@@ -366,6 +366,7 @@ fn every_api_error_blocks_or_waits() {
         },
         ApiError::ServerError { why: why() },
         ApiError::Unauthorized,
+        ApiError::NoToken { why: why() },
         ApiError::Terminating,
         ApiError::WebhookDown {
             name: "v1".into(),

@@ -162,6 +162,32 @@ fn null_value_unsets_the_option() {
 }
 
 #[test]
+fn pasted_secret_is_not_repeated_as_a_key() {
+    const LONG: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6Ikp3dEtleTEyMzQ1Njc4OTAifQ";
+    const ODD: &str = "hunter2!%$";
+    for secret in [LONG, ODD] {
+        for (option, value) in [
+            ("models", format!("{{a: {{image: x, '{secret}': 1}}}}")),
+            ("canary", format!("{{'{secret}': 1}}")),
+            ("headers", format!("{{'{secret}': {{a: b}}}}")),
+            ("headers", format!("{{request: {{set: {{'{secret}\u{e9}': b}}}}}}")),
+            ("env", format!("{{'{secret}\u{e9}': x}}")),
+            ("resources", format!("{{'{secret}': x}}")),
+        ] {
+            let config = parsed(json!({"image": "x:1", option: value}));
+            let error = config.errors[0].to_string();
+            assert!(!error.contains(&secret[..8]), "{error}");
+        }
+    }
+    let config = parsed(json!({"models": format!("{{a: {{image: x, {LONG}: 1}}}}")}));
+    let error = config.errors[0].to_string();
+    assert!(
+        error.contains("models: a: unknown key, not shown as it may be a secret"),
+        "{error}"
+    );
+}
+
+#[test]
 fn only_a_near_key_is_suggested() {
     let error_of = |key: &str| {
         let config = parsed(json!({"models": format!("{{a: {{image: x, {key}: 1}}}}")}));

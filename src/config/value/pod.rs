@@ -54,7 +54,11 @@ pub(crate) fn env(value: &Value) -> Result<BTreeMap<String, String>, Violation> 
             Violation::new(format!("{:?} is not a valid variable name", name_in(invalid)), EXAMPLE)
                 .with_detail("letters, digits and - . _, not starting with a digit"),
         ),
-        None => Ok(env),
+        // A process gets each variable as text that ends with it.
+        None => match env.iter().find(|(_, value)| value.contains('\0')) {
+            Some((name, _)) => Err(Violation::new("must have no NUL character", EXAMPLE).in_part(name_in(name))),
+            None => Ok(env),
+        },
     }
 }
 

@@ -27,6 +27,10 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Message {
         ApiError::DeadlineExceeded => Message::waiting("Kubernetes API too slow; will retry"),
         ApiError::ServerError { why } => Message::waiting("Kubernetes API error; will retry").cause(why),
         ApiError::Unauthorized => Message::waiting("Kubernetes API rejects this unit's token; will retry"),
+        // The kubelet writes the file, also again.
+        ApiError::NoToken { why } => {
+            Message::waiting("waiting for Kubernetes to write the service account's token").cause(why)
+        }
         ApiError::Unserializable { why } => Message::blocked("fault of the charm: an object is not valid JSON")
             .run("juju debug-log")
             .cause(why),

@@ -259,6 +259,56 @@ fn renewed_token_is_used_by_next_hook() {
 }
 
 #[test]
+fn empty_token_file_is_named() {
+    let mut live = Live::new("no-token");
+    assert!(live.serves().starts_with("active: "));
+    let file = live.agent.kubeconfig.clone().unwrap().with_extension("token");
+    fs::write(&file, "\n").unwrap();
+    let good = edit_kubeconfig(&live, |kubeconfig| {
+        let user = kubeconfig["users"][0]["user"].as_object_mut().unwrap();
+        *user = [("tokenFile".to_owned(), Value::from(file.to_str().unwrap()))]
+            .into_iter()
+            .collect();
+    });
+    let cause = format!(
+        "waiting: waiting for Kubernetes to write the service account's token ({} is empty)",
+        file.display()
+    );
+    assert_contains(&live.says(), &[&cause]);
+    fs::write(live.agent.kubeconfig.clone().unwrap(), good).unwrap();
+    fs::remove_file(file).unwrap();
+    assert!(live.says().starts_with("active: "));
+}
+
+/// The API server parses an apply as YAML, which allows fewer characters than JSON.
+#[test]
+fn any_character_of_an_env_value_reaches_the_model() {
+    let mut live = Live::new("odd-characters");
+    let text = "a\u{1}b\u{7f}c\u{85}d\u{9b}e\u{2028}f\u{feff}g\u{e9}h\u{1f600}i";
+    let env = serde_json::to_string(&serde_json::json!({"MARK": text})).unwrap();
+    // As an operator can write them in YAML.
+    let escape = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{feff}' => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    let env: String = env.chars().map(escape).collect();
+    live.config(&[("env", &env)]);
+    assert_contains(&live.serves(), &["active: iris serves"]);
+    let object = live.get(&sdep(), "iris").unwrap();
+    let written = object["spec"]["predictors"][0].to_string();
+    assert!(
+        written.contains(serde_json::to_string(text).unwrap().trim_matches('"')),
+        "{written}"
+    );
+    let version = object["metadata"]["resourceVersion"].clone();
+    live.hook("update-status");
+    assert_eq!(
+        live.get(&sdep(), "iris").unwrap()["metadata"]["resourceVersion"],
+        version
+    );
+}
+
+#[test]
 fn hook_ends_when_application_version_set_hangs() {
     let mut live = Live::new("version-hangs");
     live.error("application-version-set", Fault::Hang);

@@ -238,6 +238,9 @@ pub fn errors() -> Vec<Entry> {
         ApiError::DeadlineExceeded => ApiError::DeadlineExceeded, "";
         ApiError::ServerError { .. } => ApiError::ServerError { why: why("HTTP 500: etcdserver: no leader") }, "";
         ApiError::Unauthorized => ApiError::Unauthorized, "";
+        ApiError::NoToken { .. } => ApiError::NoToken {
+            why: why("/var/run/secrets/kubernetes.io/serviceaccount/token is empty"),
+        }, "If it lasts, delete the unit's pod: Juju starts it again, and the models keep serving.";
         ApiError::Terminating => ApiError::Terminating, "";
         ApiError::Unserializable { .. } => ApiError::Unserializable { why: why("key must be a string") },
             "Report it with the log. No such fault is known.";
