@@ -11,6 +11,7 @@ mod predict;
 mod protocol;
 mod release;
 mod request;
+pub mod served;
 
 use crate::config::Model;
 use crate::config::value::either;

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod hosts;
 pub mod listeners;
 pub mod prefix;
+pub mod revision;
 pub mod route_condition;
 pub mod workload;
 

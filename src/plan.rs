@@ -16,6 +16,7 @@ use crate::config::value::Scaler;
 use crate::config::{Config, Model};
 use crate::gateway::GatewayKind;
 use crate::gateway::claims::ModelRequests;
+use crate::gateway::revision::RouteRevision;
 use crate::inputs::gateway::RelatedGateway;
 use crate::labels;
 use crate::observed::Observed;
@@ -62,19 +63,27 @@ fn plan_model(
     let route = route::route(model, &spec, environment, &traffic, seldon_prefix.as_ref());
     let gateway = environment.gateway.for_model(model).cloned();
     let kind = environment.gateway.kind();
-    let planned_route = match (&gateway, &environment.gateway) {
+    let (planned_route, revision) = match (&gateway, &environment.gateway) {
         (Some(gateway), _) => match kind {
             GatewayKind::GatewayApi => {
-                let route = http_route::http_route(&route, model, environment, gateway);
-                PlannedRoute::HttpRoute(serde_json::to_value(route)?)
+                let mut route = http_route::http_route(&route, model, environment, gateway);
+                let revision = RouteRevision::of(&serde_json::to_vec(&route.spec)?);
+                route.spec.rules.insert(0, http_route::revision_rule(model, &revision));
+                (PlannedRoute::HttpRoute(serde_json::to_value(route)?), Some(revision))
             }
             GatewayKind::Istio => {
-                let route = virtual_service::virtual_service(&route, model, environment, gateway);
-                PlannedRoute::VirtualService(serde_json::to_value(route)?)
+                let mut route = virtual_service::virtual_service(&route, model, environment, gateway);
+                let revision = RouteRevision::of(&serde_json::to_vec(&route.spec)?);
+                let rule = virtual_service::revision_rule(model, &revision);
+                route.spec.http.insert(0, rule);
+                (
+                    PlannedRoute::VirtualService(serde_json::to_value(route)?),
+                    Some(revision),
+                )
             }
         },
-        (None, RelatedGateway::None) => PlannedRoute::Delete,
-        (None, _) => PlannedRoute::Keep,
+        (None, RelatedGateway::None) => (PlannedRoute::Delete, None),
+        (None, _) => (PlannedRoute::Keep, None),
     };
     let is_http_route = matches!(planned_route, PlannedRoute::HttpRoute(_));
     let record = history::Record::current(model, &predictors, observed, &environment.identity.manager());
@@ -105,6 +114,7 @@ fn plan_model(
         },
         gateway,
         route: planned_route,
+        revision,
     })
 }
 

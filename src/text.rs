@@ -1,5 +1,6 @@
 //! Text of others, made safe where it enters: it ends in logs, statuses and the results of actions.
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer};
 
 /// Longest text that is kept, in characters: as long as Kubernetes lets a termination message be.
@@ -45,6 +46,13 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 /// For fields that hold lines.
 pub fn deserialize_lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| clean_lines(&text))
+}
+
+/// The first 16 hexadecimal digits of a SHA-256: enough to tell apart the versions of one object.
+pub fn short_digest(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
+    let digits = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 #[cfg(test)]

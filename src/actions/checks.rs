@@ -6,6 +6,7 @@ use super::gateway_endpoints::{Ambiguity, GatewayEndpoints, Service};
 use crate::api::pods::Deployment;
 use crate::changes::ApplyMode;
 use crate::gateway::listeners::Listeners;
+use crate::gateway::revision::Served;
 use crate::identity::route_name;
 use crate::labels::ObjectKind;
 use crate::plan::readiness;
@@ -40,6 +41,8 @@ pub struct ClusterContext<'a> {
     pub endpoints: Option<&'a GatewayEndpoints>,
     /// The Services of the namespace, if they could be listed.
     pub services: Option<&'a [Service]>,
+    /// What the gateway serves of the model's route.
+    pub served: Served,
 }
 
 /// All checks of a model, in the order in which a request passes what they check.
@@ -49,6 +52,7 @@ pub fn checks(input: &StatusInput, planned: &PlannedModel, context: ClusterConte
         check("route", route(input, planned)),
         gateway(input, planned, context.endpoints),
         route_object(input, planned),
+        served(input, planned, context),
         check("seldon-deployment", seldon_deployment(input, planned)),
         service(input, planned, context.services),
         check("deployment", deployment(input, planned)),
@@ -162,6 +166,13 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     }
 }
 
+/// The labels of a gateway's pods, as kubectl takes them.
+fn label_selector(listeners: &Listeners) -> String {
+    let selector = listeners.selector.iter();
+    let selector: Vec<String> = selector.map(|(key, value)| format!("{key}={value}")).collect();
+    selector.join(",")
+}
+
 fn accepted_hosts(listeners: &Listeners) -> String {
     let protocols = match (listeners.http, listeners.https) {
         (true, true) => "http and https",
@@ -211,6 +222,36 @@ fn route_object(input: &StatusInput, planned: &PlannedModel) -> Check {
         (None, None) => Err(format!("{} {name} does not exist", kind.as_str())),
     };
     check(check_name, outcome)
+}
+
+/// Whether the gateway serves the current route.
+fn served(input: &StatusInput, planned: &PlannedModel, context: ClusterContext) -> Check {
+    const NAME: &str = "served";
+    let gateway = planned.gateway.as_ref();
+    let name = gateway.map_or_else(|| "the gateway".to_owned(), |gateway| format!("gateway {gateway}"));
+    match context.served {
+        Served::Current => check(NAME, Ok(format!("{name} serves its current route"))),
+        Served::Unknown => Check {
+            name: NAME,
+            state: CheckState::Unknown,
+            text: format!("{name} does not show which route it serves"),
+        },
+        Served::Stale => {
+            let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
+            let selector = listeners.map(label_selector).unwrap_or_default();
+            let pods = context.endpoints.and_then(|endpoints| endpoints.pods.as_ref());
+            let pod = pods.and_then(|pods| pods.first()).map(|pod| pod.namespace.as_str());
+            let namespace = pod.or(gateway.map(|gateway| gateway.namespace.as_str()));
+            let namespace = namespace.unwrap_or_default();
+            let logs = command(&["kubectl", "-n", namespace, "logs", "-l", &selector, "--tail=-1"]);
+            let text = format!(
+                "{}: {name} does not serve its current route. Run: {logs} (look for `rejected`: a single route that Envoy \
+                 rejects, whoever wrote it, keeps it from serving new ones)",
+                planned.model.name
+            );
+            check(NAME, Err(text))
+        }
+    }
 }
 
 fn seldon_deployment(input: &StatusInput, planned: &PlannedModel) -> Result<String, String> {

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 
 use super::checks::{Check, ClusterContext, checks, first_failed};
 use super::gateway_endpoints::{self, GatewayEndpoints, Service};
-use super::{ActionContext, Failure, Results, api_error, lines_that_fit};
+use super::{ActionContext, Failure, Results, api_error, lines_that_fit, served};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayName;
+use crate::gateway::revision::Served;
+use crate::identity::{applied_at, route_name};
 use crate::inputs::Inputs;
+use crate::labels::ObjectKind;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
-use crate::plan::PlannedModel;
+use crate::plan::{PlannedModel, PlannedRoute};
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::{Snapshot, unobserved};
 use crate::status::{self, ApplicationProblem, StatusInput};
@@ -53,7 +56,8 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
                 snapshot.list_pods_if_unready().await;
                 let cluster = ClusterState::find(&snapshot).await;
                 let rejected = snapshot.dry_run().await;
-                let report = snapshot.report(&inputs, &rejected, false);
+                let mut report = snapshot.report(&inputs, &rejected, false);
+                report.notes.extend(first_not_served(&snapshot, &cluster));
                 (
                     report,
                     findings(&snapshot, &inputs, &cluster, &rejected),
@@ -90,6 +94,8 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
 struct ClusterState {
     endpoints_by_gateway: BTreeMap<GatewayName, GatewayEndpoints>,
     services: Option<Vec<Service>>,
+    /// What the gateways serve of each model's route.
+    served: BTreeMap<String, Served>,
 }
 
 impl ClusterState {
@@ -101,7 +107,9 @@ impl ClusterState {
                 gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await,
             );
         }
+        let models = snapshot.plan.models.iter();
         Self {
+            served: served::ask(snapshot, models, &endpoints_by_gateway).await,
             endpoints_by_gateway,
             services: gateway_endpoints::services(&snapshot.cluster, &snapshot.identity.namespace)
                 .await
@@ -134,6 +142,11 @@ fn findings(
         let context = ClusterContext {
             endpoints: gateway.and_then(|gateway| cluster.endpoints_by_gateway.get(gateway)),
             services: cluster.services.as_deref(),
+            served: cluster
+                .served
+                .get(&planned.model.name)
+                .copied()
+                .unwrap_or(Served::Unknown),
         };
         let checks = checks(&input, planned, context);
         let failed = first_failed(&checks);
@@ -146,6 +159,30 @@ fn findings(
         }
     };
     snapshot.plan.models.iter().map(finding).collect()
+}
+
+/// Our route whose change is the first that its gateway does not serve. What keeps the gateway from it was written before.
+fn first_not_served(snapshot: &Snapshot, cluster: &ClusterState) -> Option<String> {
+    let manager = snapshot.identity.manager();
+    let namespace = &snapshot.identity.namespace;
+    let is_stale = |planned: &&PlannedModel| cluster.served.get(&planned.model.name) == Some(&Served::Stale);
+    let stale = snapshot.plan.models.iter().filter(is_stale);
+    let changes = stale.filter_map(|planned| {
+        let name = route_name(&planned.model.name);
+        let (kind, live) = match planned.route {
+            PlannedRoute::HttpRoute(_) => (ObjectKind::HttpRoute, snapshot.observed.http_route(&name)),
+            _ => (
+                ObjectKind::VirtualService,
+                snapshot.observed.virtual_service(&name),
+            ),
+        };
+        Some((applied_at(live?, &manager)?, planned.gateway.as_ref()?, kind, name))
+    });
+    let (time, gateway, kind, name) = changes.min_by_key(|(time, ..)| *time)?;
+    let kind = kind.as_str();
+    Some(format!(
+        "gateway {gateway}: first route not served: {kind} {namespace}/{name} (written {time})"
+    ))
 }
 
 /// Models with invalid options.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::gateway_endpoints::{self, Endpoint, Exposure, Service, common_hosts};
+use super::gateway_endpoints::{self, Endpoint, Exposure, Service};
 use super::parameters::{Parameters, invalid_map};
 use super::protocol::InferenceProtocol;
 use super::request::{Target, post};
@@ -163,6 +163,16 @@ async fn direct(
     })
 }
 
+/// The endpoints inside the cluster, those without TLS first.
+pub fn cluster_endpoints(endpoints: &[Endpoint]) -> Vec<&Endpoint> {
+    let mut inside: Vec<&Endpoint> = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.exposure == Exposure::Cluster)
+        .collect();
+    inside.sort_by_key(|endpoint| endpoint.tls);
+    inside
+}
+
 async fn through_gateway(
     call: &ActionContext<'_>,
     snapshot: &Snapshot,
@@ -184,11 +194,7 @@ async fn through_gateway(
     };
     let gateway_state = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
     let endpoints = gateway_state.endpoints(listeners);
-    let mut inside: Vec<&Endpoint> = endpoints
-        .iter()
-        .filter(|endpoint| endpoint.exposure == Exposure::Cluster)
-        .collect();
-    inside.sort_by_key(|endpoint| endpoint.tls);
+    let inside = cluster_endpoints(&endpoints);
     if inside.is_empty() {
         let (run, cause) = if let Some(ambiguity) = gateway_state.ambiguity(gateway, listeners) {
             (ambiguity.command, ambiguity.cause)
@@ -205,17 +211,7 @@ async fn through_gateway(
         )
         .into());
     }
-    let target = inside.into_iter().find_map(|endpoint| {
-        let host = common_hosts(&model.hosts, &endpoint.hosts).into_iter().next()?;
-        Some(Target {
-            tls: endpoint.tls,
-            address: endpoint.address.clone(),
-            port: endpoint.port,
-            // Any name below the domain will do.
-            host: host.map(|host| host.replacen('*', &model.name, 1)),
-            path: format!("{}{path}", model.prefix),
-        })
-    });
+    let target = Target::of_model(model, &inside, &format!("{}{path}", model.prefix));
     let not_accepted = || {
         let hosts = model.hosts.join(", ");
         format!(

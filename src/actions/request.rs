@@ -3,16 +3,24 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, LOCATION, SERVER};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::{Client, Config};
 use tokio::time::timeout;
 
+use super::gateway_endpoints::{Endpoint, common_hosts};
+use crate::config::Model;
+use crate::gateway::revision::{self, Answer, Origin};
 use juju_hooks::tool::LONGEST_RESULT;
 
 /// Timeout of a connection inside a cluster, where it takes milliseconds or never succeeds.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// Envoy adds it to what a Service answered, with the milliseconds that it took.
+const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+/// How Istio's gateways call themselves (`istio/istio`, `pilot/pkg/networking/core`, `GetProxyHeadersFromProxyConfig`).
+const ENVOY: &str = "istio-envoy";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -33,8 +41,36 @@ impl Target {
         format!("{scheme}://{address}:{}", self.port)
     }
 
+    /// A path of a model at the first endpoint of its gateway that accepts one of its hosts.
+    pub fn of_model(model: &Model, endpoints: &[&Endpoint], path: &str) -> Option<Self> {
+        endpoints.iter().find_map(|endpoint| {
+            let host = common_hosts(&model.hosts, &endpoint.hosts).into_iter().next()?;
+            Some(Self {
+                tls: endpoint.tls,
+                address: endpoint.address.clone(),
+                port: endpoint.port,
+                // Any name below the domain will do.
+                host: host.map(|host| host.replacen('*', &model.name, 1)),
+                path: path.to_owned(),
+            })
+        })
+    }
+
+    /// Whether a client of the other sends requests to this one. A TLS connection is for one host.
+    pub fn shares_connection(&self, other: &Self) -> bool {
+        self.base() == other.base() && (!self.tls || self.host == other.host)
+    }
+
     pub fn url(&self) -> String {
         format!("{}{}", self.base(), self.path)
+    }
+
+    /// With the model's host.
+    fn addressed(&self, request: http::request::Builder) -> http::request::Builder {
+        match &self.host {
+            Some(host) => request.header(HOST, host),
+            None => request,
+        }
     }
 }
 
@@ -79,12 +115,10 @@ pub async fn post(target: &Target, body: Vec<u8>, limit: Duration) -> Result<Res
 
 /// Reads the body only as far as it is shown, and a little more.
 async fn exchange(target: &Target, body: Vec<u8>) -> Result<(u16, Vec<u8>), String> {
-    let client = client(target)?;
-    let mut request = http::Request::post(&target.path).header(CONTENT_TYPE, "application/json");
-    if let Some(host) = &target.host {
-        request = request.header(HOST, host);
-    }
-    let request = request.body(Body::from(body)).map_err(|error| cause(&error))?;
+    let client = client(target, CONNECT)?;
+    let request = http::Request::post(&target.path).header(CONTENT_TYPE, "application/json");
+    let request = target.addressed(request).body(Body::from(body));
+    let request = request.map_err(|error| cause(&error))?;
     let answer = client.send(request).await.map_err(|error| cause(&error))?;
     let status = answer.status().as_u16();
     let mut body = answer.into_body();
@@ -98,10 +132,33 @@ async fn exchange(target: &Target, body: Vec<u8>) -> Result<(u16, Vec<u8>), Stri
     Ok((status, bytes))
 }
 
-fn client(target: &Target) -> Result<Client, String> {
+/// Asks a gateway for the revision of a model's route. The error is the cause, for a message.
+pub async fn show_revision(client: &Client, target: &Target, limit: Duration) -> Result<Answer, String> {
+    let request = http::Request::get(&target.path).header(revision::HEADER, revision::SHOW);
+    let request = target.addressed(request).body(Body::empty());
+    let request = request.map_err(|error| cause(&error))?;
+    let late = |_| format!("no answer within {} s", limit.as_secs());
+    let answer = timeout(limit, client.send(request)).await.map_err(late)?;
+    let answer = answer.map_err(|error| cause(&error))?;
+    // The body says nothing more, and is not read.
+    let header = |name: &str| answer.headers().get(name);
+    let location = header(LOCATION.as_str()).and_then(|location| location.to_str().ok());
+    let origin = match (header(SERVICE_TIME), header(SERVER.as_str())) {
+        (Some(_), _) => Origin::Service,
+        (None, Some(server)) if server == ENVOY => Origin::Gateway,
+        (None, _) => Origin::Unknown,
+    };
+    Ok(Answer {
+        status: answer.status().as_u16(),
+        location: location.map(ToOwned::to_owned),
+        origin,
+    })
+}
+
+pub fn client(target: &Target, connect: Duration) -> Result<Client, String> {
     let url = target.base().parse().map_err(|error| cause(&error))?;
     let mut config = Config::new(url);
-    config.connect_timeout = Some(CONNECT);
+    config.connect_timeout = Some(connect);
     config.default_retry = false;
     config.accept_invalid_certs = true;
     // Certificates are not verified, so none has to be trusted.

@@ -65,6 +65,8 @@ pub struct HttpRouteRule {
     pub matches: Vec<HttpRouteMatch>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
+    /// None where a filter redirects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backend_refs: Vec<Backend>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
@@ -118,6 +120,27 @@ pub enum Filter {
         #[serde(rename = "requestMirror")]
         mirror: Mirror,
     },
+    #[serde(rename = "RequestRedirect")]
+    Redirect {
+        #[serde(rename = "requestRedirect")]
+        redirect: Redirect,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redirect {
+    pub path: FullPath,
+    pub status_code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FullPath {
+    /// `ReplaceFullPath`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub replace_full_path: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,6 +56,10 @@ pub struct HttpRoute {
     pub matches: Vec<HttpMatchRequest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<HttpRewrite>,
+    /// Either this or destinations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<HttpRedirect>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub route: Vec<RouteDestination>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<HeaderOperations>,
@@ -123,6 +127,14 @@ pub fn destinations(rule: &Value) -> Vec<(String, u8)> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpRewrite {
     pub uri: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRedirect {
+    /// Replaces the whole path.
+    pub uri: String,
+    pub redirect_code: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

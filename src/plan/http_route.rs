@@ -13,13 +13,15 @@ use super::metadata::metadata;
 use super::route::{self, Match, Route, Rule, TextMatch};
 use super::types::{Environment, Unsupported};
 use crate::api::gateway_api::{
-    Backend, Filter, GROUP, Gateway, HOST_HEADER, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier, HttpRouteMatch,
-    HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Timeouts, UrlRewrite,
+    Backend, Filter, FullPath, GROUP, Gateway, HOST_HEADER, HTTPRoute, HeaderEntry, HeaderMatch, HeaderModifier,
+    HttpRouteMatch, HttpRouteRule, HttpRouteSpec, Mirror, ParentRef, PathMatch, PathModifier, Redirect, Timeouts,
+    UrlRewrite,
 };
 use crate::api::istio::host_pattern;
 use crate::config::Model;
 use crate::config::value::HeaderChanges;
 use crate::gateway::GatewayName;
+use crate::gateway::revision::{REDIRECT, RouteRevision};
 use crate::identity::route_name;
 
 /// What the standard channel of Gateway API 1.2 cannot express of a model's route.
@@ -46,6 +48,24 @@ pub fn http_route(route: &Route, model: &Model, environment: &Environment, gatew
             hostnames: route.hosts.iter().filter(|host| *host != "*").cloned().collect(),
             rules: route.rules.iter().flat_map(|rule| rules(rule, route)).collect(),
         },
+    }
+}
+
+/// The rule that shows the revision of a route.
+pub fn revision_rule(model: &Model, revision: &RouteRevision) -> HttpRouteRule {
+    HttpRouteRule {
+        matches: vec![route_match(&route::revision_match(model))],
+        filters: vec![Filter::Redirect {
+            redirect: Redirect {
+                path: FullPath {
+                    kind: "ReplaceFullPath".to_owned(),
+                    replace_full_path: revision.path(&model.prefix),
+                },
+                status_code: REDIRECT,
+            },
+        }],
+        backend_refs: Vec::new(),
+        timeouts: None,
     }
 }
 

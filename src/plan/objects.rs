@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use kube::api::{DynamicObject, TypeMeta};
-use ring::digest::{SHA256, digest};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +19,7 @@ use crate::config::graph::{Kind, Node};
 use crate::config::secret::Purpose;
 use crate::config::{Model, ServerOptions};
 use crate::labels;
+use crate::text::short_digest;
 
 /// The SeldonDeployment of a model, with this spec and these annotations besides those of a manifest.
 pub fn seldon_deployment(
@@ -168,14 +168,11 @@ fn insert_texts(to: &mut Value, map: &str, entries: BTreeMap<String, String>) {
     }
 }
 
-/// The first 16 hexadecimal digits of a predictor's SHA-256: enough to distinguish the specs of one model.
+/// A digest of what rolls a predictor's pods.
 fn hash(shared_fields: &[Value], predictor: &Value) -> Result<String, serde_json::Error> {
     let mut predictor = predictor.clone();
     remove_scaling(&mut predictor);
-    let bytes = serde_json::to_vec(&(shared_fields, predictor))?;
-    let digest = digest(&SHA256, &bytes);
-    let digits = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}"));
-    Ok(digits.collect())
+    Ok(short_digest(&serde_json::to_vec(&(shared_fields, predictor))?))
 }
 
 /// Removes what rolls no pod when it changes: numbers of pods and shares of traffic.

@@ -13,6 +13,7 @@ use crate::api::seldon::grpc;
 use crate::config::Model;
 use crate::config::value::{Headers, Milliseconds, prefix};
 use crate::gateway::prefix::Prefix;
+use crate::gateway::revision;
 use crate::labels;
 use crate::observed::Observed;
 
@@ -217,6 +218,15 @@ fn api_page_match(model: &Model) -> Match {
     Match {
         path: Some(PathMatch::Below("/v2/".to_owned())),
         headers: [("referer".to_owned(), from)].into(),
+        host: None,
+    }
+}
+
+/// Requests for the route's revision.
+pub fn revision_match(model: &Model) -> Match {
+    Match {
+        path: Some(PathMatch::Prefix(model.prefix.clone())),
+        headers: [(revision::HEADER.to_owned(), TextMatch::Exact(revision::SHOW.to_owned()))].into(),
         host: None,
     }
 }

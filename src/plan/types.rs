@@ -8,6 +8,7 @@ use crate::config::secret::{Purpose, SecretData};
 use crate::config::value::{SecretUri, Tracing};
 use crate::gateway::GatewayName;
 use crate::gateway::claims::ModelRequests;
+use crate::gateway::revision::RouteRevision;
 use crate::identity::Identity;
 use crate::inputs::gateway::RelatedGateway;
 
@@ -48,6 +49,8 @@ pub struct PlannedModel {
     /// `None` while it is not known.
     pub gateway: Option<GatewayName>,
     pub route: PlannedRoute,
+    /// Of a route that is to be applied.
+    pub revision: Option<RouteRevision>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,16 @@
 //! Prints a route as Istio's VirtualService.
 
 use super::metadata::metadata;
-use super::route::{Backend, Match, PathMatch, Route, Rule, TextMatch};
+use super::route::{Backend, Match, PathMatch, Route, Rule, TextMatch, revision_match};
 use super::types::Environment;
 use crate::api::istio::{
-    Destination, HeaderOperations, HeaderValues, HttpMatchRequest, HttpRetry, HttpRewrite, HttpRoute, Percent,
-    PortSelector, RouteDestination, StringMatch, VirtualService, VirtualServiceSpec, authority,
+    Destination, HeaderOperations, HeaderValues, HttpMatchRequest, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute,
+    Percent, PortSelector, RouteDestination, StringMatch, VirtualService, VirtualServiceSpec, authority,
 };
 use crate::config::Model;
 use crate::config::value::HeaderChanges;
 use crate::gateway::GatewayName;
+use crate::gateway::revision::{REDIRECT, RouteRevision};
 use crate::identity::route_name;
 
 pub fn virtual_service(
@@ -32,11 +33,31 @@ pub fn virtual_service(
     }
 }
 
+/// The rule that shows the revision of a route. It has no conditions but its own and changes no headers, so that it answers
+/// whatever the model's options are.
+pub fn revision_rule(model: &Model, revision: &RouteRevision) -> HttpRoute {
+    HttpRoute {
+        matches: match_requests(&revision_match(model)),
+        rewrite: None,
+        redirect: Some(HttpRedirect {
+            uri: revision.path(&model.prefix),
+            redirect_code: REDIRECT,
+        }),
+        route: Vec::new(),
+        headers: None,
+        mirror: None,
+        mirror_percentage: None,
+        timeout: None,
+        retries: None,
+    }
+}
+
 fn http_route(rule: &Rule, route: &Route, namespace: &str) -> HttpRoute {
     let alone = rule.backends.len() == 1;
     HttpRoute {
         matches: rule.matches.iter().flat_map(match_requests).collect(),
         rewrite: rule.strips_prefix.then(|| HttpRewrite { uri: "/".to_owned() }),
+        redirect: None,
         route: rule
             .backends
             .iter()

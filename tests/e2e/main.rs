@@ -129,6 +129,7 @@ fn main() -> ExitCode {
             missing_seldon_controller_is_never_active,
             routes_keep_working_without_istiod,
             gateway_outage_spoils_no_later_connection,
+            route_that_envoy_rejects_is_noticed,
             kubelet_outage_does_not_stay_active;
     };
     // These have sites of their own.

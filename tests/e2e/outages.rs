@@ -3,12 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube_box::images::IRIS_2;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
-use crate::load::{Load, assert_none_failed, send};
+use crate::load::{Load, assert_none_failed, header, send};
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
 
@@ -174,4 +174,71 @@ pub fn gateway_outage_spoils_no_later_connection() {
         line.contains("SYN_SENT") && line.contains("dst=192.0.2.1 ") && line.contains("[UNREPLIED] src=192.0.2.1 ")
     });
     assert_eq!(stray, None);
+}
+
+/// A route that Istio takes and Envoy rejects, because it cannot read the header's value.
+const REJECTED: &str = "theirs";
+
+/// What the gateway answers to a request for the revision of a route: the status code and the location.
+fn revision(url: &str) -> (String, String) {
+    let output = std::process::Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %header{location}"])
+        .args(["-H", "x-seldon-model-revision: show", url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (code, location) = text.split_once(' ').unwrap();
+    (code.to_owned(), location.to_owned())
+}
+
+/// The first failed check of `diagnose`, and its report.
+fn diagnosis(model: &mut Model) -> (String, String) {
+    let results = model.act("diagnose", &json!({})).unwrap().results;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&results["iris"]["broken"]), text(&results["report"]))
+}
+
+pub fn route_that_envoy_rejects_is_noticed() {
+    let mut model = Model::inside("frozen");
+    model.says();
+    model.until_says(SERVES, &["active: "]);
+    assert_eq!(diagnosis(&mut model).0, "nothing");
+    let requests = model.requests_counted("default");
+    let url = model.url("/model/frozen/");
+    let (code, location) = revision(&url);
+    assert_eq!(code, "302");
+    let shown = location.strip_prefix(&url).unwrap();
+    assert_eq!(shown.len(), 16, "{location}");
+    assert_eq!(model.requests_counted("default"), requests, "the model got the request");
+    for name in ["location", "x-seldon-model-revision"] {
+        assert_eq!(header(&model.predictions("frozen"), FLOWER, name), None, "for clients");
+    }
+
+    let theirs = json!({"apiVersion": "networking.istio.io/v1beta1", "kind": "VirtualService",
+        "metadata": {"name": REJECTED}, "spec": {"hosts": ["*"], "gateways": ["istio-system/gate"], "http": [{
+        "match": [{"uri": {"prefix": "/theirs/"}}], "headers": {"response": {"set": {"x-load": "a%20b%20c"}}},
+        "route": [{"destination": {"host": "elsewhere.local", "port": {"number": 80}}}]}]}});
+    let theirs = serde_json::from_value(theirs).unwrap();
+    model
+        .wait(model.api(&vs()).create(&PostParams::default(), &theirs))
+        .unwrap();
+    model.configure(&[("timeout", "7s")]);
+    let (broken, report) = diagnosis(&mut model);
+    assert_eq!(broken, "served", "{report}");
+    assert_contains(
+        &report,
+        &[
+            "gateway istio-system/gate: first route not served: VirtualService frozen/iris-route (written ",
+            "iris: gateway istio-system/gate does not serve its current route. Run: kubectl -n istio-system logs -l ",
+        ],
+    );
+    assert_eq!(model.predict().status, 200, "the previous route serves");
+
+    model.delete(&vs(), REJECTED);
+    until(SOON, "the gateway serves the current route", || {
+        match diagnosis(&mut model) {
+            (broken, _) if broken == "nothing" => Ok(()),
+            (_, report) => Err(report),
+        }
+    });
 }

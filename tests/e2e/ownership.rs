@@ -93,7 +93,7 @@ pub fn istio_and_seldon_webhooks_accept_the_objects() {
     };
     // Like ours, with one mistake each.
     let mut route = strip(model.objects(&vs())[0].clone(), "wrong");
-    route["spec"]["http"][0]["route"] = json!([]);
+    route["spec"]["http"][1]["route"] = json!([]);
     assert_contains(&rejected(&vs(), route), &["denied the request", "route"]);
     let mut deployment = strip(model.objects(&sdep())[0].clone(), "wrong");
     deployment["spec"]["protocol"] = json!("smoke-signals");

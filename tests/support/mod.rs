@@ -150,3 +150,13 @@ pub fn assert_contains(text: &str, parts: &[&str]) {
         assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
 }
+
+/// The rules of a model's route that lead to Services. The one before them shows the route's revision.
+#[track_caller]
+pub fn rules(route: &Value) -> Vec<Value> {
+    let spec = &route["spec"];
+    let rules = spec.get("http").or_else(|| spec.get("rules")).and_then(Value::as_array);
+    let (first, rest) = rules.unwrap().split_first().unwrap();
+    assert!(first.to_string().contains("x-seldon-model-revision"), "{first}");
+    rest.to_vec()
+}

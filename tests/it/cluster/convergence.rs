@@ -44,6 +44,10 @@ fn objects(live: &Live) -> Vec<Value> {
             if let Some(digest) = object.pointer_mut("/spec/predictors/0/annotations/seldon-model~1spec-hash") {
                 *digest = json!("<digest>");
             }
+            // So does the revision of a route the namespace.
+            if let Some(revision) = object.pointer_mut("/spec/http/0/redirect/uri") {
+                *revision = json!("<revision>");
+            }
             let mut metadata = object["metadata"].take();
             // What it served before is history, not part of the result.
             if let Some(annotations) = metadata["annotations"].as_object_mut() {

@@ -65,6 +65,7 @@ fn serving_model_passes_every_check() {
             "required: granted",
             "ok       route: /model/iris/ of hosts * at sound/gate",
             "ok       gateway: accepts * over http; NodePort sound/gate; 1 of 1 pods ready",
+            "?        served: gateway sound/gate does not show which route it serves",
             "ok       service: iris-default:8000",
             "ok       pods: 1 ready",
             "ok       seldon: reports Available",

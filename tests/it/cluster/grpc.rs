@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use crate::support::assert_contains;
 use crate::support::kinds::{sdep, vs};
+use crate::support::{assert_contains, rules};
 
 fn port(http: &Value) -> &Value {
     &http["route"][0]["destination"]["port"]["number"]
@@ -21,14 +21,14 @@ fn grpc_goes_to_the_port_seldon_reports() {
     ]);
     live.hook("config-changed");
     let route = live.route("iris").unwrap();
-    assert_eq!(port(&route["spec"]["http"][0]), 5001, "Seldon's default");
+    assert_eq!(port(&rules(&route)[0]), 5001, "Seldon's default");
     live.seldon_serves("iris");
     let ends = |port: u16| json!({"svcName": "x", "grpcEndpoint": format!("iris-default.calls:{port}")});
     let says = json!({"serviceStatus": {"iris-default": ends(5002), "iris-canary": ends(5003)}});
     live.merge_status(&sdep(), "iris", &says);
     assert_contains(&live.says(), &["active: iris serves"]);
     let route = live.route("iris").unwrap();
-    let http = route["spec"]["http"].as_array().unwrap();
+    let http = rules(&route);
     let hosts: Vec<String> = http
         .iter()
         .map(|http| {
@@ -58,7 +58,7 @@ fn grpc_goes_to_the_port_seldon_reports() {
     live.seldon_serves("iris");
     live.hook("update-status");
     let route = live.route("iris").unwrap();
-    let http = route["spec"]["http"].as_array().unwrap();
+    let http = rules(&route);
     assert_eq!(http.len(), 2, "{route}");
     let of_seldon = json!({"prefix": "/seldon/calls/iris/"});
     assert!(

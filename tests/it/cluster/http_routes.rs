@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::fixture::Live;
 use super::gateway_api::{INGRESS, behind_ingress, route_of, serves, set_route_conditions, shares};
-use crate::support::assert_contains;
 use crate::support::kinds::http_route;
+use crate::support::{assert_contains, rules};
 
 #[test]
 fn every_route_option_is_accepted_and_applied_once() {
@@ -26,7 +26,7 @@ fn every_route_option_is_accepted_and_applied_once() {
     assert_contains(&serves(&mut live), &["active: iris serves"]);
     let route = route_of(&live, "iris").unwrap();
     assert_eq!(route["spec"]["hostnames"], json!(["*.example", "models.plant"]));
-    let rules = route["spec"]["rules"].as_array().unwrap().clone();
+    let rules = rules(&route);
     let last = rules.last().unwrap();
     assert_eq!(shares(last), ["iris-default 90", "iris-canary 10"]);
     assert_eq!(last["timeouts"]["request"], "1s500ms");

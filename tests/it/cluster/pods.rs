@@ -5,8 +5,8 @@ use juju_sim::juju::Charm;
 use serde_json::{Value, json};
 
 use super::fixture::Live;
-use crate::support::assert_contains;
 use crate::support::kinds::{deployment, kind, sdep};
+use crate::support::{assert_contains, rules};
 
 /// Sets options, has the model served, and asserts that a quiet hook then writes nothing. Returns the status.
 #[track_caller]
@@ -164,7 +164,7 @@ fn explainer_is_routed_once_it_answers() {
     live.merge_status(&deployment(), name, &json!({"availableReplicas": 0}));
     // The model serves meanwhile, but its explainer does not.
     assert_contains(&live.says(), &["waiting: iris"]);
-    let http = |live: &Live| live.route("iris").unwrap()["spec"]["http"].clone();
+    let http = |live: &Live| Value::from(rules(&live.route("iris").unwrap()));
     assert!(!http(&live).to_string().contains("explainer"));
     assert_eq!(live.shares("iris"), ["default 100"]);
     live.seldon_serves("iris");
@@ -184,11 +184,11 @@ fn headers_are_changed_by_the_route() {
     let headers = "{request: {set: {x-site: '12'}, remove: [cookie]}, response: {add: {x-model: iris}}}";
     assert_contains(&settles(&mut live, &[("headers", headers)]), &["active"]);
     assert_eq!(
-        live.route("iris").unwrap()["spec"]["http"][0]["headers"],
+        rules(&live.route("iris").unwrap())[0]["headers"],
         json!({"request": {"set": {"x-site": "12"}, "remove": ["cookie"]}, "response": {"add": {"x-model": "iris"}}})
     );
     settles(&mut live, &[("headers", "")]);
-    assert_eq!(live.route("iris").unwrap()["spec"]["http"][0].get("headers"), None);
+    assert_eq!(rules(&live.route("iris").unwrap())[0].get("headers"), None);
 }
 
 /// Replaces the servers of the gateway.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fixture::Live;
 use crate::support::kinds::{deployment, sdep, service, stateful_set};
-use crate::support::{assert_contains, status};
+use crate::support::{assert_contains, rules, status};
 
 #[test]
 fn deployed_model_is_active_once_it_serves() {
@@ -263,7 +263,7 @@ fn route_follows_port_of_the_live_service() {
     live.hook("update-status");
     let port = |route: &Value| route["route"][0]["destination"]["port"]["number"].clone();
     assert_eq!(port(&live.requests("iris")), 9000);
-    assert_eq!(port(&live.route("iris").unwrap()["spec"]["http"][0]), 9500, "for gRPC");
+    assert_eq!(port(&rules(&live.route("iris").unwrap())[0]), 9500, "for gRPC");
     // Seldon does not renew the gRPC port, so the Service is read again.
     let (_, requests) = live.audited("update-status");
     assert_eq!(requests.len(), 6, "{requests:?}");

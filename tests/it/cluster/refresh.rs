@@ -1,4 +1,5 @@
-//! `juju refresh` from the previous version leaves its objects unchanged.
+//! `juju refresh` from the previous version leaves its objects unchanged. It only adds to each route the rule that shows the
+//! route's revision.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,10 @@ impl Live {
             let list = self
                 .wait(self.api(&resource).list(&kube::api::ListParams::default()))
                 .unwrap();
-            all.extend(list.into_iter().map(|object| object.data["spec"].clone()));
+            all.extend(
+                list.into_iter()
+                    .map(|object| without_revision(object.data["spec"].clone())),
+            );
         }
         all
     }
@@ -28,6 +32,14 @@ impl Live {
             .unwrap();
         list.into_iter().map(|object| object.metadata.uid.unwrap()).collect()
     }
+}
+
+/// The previous version writes no rule that shows a route's revision.
+fn without_revision(mut spec: Value) -> Value {
+    if let Some(rules) = spec.get_mut("http").and_then(Value::as_array_mut) {
+        rules.retain(|rule| !rule.to_string().contains("x-seldon-model-revision"));
+    }
+    spec
 }
 
 #[test]

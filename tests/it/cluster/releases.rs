@@ -4,8 +4,8 @@ use juju_sim::agent::Hook;
 use serde_json::json;
 
 use super::fixture::Live;
-use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
+use crate::support::{assert_contains, rules};
 
 /// The steps of a canary, each with the shares once all pods answer.
 const WALK: [(&str, &str, &[&str]); 6] = [
@@ -47,14 +47,14 @@ fn canary_gets_no_traffic_until_it_answers() {
         "waiting: iris: canary is starting; no traffic until it is ready"
     );
     assert_eq!(live.shares("iris"), ["default 100"]);
-    assert_eq!(live.route("iris").unwrap()["spec"]["http"].as_array().unwrap().len(), 2);
+    assert_eq!(rules(&live.route("iris").unwrap()).len(), 2);
     live.seldon_serves("iris");
     assert_eq!(
         live.says(),
         "active: iris serves iris:1, iris:2 to 30% and where x-canary=yes at /model/iris/"
     );
     assert_eq!(live.shares("iris"), ["default 70", "canary 30"]);
-    for by_header in &live.route("iris").unwrap()["spec"]["http"].as_array().unwrap()[..2] {
+    for by_header in &rules(&live.route("iris").unwrap())[..2] {
         assert_eq!(by_header["match"][0]["headers"]["x-canary"]["exact"], "yes");
         assert_eq!(
             by_header["route"][0]["destination"]["host"],

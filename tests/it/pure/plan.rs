@@ -387,13 +387,13 @@ proptest! {
         for (pointer, longest) in [
             ("/model/metadata/name", 63),
             ("/route/metadata/name", 63),
-            ("/route/spec/http/0/route/0/destination/host", 253),
+            ("/route/spec/http/1/route/0/destination/host", 253),
             ("/model/spec/predictors/0/graph/name", 48),
         ] {
             let text = objects[0].pointer(pointer).and_then(Value::as_str).unwrap();
             prop_assert!(text.len() <= longest, "{pointer} {text}");
         }
-        let service = objects[0].pointer("/route/spec/http/0/route/0/destination/host").and_then(Value::as_str).unwrap();
+        let service = objects[0].pointer("/route/spec/http/1/route/0/destination/host").and_then(Value::as_str).unwrap();
         prop_assert!(service.split('.').next().unwrap().len() <= 63);
     }
 }

@@ -5,6 +5,7 @@ use seldon_model::observed::{Observed, Ports};
 use serde_json::{Value, json};
 
 use super::fixture::{answering, rendered, rendered_with, site};
+use crate::support::rules;
 
 /// Where requests go, as `Service weight`.
 fn shares(route: &Value) -> Vec<(String, u64)> {
@@ -100,7 +101,7 @@ proptest! {
             prop_assert!(!(silent && better), "{:?} with {:?} answering", all, there);
         }
         // One route is for calls over gRPC, and one for all other requests.
-        let by_header = object["route"]["spec"]["http"].as_array().unwrap().len() > 2;
+        let by_header = rules(&object["route"]).len() > 2;
         prop_assert_eq!(by_header, header && answers[1]);
     }
 }
@@ -134,7 +135,7 @@ proptest! {
             observed.services.insert(format!("iris-{name}"), Ports { http: ports.0, grpc: ports.1 });
         }
         let object = rendered_with(&options, &site(), &observed).remove(0);
-        let http = object["route"]["spec"]["http"].as_array().unwrap();
+        let http = rules(&object["route"]);
         let is_grpc = |http: &&Value| http["match"][0]["headers"].get("content-type").is_some();
         let (calls, requests): (Vec<_>, Vec<_>) = http.iter().partition(is_grpc);
         for (routes, port) in [(&calls, ports.1), (&requests, ports.0)] {
@@ -155,7 +156,7 @@ proptest! {
 
 #[test]
 fn requests_of_the_model_page_reach_the_model() {
-    let http = |options: Value| rendered(&options, &site()).remove(0)["route"]["spec"]["http"].clone();
+    let http = |options: Value| Value::from(rules(&rendered(&options, &site()).remove(0)["route"]));
     let own = |http: &Value| -> Vec<Value> {
         let last = http.as_array().unwrap().last().unwrap();
         last["match"]

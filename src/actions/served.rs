@@ -1,0 +1,190 @@
+//! Asks gateways which revision they serve of each model's route.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::gateway_endpoints::{Endpoint, GatewayEndpoints};
+use super::predict::cluster_endpoints;
+use super::request::{Target, client, show_revision};
+use crate::gateway::GatewayName;
+use crate::gateway::revision::Served;
+use crate::plan::PlannedModel;
+use crate::reconcile::snapshot::Snapshot;
+
+/// A gateway in the same cluster answers within milliseconds, or never.
+const CONNECT: Duration = Duration::from_secs(1);
+/// For one answer, with its connection.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// What the gateways serve of these models, by model.
+pub async fn ask(
+    snapshot: &Snapshot,
+    models: impl Iterator<Item = &PlannedModel>,
+    endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
+) -> BTreeMap<String, Served> {
+    let mut by_gateway: BTreeMap<&GatewayName, Vec<&PlannedModel>> = BTreeMap::new();
+    let mut served = BTreeMap::new();
+    for planned in models {
+        served.insert(planned.model.name.clone(), Served::Unknown);
+        if let Some(gateway) = &planned.gateway {
+            by_gateway.entry(gateway).or_default().push(planned);
+        }
+    }
+    for (gateway, models) in by_gateway {
+        let listeners = snapshot.observed.gateways.get(gateway);
+        let (Some(listeners), Some(endpoints)) = (listeners, endpoints.get(gateway)) else {
+            continue;
+        };
+        let endpoints = endpoints.endpoints(listeners);
+        served.extend(ask_gateway(&cluster_endpoints(&endpoints), &models).await);
+    }
+    served
+}
+
+/// Stops at the first model without an answer: the others would take as long to get none.
+async fn ask_gateway(endpoints: &[&Endpoint], models: &[&PlannedModel]) -> BTreeMap<String, Served> {
+    let mut served = BTreeMap::new();
+    // One connection for all models, unless TLS needs the name of each.
+    let mut connected = None;
+    for planned in models {
+        let (model, Some(revision)) = (&planned.model, &planned.revision) else {
+            continue;
+        };
+        let Some(target) = Target::of_model(model, endpoints, &model.prefix.to_string()) else {
+            continue;
+        };
+        let connection = match connected.take() {
+            Some((of, connection)) if target.shares_connection(&of) => connection,
+            _ => match client(&target, CONNECT) {
+                Ok(connection) => connection,
+                Err(_) => break,
+            },
+        };
+        let Ok(answer) = show_revision(&connection, &target, LIMIT).await else {
+            break;
+        };
+        served.insert(model.name.clone(), revision.served(&model.prefix, &answer));
+        connected = Some((target, connection));
+    }
+    served
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::actions::gateway_endpoints::Exposure;
+    use crate::config;
+    use crate::gateway::GatewayKind;
+    use crate::identity::Identity;
+    use crate::inputs::gateway::{Provider, RelatedGateway};
+    use crate::observed::Observed;
+    use crate::plan::{Environment, plan};
+
+    fn models(entries: &str) -> Vec<PlannedModel> {
+        let options = json!({"image": "iris:1", "models": entries});
+        let config = config::parse("iris", options.as_object().unwrap());
+        let by = Provider {
+            application: "istio-pilot".to_owned(),
+            kind: GatewayKind::Istio,
+        };
+        let environment = Environment {
+            identity: Identity {
+                application: "iris".to_owned(),
+                namespace: "edge".to_owned(),
+                model_uuid: "0".to_owned(),
+            },
+            gateway: RelatedGateway::Known {
+                gateway: GatewayName::parse("istio/gate").unwrap(),
+                up: true,
+                by,
+            },
+            tracing: None,
+            owner: None,
+        };
+        plan(&config, &environment, &Observed::default()).unwrap().models
+    }
+
+    fn asked(port: u16, models: &[PlannedModel]) -> BTreeMap<String, Served> {
+        let endpoint = Endpoint {
+            exposure: Exposure::Cluster,
+            tls: false,
+            address: "127.0.0.1".to_owned(),
+            port,
+            hosts: vec!["*".to_owned()],
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let models: Vec<&PlannedModel> = models.iter().collect();
+        runtime.block_on(ask_gateway(&[&endpoint], &models))
+    }
+
+    /// A gateway that takes one connection. Each answer has a status, and a location or nothing. Returns the requests.
+    fn gateway(answers: Vec<(u16, String)>) -> (u16, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let handle = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(socket.try_clone().unwrap()).lines();
+            let mut requests = Vec::new();
+            for (status, location) in answers {
+                let request: Vec<String> = lines
+                    .by_ref()
+                    .map(Result::unwrap)
+                    .take_while(|line| !line.is_empty())
+                    .collect();
+                requests.push(request.join("\n"));
+                let location = if location.is_empty() {
+                    location
+                } else {
+                    format!("location: {location}\r\n")
+                };
+                write!(
+                    socket,
+                    "HTTP/1.1 {status} X\r\n{location}server: istio-envoy\r\ncontent-length: 0\r\n\r\n"
+                )
+                .unwrap();
+            }
+            requests
+        });
+        (port, handle)
+    }
+
+    #[test]
+    fn each_model_is_asked_over_one_connection() {
+        let models = models("{a: {}, b: {hosts: b.example}, c: {}}");
+        let path = |model: &PlannedModel| model.revision.as_ref().unwrap().path(&model.model.prefix);
+        let current = format!("http://127.0.0.1{}", path(&models[0]));
+        let older = "http://b.example/model/b/0123456789abcdef".to_owned();
+        let (port, gateway) = gateway(vec![(302, current), (302, older), (404, String::new())]);
+        let served = asked(port, &models);
+        let served = |name: &str| served.get(name).copied();
+        assert_eq!(served("a"), Some(Served::Current));
+        assert_eq!(served("b"), Some(Served::Stale));
+        assert_eq!(served("c"), Some(Served::Stale));
+        let requests = gateway.join().unwrap();
+        assert!(requests[0].starts_with("GET /model/a/ HTTP/1.1\n"), "{requests:?}");
+        assert!(requests[0].contains("x-seldon-model-revision: show"), "{requests:?}");
+        assert!(requests[1].contains("host: b.example"), "{requests:?}");
+    }
+
+    #[test]
+    fn nothing_is_known_of_an_unreachable_gateway() {
+        let models = models("{a: {}, b: {}}");
+        // Port 1 (tcpmux) is closed everywhere.
+        assert_eq!(asked(1, &models), BTreeMap::new());
+        // A connection that closes after the first answer is opened again, and there is nobody.
+        let (port, gateway) = gateway(vec![(404, String::new())]);
+        let served = asked(port, &models);
+        assert_eq!(served.get("a"), Some(&Served::Stale));
+        assert_eq!(served.get("b"), None);
+        gateway.join().unwrap();
+    }
+}
