@@ -116,6 +116,12 @@ impl ChangeSet {
         self.applies.iter().any(|apply| apply.mode != ApplyMode::Record) || !self.deletes.is_empty()
     }
 
+    /// Whether a route is created or changed.
+    pub fn writes_route(&self) -> bool {
+        let mut applies = self.applies.iter().filter(|apply| apply.mode != ApplyMode::Record);
+        applies.any(|apply| apply.kind.is_route())
+    }
+
     /// Whether the model needs a write to be up to date.
     pub fn has_pending(&self, model: &str) -> bool {
         let mut applies = self.applies.iter().filter(|apply| apply.mode != ApplyMode::Record);
@@ -259,8 +265,10 @@ fn change(mut apply: Apply, live: &Live, manager: &str) -> Option<Apply> {
         apply.mode = ApplyMode::Force;
     } else if !has_additions && drift::drift(&as_recorded, live, manager).is_none() {
         apply.mode = ApplyMode::Record;
-        if apply.kind == ObjectKind::SeldonDeployment {
-            "records the served options".clone_into(&mut apply.reason);
+        match apply.kind {
+            ObjectKind::SeldonDeployment => "records the served options".clone_into(&mut apply.reason),
+            kind if kind.is_route() => "records whether its gateway serves it".clone_into(&mut apply.reason),
+            _ => {}
         }
     }
     if let Some(added) = added {

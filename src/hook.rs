@@ -74,7 +74,7 @@ async fn reconcile_and_publish(
     before: Option<&Status>,
 ) -> Result<(Inputs, Outcome), ToolError> {
     inputs::tracing::request_receivers(tools, context, &inputs.juju.tracing)?;
-    let mut outcome = reconcile::run(tools, context, &mut inputs, before).await?;
+    let mut outcome = reconcile::run(tools, context, &mut inputs, before, actions::served::ask_if_due).await?;
     if outcome.leads == Some(true)
         && let Some(snapshot) = &mut outcome.snapshot
     {

@@ -18,6 +18,8 @@ pub const SERVED_BEFORE: &str = "seldon-model/served-before";
 pub const SECRETS: &str = "seldon-model/secrets";
 /// On a SeldonDeployment: an HTTPRoute of ours exists for it, or may be left over.
 pub const HTTP_ROUTE: &str = "seldon-model/http-route";
+/// On a route: its gateway has not served it since then, when it was written.
+pub const NOT_SERVED: &str = "seldon-model/not-served";
 /// On Deployments and pods: a digest of everything that rolls pods. Seldon writes no observedGeneration, so this
 /// shows which spec a Deployment has. Hexadecimal, because Seldon's executor cannot read a `=`.
 pub const SPEC_HASH: &str = "seldon-model/spec-hash";

@@ -50,8 +50,8 @@ pub mod reconcile;
 
 pub mod integrations;
 
-pub mod watcher;
-
 pub mod actions;
+
+pub mod watcher;
 
 pub mod hook;

@@ -16,6 +16,7 @@ use crate::api::seldon::{DEFAULT_GRPC_PORT, DEFAULT_HTTP_PORT, DeploymentState, 
 use crate::gateway::GatewayName;
 use crate::gateway::claims::RouteClaim;
 use crate::gateway::listeners::Listeners;
+use crate::gateway::revision::Served;
 use crate::labels::{self, ObjectKind};
 
 /// A Secret whose `Debug` shows the name only.
@@ -58,6 +59,9 @@ pub struct Observed {
     pub pods: Vec<Pod>,
     /// The ports of predictor Services. Read only where the SeldonDeployment's status and the route differ.
     pub services: BTreeMap<String, Ports>,
+    /// What the gateways serve of the models' routes, by model. Asked only where a route has changed lately; empty for a
+    /// gateway that is not reached.
+    pub served: BTreeMap<String, Served>,
     /// By this machine's clock.
     pub now: Option<Timestamp>,
     /// The application's StatefulSet.

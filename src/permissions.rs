@@ -102,8 +102,8 @@ pub fn watches(needs: Needs) -> impl Iterator<Item = Permission> {
     all.filter(move |permission| needs.http_routes || permission.group != GATEWAY_API)
 }
 
-/// For actions, which report what they cannot find out without them, and for a gateway that a relation reports down. No hook
-/// needs or checks them.
+/// For actions, which report what they cannot find out without them, for a gateway that a relation reports down, and to see
+/// whether a gateway serves a changed route. No hook needs or checks them.
 pub const OPTIONAL: [Permission; 3] = [
     cluster_wide("list", "", "services"),
     cluster_wide("list", "", "pods"),

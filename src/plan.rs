@@ -8,9 +8,12 @@ mod pod;
 pub mod readiness;
 pub(crate) mod route;
 pub mod secrets;
+pub mod served;
 mod traffic;
 pub mod types;
 mod virtual_service;
+
+use serde_json::{Value, json};
 
 use crate::config::value::Scaler;
 use crate::config::{Config, Model};
@@ -63,7 +66,7 @@ fn plan_model(
     let route = route::route(model, &spec, environment, &traffic, seldon_prefix.as_ref());
     let gateway = environment.gateway.for_model(model).cloned();
     let kind = environment.gateway.kind();
-    let (planned_route, revision) = match (&gateway, &environment.gateway) {
+    let (mut planned_route, revision) = match (&gateway, &environment.gateway) {
         (Some(gateway), _) => match kind {
             GatewayKind::GatewayApi => {
                 let mut route = http_route::http_route(&route, model, environment, gateway);
@@ -85,6 +88,14 @@ fn plan_model(
         (None, RelatedGateway::None) => (PlannedRoute::Delete, None),
         (None, _) => (PlannedRoute::Keep, None),
     };
+    if let PlannedRoute::HttpRoute(route) | PlannedRoute::VirtualService(route) = &mut planned_route {
+        let manager = &environment.identity.manager();
+        if let Some(mark) = served::mark(model, route, observed, manager)
+            && let Some(metadata) = route.get_mut("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.insert("annotations".to_owned(), json!({labels::NOT_SERVED: mark}));
+        }
+    }
     let is_http_route = matches!(planned_route, PlannedRoute::HttpRoute(_));
     let record = history::Record::current(model, &predictors, observed, &environment.identity.manager());
     let rollback_options = record.rollback_options(model);

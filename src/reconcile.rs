@@ -6,17 +6,23 @@ pub mod secrets;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::api_error::ApiError;
 use crate::changes;
+use crate::gateway::revision::Served;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::plan::readiness;
+use crate::plan::served::Due;
 use crate::status::{ModelStatus, Report};
 use juju_hooks::{HookContext, HookTools, Status, ToolError};
 
 use secrets::DueReads;
 use snapshot::{Expected, Snapshot};
+
+/// Between two questions to a gateway that does not serve what was written yet.
+const ASK_PAUSE: Duration = Duration::from_millis(200);
 
 pub struct Outcome {
     pub report: Report,
@@ -30,11 +36,13 @@ pub struct Outcome {
 }
 
 /// Observes, applies the changes if this unit leads, and reports, also what the API server rejected. `before` is the unit's status.
+/// `ask` gets what gateways serve of the routes that are due.
 pub async fn run(
     tools: HookTools,
     context: &HookContext,
     inputs: &mut Inputs,
     before: Option<&Status>,
+    ask: impl AsyncFn(&Snapshot, Due) -> BTreeMap<String, Served>,
 ) -> Result<Outcome, ToolError> {
     let due = &DueReads::new(context, inputs, before);
     let unobserved = |inputs, error, leads| unobserved(tools, context, inputs, due, error, leads);
@@ -42,13 +50,21 @@ pub async fn run(
         Ok(snapshot) => snapshot,
         Err(error) => return unobserved(inputs, error, None),
     };
+    if let Err(error) = snapshot
+        .set_served(ask(&snapshot, Due::after(before)).await, inputs)
+        .await
+    {
+        return unobserved(inputs, error, None);
+    }
     let leads = (!snapshot.changes.is_empty() || inputs.is_monitored())
         .then(|| tools.is_leader())
         .transpose()?;
     let mut rejected = BTreeMap::new();
     let mut wrote = false;
+    let mut wrote_route = false;
     if leads == Some(true) && !snapshot.changes.is_empty() {
         wrote = snapshot.changes.has_writes();
+        wrote_route = snapshot.changes.writes_route();
         rejected = apply::apply(&snapshot, context).await;
         if let Err(error) = snapshot.refresh(inputs).await {
             return unobserved(inputs, error, leads);
@@ -61,12 +77,16 @@ pub async fn run(
                 return unobserved(inputs, error, leads);
             }
             if !snapshot.changes.is_empty() {
+                wrote_route |= snapshot.changes.writes_route();
                 rejected = apply::apply(&snapshot, context).await;
                 if let Err(error) = snapshot.refresh(inputs).await {
                     return unobserved(inputs, error, leads);
                 }
             }
         }
+    }
+    if wrote_route && let Err(error) = await_served(&mut snapshot, inputs, &ask).await {
+        return unobserved(inputs, error, leads);
     }
     snapshot.list_pods_if_unready().await;
     let (mut report, expected) = (snapshot.report(inputs, &rejected, wrote), snapshot.expected(inputs));
@@ -79,6 +99,22 @@ pub async fn run(
         rejected: rejected.into_values().collect(),
         snapshot: Some(snapshot),
     })
+}
+
+/// Asks until the gateways serve what was written, or the time for that is over.
+async fn await_served(
+    snapshot: &mut Snapshot,
+    inputs: &Inputs,
+    ask: impl AsyncFn(&Snapshot, Due) -> BTreeMap<String, Served>,
+) -> Result<(), ApiError> {
+    let end = Instant::now() + readiness::GATEWAY_PROPAGATION;
+    loop {
+        snapshot.set_served(ask(snapshot, Due::Changed).await, inputs).await?;
+        if snapshot.asked_again().is_none() || Instant::now() >= end {
+            return Ok(());
+        }
+        tokio::time::sleep(ASK_PAUSE).await;
+    }
 }
 
 /// The outcome of a hook in which the cluster could not be observed.

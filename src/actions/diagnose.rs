@@ -10,10 +10,11 @@ use super::{ActionContext, Failure, Results, api_error, lines_that_fit, served};
 use crate::api_error::ApiError;
 use crate::gateway::GatewayName;
 use crate::gateway::revision::Served;
-use crate::identity::{applied_at, route_name};
+use crate::identity::route_name;
 use crate::inputs::Inputs;
 use crate::labels::ObjectKind;
 use crate::permissions::{OPTIONAL, Permission, required, watches};
+use crate::plan::served::changed_at;
 use crate::plan::{PlannedModel, PlannedRoute};
 use crate::reconcile::secrets;
 use crate::reconcile::snapshot::{Snapshot, unobserved};
@@ -55,6 +56,7 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
             Ok(mut snapshot) => {
                 snapshot.list_pods_if_unready().await;
                 let cluster = ClusterState::find(&snapshot).await;
+                snapshot.observed.served.clone_from(&cluster.served);
                 let rejected = snapshot.dry_run().await;
                 let mut report = snapshot.report(&inputs, &rejected, false);
                 report.notes.extend(first_not_served(&snapshot, &cluster));
@@ -171,12 +173,9 @@ fn first_not_served(snapshot: &Snapshot, cluster: &ClusterState) -> Option<Strin
         let name = route_name(&planned.model.name);
         let (kind, live) = match planned.route {
             PlannedRoute::HttpRoute(_) => (ObjectKind::HttpRoute, snapshot.observed.http_route(&name)),
-            _ => (
-                ObjectKind::VirtualService,
-                snapshot.observed.virtual_service(&name),
-            ),
+            _ => (ObjectKind::VirtualService, snapshot.observed.virtual_service(&name)),
         };
-        Some((applied_at(live?, &manager)?, planned.gateway.as_ref()?, kind, name))
+        Some((changed_at(live?, &manager)?, planned.gateway.as_ref()?, kind, name))
     });
     let (time, gateway, kind, name) = changes.min_by_key(|(time, ..)| *time)?;
     let kind = kind.as_str();

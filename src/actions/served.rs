@@ -1,14 +1,15 @@
 //! Asks gateways which revision they serve of each model's route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::gateway_endpoints::{Endpoint, GatewayEndpoints};
+use super::gateway_endpoints::{self, Endpoint, GatewayEndpoints};
 use super::predict::cluster_endpoints;
 use super::request::{Target, client, show_revision};
 use crate::gateway::GatewayName;
 use crate::gateway::revision::Served;
 use crate::plan::PlannedModel;
+use crate::plan::served::Due;
 use crate::reconcile::snapshot::Snapshot;
 
 /// A gateway in the same cluster answers within milliseconds, or never.
@@ -16,7 +17,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// For one answer, with its connection.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the gateways serve of these models, by model.
+/// What the gateways serve of these models, by model. One whose gateway is not reached has no entry.
 pub async fn ask(
     snapshot: &Snapshot,
     models: impl Iterator<Item = &PlannedModel>,
@@ -25,7 +26,6 @@ pub async fn ask(
     let mut by_gateway: BTreeMap<&GatewayName, Vec<&PlannedModel>> = BTreeMap::new();
     let mut served = BTreeMap::new();
     for planned in models {
-        served.insert(planned.model.name.clone(), Served::Unknown);
         if let Some(gateway) = &planned.gateway {
             by_gateway.entry(gateway).or_default().push(planned);
         }
@@ -39,6 +39,20 @@ pub async fn ask(
         served.extend(ask_gateway(&cluster_endpoints(&endpoints), &models).await);
     }
     served
+}
+
+/// What the gateways serve of the models whose routes are due.
+pub async fn ask_if_due(snapshot: &Snapshot, due: Due) -> BTreeMap<String, Served> {
+    let due: Vec<&PlannedModel> = snapshot.due_to_be_served(due).collect();
+    let gateways: BTreeSet<&GatewayName> = due.iter().filter_map(|planned| planned.gateway.as_ref()).collect();
+    let mut endpoints = BTreeMap::new();
+    for gateway in gateways {
+        if let Some(listeners) = snapshot.observed.gateways.get(gateway) {
+            let found = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
+            endpoints.insert(gateway.clone(), found);
+        }
+    }
+    ask(snapshot, due.into_iter(), &endpoints).await
 }
 
 /// Stops at the first model without an answer: the others would take as long to get none.

@@ -25,7 +25,7 @@ pub enum Served {
     Current,
     /// Another revision, another route, or none.
     Stale,
-    /// The gateway could not be asked, or something in front of it answered.
+    /// Something in front of the gateway answered.
     Unknown,
 }
 

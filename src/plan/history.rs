@@ -72,12 +72,14 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
     let Some(metadata) = planned.get_mut("metadata").and_then(Value::as_object_mut) else {
         return planned;
     };
-    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    if let Some(annotations) = annotations.as_object_mut() {
         for key in [
             labels::SERVES,
             labels::SERVED_BEFORE,
             labels::SECRETS,
             labels::HTTP_ROUTE,
+            labels::NOT_SERVED,
         ] {
             match live.annotations().get(key) {
                 Some(text) => annotations.insert(key.to_owned(), text.clone().into()),

@@ -1,6 +1,7 @@
 //! What follows from the inputs and one observation of the cluster: the plan, the changes, the report. Nothing is changed here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::debug;
@@ -8,13 +9,15 @@ use tracing::debug;
 use crate::api_error::ApiError;
 use crate::changes::{self, ChangeSet};
 use crate::cluster::Cluster;
+use crate::gateway::revision::Served;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::inputs::gateway::RelatedGateway;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
-use crate::plan::{self, Environment, Plan, PlannedRoute};
+use crate::plan::served::{self, Due, NotServed};
+use crate::plan::{self, Environment, Plan, PlannedModel, PlannedRoute};
 use crate::status::{self, ApplicationProblem, Report, StatusInput};
 use crate::text::clean;
 use juju_hooks::{HookContext, Status, ToolError};
@@ -66,8 +69,35 @@ impl Snapshot {
         {
             observed.ready_gateways.insert(gateway.clone());
         }
+        observed.served = std::mem::take(&mut self.observed.served);
         self.observed = observed;
         self.replan(inputs).await
+    }
+
+    /// The models whose gateways should be asked what they serve.
+    pub fn due_to_be_served(&self, due: Due) -> impl Iterator<Item = &PlannedModel> {
+        let manager = self.identity.manager();
+        let models = self.plan.models.iter();
+        models.filter(move |planned| served::is_due(planned, due, &self.observed, &manager))
+    }
+
+    /// Replaces what is known of what the gateways serve.
+    pub async fn set_served(&mut self, served: BTreeMap<String, Served>, inputs: &Inputs) -> Result<(), ApiError> {
+        if self.observed.served == served {
+            return Ok(());
+        }
+        self.observed.served = served;
+        self.replan(inputs).await
+    }
+
+    /// When a gateway should be asked again; `None` if all serve what they should, as far as they show it.
+    pub fn asked_again(&self) -> Option<Duration> {
+        let manager = self.identity.manager();
+        let models = self.plan.models.iter();
+        models
+            .filter_map(|planned| served::not_served(planned, &self.observed, &manager))
+            .map(NotServed::asked_again)
+            .min()
     }
 
     /// Plans on the same observation, also again after secrets were read.
@@ -154,6 +184,7 @@ impl Snapshot {
             .map(|unread| (ObjectKind::Secret, &unread.name));
         Expected {
             status: self.report(inputs, &BTreeMap::new(), false).status,
+            ask_again: self.asked_again(),
             due: applies
                 .chain(deletes)
                 .chain(unread)
@@ -169,6 +200,9 @@ pub struct Expected {
     pub status: Status,
     /// What a leader would write, each by its kind and name.
     pub due: Vec<String>,
+    /// After how long a gateway may serve what it does not serve now. No object shows that.
+    #[serde(default)]
+    pub ask_again: Option<Duration>,
 }
 
 impl Expected {
@@ -177,6 +211,7 @@ impl Expected {
         Self {
             status: unobserved.status.clone(),
             due: Vec::new(),
+            ask_again: None,
         }
     }
 }

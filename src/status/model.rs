@@ -11,6 +11,7 @@ use crate::identity::route_name;
 use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use crate::plan::readiness;
+use crate::plan::served::{self, NotServed};
 use crate::plan::{Plan, PlannedModel, PlannedRoute};
 
 /// The first problem of a model; one that requires action before one that does not.
@@ -35,6 +36,7 @@ pub fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
         no_route(input, planned).map(Problem::Gateway),
         pods,
         unresolved_refs(input, planned).map(Problem::Gateway),
+        not_served(input, planned).map(Problem::Gateway),
         is_not_scaled(input, planned).then_some(Problem::NotAutoscaled),
         unsupported.map(|unsupported| Problem::Unsupported(*unsupported)),
     ];
@@ -87,6 +89,15 @@ pub fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayPr
 /// Whether the gateway does not find the Service of the model's HTTPRoute, as before Seldon has created it.
 fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayProblem> {
     route_problem(input, planned).filter(is_unresolved)
+}
+
+/// Whether the gateway serves another route than the current one, as far as it was asked.
+fn not_served(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayProblem> {
+    let gateway = planned.gateway.clone()?;
+    Some(match served::not_served(planned, input.observed, input.manager)? {
+        NotServed::Yet => GatewayProblem::RouteNotServedYet(gateway),
+        NotServed::InTime => GatewayProblem::RouteNotServed(gateway),
+    })
 }
 
 fn is_unresolved(problem: &GatewayProblem) -> bool {

@@ -102,6 +102,10 @@ pub enum GatewayProblem {
         gateway: GatewayName,
         why: String,
     },
+    /// It does not serve the current route yet.
+    RouteNotServedYet(GatewayName),
+    /// It did not serve the current route in time.
+    RouteNotServed(GatewayName),
     /// It does not find the HTTPRoute's Service.
     UnresolvedRefs {
         gateway: GatewayName,

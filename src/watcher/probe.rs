@@ -9,8 +9,11 @@ use zeroize::Zeroizing;
 
 use super::health::{ChildError, PROBE_LIMIT};
 use super::{Baseline, PROBE};
+use crate::actions::served;
+use crate::api_error::ApiError;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
+use crate::plan::served::Due;
 use crate::reconcile::snapshot::{self, Expected, Snapshot};
 use juju_hooks::HookContext;
 use juju_hooks::subprocess;
@@ -35,18 +38,35 @@ pub async fn run(context: &HookContext) -> ExitCode {
     let inputs = Inputs::new(Identity::read(context), baseline.juju);
     let probe = match Snapshot::take(&inputs).await {
         Ok(mut snapshot) => {
+            // A probe changes no route, and pods that start cause many probes.
+            let due = match baseline.expected.ask_again {
+                Some(_) => Due::Changed,
+                None => Due::Marked,
+            };
+            let served = served::ask_if_due(&snapshot, due).await;
+            if let Err(error) = snapshot.set_served(served, &inputs).await {
+                return print(&unreachable(&inputs, &error));
+            }
             snapshot.list_pods_if_unready().await;
             Probe {
                 expected: snapshot.expected(&inputs),
                 unreachable: false,
             }
         }
-        Err(error) => Probe {
-            expected: Expected::unreachable(&snapshot::unobserved(&inputs, &error)),
-            unreachable: true,
-        },
+        Err(error) => unreachable(&inputs, &error),
     };
-    match serde_json::to_vec(&probe).map(|text| io::stdout().write_all(&text)) {
+    print(&probe)
+}
+
+fn unreachable(inputs: &Inputs, error: &ApiError) -> Probe {
+    Probe {
+        expected: Expected::unreachable(&snapshot::unobserved(inputs, error)),
+        unreachable: true,
+    }
+}
+
+fn print(probe: &Probe) -> ExitCode {
+    match serde_json::to_vec(probe).map(|text| io::stdout().write_all(&text)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }

@@ -88,7 +88,12 @@ impl Scheduler {
     pub fn changed(&mut self, now: Instant) {
         let spaced = self.last_probe.map(|at| at + PROBE_INTERVAL);
         let at = spaced.into_iter().fold(now + DEBOUNCE, Instant::max);
-        self.next_probe.get_or_insert(at);
+        self.probe_at(at);
+    }
+
+    /// The outcome may change at a time, without a change of any object.
+    pub fn probe_at(&mut self, at: Instant) {
+        self.next_probe = Some(self.next_probe.map_or(at, |next| next.min(at)));
     }
 
     pub fn probe_started(&mut self) {
@@ -227,6 +232,17 @@ mod tests {
             (1, 0),
             "and once is enough"
         );
+    }
+
+    #[test]
+    fn timed_probe_needs_no_change_and_delays_none() {
+        let (mut scheduler, now) = (Scheduler::default(), Instant::now());
+        scheduler.probe_at(now + MS(30_000));
+        assert_eq!(run(&mut scheduler, now, now + MS(29_000), unchanged), (0, 0));
+        assert_eq!(run(&mut scheduler, now, now + MS(31_000), unchanged), (1, 0));
+        scheduler.probe_at(now + MS(61_000));
+        scheduler.changed(now + MS(32_000));
+        assert_eq!(run(&mut scheduler, now, now + MS(33_000), unchanged), (1, 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, 
 use crate::load::{Load, assert_none_failed, header, send};
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
+use crate::watcher::is;
 
 /// Restores what a test stopped, even if it fails: later tests need it.
 struct Back<F: FnMut()>(F);
@@ -198,10 +199,20 @@ fn diagnosis(model: &mut Model) -> (String, String) {
     (text(&results["iris"]["broken"]), text(&results["report"]))
 }
 
+/// Whether the charm remembers that the route is not served.
+fn is_marked(model: &Model) -> bool {
+    let routes = model.objects(&vs());
+    let route = routes.iter().find(|route| route["metadata"]["name"] == "iris-route");
+    route.unwrap()["metadata"]["annotations"]
+        .get("seldon-model/not-served")
+        .is_some()
+}
+
 pub fn route_that_envoy_rejects_is_noticed() {
     let mut model = Model::inside("frozen");
+    model.agent.listen().unwrap();
     model.says();
-    model.until_says(SERVES, &["active: "]);
+    model.awaits(SERVES, is("active"));
     assert_eq!(diagnosis(&mut model).0, "nothing");
     let requests = model.requests_counted("default");
     let url = model.url("/model/frozen/");
@@ -222,7 +233,16 @@ pub fn route_that_envoy_rejects_is_noticed() {
     model
         .wait(model.api(&vs()).create(&PostParams::default(), &theirs))
         .unwrap();
-    model.configure(&[("timeout", "7s")]);
+    let says = model.configure(&[("timeout", "7s")]);
+    assert_eq!(
+        says,
+        "waiting: iris: waiting for gateway istio-system/gate to serve its route"
+    );
+    let blocked =
+        "blocked: iris: route not served by its gateway. Run: juju run iris/leader diagnose (istio-system/gate: ";
+    model.awaits(SOON, is("blocked"));
+    assert!(is_marked(&model));
+    assert_contains(&model.update_status(), &[blocked]);
     let (broken, report) = diagnosis(&mut model);
     assert_eq!(broken, "served", "{report}");
     assert_contains(
@@ -235,10 +255,7 @@ pub fn route_that_envoy_rejects_is_noticed() {
     assert_eq!(model.predict().status, 200, "the previous route serves");
 
     model.delete(&vs(), REJECTED);
-    until(SOON, "the gateway serves the current route", || {
-        match diagnosis(&mut model) {
-            (broken, _) if broken == "nothing" => Ok(()),
-            (_, report) => Err(report),
-        }
-    });
+    model.awaits(SERVES, is("active"));
+    assert_eq!(diagnosis(&mut model).0, "nothing");
+    assert!(!is_marked(&model));
 }

@@ -17,7 +17,7 @@ const PROMISED: Duration = Duration::from_secs(3);
 impl Model {
     /// Runs the hooks that the watcher triggers until the condition holds. Returns how long that took.
     #[track_caller]
-    fn awaits(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) -> Duration {
+    pub fn awaits(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) -> Duration {
         let edge: &mut Edge = self;
         let start = Instant::now();
         edge.agent
@@ -33,7 +33,7 @@ impl Model {
     }
 }
 
-fn is(word: &'static str) -> impl Fn(&World) -> bool {
+pub fn is(word: &'static str) -> impl Fn(&World) -> bool {
     move |world| world.unit("iris/0").unwrap().status.status == word
 }
 

@@ -27,6 +27,7 @@ mod releases;
 mod removal;
 mod secret_reads;
 mod secrets;
+mod served;
 mod status;
 mod unavailable;
 mod watcher;

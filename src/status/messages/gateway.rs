@@ -52,6 +52,12 @@ pub fn gateway(input: &StatusInput, model: &Model, problem: &GatewayProblem) -> 
         GatewayProblem::RouteRejected { gateway, why } => Message::blocked("HTTPRoute rejected by its gateway")
             .run(provider_status(input))
             .cause(format!("{gateway}: {why}")),
+        GatewayProblem::RouteNotServedYet(gateway) => {
+            Message::waiting(format!("waiting for gateway {gateway} to serve its route"))
+        }
+        GatewayProblem::RouteNotServed(gateway) => Message::blocked("route not served by its gateway")
+            .run(commands.diagnose())
+            .cause(format!("{gateway}: Envoy may have rejected a route, whoever wrote it")),
         GatewayProblem::UnresolvedRefs { gateway, why } => {
             Message::waiting("waiting for its Service").cause(format!("gateway {gateway}: {why}"))
         }

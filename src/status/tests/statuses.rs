@@ -302,6 +302,7 @@ fn every_problem_is_documented() {
         GatewayProblem::OptionAndRelation { .. }, GatewayProblem::Missing { provider: Some(_), .. },
         GatewayProblem::Missing { provider: None, .. }, GatewayProblem::Down { .. },
         GatewayProblem::HostsNotServed { .. }, GatewayProblem::ClosedToNamespace(_), GatewayProblem::RoutePending(_),
+        GatewayProblem::RouteNotServedYet(_), GatewayProblem::RouteNotServed(_),
         GatewayProblem::RouteRejected { .. }, GatewayProblem::UnresolvedRefs { .. },
     }) {
         let is = |problem: &&Problem| matches!(problem, Problem::Gateway(gateway) if is(gateway));

@@ -24,8 +24,8 @@ const ORDER: [&str; 19] = [
     "cluster",
     "reconcile",
     "integrations",
-    "watcher",
     "actions",
+    "watcher",
 ];
 /// The module on top, which chooses between these.
 const TOP: &str = "hook";

@@ -104,6 +104,12 @@ fn of_gateway_api() -> Vec<Entry> {
     let gateway = gateway_name;
     let answers = [
         (GatewayProblem::RoutePending(gateway()), ""),
+        (GatewayProblem::RouteNotServedYet(gateway()), ""),
+        (
+            GatewayProblem::RouteNotServed(gateway()),
+            "A single route that Envoy rejects keeps a gateway from all new ones. See [what the gateway \
+             serves](../explanation/routing.md#what-the-gateway-serves).",
+        ),
         (
             GatewayProblem::RouteRejected {
                 gateway: gateway(),
