@@ -166,13 +166,6 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     }
 }
 
-/// The labels of a gateway's pods, as kubectl takes them.
-fn label_selector(listeners: &Listeners) -> String {
-    let selector = listeners.selector.iter();
-    let selector: Vec<String> = selector.map(|(key, value)| format!("{key}={value}")).collect();
-    selector.join(",")
-}
-
 fn accepted_hosts(listeners: &Listeners) -> String {
     let protocols = match (listeners.http, listeners.https) {
         (true, true) => "http and https",
@@ -238,7 +231,7 @@ fn served(input: &StatusInput, planned: &PlannedModel, context: ClusterContext) 
         },
         Served::Stale => {
             let listeners = gateway.and_then(|gateway| input.observed.gateways.get(gateway));
-            let selector = listeners.map(label_selector).unwrap_or_default();
+            let selector = listeners.and_then(Listeners::label_selector).unwrap_or_default();
             let pods = context.endpoints.and_then(|endpoints| endpoints.pods.as_ref());
             let pod = pods.and_then(|pods| pods.first()).map(|pod| pod.namespace.as_str());
             let namespace = pod.or(gateway.map(|gateway| gateway.namespace.as_str()));

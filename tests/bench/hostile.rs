@@ -72,7 +72,7 @@ pub fn run(dispatch: &Path) {
     }
 
     for (models, what, option, value) in [
-        (40, "an option of 262,000 brackets", "graph", "[".repeat(262_000)),
+        (40, "an option of 262,000 brackets", "env", "[".repeat(262_000)),
         (
             200,
             "a default of 246 KB",
