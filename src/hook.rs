@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::integrations::security_log::SecurityEvent;
 use crate::plan::readiness;
-use crate::reconcile::snapshot::tool_failed;
+use crate::reconcile::snapshot::{Snapshot, tool_failed};
 use crate::reconcile::{self, Outcome};
 use crate::status::Report;
 use crate::{actions, inputs, integrations, watcher};
@@ -74,7 +74,9 @@ async fn reconcile_and_publish(
     before: Option<&Status>,
 ) -> Result<(Inputs, Outcome), ToolError> {
     inputs::tracing::request_receivers(tools, context, &inputs.juju.tracing)?;
-    let mut outcome = reconcile::run(tools, context, &mut inputs, before, actions::served::ask_if_due).await?;
+    let gateways = actions::served::Gateways::default();
+    let ask = async |snapshot: &Snapshot, due| gateways.ask(snapshot, due).await;
+    let mut outcome = reconcile::run(tools, context, &mut inputs, before, ask).await?;
     if outcome.leads == Some(true)
         && let Some(snapshot) = &mut outcome.snapshot
     {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::gateway_endpoints::{self, Endpoint, GatewayEndpoints};
 use super::predict::cluster_endpoints;
 use super::request::{Target, client, show_revision};
@@ -41,18 +43,26 @@ pub async fn ask(
     served
 }
 
-/// What the gateways serve of the models whose routes are due.
-pub async fn ask_if_due(snapshot: &Snapshot, due: Due) -> BTreeMap<String, Served> {
-    let due: Vec<&PlannedModel> = snapshot.due_to_be_served(due).collect();
-    let gateways: BTreeSet<&GatewayName> = due.iter().filter_map(|planned| planned.gateway.as_ref()).collect();
-    let mut endpoints = BTreeMap::new();
-    for gateway in gateways {
-        if let Some(listeners) = snapshot.observed.gateways.get(gateway) {
-            let found = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
-            endpoints.insert(gateway.clone(), found);
+/// The gateways that a hook asks. The address of each is looked up once.
+#[derive(Default)]
+pub struct Gateways(Mutex<BTreeMap<GatewayName, GatewayEndpoints>>);
+
+impl Gateways {
+    /// What the gateways serve of the models whose routes are due.
+    pub async fn ask(&self, snapshot: &Snapshot, due: Due) -> BTreeMap<String, Served> {
+        let due: Vec<&PlannedModel> = snapshot.due_to_be_served(due).collect();
+        let gateways: BTreeSet<&GatewayName> = due.iter().filter_map(|planned| planned.gateway.as_ref()).collect();
+        let mut endpoints = self.0.lock().await;
+        for gateway in gateways {
+            if !endpoints.contains_key(gateway)
+                && let Some(listeners) = snapshot.observed.gateways.get(gateway)
+            {
+                let found = gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await;
+                endpoints.insert(gateway.clone(), found);
+            }
         }
+        ask(snapshot, due.into_iter(), &endpoints).await
     }
-    ask(snapshot, due.into_iter(), &endpoints).await
 }
 
 /// Stops at the first model without an answer: the others would take as long to get none.

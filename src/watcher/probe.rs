@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::health::{ChildError, PROBE_LIMIT};
 use super::{Baseline, PROBE};
-use crate::actions::served;
+use crate::actions::served::Gateways;
 use crate::api_error::ApiError;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
@@ -43,7 +43,7 @@ pub async fn run(context: &HookContext) -> ExitCode {
                 Some(_) => Due::Changed,
                 None => Due::Marked,
             };
-            let served = served::ask_if_due(&snapshot, due).await;
+            let served = Gateways::default().ask(&snapshot, due).await;
             if let Err(error) = snapshot.set_served(served, &inputs).await {
                 return print(&unreachable(&inputs, &error));
             }

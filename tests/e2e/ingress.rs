@@ -10,7 +10,7 @@ use kube_box::images::IRIS_2;
 use serde_json::{Value, json};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON};
-use crate::load::{Load, assert_none_failed, send, send_as};
+use crate::load::{Load, assert_none_failed, revision, send, send_as};
 use crate::support::assert_contains;
 use crate::support::kinds::{gateway_of_gateway_api, http_route, vs};
 
@@ -66,6 +66,9 @@ pub fn http_route_serves_model_and_canary_share() {
     for _ in 0..10 {
         assert_eq!(send_as(&url, FLOWER, &[("x-canary", "yes")]).version(), "2");
     }
+    let (code, location) = revision(&model.url("/model/httproute/"));
+    let shown = location.split("/model/httproute/").nth(1).unwrap_or_default();
+    assert_eq!((code.as_str(), shown.len()), ("302", 16), "{location}");
     // Paths below the prefix, which is stripped, and paths outside of it.
     let bare = send(&model.url("/model/httproute"), FLOWER);
     assert!(bare.status == 404 && !bare.body.is_empty(), "{bare:?}");

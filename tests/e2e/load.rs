@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -116,6 +117,18 @@ pub fn send_as(url: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
 pub fn header(url: &str, body: &str, name: &str) -> Option<String> {
     let answer = client().post(url).content_type("application/json").send(body).ok()?;
     Some(answer.headers().get(name)?.to_str().ok()?.to_owned())
+}
+
+/// What the gateway answers to a request for the revision of a route: the status code and the location.
+pub fn revision(url: &str) -> (String, String) {
+    let output = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %header{location}"])
+        .args(["-H", "x-seldon-model-revision: show", url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (code, location) = text.split_once(' ').unwrap();
+    (code.to_owned(), location.to_owned())
 }
 
 /// GET of a URL.

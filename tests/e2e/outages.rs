@@ -8,7 +8,7 @@ use kube_box::images::IRIS_2;
 use serde_json::{Value, json};
 
 use crate::fixture::{FLOWER, Model, SERVES, SOON, folder, full, runtime, scale, until};
-use crate::load::{Load, assert_none_failed, header, send};
+use crate::load::{Load, assert_none_failed, header, revision, send};
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, vs};
 use crate::watcher::is;
@@ -179,18 +179,6 @@ pub fn gateway_outage_spoils_no_later_connection() {
 
 /// A route that Istio takes and Envoy rejects, because it cannot read the header's value.
 const REJECTED: &str = "theirs";
-
-/// What the gateway answers to a request for the revision of a route: the status code and the location.
-fn revision(url: &str) -> (String, String) {
-    let output = std::process::Command::new("curl")
-        .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %header{location}"])
-        .args(["-H", "x-seldon-model-revision: show", url])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (code, location) = text.split_once(' ').unwrap();
-    (code.to_owned(), location.to_owned())
-}
 
 /// The first failed check of `diagnose`, and its report.
 fn diagnosis(model: &mut Model) -> (String, String) {
