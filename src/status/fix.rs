@@ -3,6 +3,7 @@
 use super::{Message, StatusInput};
 use crate::api::seldon;
 use crate::config::Model;
+use crate::config::options::{self, Kind};
 use crate::shell::juju_config;
 
 /// A command that changes an option. In a file or a map of the reader's, `edit` says what to change first.
@@ -39,8 +40,10 @@ pub fn set_of_predictor(input: &StatusInput, model: &Model, predictor: &str, opt
     Fix { run, edit }
 }
 
-/// Takes an option away.
+/// Takes an option away. An empty value does it where the option is text; after `--reset`, which a number needs, Juju 4 runs no
+/// hook before the next update-status.
 pub fn unset(input: &StatusInput, model: &Model, option: &str) -> Fix {
+    let is_text = options::find(option).is_some_and(|option| matches!(option.kind, Kind::Text | Kind::Yaml));
     if model.is_entry {
         Fix {
             run: juju_config(input.application, "models", "@models.yaml"),
@@ -48,7 +51,11 @@ pub fn unset(input: &StatusInput, model: &Model, option: &str) -> Fix {
         }
     } else {
         Fix {
-            run: input.commands().reset(option),
+            run: if is_text {
+                juju_config(input.application, option, "")
+            } else {
+                input.commands().reset(option)
+            },
             edit: None,
         }
     }

@@ -103,6 +103,9 @@ pub fn rejected(input: &StatusInput, model: &Model, error: &ApiError) -> Message
     let message = api_error(&input.commands(), error);
     let message = match error {
         ApiError::Quota { why } => message.fix(fix::set(input, model, "resources", "…"), why),
+        ApiError::Invalid { object, why } if model.manifest.is_some() && object.starts_with("SeldonDeployment") => {
+            message.fix(fix::set(input, model, "manifest", "@manifest.yaml"), why)
+        }
         _ => message,
     };
     // What concerns all models is reported once.

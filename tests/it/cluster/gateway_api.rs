@@ -284,7 +284,7 @@ fn istio_gateway_option_blocks_and_keeps_serving() {
     assert_contains(
         &live.says(),
         &[
-            "blocked: iris: gateway conflicts with a relation. Run: juju config iris --reset gateway (",
+            "blocked: iris: gateway conflicts with a relation. Run: juju config iris gateway= (",
             "option-too/gate is an Istio Gateway",
             "juju remove-relation iris:gateway-metadata istio-ingress-k8s",
         ],

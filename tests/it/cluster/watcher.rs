@@ -213,11 +213,11 @@ fn change_without_new_status_triggers_no_hook() {
 
 #[test]
 fn route_that_comes_later_is_noted() {
-    let mut live = Live::watched("later");
-    let neighbour = Live::new("later-neighbour");
-    neighbour.create(&vs(), "theirs", &takes("later/gate", "/theirs/"));
+    let mut live = Live::watched("shared");
+    let neighbour = Live::new("shared-neighbour");
+    neighbour.create(&vs(), "theirs", &takes("shared/gate", "/theirs/"));
     live.runs_for_a_while();
-    neighbour.merge(&vs(), "theirs", &takes("later/gate", "/model/iris/"));
+    neighbour.merge(&vs(), "theirs", &takes("shared/gate", "/model/iris/"));
     live.becomes(PATIENCE, "active: iris serves; shares requests with other routes");
     neighbour.delete(&vs(), "theirs");
     live.becomes(PATIENCE, "active: iris serves seldonio/sklearn-iris:0.3 at ");
