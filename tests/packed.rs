@@ -28,14 +28,16 @@ fn packed_charm_deploys_and_runs_hooks() {
         ("actions.yaml", 0o644),
         ("config.yaml", 0o644),
         ("dispatch", 0o755),
+        ("icon.svg", 0o644),
         ("manifest.yaml", 0o644),
         ("metadata.yaml", 0o644),
+        ("version", 0o644),
     ];
     assert_eq!(
         packed.files,
         expected.map(|(name, mode)| (name.to_owned(), mode)).into()
     );
-    for name in ["actions.yaml", "config.yaml", "metadata.yaml"] {
+    for name in ["actions.yaml", "config.yaml", "icon.svg", "metadata.yaml"] {
         assert_eq!(
             fs::read(charm.join(name)).unwrap(),
             fs::read(Path::new(PROJECT).join(name)).unwrap(),
@@ -45,6 +47,14 @@ fn packed_charm_deploys_and_runs_hooks() {
     let manifest: Value = serde_yaml::from_str(&fs::read_to_string(charm.join("manifest.yaml")).unwrap()).unwrap();
     assert_eq!(manifest["bases"][0]["name"], "ubuntu");
     assert_eq!(manifest["bases"][0]["channel"], "22.04");
+
+    let version = fs::read_to_string(charm.join("version")).unwrap();
+    let commit = version.strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "-")).unwrap();
+    let commit = commit.trim_end().trim_end_matches("-dirty");
+    assert!(
+        commit.len() == 8 && commit.chars().all(|c| c.is_ascii_hexdigit()),
+        "{version}"
+    );
 
     let dispatch = charm.join("dispatch");
     let size = dispatch.metadata().unwrap().len();

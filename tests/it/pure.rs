@@ -9,4 +9,5 @@ mod plan;
 mod plan_properties;
 mod pods;
 mod reference;
+mod terraform;
 mod traffic;
