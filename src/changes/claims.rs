@@ -1,12 +1,15 @@
 //! Which other routes take requests of our models.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
 use super::model_of;
-use crate::gateway::claims::{Claim, ClaimReader, Precedence, RequestKind, RouteClaim};
+use crate::gateway::GatewayName;
+use crate::gateway::claims::{Claim, ClaimReader, ModelRequests, Precedence, RequestKind, RouteClaim};
+use crate::gateway::listeners::Listeners;
 use crate::identity::{Identity, route_name};
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
@@ -53,11 +56,30 @@ impl CompetingRoutes {
 
 pub struct Claims<'a> {
     /// The live routes of planned models.
-    own: BTreeMap<String, RouteClaim>,
+    own: BTreeMap<String, OwnRoute<'a>>,
     /// Other routes in our namespace.
     near: Vec<RouteClaim>,
     /// Those in other namespaces.
     far: &'a [RouteClaim],
+}
+
+/// Read only where another route claims the same requests, which is rare.
+struct OwnRoute<'a> {
+    kind: ObjectKind,
+    object: &'a DynamicObject,
+    requests: ModelRequests,
+    gateways: &'a BTreeMap<GatewayName, Listeners>,
+    claim: OnceCell<RouteClaim>,
+}
+
+impl OwnRoute<'_> {
+    fn claim(&self) -> &RouteClaim {
+        self.claim.get_or_init(|| {
+            // Against the other models, none of ours is decided.
+            let requests = std::slice::from_ref(&self.requests);
+            ClaimReader::new(requests, self.gateways).read_object(self.kind, self.object)
+        })
+    }
 }
 
 impl<'a> Claims<'a> {
@@ -74,15 +96,25 @@ impl<'a> Claims<'a> {
             near: Vec::new(),
             far: &observed.other_routes,
         };
+        let models = plan.models.iter();
+        let by_route: BTreeMap<String, &PlannedModel> = models
+            .map(|planned| (route_name(&planned.model.name), planned))
+            .collect();
         for (kind, object) in observed.routes() {
-            if is_planned(object, plan, identity) {
-                // Of the kind that is no longer planned, the other one may exist for a while.
-                let planned = plan.models.iter().find(|planned| {
-                    object.name_any() == route_name(&planned.model.name) && route_kind(planned) == Some(kind)
-                });
-                if let Some(planned) = planned {
-                    let claim = reader.read_object(kind, object);
-                    claims.own.insert(planned.model.name.clone(), claim);
+            if identity.has_our_labels(object)
+                && let Some(planned) = by_route.get(&object.name_any())
+            {
+                // It may be of the other kind, which is about to be deleted.
+                let requests = planned.requests(&identity.namespace);
+                if let Some(requests) = requests.filter(|_| route_kind(planned) == Some(kind)) {
+                    let own = OwnRoute {
+                        kind,
+                        object,
+                        requests,
+                        gateways: &observed.gateways,
+                        claim: OnceCell::new(),
+                    };
+                    claims.own.insert(planned.model.name.clone(), own);
                 }
                 continue;
             }
@@ -113,7 +145,7 @@ impl<'a> Claims<'a> {
         match claim.precedence {
             Precedence::First => true,
             Precedence::ByAge | Precedence::CatchAll => {
-                let own = self.own.get(name).filter(matches_already);
+                let own = self.own.get(name).map(OwnRoute::claim).filter(matches_already);
                 own.is_none_or(|own| route.is_older_than(own))
             }
         }
@@ -167,15 +199,4 @@ fn is_made_for_ours(object: &DynamicObject, observed: &Observed) -> bool {
         owner.kind == ObjectKind::SeldonDeployment.as_str()
             && of_same_name.is_some_and(|live| live.uid().as_ref() == Some(&owner.uid))
     })
-}
-
-/// Whether a route belongs to a planned model, be it of the planned kind or of the other one, which is about to be
-/// deleted.
-fn is_planned(object: &DynamicObject, plan: &Plan, identity: &Identity) -> bool {
-    let name = object.name_any();
-    identity.has_our_labels(object)
-        && plan
-            .models
-            .iter()
-            .any(|planned| name == route_name(&planned.model.name))
 }
