@@ -200,7 +200,8 @@ impl<'a> ClaimReader<'a> {
                     precedence,
                     certain,
                 }));
-                claims.extend(relation.nearer.then_some(Claim {
+                let is_nearer = relation.nearer && requests != RequestKind::GrpcByHeaders;
+                claims.extend(is_nearer.then_some(Claim {
                     requests,
                     precedence: Precedence::First,
                     // A route for a whole host is rarely meant to take a model's requests.

@@ -115,6 +115,10 @@ impl ModelRequests {
         if fit == Fit::Certain || wildcards.is_empty() {
             return fit;
         }
+        // A client that sends Seldon's headers calls the gateway, not the host of another model.
+        if kind == RequestKind::GrpcByHeaders && *value != Pattern::Present {
+            return Fit::Never;
+        }
         match value {
             Pattern::Exact(text) => {
                 let name = text.rsplit_once(':').map_or(text.as_str(), |(name, _)| name);
