@@ -21,7 +21,7 @@ pub struct Environment {
     pub gateway: RelatedGateway,
     /// From the tracing relation. Options override it.
     pub tracing: Option<Tracing>,
-    /// The application's StatefulSet. With it as owner, Kubernetes deletes our objects even after a forced removal.
+    /// The application's StatefulSet. With it as owner, Kubernetes deletes our objects with it, also after a forced removal.
     pub owner: Option<OwnerReference>,
 }
 
