@@ -125,7 +125,7 @@ pub fn table(world: &World, selectors: &[String]) -> String {
             application.charm.revision.to_string(),
             application.address(),
             "no".to_owned(),
-            status.message,
+            shortened(&status.message),
         ]);
     }
     out.push('\n');
@@ -147,13 +147,25 @@ pub fn table(world: &World, selectors: &[String]) -> String {
                 .to_owned(),
                 unit.address.clone(),
                 unit.ports.iter().cloned().collect::<Vec<_>>().join(","),
-                status.message,
+                shortened(&status.message),
             ]);
         }
     }
     out.push('\n');
     out.push_str(&columns(&[], &rows));
     out
+}
+
+/// A message as Juju's table has it, of 120 bytes at most (seen with Juju 3.6 and 4.0). JSON and YAML have it whole.
+fn shortened(message: &str) -> String {
+    const LONGEST: usize = 120;
+    const CUT: &str = "...";
+    if message.len() <= LONGEST {
+        return message.to_owned();
+    }
+    let fits = |end: &usize| message.is_char_boundary(*end);
+    let end = (0..=LONGEST - CUT.len()).rev().find(fits).unwrap_or_default();
+    format!("{}{CUT}", &message[..end])
 }
 
 /// Rows under each other, two blanks between columns, those named against the right; a column of nothing but its head stays,
@@ -231,4 +243,17 @@ pub fn tree(world: &World) -> Value {
         "model": {"name": world.model.name, "type": "caas", "controller": "site", "version": world.version},
         "applications": applications,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_has_the_beginning_of_a_long_message() {
+        assert_eq!(shortened(&"x".repeat(120)), "x".repeat(120));
+        assert_eq!(shortened(&"x".repeat(121)), format!("{}...", "x".repeat(117)));
+        // No character is cut in two.
+        assert_eq!(shortened(&"…".repeat(50)), format!("{}...", "…".repeat(39)));
+    }
 }
