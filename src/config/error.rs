@@ -4,7 +4,7 @@ use std::fmt;
 
 use juju_hooks::status::SHOWN_BYTES;
 
-use super::value::Violation;
+use super::value::{Violation, name_in};
 use crate::shell::{juju_config, setting};
 
 /// Where a value was written.
@@ -76,17 +76,17 @@ impl ConfigError {
                 model: Some(model),
             } => {
                 cause.extend(edit);
-                let what = format!("models: {}: {option}.{key}: {rule}", shorten(model));
+                let what = format!("models: {}: {option}.{key}: {rule}", shown_model(model));
                 (Some(model), what, models_file())
             }
             Location::EntryKey(model) => {
                 cause.extend(edit);
-                let what = format!("models: {}: {key}: {rule}", shorten(model));
+                let what = format!("models: {}: {key}: {rule}", shown_model(model));
                 (Some(model), what, models_file())
             }
             Location::Entry(model) => (
                 Some(model),
-                format!("models: {}: {rule}", shorten(model)),
+                format!("models: {}: {rule}", shown_model(model)),
                 models_file(),
             ),
         };
@@ -141,6 +141,12 @@ impl fmt::Display for ConfigError {
             None => Ok(()),
         }
     }
+}
+
+/// The name of a model, as far as it can be one.
+fn shown_model(name: &str) -> String {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    shorten(if name.chars().all(is_name) { name } else { name_in(name) })
 }
 
 /// A value as a message shows it: one line, printable, not long.

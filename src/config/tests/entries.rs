@@ -173,6 +173,13 @@ fn pasted_secret_is_not_repeated_as_a_key() {
             ("headers", format!("{{request: {{set: {{'{secret}\u{e9}': b}}}}}}")),
             ("env", format!("{{'{secret}\u{e9}': x}}")),
             ("resources", format!("{{'{secret}': x}}")),
+            ("pod", format!("{{'{secret}': x}}")),
+            ("pod", format!("{{securityContext: {{'{secret}': x}}}}")),
+            ("pod", format!("{{containers: [{{name: x, '{secret}': x}}]}}")),
+            ("labels", format!("{{'{secret}\u{e9}': x}}")),
+            ("annotations", format!("{{'{secret}\u{e9}': x}}")),
+            ("graph", format!("{{model: x, '{secret}': x}}")),
+            ("models", format!("{{'{secret}': {{}}}}")),
         ] {
             let config = parsed(json!({"image": "x:1", option: value}));
             let error = config.errors[0].to_string();

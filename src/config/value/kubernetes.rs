@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use serde_yaml::Value;
 
-use super::{Violation, scalar};
+use super::{Violation, name_in, scalar};
 
 /// YAML as the Kubernetes API accepts it: keys are text, and null is unset.
 pub(crate) fn json(value: &Value, location: &str, example: &str) -> Result<Json, Violation> {
@@ -79,7 +79,7 @@ pub(crate) fn schema_violation(
     let location = if path == "." {
         location.to_owned()
     } else {
-        below(location, &path)
+        joined(location, &path)
     };
     Violation::new(format!("must be {kind}"), example).in_part(&location)
 }
@@ -120,7 +120,12 @@ fn unknown(written: &Json, known: &Json, location: &str) -> Option<String> {
     }
 }
 
+/// The location of a key that somebody typed.
 fn below(location: &str, key: &str) -> String {
+    joined(location, name_in(key))
+}
+
+fn joined(location: &str, key: &str) -> String {
     if location.is_empty() {
         key.to_owned()
     } else {

@@ -270,7 +270,7 @@ pub(crate) fn annotations(value: &Value) -> Result<BTreeMap<String, String>, Vio
 }
 
 fn invalid_key(key: &str, example: &str) -> Violation {
-    Violation::new(format!("{key:?} is not a valid key"), example)
+    Violation::new(format!("{:?} is not a valid key", name_in(key)), example)
         .with_detail("a name of at most 63 characters, optionally with a domain and / in front")
 }
 
