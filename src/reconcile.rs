@@ -110,7 +110,7 @@ async fn await_served(
     let end = Instant::now() + readiness::GATEWAY_PROPAGATION;
     loop {
         snapshot.set_served(ask(snapshot, Due::Changed).await, inputs).await?;
-        if snapshot.asked_again().is_none() || Instant::now() >= end {
+        if snapshot.retry_after().is_none() || Instant::now() >= end {
             return Ok(());
         }
         tokio::time::sleep(ASK_PAUSE).await;

@@ -104,37 +104,18 @@ mod tests {
     use super::*;
     use crate::actions::gateway_endpoints::Exposure;
     use crate::config;
-    use crate::gateway::GatewayKind;
-    use crate::identity::Identity;
-    use crate::inputs::gateway::{Provider, RelatedGateway};
     use crate::observed::Observed;
     use crate::plan::{Environment, plan};
 
     fn models(entries: &str) -> Vec<PlannedModel> {
         let options = json!({"image": "iris:1", "models": entries});
         let config = config::parse("iris", options.as_object().unwrap());
-        let by = Provider {
-            application: "istio-pilot".to_owned(),
-            kind: GatewayKind::Istio,
-        };
-        let environment = Environment {
-            identity: Identity {
-                application: "iris".to_owned(),
-                namespace: "edge".to_owned(),
-                model_uuid: "0".to_owned(),
-            },
-            gateway: RelatedGateway::Known {
-                gateway: GatewayName::parse("istio/gate").unwrap(),
-                up: true,
-                by,
-            },
-            tracing: None,
-            owner: None,
-        };
-        plan(&config, &environment, &Observed::default()).unwrap().models
+        plan(&config, &Environment::example(), &Observed::default())
+            .unwrap()
+            .models
     }
 
-    fn asked(port: u16, models: &[PlannedModel]) -> BTreeMap<String, Served> {
+    fn queried(port: u16, models: &[PlannedModel]) -> BTreeMap<String, Served> {
         let endpoint = Endpoint {
             exposure: Exposure::Cluster,
             tls: false,
@@ -182,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn each_model_is_asked_over_one_connection() {
+    fn each_model_is_queried_over_one_connection() {
         let models = models("{a: {}, b: {hosts: b.example}, c: {}}");
         let path = |model: &PlannedModel| model.revision.as_ref().unwrap().path(&model.model.prefix);
         let current = format!("http://127.0.0.1{}", path(&models[0]));
         let older = "http://b.example/model/b/0123456789abcdef".to_owned();
         let (port, gateway) = gateway(vec![(302, current), (302, older), (404, String::new())]);
-        let served = asked(port, &models);
+        let served = queried(port, &models);
         let served = |name: &str| served.get(name).copied();
         assert_eq!(served("a"), Some(Served::Current));
         assert_eq!(served("b"), Some(Served::Stale));
@@ -203,10 +184,10 @@ mod tests {
     fn nothing_is_known_of_an_unreachable_gateway() {
         let models = models("{a: {}, b: {}}");
         // Port 1 (tcpmux) is closed everywhere.
-        assert_eq!(asked(1, &models), BTreeMap::new());
+        assert_eq!(queried(1, &models), BTreeMap::new());
         // A connection that closes after the first answer is opened again, and there is nobody.
         let (port, gateway) = gateway(vec![(404, String::new())]);
-        let served = asked(port, &models);
+        let served = queried(port, &models);
         assert_eq!(served.get("a"), Some(&Served::Stale));
         assert_eq!(served.get("b"), None);
         gateway.join().unwrap();

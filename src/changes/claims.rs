@@ -191,7 +191,7 @@ fn route_kind(planned: &PlannedModel) -> Option<ObjectKind> {
     }
 }
 
-/// Whether Seldon made a route for one of our models, which it does where it is not told to leave that to others.
+/// Whether Seldon made a route for one of our models, which it does unless it is configured to leave that to others.
 fn is_made_for_ours(object: &DynamicObject, observed: &Observed) -> bool {
     let mut owners = object.owner_references().iter();
     owners.any(|owner| {

@@ -11,7 +11,7 @@ use crate::text::short_digest;
 pub const HEADER: &str = "x-seldon-model-revision";
 /// The value that asks for the revision.
 pub const SHOW: &str = "show";
-/// Found, which no client caches unless told so.
+/// Found, which no client caches unless a header allows it.
 pub const REDIRECT: u16 = 302;
 
 /// A digest of the route's rules.

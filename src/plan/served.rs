@@ -1,7 +1,7 @@
-//! When a gateway is asked which revision of a model's route it serves, and what follows from the answer.
+//! When a gateway is queried for which revision of a model's route it serves, and what follows from the answer.
 //!
 //! A hook that changes a route asks for it, and so do the hooks after it until the status is active. A route that its gateway did
-//! not serve in time is marked by an annotation, and asked for until it is served. So a hook in which nothing has changed asks for
+//! not serve in time is marked by an annotation, and queried until it is served. So a hook in which nothing has changed asks for
 //! none, and none that is not served is forgotten.
 
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::labels;
 use crate::observed::Observed;
 use juju_hooks::{State, Status};
 
-/// How long after a change of a route its gateway is asked. Juju runs a hook every five minutes.
+/// How long after a change of a route its gateway is queried. Juju runs a hook every five minutes.
 const YOUNG: SignedDuration = SignedDuration::from_mins(10);
 /// How long a gateway may take to serve a change. It takes less than a second unless istiod is busy or starting.
 const IN_TIME: SignedDuration = SignedDuration::from_secs(10);
-/// How soon a gateway is asked again that has not served a change yet, and one that did not in time.
+/// How soon a gateway is queried again that has not served a change yet, and one that did not in time.
 const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(30);
 
@@ -35,8 +35,8 @@ pub enum NotServed {
 }
 
 impl NotServed {
-    /// When the gateway should be asked again.
-    pub fn asked_again(self) -> Duration {
+    /// How soon the gateway should be queried again.
+    pub fn retry_after(self) -> Duration {
         match self {
             Self::Yet => SOON,
             Self::InTime => LATER,
@@ -44,17 +44,17 @@ impl NotServed {
     }
 }
 
-/// Which routes are asked for.
+/// Which routes are queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Those that were not served when a hook asked last.
+    /// Those that were not served at the last query.
     Marked,
     /// Those too that have changed lately.
     Changed,
 }
 
 impl Due {
-    /// A hook leaves an active status only after it has asked for what it changed.
+    /// A hook leaves an active status only after it has queried what it changed.
     pub fn after(status: Option<&Status>) -> Self {
         match status {
             Some(status) if status.state == State::Active => Self::Marked,
@@ -63,7 +63,7 @@ impl Due {
     }
 }
 
-/// Whether the gateway of a model should be asked now.
+/// Whether the gateway of a model should be queried now.
 pub fn is_due(planned: &PlannedModel, due: Due, observed: &Observed, manager: &str) -> bool {
     current_route(planned, observed).is_some_and(|live| {
         let is_young = || age(live, observed, manager).is_some_and(|age| age.abs() < YOUNG);
@@ -151,9 +151,6 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::gateway::{GatewayKind, GatewayName};
-    use crate::identity::Identity;
-    use crate::inputs::gateway::{Provider, RelatedGateway};
     use crate::plan::{Environment, Plan, plan};
 
     const MANAGER: &str = "seldon-model-iris-0";
@@ -163,21 +160,7 @@ mod tests {
 
     fn planned(options: &Value, observed: &Observed) -> Plan {
         let config = config::parse("iris", options.as_object().unwrap());
-        let environment = Environment {
-            identity: Identity {
-                application: "iris".to_owned(),
-                namespace: "edge".to_owned(),
-                model_uuid: "0".to_owned(),
-            },
-            gateway: RelatedGateway::Known {
-                gateway: GatewayName::parse("istio/gate").unwrap(),
-                up: true,
-                by: Provider::new("istio-pilot", GatewayKind::Istio),
-            },
-            tracing: None,
-            owner: None,
-        };
-        plan(&config, &environment, observed).unwrap()
+        plan(&config, &Environment::example(), observed).unwrap()
     }
 
     /// A site on which the route was applied, with the annotation or not, and that many seconds passed since.
@@ -203,7 +186,7 @@ mod tests {
         }
     }
 
-    /// Whether it is asked, what is not served, and whether the planned route has the mark.
+    /// Whether it is queried, what is not served, and whether the planned route has the mark.
     fn outcome(options: &Value, observed: &Observed) -> (bool, Option<NotServed>, bool) {
         let plan = planned(options, observed);
         let model = &plan.models[0];
@@ -218,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn young_and_marked_routes_are_asked_for() {
+    fn young_and_marked_routes_are_queried() {
         use NotServed::{InTime, Yet};
         use Served::{Current, Stale, Unknown};
         let options = json!({"image": "iris:1"});

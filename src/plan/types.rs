@@ -6,10 +6,14 @@ use serde_json::{Map, Value};
 use crate::config::Model;
 use crate::config::secret::{Purpose, SecretData};
 use crate::config::value::{SecretUri, Tracing};
+#[cfg(test)]
+use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
 use crate::gateway::claims::ModelRequests;
 use crate::gateway::revision::RouteRevision;
 use crate::identity::Identity;
+#[cfg(test)]
+use crate::inputs::gateway::Provider;
 use crate::inputs::gateway::RelatedGateway;
 
 /// Options by name, as they were set.
@@ -23,6 +27,31 @@ pub struct Environment {
     pub tracing: Option<Tracing>,
     /// The application's StatefulSet. With it as owner, Kubernetes deletes our objects with it, also after a forced removal.
     pub owner: Option<OwnerReference>,
+}
+
+#[cfg(test)]
+impl Environment {
+    /// Of the application `iris` behind an Istio gateway.
+    pub(crate) fn example() -> Self {
+        let by = Provider::new("istio-pilot", GatewayKind::Istio);
+        Self {
+            identity: Identity {
+                application: "iris".to_owned(),
+                namespace: "edge".to_owned(),
+                model_uuid: "0".to_owned(),
+            },
+            gateway: RelatedGateway::Known {
+                gateway: GatewayName {
+                    namespace: "istio".to_owned(),
+                    name: "gate".to_owned(),
+                },
+                up: true,
+                by,
+            },
+            tracing: None,
+            owner: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -74,7 +74,7 @@ impl Snapshot {
         self.replan(inputs).await
     }
 
-    /// The models whose gateways should be asked what they serve.
+    /// The models whose gateways should be queried for what they serve.
     pub fn due_to_be_served(&self, due: Due) -> impl Iterator<Item = &PlannedModel> {
         let manager = self.identity.manager();
         let models = self.plan.models.iter();
@@ -90,13 +90,13 @@ impl Snapshot {
         self.replan(inputs).await
     }
 
-    /// When a gateway should be asked again; `None` if all serve what they should, as far as they show it.
-    pub fn asked_again(&self) -> Option<Duration> {
+    /// How soon a gateway should be queried again; `None` if all serve what they should, as far as they show it.
+    pub fn retry_after(&self) -> Option<Duration> {
         let manager = self.identity.manager();
         let models = self.plan.models.iter();
         models
             .filter_map(|planned| served::not_served(planned, &self.observed, &manager))
-            .map(NotServed::asked_again)
+            .map(NotServed::retry_after)
             .min()
     }
 
@@ -184,7 +184,7 @@ impl Snapshot {
             .map(|unread| (ObjectKind::Secret, &unread.name));
         Expected {
             status: self.report(inputs, &BTreeMap::new(), false).status,
-            ask_again: self.asked_again(),
+            retry_after: self.retry_after(),
             due: applies
                 .chain(deletes)
                 .chain(unread)
@@ -202,7 +202,7 @@ pub struct Expected {
     pub due: Vec<String>,
     /// After how long a gateway may serve what it does not serve now. No object shows that.
     #[serde(default)]
-    pub ask_again: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 impl Expected {
@@ -211,7 +211,7 @@ impl Expected {
         Self {
             status: unobserved.status.clone(),
             due: Vec::new(),
-            ask_again: None,
+            retry_after: None,
         }
     }
 }

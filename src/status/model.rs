@@ -91,7 +91,7 @@ fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<Gatewa
     route_problem(input, planned).filter(is_unresolved)
 }
 
-/// Whether the gateway serves another route than the current one, as far as it was asked.
+/// Whether the gateway serves another route than the current one, as far as a query showed.
 fn not_served(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayProblem> {
     let gateway = planned.gateway.clone()?;
     Some(match served::not_served(planned, input.observed, input.manager)? {

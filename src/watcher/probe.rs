@@ -39,7 +39,7 @@ pub async fn run(context: &HookContext) -> ExitCode {
     let probe = match Snapshot::take(&inputs).await {
         Ok(mut snapshot) => {
             // A probe changes no route, and pods that start cause many probes.
-            let due = match baseline.expected.ask_again {
+            let due = match baseline.expected.retry_after {
                 Some(_) => Due::Changed,
                 None => Due::Marked,
             };

@@ -104,7 +104,7 @@ impl<'a> Watcher<'a> {
     /// Runs until told to end. Returns the baseline that another version of the program has to continue with.
     async fn run(mut self, listener: UnixListener) -> Option<Baseline> {
         let (events, mut inbox) = unbounded_channel();
-        self.ask_again(self.baseline.expected.ask_again);
+        self.probe_after(self.baseline.expected.retry_after);
         let hooks = tokio::spawn(answer(listener, events.clone()));
         tokio::spawn(watch(Identity::read(self.context), &Watched::ALWAYS, events.clone()));
         let next = self.follow(&events, &mut inbox).await;
@@ -166,11 +166,11 @@ impl<'a> Watcher<'a> {
     fn accept_baseline(&mut self, baseline: Baseline) {
         self.leads = baseline.leads.unwrap_or(self.leads);
         self.baseline = baseline;
-        self.ask_again(self.baseline.expected.ask_again);
+        self.probe_after(self.baseline.expected.retry_after);
     }
 
     /// Probes again although no object changes: a gateway may serve by then what it does not serve now.
-    fn ask_again(&mut self, pause: Option<Duration>) {
+    fn probe_after(&mut self, pause: Option<Duration>) {
         if let Some(pause) = pause {
             self.scheduler.probe_at(Instant::now() + pause);
         }
@@ -222,10 +222,10 @@ impl<'a> Watcher<'a> {
         } else {
             ProbeResult::Changed
         };
-        let pause = expected.ask_again;
+        let pause = expected.retry_after;
         self.seen = Some(expected);
         self.scheduler.probe_finished(Instant::now(), result);
-        self.ask_again(pause);
+        self.probe_after(pause);
     }
 
     /// Has Juju run the charm, after whatever it currently runs.

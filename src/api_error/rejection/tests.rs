@@ -234,7 +234,7 @@ fn other_errors_of_the_server_are_no_rejection() {
 proptest::proptest! {
     #[test]
     fn any_status_is_told(message in ".{0,60}", field in ".{0,9}", begin in "(Invalid value|Forbidden|Too long)?(: )?", text in "[\":{}\\[\\], a-z\\\\]{0,40}") {
-        let told = said(422, &message, &[(&field, &format!("{begin}{text}"))]).unwrap();
-        proptest::prop_assert!(!told.contains(char::is_control));
+        let shown = said(422, &message, &[(&field, &format!("{begin}{text}"))]).unwrap();
+        proptest::prop_assert!(!shown.contains(char::is_control));
     }
 }

@@ -1,4 +1,4 @@
-//! When gateways are asked what they serve. The answers of a real gateway are among the tests on a full site.
+//! When gateways are queried for what they serve. The answers of a real gateway are among the tests on a full site.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::kinds::vs;
 use crate::support::{assert_contains, status};
 
 /// The lists of a gateway's Services, of all namespaces.
-fn asked(requests: &[String]) -> usize {
+fn queried(requests: &[String]) -> usize {
     requests.iter().filter(|request| *request == "list services").count()
 }
 
@@ -26,13 +26,13 @@ fn mark(live: &Live) {
 }
 
 #[test]
-fn gateway_is_asked_after_a_change_and_while_marked() {
+fn gateway_is_queried_after_a_change_and_while_marked() {
     let mut live = Live::new("changing");
     gateway(&live, &http(), "NodePort");
     assert!(live.serves().starts_with("active: "));
     live.hook("update-status");
     let (_, requests) = live.audited("update-status");
-    assert_eq!((asked(&requests), requests.len()), (0, 5), "{requests:?}");
+    assert_eq!((queried(&requests), requests.len()), (0, 5), "{requests:?}");
     live.config(&[("timeout", "7s")]);
     let (run, requests) = live.audited("config-changed");
     assert_contains(&status(&run), &["active: iris serves"]);
@@ -41,19 +41,19 @@ fn gateway_is_asked_after_a_change_and_while_marked() {
         assert_eq!(count, 1, "{list}: {requests:?}");
     }
     let (_, requests) = live.audited("update-status");
-    assert_eq!((asked(&requests), requests.len()), (0, 5), "{requests:?}");
+    assert_eq!((queried(&requests), requests.len()), (0, 5), "{requests:?}");
     mark(&live);
     let (_, requests) = live.audited("update-status");
-    assert_eq!(asked(&requests), 1, "{requests:?}");
+    assert_eq!(queried(&requests), 1, "{requests:?}");
 }
 
 #[test]
-fn http_route_is_asked_for_too() {
+fn http_route_is_queried_too() {
     let mut live = behind_ingress("changing-too");
     assert!(serves(&mut live).starts_with("active: "));
     let (_, requests) = live.audited("update-status");
-    assert_eq!(asked(&requests), 0, "{requests:?}");
+    assert_eq!(queried(&requests), 0, "{requests:?}");
     live.config(&[("timeout", "7s")]);
     let (_, requests) = live.audited("config-changed");
-    assert_eq!(asked(&requests), 1, "{requests:?}");
+    assert_eq!(queried(&requests), 1, "{requests:?}");
 }
