@@ -58,7 +58,7 @@ fn plan_model(
     let (mut spec, predictors) = objects::spec(model, environment, &secrets, metrics_v2)?;
     let traffic = {
         let current = traffic::CurrentRoute::read(model, environment, observed);
-        traffic::traffic(model, &predictors, &current, observed)
+        traffic::traffic(model, &predictors, &current, config, observed)
     };
     // A prefix that is configured explicitly wins over the one that Seldon would use.
     let seldon_prefix = route::seldon_prefix(model, environment)

@@ -51,6 +51,16 @@ pub fn check(application: &str, config: &mut Config) {
     }
 }
 
+impl Config {
+    /// Whether an object that Seldon has made for a predictor of a model gets its name from another model now.
+    pub fn gives_away_names(&self, model: &str, predictor: &ManifestPredictor) -> bool {
+        let mut names = ObjectNames::new();
+        add_manifest_predictor(&mut names, model, predictor);
+        let mut others = self.models.iter().filter(|other| other.name != model);
+        others.any(|other| !names.is_disjoint(&object_names(other)))
+    }
+}
+
 fn object_names(model: &Model) -> ObjectNames {
     let mut names = ObjectNames::new();
     if let Some(manifest) = &model.manifest {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::types::{Environment, PlannedPredictor};
 use crate::api::seldon::CANARY;
 use crate::api::{gateway_api, istio};
-use crate::config::Model;
+use crate::config::{Config, Model, manifest};
 use crate::gateway::GatewayKind;
 use crate::identity::route_name;
 use crate::observed::{Observed, Ports};
@@ -52,7 +52,7 @@ impl CurrentRoute {
             .into_iter()
             .flatten()
             .filter_map(|predictor_value| {
-                let parsed = crate::config::manifest::predictor(predictor_value)?;
+                let parsed = manifest::predictor(predictor_value)?;
                 (!parsed.shadow).then(|| (parsed.service(&model.name), predictor_value.clone()))
             })
             .collect();
@@ -81,7 +81,13 @@ impl CurrentRoute {
     }
 }
 
-pub fn traffic(model: &Model, predictors: &[PlannedPredictor], current: &CurrentRoute, observed: &Observed) -> Traffic {
+pub fn traffic(
+    model: &Model,
+    predictors: &[PlannedPredictor],
+    current: &CurrentRoute,
+    config: &Config,
+    observed: &Observed,
+) -> Traffic {
     let name = &model.name;
     let is_planned = |service: &str| predictors.iter().any(|predictor| predictor.service == service);
     // A predictor whose Service alone changed cannot be kept: its name is taken by the new one.
@@ -89,11 +95,18 @@ pub fn traffic(model: &Model, predictors: &[PlannedPredictor], current: &Current
         let name = predictor_value.get("name").and_then(Value::as_str);
         predictors.iter().any(|predictor| Some(predictor.name.as_str()) == name)
     };
+    // Nor can one whose Service or Deployment another model gets: Seldon would make it twice.
+    let is_given_away = |predictor_value: &Value| {
+        manifest::predictor(predictor_value).is_some_and(|predictor| config.gives_away_names(name, &predictor))
+    };
     let retained: Vec<&(String, Value)> = current
         .predictors
         .iter()
         .filter(|(service, predictor_value)| {
-            !is_planned(service) && !keeps_name(predictor_value) && current.reached.contains(service)
+            !is_planned(service)
+                && !keeps_name(predictor_value)
+                && current.reached.contains(service)
+                && !is_given_away(predictor_value)
         })
         .collect();
     let share = |service: &str, weight: u8| Share {

@@ -238,3 +238,26 @@ proptest! {
         every_request_has_a_backend(&plan)?;
     }
 }
+
+/// One change gives a model other predictors, and its Service to another model, while the new predictors do not serve yet.
+#[test]
+fn service_given_to_another_model_is_not_retained() {
+    let (with_service, without) = (SOURCES[6], SOURCES[7]);
+    let models = |text: String| config::parse("iris", json!({"models": text}).as_object().unwrap());
+    let before = models(format!("{{a: {{{with_service}}}}}"));
+    let observed = after(&before, &[true]);
+    let alone = models(format!("{{a: {{{without}}}}}"));
+    let retained = plan(&alone, &site(), &observed).unwrap();
+    let predictors = |plan: &Plan| {
+        objects(&plan.models[0])["model"]["spec"]["predictors"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(predictors(&retained), 3, "it still gets requests");
+    let given = models(format!("{{a: {{{without}}}, b: {{{with_service}}}}}"));
+    let plan = plan(&given, &site(), &observed).unwrap();
+    assert_eq!(predictors(&plan), 2);
+    names_are_valid_and_unique(&plan).unwrap();
+    every_request_has_a_destination(&plan).unwrap();
+}
