@@ -2,5 +2,6 @@
 
 pub mod gateway_api;
 pub mod istio;
+pub mod istio_security;
 pub mod pods;
 pub mod seldon;

@@ -127,9 +127,13 @@ impl ApiError {
         )
     }
 
-    /// The same of that object.
-    pub(crate) fn for_object(self, kind: ObjectKind, name: &str) -> Self {
-        let object = format!("{} {name}", kind.as_str());
+    /// The same of that object. One that need not be in our namespace is named with its own.
+    pub(crate) fn for_object(self, kind: ObjectKind, namespace: &str, name: &str) -> Self {
+        let object = if kind.is_access_policy() {
+            format!("{} {namespace}/{name}", kind.as_str())
+        } else {
+            format!("{} {name}", kind.as_str())
+        };
         match self {
             Self::Conflict { manager, fields, .. } => Self::Conflict {
                 object,

@@ -1,5 +1,6 @@
 //! Compares the plan with the observed state: the writes of this hook, and the conflicts that prevent some of them.
 
+mod access;
 mod claims;
 mod conflicts;
 mod drift;
@@ -53,6 +54,13 @@ pub struct Apply {
     pub removals: Option<Value>,
 }
 
+impl Apply {
+    pub fn namespace(&self) -> &str {
+        let namespace = self.object.pointer("/metadata/namespace");
+        namespace.and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for Apply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Apply");
@@ -73,6 +81,7 @@ impl fmt::Debug for Apply {
 pub struct Delete {
     pub model: String,
     pub kind: ObjectKind,
+    pub namespace: String,
     pub name: String,
     /// Guards against an object that has taken the name meanwhile.
     pub uid: Option<String>,
@@ -80,12 +89,14 @@ pub struct Delete {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChangeSet {
-    /// In order: the Secrets of a model, its SeldonDeployment, its route.
+    /// In order: the Secrets of a model, its SeldonDeployment, its access policies, its route.
     pub applies: Vec<Apply>,
-    /// In order: routes, SeldonDeployments, Secrets. To be done after all applies.
+    /// In order: routes, access policies, SeldonDeployments, Secrets. To be done after all applies.
     pub deletes: Vec<Delete>,
     /// Deletes that have to wait until the model that takes over the prefix is ready.
     pub deferred: Vec<Delete>,
+    /// Deletes that have to wait until no gateway pod leads requests there any more.
+    pub withheld: Vec<Delete>,
     /// Whether predictors or routes are removed that may still get requests.
     pub removes_served: bool,
     /// By model.
@@ -161,10 +172,16 @@ pub fn change_set(plan: &Plan, observed: &Observed, identity: &Identity) -> Resu
             let mut applies = changes.applies.iter();
             !delete.kind.is_route() || !applies.any(|apply| apply.kind.is_route() && apply.model == delete.model)
         };
-        (changes.deferred, changes.deletes) = deletes(plan, observed, identity)
+        let deletes: Vec<Delete> = deletes(plan, observed, identity)
             .into_iter()
             .filter(is_replaced)
-            .partition(|delete| deferred.contains(&delete.model));
+            .collect();
+        let (kept, deletes): (Vec<_>, Vec<_>) =
+            deletes.into_iter().partition(|delete| deferred.contains(&delete.model));
+        changes.deferred = kept;
+        (changes.withheld, changes.deletes) = deletes
+            .into_iter()
+            .partition(|delete| access::is_withheld(delete, plan, observed, identity));
     }
     // A route is superseded if the model is now exposed by one of the other kind.
     let is_superseded = |delete: &Delete| {
@@ -204,6 +221,13 @@ fn applies(planned: &PlannedModel, observed: &Observed, identity: &Identity) -> 
     let live = observed.seldon_deployment(name);
     let deployment = planned.deployment.clone();
     applies.extend(apply(name, ObjectKind::SeldonDeployment, deployment, live, identity)?);
+    for policy in planned.access.iter().flat_map(|access| &access.policies) {
+        let live = observed.access_policy(policy.kind, &policy.namespace, &policy.name);
+        applies.extend(apply(name, policy.kind, policy.object.clone(), live, identity)?);
+    }
+    if planned.withholds_route() {
+        return Ok(applies);
+    }
     let route = route_name(name);
     applies.extend(match &planned.route {
         PlannedRoute::VirtualService(desired) => {
@@ -267,7 +291,9 @@ fn change(mut apply: Apply, live: &Live, manager: &str) -> Option<Apply> {
         apply.mode = ApplyMode::Record;
         match apply.kind {
             ObjectKind::SeldonDeployment => "records the served options".clone_into(&mut apply.reason),
-            kind if kind.is_route() => "records whether its gateway serves it".clone_into(&mut apply.reason),
+            kind if kind.is_route() || kind.is_access_policy() => {
+                "records whether its gateway serves it".clone_into(&mut apply.reason);
+            }
             _ => {}
         }
     }
@@ -291,43 +317,71 @@ fn is_kubectl(manager: &str) -> bool {
 }
 
 fn deletes(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Delete> {
-    let is_kept = |kind, name: &str| {
+    let is_kept = |kind, object: &DynamicObject| {
+        let name = object.name_any();
         let planned = plan.models.iter().any(|planned| {
             let model = &planned.model.name;
             match kind {
-                ObjectKind::SeldonDeployment => name == model,
+                ObjectKind::SeldonDeployment => name == *model,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => {
                     name == route_name(model) && routes::is_kept(kind, planned, observed)
+                }
+                ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy => {
+                    model_of(object) == *model && access::is_kept(kind, object, planned)
                 }
                 ObjectKind::Secret => false,
             }
         });
         let frozen = plan.frozen.iter().any(|model| match kind {
-            ObjectKind::SeldonDeployment => name == model,
+            ObjectKind::SeldonDeployment => name == *model,
             ObjectKind::VirtualService | ObjectKind::HttpRoute => name == route_name(model),
+            ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy => model_of(object) == *model,
             ObjectKind::Secret => false,
         });
         planned || frozen
     };
-    let unplanned = |kind, objects: &[DynamicObject]| {
+    let unplanned = |kind: ObjectKind, objects: &[DynamicObject]| {
+        let is_ours = |object: &&DynamicObject| {
+            if kind.is_access_policy() {
+                identity.has_applied(object)
+            } else {
+                identity.owns(object)
+            }
+        };
         objects
             .iter()
-            .filter(|object| identity.owns(object))
+            .filter(is_ours)
             .filter(|object| object.metadata.deletion_timestamp.is_none())
-            .filter(|object| !is_kept(kind, &object.name_any()))
-            .map(|object| Delete {
-                model: model_of(object),
-                kind,
-                name: object.name_any(),
-                uid: object.uid(),
-            })
+            .filter(|object| !is_kept(kind, object))
+            .map(|object| Delete::of(kind, object))
             .collect::<Vec<_>>()
     };
     let mut deletes = unplanned(ObjectKind::VirtualService, &observed.virtual_services);
     deletes.extend(unplanned(ObjectKind::HttpRoute, &observed.http_routes));
+    // What denies goes before what tells whom to let in.
+    deletes.extend(unplanned(
+        ObjectKind::AuthorizationPolicy,
+        &observed.authorization_policies,
+    ));
+    deletes.extend(unplanned(
+        ObjectKind::RequestAuthentication,
+        &observed.request_authentications,
+    ));
     deletes.extend(unplanned(ObjectKind::SeldonDeployment, &observed.seldon_deployments));
     deletes.extend(secrets::unused(plan, observed, identity));
     deletes
+}
+
+impl Delete {
+    fn of(kind: ObjectKind, object: &DynamicObject) -> Self {
+        Self {
+            model: model_of(object),
+            kind,
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid(),
+        }
+    }
 }
 
 /// All our objects, for removal. Routes come first, so that no route has a missing backend.

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing except how long to retry. Errors of the API server are returned as [`ApiError`].
 
+mod access;
 mod apply_body;
 mod dry_run;
 mod events;
@@ -60,8 +61,8 @@ impl Cluster {
 
     /// Returns the object as the API server stored it.
     pub async fn apply(&self, apply: &Apply) -> Result<DynamicObject, ApiError> {
-        let api = self.namespaced(&apply.kind.resource());
-        let with_object = |error: ApiError| error.for_object(apply.kind, &apply.name);
+        let api = self.in_namespace(apply.namespace(), &apply.kind.resource());
+        let with_object = |error: ApiError| error.for_object(apply.kind, apply.namespace(), &apply.name);
         if let Some(patch) = &apply.removals {
             let parameters = PatchParams {
                 field_manager: Some(self.identity.manager()),
@@ -84,7 +85,7 @@ impl Cluster {
 
     /// An object that is already gone, or was replaced by another of that name, counts as deleted.
     pub async fn delete(&self, delete: &Delete) -> Result<(), ApiError> {
-        let api = self.namespaced(&delete.kind.resource());
+        let api = self.in_namespace(&delete.namespace, &delete.kind.resource());
         let mut parameters = DeleteParams::background();
         parameters.preconditions = delete.uid.clone().map(|uid| Preconditions {
             uid: Some(uid),
@@ -92,12 +93,12 @@ impl Cluster {
         });
         match self.call(|| api.delete(&delete.name, &parameters)).await {
             Ok(_) | Err(ApiError::NotFound | ApiError::ConcurrentChange) => Ok(()),
-            Err(error) => Err(error.for_object(delete.kind, &delete.name)),
+            Err(error) => Err(error.for_object(delete.kind, &delete.namespace, &delete.name)),
         }
     }
 
     /// Waits until none of our objects is left or the hook's time is over. Returns the names of those left.
-    pub async fn wait_until_gone(&self, needs: Needs) -> Result<Vec<String>, ApiError> {
+    pub async fn wait_until_gone(&self, needs: &Needs) -> Result<Vec<String>, ApiError> {
         loop {
             let observed = self.observe_ours(needs).await?;
             let left: Vec<String> = observed
@@ -146,7 +147,11 @@ impl Cluster {
     }
 
     fn namespaced(&self, resource: &ApiResource) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.identity.namespace, resource)
+        self.in_namespace(&self.identity.namespace, resource)
+    }
+
+    fn in_namespace(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
     }
 
     /// Retries transient errors until the hook's deadline.

@@ -55,16 +55,25 @@ impl Identity {
     /// Whether an object in our namespace carries our labels. Anyone with write access can set those: they suffice
     /// for updating an object with a planned name, but never for deleting one.
     pub fn has_our_labels(&self, object: &DynamicObject) -> bool {
+        object.namespace().as_ref() == Some(&self.namespace) && self.has_labels(object)
+    }
+
+    /// The same of an object in any namespace, as access policies are in that of a gateway.
+    pub fn has_labels(&self, object: &DynamicObject) -> bool {
         let labels = object.labels();
-        object.namespace().as_ref() == Some(&self.namespace)
-            && labels.get(labels::APPLICATION) == Some(&self.application)
+        labels.get(labels::APPLICATION) == Some(&self.application)
             && labels.get(labels::MODEL_UUID) == Some(&self.model_uuid)
     }
 
     /// Whether an object is ours: in our namespace, with our labels, and applied by our field manager. A copy made by
     /// another client has the labels alone. Whoever forges the manager too can lose that object, but none of ours.
     pub fn owns(&self, object: &DynamicObject) -> bool {
-        self.has_our_labels(object) && applied_fields(object, &self.manager()).is_some()
+        object.namespace().as_ref() == Some(&self.namespace) && self.has_applied(object)
+    }
+
+    /// The same of an object in any namespace.
+    pub fn has_applied(&self, object: &DynamicObject) -> bool {
+        self.has_labels(object) && applied_fields(object, &self.manager()).is_some()
     }
 }
 

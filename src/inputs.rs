@@ -158,6 +158,8 @@ impl Inputs {
         Needs {
             secrets: models.any(|model| model.juju_secrets().next().is_some()),
             http_routes: self.gateway.kind() == GatewayKind::GatewayApi,
+            // Known once the gateways' pods are found.
+            policies: BTreeSet::new(),
         }
     }
 

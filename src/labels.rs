@@ -18,7 +18,10 @@ pub const SERVED_BEFORE: &str = "seldon-model/served-before";
 pub const SECRETS: &str = "seldon-model/secrets";
 /// On a SeldonDeployment: an HTTPRoute of ours exists for it, or may be left over.
 pub const HTTP_ROUTE: &str = "seldon-model/http-route";
-/// On a route: its gateway has not served it since then, when it was written.
+/// On a SeldonDeployment: the namespaces, with commas between them, in which access policies of ours exist for it, or may be left
+/// over.
+pub const ACCESS: &str = "seldon-model/access";
+/// On a route or an access policy: its gateway has not served it since then, when it was written.
 pub const NOT_SERVED: &str = "seldon-model/not-served";
 /// On Deployments and pods: a digest of everything that rolls pods. Seldon writes no observedGeneration, so this
 /// shows which spec a Deployment has. Hexadecimal, because Seldon's executor cannot read a `=`.
@@ -30,6 +33,10 @@ pub enum ObjectKind {
     HttpRoute,
     SeldonDeployment,
     Secret,
+    /// Of Istio: which tokens are valid.
+    RequestAuthentication,
+    /// Of Istio: which requests are denied.
+    AuthorizationPolicy,
 }
 
 impl ObjectKind {
@@ -40,11 +47,18 @@ impl ObjectKind {
             Self::HttpRoute => "HTTPRoute",
             Self::SeldonDeployment => "SeldonDeployment",
             Self::Secret => "Secret",
+            Self::RequestAuthentication => "RequestAuthentication",
+            Self::AuthorizationPolicy => "AuthorizationPolicy",
         }
     }
 
     pub fn is_route(self) -> bool {
         matches!(self, Self::VirtualService | Self::HttpRoute)
+    }
+
+    /// Whether it decides who may send requests to a model. It is in the namespace of the gateway's pods.
+    pub fn is_access_policy(self) -> bool {
+        matches!(self, Self::RequestAuthentication | Self::AuthorizationPolicy)
     }
 
     pub fn resource(self) -> ApiResource {
@@ -53,6 +67,8 @@ impl ObjectKind {
             Self::HttpRoute => ("gateway.networking.k8s.io", "v1", "httproutes"),
             Self::SeldonDeployment => ("machinelearning.seldon.io", "v1", "seldondeployments"),
             Self::Secret => ("", "v1", "secrets"),
+            Self::RequestAuthentication => ("security.istio.io", "v1beta1", "requestauthentications"),
+            Self::AuthorizationPolicy => ("security.istio.io", "v1beta1", "authorizationpolicies"),
         };
         let kind = GroupVersionKind::gvk(group, version, self.as_str());
         ApiResource::from_gvk_with_plural(&kind, plural)
@@ -66,6 +82,7 @@ mod tests {
     use super::*;
     use crate::api::gateway_api::HTTPRoute;
     use crate::api::istio::VirtualService;
+    use crate::api::istio_security::{AuthorizationPolicy, RequestAuthentication};
     use crate::api::seldon::SeldonDeployment;
 
     #[test]
@@ -78,6 +95,14 @@ mod tests {
                 ApiResource::erase::<SeldonDeployment>(&()),
             ),
             (ObjectKind::Secret, ApiResource::erase::<Secret>(&())),
+            (
+                ObjectKind::RequestAuthentication,
+                ApiResource::erase::<RequestAuthentication>(&()),
+            ),
+            (
+                ObjectKind::AuthorizationPolicy,
+                ApiResource::erase::<AuthorizationPolicy>(&()),
+            ),
         ] {
             assert_eq!(kind.resource(), resource);
         }

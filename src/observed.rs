@@ -17,6 +17,7 @@ use crate::gateway::GatewayName;
 use crate::gateway::claims::RouteClaim;
 use crate::gateway::listeners::Listeners;
 use crate::gateway::revision::Served;
+use crate::gateway::workload::Workload;
 use crate::labels::{self, ObjectKind};
 
 /// A Secret whose `Debug` shows the name only.
@@ -62,6 +63,15 @@ pub struct Observed {
     /// What the gateways serve of the models' routes, by model. Asked only where a route has changed lately; empty for a
     /// gateway that is not reached.
     pub served: BTreeMap<String, Served>,
+    /// Where the pods of the gateways are whose models have `access`.
+    pub workloads: BTreeMap<GatewayName, Workload>,
+    /// Those with our labels, in the namespaces where some are planned or may be left over.
+    pub request_authentications: Vec<DynamicObject>,
+    /// The same.
+    pub authorization_policies: Vec<DynamicObject>,
+    /// Whether the gateways have the models' access policies, by model. Asked only where one has changed lately; empty for a
+    /// gateway that is not reached.
+    pub enforced: BTreeMap<String, Served>,
     /// By this machine's clock.
     pub now: Option<Timestamp>,
     /// The application's StatefulSet.
@@ -77,6 +87,8 @@ pub struct Capabilities {
     pub metrics_v2: bool,
     /// Whether Istio sorts catch-all routes behind all others, as it does since 1.15.
     pub catch_all_last: bool,
+    /// Whether there are the kinds of Istio's access policies.
+    pub access_policies: bool,
 }
 
 impl Default for Capabilities {
@@ -84,6 +96,7 @@ impl Default for Capabilities {
         Self {
             metrics_v2: true,
             catch_all_last: true,
+            access_policies: true,
         }
     }
 }
@@ -109,6 +122,20 @@ impl Observed {
 
     pub fn http_route(&self, name: &str) -> Option<&DynamicObject> {
         self.http_routes.iter().find(|object| object.name_any() == name)
+    }
+
+    pub fn access_policies(&self, kind: ObjectKind) -> impl Iterator<Item = &DynamicObject> {
+        let all = match kind {
+            ObjectKind::RequestAuthentication => self.request_authentications.as_slice(),
+            ObjectKind::AuthorizationPolicy => self.authorization_policies.as_slice(),
+            _ => &[],
+        };
+        all.iter()
+    }
+
+    pub fn access_policy(&self, kind: ObjectKind, namespace: &str, name: &str) -> Option<&DynamicObject> {
+        self.access_policies(kind)
+            .find(|object| object.name_any() == name && object.namespace().as_deref() == Some(namespace))
     }
 
     /// Of our namespace.

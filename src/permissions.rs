@@ -1,27 +1,41 @@
 //! What the service account needs to be allowed. Checked before the first write of a hook and after a rejection, so that the
 //! status names all missing permissions, and no model is applied by half.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::api::gateway_api;
+use crate::api::{gateway_api, istio_security};
 
-/// A verb on a kind of object, in our namespace or in all.
+/// A verb on a kind of object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
     /// The kind, in the plural form of the API.
     pub resource: &'static str,
     pub group: &'static str,
     pub verb: &'static str,
-    pub cluster_wide: bool,
+    pub place: Place,
+}
+
+/// Where it is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In our namespace.
+    Own,
+    /// In all namespaces.
+    Everywhere,
+    /// In the namespace of a gateway.
+    Namespace(String),
 }
 
 /// The kinds that only some configurations need permissions for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
     /// Secrets of ours exist or are planned.
     pub secrets: bool,
     /// HTTPRoutes of ours exist or are planned.
     pub http_routes: bool,
+    /// The namespaces in which access policies of ours exist or are planned.
+    pub policies: BTreeSet<String>,
 }
 
 impl fmt::Display for Permission {
@@ -39,7 +53,7 @@ const fn namespaced(verb: &'static str, group: &'static str, resource: &'static 
         resource,
         group,
         verb,
-        cluster_wide: false,
+        place: Place::Own,
     }
 }
 
@@ -48,7 +62,7 @@ const fn cluster_wide(verb: &'static str, group: &'static str, resource: &'stati
         resource,
         group,
         verb,
-        cluster_wide: true,
+        place: Place::Everywhere,
     }
 }
 
@@ -97,10 +111,34 @@ pub const HTTP_ROUTES: [Permission; 5] = [
     cluster_wide("get", GATEWAY_API, "gateways"),
 ];
 
-pub fn watches(needs: Needs) -> impl Iterator<Item = Permission> {
+pub fn watches(needs: &Needs) -> impl Iterator<Item = Permission> {
     let all = WATCHES.into_iter();
-    all.filter(move |permission| needs.http_routes || permission.group != GATEWAY_API)
+    let of_gateway = all.filter(|permission| needs.http_routes || permission.group != GATEWAY_API);
+    let policies = needs.policies.iter();
+    of_gateway.chain(policies.flat_map(|namespace| on_policies(&["watch"], namespace)))
 }
+
+/// For models with `access`, in the namespace of their gateway's pods.
+pub fn access_policies(namespace: &str) -> impl Iterator<Item = Permission> {
+    on_policies(&["list", "create", "patch", "delete"], namespace)
+}
+
+fn on_policies(verbs: &'static [&'static str], namespace: &str) -> impl Iterator<Item = Permission> {
+    let kinds = ["requestauthentications", "authorizationpolicies"];
+    let place = Place::Namespace(namespace.to_owned());
+    kinds.into_iter().flat_map(move |resource| {
+        let place = place.clone();
+        verbs.iter().map(move |verb| Permission {
+            resource,
+            group: istio_security::GROUP,
+            verb,
+            place: place.clone(),
+        })
+    })
+}
+
+/// To find where a gateway's pods are: for models with `access`.
+pub const GATEWAY_WORKLOADS: [Permission; 2] = [cluster_wide("list", "", "services"), cluster_wide("list", "", "pods")];
 
 /// For actions, which report what they cannot find out without them, for a gateway that a relation reports down, and to see
 /// whether a gateway serves a changed route. No hook needs or checks them.
@@ -110,10 +148,11 @@ pub const OPTIONAL: [Permission; 3] = [
     cluster_wide("list", "", "nodes"),
 ];
 
-pub fn required(needs: Needs) -> impl Iterator<Item = Permission> {
-    let secrets = SECRETS.into_iter().filter(move |_| needs.secrets);
-    let http_routes = HTTP_ROUTES.into_iter().filter(move |_| needs.http_routes);
-    REQUIRED.into_iter().chain(secrets).chain(http_routes)
+pub fn required(needs: &Needs) -> impl Iterator<Item = Permission> {
+    let secrets = SECRETS.into_iter().filter(|_| needs.secrets);
+    let http_routes = HTTP_ROUTES.into_iter().filter(|_| needs.http_routes);
+    let policies = needs.policies.iter().flat_map(|namespace| access_policies(namespace));
+    REQUIRED.into_iter().chain(secrets).chain(http_routes).chain(policies)
 }
 
 impl Permission {

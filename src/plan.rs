@@ -1,5 +1,6 @@
 //! Computes the plan: the objects that a site should have. Pure and total; the same input gives the same bytes.
 
+pub mod access;
 pub mod history;
 mod http_route;
 mod metadata;
@@ -65,6 +66,7 @@ fn plan_model(
         .filter(|prefix| !config.models.iter().any(|other| other.prefix.overlaps(prefix)));
     let route = route::route(model, &spec, environment, &traffic, seldon_prefix.as_ref());
     let gateway = environment.gateway.for_model(model).cloned();
+    let access = access::access(model, gateway.as_ref(), environment, observed)?;
     let kind = environment.gateway.kind();
     let (mut planned_route, revision) = match (&gateway, &environment.gateway) {
         (Some(gateway), _) => match kind {
@@ -107,9 +109,10 @@ fn plan_model(
         ),
     ];
     let marks = marks.into_iter().filter(|(_, exists)| *exists);
-    let annotations = record
-        .annotations()
-        .chain(marks.map(|(key, _)| (key.to_owned(), "kept".to_owned())));
+    let marks = marks.map(|(key, _)| (key.to_owned(), "kept".to_owned()));
+    let policies = access::mark(model, access.as_ref(), &environment.identity, observed);
+    let policies = policies.map(|namespaces| (labels::ACCESS.to_owned(), namespaces));
+    let annotations = record.annotations().chain(marks).chain(policies);
     traffic::retain_predictors(&mut spec, traffic.retained);
     Ok(PlannedModel {
         model: model.clone(),
@@ -124,6 +127,7 @@ fn plan_model(
             Vec::new()
         },
         gateway,
+        access,
         route: planned_route,
         revision,
     })

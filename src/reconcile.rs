@@ -8,9 +8,10 @@ pub mod snapshot;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::api_error::ApiError;
 use crate::changes;
-use crate::gateway::revision::Served;
 use crate::identity::Identity;
 use crate::inputs::Inputs;
 use crate::plan::readiness;
@@ -19,7 +20,7 @@ use crate::status::{ModelStatus, Report};
 use juju_hooks::{HookContext, HookTools, Status, ToolError};
 
 use secrets::DueReads;
-use snapshot::{Expected, Snapshot};
+use snapshot::{Expected, GatewayAnswers, Snapshot};
 
 /// Between two questions to a gateway that does not serve what was written yet.
 const ASK_PAUSE: Duration = Duration::from_millis(200);
@@ -36,13 +37,13 @@ pub struct Outcome {
 }
 
 /// Observes, applies the changes if this unit leads, and reports, also what the API server rejected. `before` is the unit's status.
-/// `ask` gets what gateways serve of the routes that are due.
+/// `ask` gets what gateways serve of what is due.
 pub async fn run(
     tools: HookTools,
     context: &HookContext,
     inputs: &mut Inputs,
     before: Option<&Status>,
-    ask: impl AsyncFn(&Snapshot, Due) -> BTreeMap<String, Served>,
+    ask: impl AsyncFn(&Snapshot, Due) -> GatewayAnswers,
 ) -> Result<Outcome, ToolError> {
     let due = &DueReads::new(context, inputs, before);
     let unobserved = |inputs, error, leads| unobserved(tools, context, inputs, due, error, leads);
@@ -51,7 +52,7 @@ pub async fn run(
         Err(error) => return unobserved(inputs, error, None),
     };
     if let Err(error) = snapshot
-        .set_served(ask(&snapshot, Due::after(before)).await, inputs)
+        .set_answers(ask(&snapshot, Due::after(before)).await, inputs)
         .await
     {
         return unobserved(inputs, error, None);
@@ -59,32 +60,19 @@ pub async fn run(
     let leads = (!snapshot.changes.is_empty() || inputs.is_monitored())
         .then(|| tools.is_leader())
         .transpose()?;
-    let mut rejected = BTreeMap::new();
-    let mut wrote = false;
-    let mut wrote_route = false;
-    if leads == Some(true) && !snapshot.changes.is_empty() {
-        wrote = snapshot.changes.has_writes();
-        wrote_route = snapshot.changes.writes_route();
-        rejected = apply::apply(&snapshot, context).await;
-        if let Err(error) = snapshot.refresh(inputs).await {
-            return unobserved(inputs, error, leads);
-        }
-        // What no route leads to any more is deleted after every gateway pod has the new routes.
-        let is_propagating = changes::awaits_propagation(&snapshot.plan, &snapshot.observed);
-        if rejected.is_empty() && (is_propagating || snapshot.changes.removes_served) {
-            tokio::time::sleep(readiness::GATEWAY_PROPAGATION).await;
-            if is_propagating && let Err(error) = snapshot.refresh(inputs).await {
-                return unobserved(inputs, error, leads);
-            }
-            if !snapshot.changes.is_empty() {
-                wrote_route |= snapshot.changes.writes_route();
-                rejected = apply::apply(&snapshot, context).await;
-                if let Err(error) = snapshot.refresh(inputs).await {
-                    return unobserved(inputs, error, leads);
-                }
-            }
-        }
+    let mut writes = Writes::default();
+    if leads == Some(true)
+        && !snapshot.changes.is_empty()
+        && let Err(error) = writes.write(&mut snapshot, inputs, context, &ask).await
+    {
+        return unobserved(inputs, error, leads);
     }
+    let Writes {
+        rejected,
+        wrote,
+        wrote_route,
+        ..
+    } = writes;
     if wrote_route && let Err(error) = await_served(&mut snapshot, inputs, &ask).await {
         return unobserved(inputs, error, leads);
     }
@@ -101,15 +89,85 @@ pub async fn run(
     })
 }
 
+/// The writes of a hook, in up to three rounds with a pause between them.
+#[derive(Default)]
+struct Writes {
+    /// By model, of the last round: what was rejected before, it tries again.
+    rejected: BTreeMap<String, ApiError>,
+    wrote: bool,
+    wrote_route: bool,
+    /// Whether access policies wait for a route to be gone.
+    withholds: bool,
+}
+
+impl Writes {
+    async fn write(
+        &mut self,
+        snapshot: &mut Snapshot,
+        inputs: &Inputs,
+        context: &HookContext,
+        ask: impl AsyncFn(&Snapshot, Due) -> GatewayAnswers,
+    ) -> Result<(), ApiError> {
+        self.round(snapshot, inputs, context).await?;
+        // A route is applied once its gateway has the access policies for it.
+        if snapshot.awaits_access() {
+            await_enforced(snapshot, inputs, &ask).await?;
+            self.round(snapshot, inputs, context).await?;
+        }
+        // What no route leads to any more is deleted after every gateway pod has the new routes.
+        let is_propagating = changes::awaits_propagation(&snapshot.plan, &snapshot.observed);
+        if self.rejected.is_empty() && (is_propagating || self.withholds || snapshot.changes.removes_served) {
+            tokio::time::sleep(readiness::GATEWAY_PROPAGATION).await;
+            if is_propagating || self.withholds {
+                snapshot.refresh(inputs).await?;
+            }
+            self.round(snapshot, inputs, context).await?;
+        }
+        Ok(())
+    }
+
+    async fn round(&mut self, snapshot: &mut Snapshot, inputs: &Inputs, context: &HookContext) -> Result<(), ApiError> {
+        let changes = &snapshot.changes;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.wrote |= changes.has_writes();
+        self.wrote_route |= changes.writes_route();
+        self.withholds |= !changes.withheld.is_empty();
+        self.rejected = apply::apply(snapshot, context).await;
+        snapshot.refresh(inputs).await?;
+        self.withholds |= !snapshot.changes.withheld.is_empty();
+        Ok(())
+    }
+}
+
+/// Asks until the gateways have the access policies, or the time for that is over.
+async fn await_enforced(
+    snapshot: &mut Snapshot,
+    inputs: &Inputs,
+    ask: impl AsyncFn(&Snapshot, Due) -> GatewayAnswers,
+) -> Result<(), ApiError> {
+    // The clock of the API server counts whole seconds.
+    let end = Instant::now() + readiness::GATEWAY_PROPAGATION + Duration::from_secs(1);
+    while snapshot.awaits_access() && Instant::now() < end {
+        tokio::time::sleep(ASK_PAUSE).await;
+        snapshot.observed.now = Some(Timestamp::now());
+        let answers = ask(snapshot, Due::Changed).await;
+        snapshot.observed.enforced = answers.enforced;
+        snapshot.replan(inputs).await?;
+    }
+    Ok(())
+}
+
 /// Asks until the gateways serve what was written, or the time for that is over.
 async fn await_served(
     snapshot: &mut Snapshot,
     inputs: &Inputs,
-    ask: impl AsyncFn(&Snapshot, Due) -> BTreeMap<String, Served>,
+    ask: impl AsyncFn(&Snapshot, Due) -> GatewayAnswers,
 ) -> Result<(), ApiError> {
     let end = Instant::now() + readiness::GATEWAY_PROPAGATION;
     loop {
-        snapshot.set_served(ask(snapshot, Due::Changed).await, inputs).await?;
+        snapshot.set_answers(ask(snapshot, Due::Changed).await, inputs).await?;
         if snapshot.retry_after().is_none() || Instant::now() >= end {
             return Ok(());
         }

@@ -184,12 +184,12 @@ pub fn evaluate(input: &StatusInput) -> Report {
 /// Models that are no longer configured and still exist.
 fn retired(input: &StatusInput) -> Vec<ApplicationProblem> {
     // A planned model whose route is deleted has a problem of its own.
-    let models = |deletes: &[Delete]| -> BTreeSet<String> {
-        let models = deletes.iter().map(|delete| delete.model.clone());
+    let models = |deletes: &[&[Delete]]| -> BTreeSet<String> {
+        let models = deletes.iter().copied().flatten().map(|delete| delete.model.clone());
         models.filter(|model| input.plan.model(model).is_none()).collect()
     };
-    let not_deleted = models(&input.changes.deletes).into_iter();
-    let kept = models(&input.changes.deferred).into_iter();
+    let not_deleted = models(&[&input.changes.deletes, &input.changes.withheld]).into_iter();
+    let kept = models(&[&input.changes.deferred]).into_iter();
     not_deleted
         .map(|model| ApplicationProblem::NotDeleted { model })
         .chain(kept.map(|model| ApplicationProblem::KeptUntilReplaced { model }))

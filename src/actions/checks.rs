@@ -1,5 +1,7 @@
 //! The checks of everything that a request to a model passes, in that order.
 
+use std::fmt::Write as _;
+
 use kube::ResourceExt as _;
 
 use super::gateway_endpoints::{Ambiguity, GatewayEndpoints, Service};
@@ -10,9 +12,10 @@ use crate::gateway::revision::Served;
 use crate::identity::route_name;
 use crate::labels::ObjectKind;
 use crate::plan::readiness;
+use crate::plan::types::PlannedAccess;
 use crate::plan::{PlannedModel, PlannedRoute};
 use crate::shell::command;
-use crate::status::model::{is_not_scaled, no_route, not_ready, unknown_gateway};
+use crate::status::model::{is_not_scaled, no_route, not_enforced, not_ready, unknown_gateway};
 use crate::status::problem::{Problem, Rollout};
 use crate::status::{StatusInput, messages, pod_failures, stalled};
 
@@ -41,16 +44,20 @@ pub struct ClusterContext<'a> {
     pub endpoints: Option<&'a GatewayEndpoints>,
     /// The Services of the namespace, if they could be listed.
     pub services: Option<&'a [Service]>,
-    /// What the gateway serves of the model's route.
-    pub served: Served,
 }
 
 /// All checks of a model, in the order in which a request passes what they check.
 pub fn checks(input: &StatusInput, planned: &PlannedModel, context: ClusterContext) -> Vec<Check> {
     let deployments: Vec<&Deployment> = input.observed.deployments_of(&planned.model.name).collect();
-    vec![
+    let access = planned
+        .access
+        .as_ref()
+        .map(|planned_access| access(input, planned, planned_access));
+    let before = [
         check("route", route(input, planned)),
         gateway(input, planned, context.endpoints),
+    ];
+    let behind = [
         route_object(input, planned),
         served(input, planned, context),
         check("seldon-deployment", seldon_deployment(input, planned)),
@@ -58,7 +65,8 @@ pub fn checks(input: &StatusInput, planned: &PlannedModel, context: ClusterConte
         check("deployment", deployment(input, planned)),
         check("pods", pods(input, planned, &deployments)),
         check("seldon", seldon(input, planned)),
-    ]
+    ];
+    before.into_iter().chain(access).chain(behind).collect()
 }
 
 pub fn first_failed(checks: &[Check]) -> Option<&Check> {
@@ -166,6 +174,50 @@ fn gateway(input: &StatusInput, planned: &PlannedModel, endpoints: Option<&Gatew
     }
 }
 
+/// Whether the gateway takes requests with a token only.
+fn access(input: &StatusInput, planned: &PlannedModel, access: &PlannedAccess) -> Check {
+    const NAME: &str = "access";
+    if let Some(problem) = not_enforced(planned) {
+        return check(NAME, Err(text(input, planned, &Problem::Gateway(problem))));
+    }
+    let model = &planned.model;
+    let gateway = planned.gateway.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut text = model.access.as_ref().map(ToString::to_string).unwrap_or_default();
+    if model.access.as_ref().is_some_and(|access| access.header.is_none()) {
+        let _ = write!(
+            text,
+            "; a bearer token of any other issuer is answered by 401 on every path of gateway {gateway}, unless header names \
+             another header"
+        );
+    }
+    let is_shown = input.observed.enforced.get(&model.name) == Some(&Served::Current);
+    if !is_shown {
+        let urls = format!("skip-auth-urls={}", model.prefix);
+        let _ = write!(
+            text,
+            "; gateway {gateway} does not show whether it enforces that. With a login in front of it, let the path through: {} \
+             (add what it has already)",
+            command(&["juju", "config", "oidc-gatekeeper", &urls])
+        );
+    }
+    let _ = write!(text, "; policies {}", policy_names(access));
+    Check {
+        name: NAME,
+        state: if is_shown {
+            CheckState::Passed
+        } else {
+            CheckState::Unknown
+        },
+        text,
+    }
+}
+
+/// Both policies have one name.
+fn policy_names(access: &PlannedAccess) -> String {
+    let policy = access.policies.first();
+    policy.map_or_else(String::new, |policy| format!("{}/{}", policy.namespace, policy.name))
+}
+
 fn accepted_hosts(listeners: &Listeners) -> String {
     let protocols = match (listeners.http, listeners.https) {
         (true, true) => "http and https",
@@ -222,7 +274,8 @@ fn served(input: &StatusInput, planned: &PlannedModel, context: ClusterContext) 
     const NAME: &str = "served";
     let gateway = planned.gateway.as_ref();
     let name = gateway.map_or_else(|| "the gateway".to_owned(), |gateway| format!("gateway {gateway}"));
-    match context.served {
+    let answer = input.observed.served.get(&planned.model.name).copied();
+    match answer.unwrap_or(Served::Unknown) {
         Served::Current => check(NAME, Ok(format!("{name} serves its current route"))),
         Served::Unknown => Check {
             name: NAME,

@@ -13,7 +13,7 @@ use crate::gateway::revision::Served;
 use crate::identity::route_name;
 use crate::inputs::Inputs;
 use crate::labels::ObjectKind;
-use crate::permissions::{OPTIONAL, Permission, required, watches};
+use crate::permissions::{Needs, OPTIONAL, Permission, required, watches};
 use crate::plan::served::changed_at;
 use crate::plan::{PlannedModel, PlannedRoute};
 use crate::reconcile::secrets;
@@ -51,26 +51,22 @@ type Missing = Result<Vec<(&'static str, Vec<Permission>)>, ApiError>;
 pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     let mut inputs = Inputs::read(call.tools, call.context, call.identity)?;
     inputs.read_seldon_relation(call.tools, call.context)?;
-    let (report, mut findings, missing) =
-        match secrets::snapshot_for_action(call.tools, call.context, &mut inputs).await? {
-            Ok(mut snapshot) => {
-                snapshot.list_pods_if_unready().await;
-                let cluster = ClusterState::find(&snapshot).await;
-                snapshot.observed.served.clone_from(&cluster.served);
-                let rejected = snapshot.dry_run().await;
-                let mut report = snapshot.report(&inputs, &rejected, false);
-                report.notes.extend(first_not_served(&snapshot, &cluster));
-                (
-                    report,
-                    findings(&snapshot, &inputs, &cluster, &rejected),
-                    missing(&snapshot, &inputs).await,
-                )
-            }
-            Err(error) => {
-                let report = unobserved(&inputs, &error);
-                (report, unreachable(call, &inputs, &error), Err(error))
-            }
-        };
+    let (report, mut findings, missing) = match observe(call, &mut inputs).await? {
+        Ok((snapshot, cluster)) => {
+            let rejected = snapshot.dry_run().await;
+            let mut report = snapshot.report(&inputs, &rejected, false);
+            report.notes.extend(first_not_served(&snapshot));
+            (
+                report,
+                findings(&snapshot, &inputs, &cluster, &rejected),
+                missing(&snapshot, &inputs).await,
+            )
+        }
+        Err(error) => {
+            let report = unobserved(&inputs, &error);
+            (report, unreachable(call, &inputs, &error), Err(error))
+        }
+    };
     findings.extend(frozen(&inputs));
     findings.sort_by(|a, b| a.model.cmp(&b.model));
     let text = report::report(call, &inputs, &report, &findings, &missing);
@@ -92,12 +88,26 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     Ok(results)
 }
 
+async fn observe(
+    call: &ActionContext<'_>,
+    inputs: &mut Inputs,
+) -> Result<Result<(Snapshot, ClusterState), ApiError>, Failure> {
+    let mut snapshot = match secrets::snapshot_for_action(call.tools, call.context, inputs).await? {
+        Ok(snapshot) => snapshot,
+        Err(error) => return Ok(Err(error)),
+    };
+    snapshot.list_pods_if_unready().await;
+    let cluster = ClusterState::find(&snapshot).await;
+    let models = snapshot.plan.models.iter();
+    let answers = served::ask(&snapshot, models.clone(), models, &cluster.endpoints_by_gateway).await;
+    let answered = snapshot.set_answers(answers, inputs).await;
+    Ok(answered.map(|()| (snapshot, cluster)))
+}
+
 /// What only this action observes.
 struct ClusterState {
     endpoints_by_gateway: BTreeMap<GatewayName, GatewayEndpoints>,
     services: Option<Vec<Service>>,
-    /// What the gateways serve of each model's route.
-    served: BTreeMap<String, Served>,
 }
 
 impl ClusterState {
@@ -109,9 +119,7 @@ impl ClusterState {
                 gateway_endpoints::find(&snapshot.cluster, gateway, listeners).await,
             );
         }
-        let models = snapshot.plan.models.iter();
         Self {
-            served: served::ask(snapshot, models, &endpoints_by_gateway).await,
             endpoints_by_gateway,
             services: gateway_endpoints::services(&snapshot.cluster, &snapshot.identity.namespace)
                 .await
@@ -144,11 +152,6 @@ fn findings(
         let context = ClusterContext {
             endpoints: gateway.and_then(|gateway| cluster.endpoints_by_gateway.get(gateway)),
             services: cluster.services.as_deref(),
-            served: cluster
-                .served
-                .get(&planned.model.name)
-                .copied()
-                .unwrap_or(Served::Unknown),
         };
         let checks = checks(&input, planned, context);
         let failed = first_failed(&checks);
@@ -164,10 +167,10 @@ fn findings(
 }
 
 /// Our route whose change is the first that its gateway does not serve. What keeps the gateway from it was written before.
-fn first_not_served(snapshot: &Snapshot, cluster: &ClusterState) -> Option<String> {
+fn first_not_served(snapshot: &Snapshot) -> Option<String> {
     let manager = snapshot.identity.manager();
     let namespace = &snapshot.identity.namespace;
-    let is_stale = |planned: &&PlannedModel| cluster.served.get(&planned.model.name) == Some(&Served::Stale);
+    let is_stale = |planned: &&PlannedModel| snapshot.observed.served.get(&planned.model.name) == Some(&Served::Stale);
     let stale = snapshot.plan.models.iter().filter(is_stale);
     let changes = stale.filter_map(|planned| {
         let name = route_name(&planned.model.name);
@@ -225,9 +228,13 @@ fn competing_routes(snapshot: &Snapshot, planned: &PlannedModel) -> Vec<String> 
 }
 
 async fn missing(snapshot: &Snapshot, inputs: &Inputs) -> Missing {
-    let mut missing = vec![("required", snapshot.cluster.missing(required(inputs.needs())).await?)];
+    let needs = Needs {
+        policies: snapshot.policy_namespaces(),
+        ..inputs.needs()
+    };
+    let mut missing = vec![("required", snapshot.cluster.missing(required(&needs)).await?)];
     if inputs.config.watch {
-        let watcher = snapshot.cluster.missing(watches(inputs.needs())).await?;
+        let watcher = snapshot.cluster.missing(watches(&needs)).await?;
         missing.push(("for the watcher", watcher));
     }
     let optional = snapshot.cluster.missing(OPTIONAL.into_iter()).await?;

@@ -95,6 +95,10 @@ fn model_endpoints(
             model_status.map(|status| status.message.clone()).unwrap_or_default(),
         ),
         text("prefix", model.prefix.to_string()),
+        text(
+            "access",
+            model.access.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ),
         text("hosts", model.hosts.join("\n")),
         text("gateway", gateway.map(ToString::to_string).unwrap_or_default()),
         text("http", joined(&lines.http)),

@@ -64,11 +64,9 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
     snapshot.list_pods_if_unready().await;
     let (mut changes, rejected) = applies(&snapshot, is_selected).await;
     changes.extend(deletes(&snapshot.changes.deletes, ChangeKind::Delete, is_selected));
-    changes.extend(deletes(
-        &snapshot.changes.deferred,
-        ChangeKind::DeleteLater,
-        is_selected,
-    ));
+    for later in [&snapshot.changes.deferred, &snapshot.changes.withheld] {
+        changes.extend(deletes(later, ChangeKind::DeleteLater, is_selected));
+    }
 
     let mut conflicts: Vec<String> = snapshot
         .report(&inputs, &rejected, false)
@@ -85,7 +83,8 @@ pub async fn run(call: &ActionContext<'_>) -> Result<Results, Failure> {
 
 /// Whether a model of that name is configured, or has objects to delete.
 fn concerns_any(snapshot: &Snapshot, model: &str) -> bool {
-    let deletes = snapshot.changes.deletes.iter().chain(&snapshot.changes.deferred);
+    let waiting = snapshot.changes.deferred.iter().chain(&snapshot.changes.withheld);
+    let deletes = snapshot.changes.deletes.iter().chain(waiting);
     snapshot.plan.model(model).is_some()
         || snapshot.plan.frozen.contains(model)
         || deletes.into_iter().any(|delete| delete.model == model)
@@ -110,7 +109,7 @@ async fn applies(
         let (outcome, message) = match snapshot.cluster.dry_run(apply).await {
             Ok(object) => (Some(object), None),
             Err(error) => {
-                let error = snapshot.cluster.explain(error, snapshot.needs()).await;
+                let error = snapshot.cluster.explain(error, &snapshot.needs()).await;
                 let message = error.to_string();
                 rejected.insert(apply.model.clone(), error);
                 (None, Some(message))
@@ -127,6 +126,9 @@ fn live<'a>(snapshot: &'a Snapshot, apply: &Apply) -> Option<&'a DynamicObject> 
         ObjectKind::SeldonDeployment => snapshot.observed.seldon_deployment(&apply.name),
         ObjectKind::VirtualService => snapshot.observed.virtual_service(&apply.name),
         ObjectKind::HttpRoute => snapshot.observed.http_route(&apply.name),
+        kind @ (ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy) => {
+            snapshot.observed.access_policy(kind, apply.namespace(), &apply.name)
+        }
     }
 }
 

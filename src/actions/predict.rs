@@ -1,5 +1,6 @@
 //! `predict` and `feedback`: a request to a model, through the gateway like those of clients, or directly to a predictor.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -116,7 +117,10 @@ async fn send(
         results.push(("cut".to_owned(), "the answer is longer than what is shown".to_owned()));
     }
     if !(200..300).contains(&answer.status) {
-        let message = format!("{}: status code {}", model.name, answer.status);
+        let mut message = format!("{}: status code {}", model.name, answer.status);
+        if let (false, Some(access), 401 | 403) = (is_direct, &model.access, answer.status) {
+            let _ = write!(message, " (it {access}; {DIRECT})");
+        }
         return Err(Failure::Failed(message, results));
     }
     Ok(results)

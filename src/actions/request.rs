@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::gateway_endpoints::{Endpoint, common_hosts};
 use crate::config::Model;
-use crate::gateway::revision::{self, Answer, Origin};
+use crate::gateway::revision::{self, Answer, DENIAL, Origin};
 use juju_hooks::tool::LONGEST_RESULT;
 
 /// Timeout of a connection inside a cluster, where it takes milliseconds or never succeeds.
@@ -19,6 +19,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// Envoy adds it to what a Service answered, with the milliseconds that it took.
 const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+/// Longest body that may be a denial, in bytes.
+const LONGEST_DENIAL: usize = 64;
 /// How Istio's gateways call themselves (`istio/istio`, `pilot/pkg/networking/core`, `GetProxyHeadersFromProxyConfig`).
 const ENVOY: &str = "istio-envoy";
 
@@ -140,7 +142,7 @@ pub async fn show_revision(client: &Client, target: &Target, limit: Duration) ->
     let late = |_| format!("no answer within {} s", limit.as_secs());
     let answer = timeout(limit, client.send(request)).await.map_err(late)?;
     let answer = answer.map_err(|error| cause(&error))?;
-    // The body says nothing more, and is not read.
+    let status = answer.status().as_u16();
     let header = |name: &str| answer.headers().get(name);
     let location = header(LOCATION.as_str()).and_then(|location| location.to_str().ok());
     let origin = match (header(SERVICE_TIME), header(SERVER.as_str())) {
@@ -148,10 +150,18 @@ pub async fn show_revision(client: &Client, target: &Target, limit: Duration) ->
         (None, Some(server)) if server == ENVOY => Origin::Gateway,
         (None, _) => Origin::Unknown,
     };
+    let location = location.map(ToOwned::to_owned);
+    // Any other body says nothing more, and is not read.
+    let is_denial = status == 403 && {
+        let body = answer.into_body();
+        let beginning = timeout(limit, http_body_util::Limited::new(body, LONGEST_DENIAL).collect()).await;
+        beginning.is_ok_and(|body| body.is_ok_and(|body| body.to_bytes() == DENIAL.as_bytes()))
+    };
     Ok(Answer {
-        status: answer.status().as_u16(),
-        location: location.map(ToOwned::to_owned),
+        status,
+        location,
         origin,
+        is_denial,
     })
 }
 

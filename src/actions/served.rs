@@ -1,4 +1,4 @@
-//! Asks gateways which revision they serve of each model's route.
+//! Asks gateways which revision they serve of each model's route, and whether they have its access policies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,37 +8,82 @@ use tokio::sync::Mutex;
 use super::gateway_endpoints::{self, Endpoint, GatewayEndpoints};
 use super::predict::cluster_endpoints;
 use super::request::{Target, client, show_revision};
+use crate::config::Model;
 use crate::gateway::GatewayName;
-use crate::gateway::revision::Served;
+use crate::gateway::revision::{Answer, RouteRevision, Served};
 use crate::plan::PlannedModel;
 use crate::plan::served::Due;
-use crate::reconcile::snapshot::Snapshot;
+use crate::plan::types::PlannedAccess;
+use crate::reconcile::snapshot::{GatewayAnswers, Snapshot};
 
 /// A gateway in the same cluster answers within milliseconds, or never.
 const CONNECT: Duration = Duration::from_secs(1);
 /// For one answer, with its connection.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the gateways serve of these models, by model. One whose gateway is not reached has no entry.
-pub async fn ask(
-    snapshot: &Snapshot,
-    models: impl Iterator<Item = &PlannedModel>,
-    endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
-) -> BTreeMap<String, Served> {
-    let mut by_gateway: BTreeMap<&GatewayName, Vec<&PlannedModel>> = BTreeMap::new();
-    let mut served = BTreeMap::new();
-    for planned in models {
-        if let Some(gateway) = &planned.gateway {
-            by_gateway.entry(gateway).or_default().push(planned);
+/// What a gateway is asked about a model.
+#[derive(Debug, Clone, Copy)]
+enum Question<'a> {
+    Route(&'a RouteRevision),
+    Access(&'a PlannedAccess),
+}
+
+impl<'a> Question<'a> {
+    fn route(planned: &'a PlannedModel) -> Option<(&'a PlannedModel, Self)> {
+        Some((planned, Self::Route(planned.revision.as_ref()?)))
+    }
+
+    fn access(planned: &'a PlannedModel) -> Option<(&'a PlannedModel, Self)> {
+        Some((planned, Self::Access(planned.access.as_ref()?)))
+    }
+
+    fn path(&self, model: &Model) -> String {
+        match self {
+            Self::Route(_) => model.prefix.to_string(),
+            Self::Access(access) => access.proof.clone(),
         }
     }
-    for (gateway, models) in by_gateway {
+
+    fn served(&self, model: &Model, answer: &Answer) -> Served {
+        match self {
+            Self::Route(revision) => revision.served(&model.prefix, answer),
+            Self::Access(_) => answer.shows_denial(),
+        }
+    }
+}
+
+/// What the gateways serve of these models.
+pub async fn ask(
+    snapshot: &Snapshot,
+    routes: impl Iterator<Item = &PlannedModel>,
+    policies: impl Iterator<Item = &PlannedModel>,
+    endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
+) -> GatewayAnswers {
+    GatewayAnswers {
+        served: ask_all(snapshot, routes.filter_map(Question::route), endpoints).await,
+        enforced: ask_all(snapshot, policies.filter_map(Question::access), endpoints).await,
+    }
+}
+
+async fn ask_all<'a>(
+    snapshot: &Snapshot,
+    questions: impl Iterator<Item = (&'a PlannedModel, Question<'a>)>,
+    endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
+) -> BTreeMap<String, Served> {
+    let mut by_gateway: BTreeMap<&GatewayName, Vec<_>> = BTreeMap::new();
+    let mut served = BTreeMap::new();
+    for (planned, question) in questions {
+        if let Some(gateway) = &planned.gateway {
+            by_gateway.entry(gateway).or_default().push((planned, question));
+        }
+    }
+    for (gateway, questions) in by_gateway {
         let listeners = snapshot.observed.gateways.get(gateway);
         let (Some(listeners), Some(endpoints)) = (listeners, endpoints.get(gateway)) else {
             continue;
         };
         let endpoints = endpoints.endpoints(listeners);
-        served.extend(ask_gateway(&cluster_endpoints(&endpoints), &models).await);
+        served.extend(ask_gateway(&cluster_endpoints(&endpoints), &questions).await);
     }
     served
 }
@@ -48,10 +93,12 @@ pub async fn ask(
 pub struct Gateways(Mutex<BTreeMap<GatewayName, GatewayEndpoints>>);
 
 impl Gateways {
-    /// What the gateways serve of the models whose routes are due.
-    pub async fn ask(&self, snapshot: &Snapshot, due: Due) -> BTreeMap<String, Served> {
-        let due: Vec<&PlannedModel> = snapshot.due_to_be_served(due).collect();
-        let gateways: BTreeSet<&GatewayName> = due.iter().filter_map(|planned| planned.gateway.as_ref()).collect();
+    /// What the gateways serve of the models that are due.
+    pub async fn ask(&self, snapshot: &Snapshot, due: Due) -> GatewayAnswers {
+        let routes: Vec<&PlannedModel> = snapshot.due_to_be_served(due).collect();
+        let policies: Vec<&PlannedModel> = snapshot.due_to_be_enforced(due).collect();
+        let models = routes.iter().chain(&policies);
+        let gateways: BTreeSet<&GatewayName> = models.filter_map(|planned| planned.gateway.as_ref()).collect();
         let mut endpoints = self.0.lock().await;
         for gateway in gateways {
             if !endpoints.contains_key(gateway)
@@ -61,20 +108,18 @@ impl Gateways {
                 endpoints.insert(gateway.clone(), found);
             }
         }
-        ask(snapshot, due.into_iter(), &endpoints).await
+        ask(snapshot, routes.into_iter(), policies.into_iter(), &endpoints).await
     }
 }
 
 /// Stops at the first model without an answer: the others would take as long to get none.
-async fn ask_gateway(endpoints: &[&Endpoint], models: &[&PlannedModel]) -> BTreeMap<String, Served> {
+async fn ask_gateway(endpoints: &[&Endpoint], questions: &[(&PlannedModel, Question<'_>)]) -> BTreeMap<String, Served> {
     let mut served = BTreeMap::new();
     // One connection for all models, unless TLS needs the name of each.
     let mut connected = None;
-    for planned in models {
-        let (model, Some(revision)) = (&planned.model, &planned.revision) else {
-            continue;
-        };
-        let Some(target) = Target::of_model(model, endpoints, &model.prefix.to_string()) else {
+    for (planned, question) in questions {
+        let model = &planned.model;
+        let Some(target) = Target::of_model(model, endpoints, &question.path(model)) else {
             continue;
         };
         let connection = match connected.take() {
@@ -87,7 +132,7 @@ async fn ask_gateway(endpoints: &[&Endpoint], models: &[&PlannedModel]) -> BTree
         let Ok(answer) = show_revision(&connection, &target, LIMIT).await else {
             break;
         };
-        served.insert(model.name.clone(), revision.served(&model.prefix, &answer));
+        served.insert(model.name.clone(), question.served(model, &answer));
         connected = Some((target, connection));
     }
     served
@@ -127,8 +172,8 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let models: Vec<&PlannedModel> = models.iter().collect();
-        runtime.block_on(ask_gateway(&[&endpoint], &models))
+        let questions: Vec<_> = models.iter().filter_map(Question::route).collect();
+        runtime.block_on(ask_gateway(&[&endpoint], &questions))
     }
 
     /// A gateway that takes one connection. Each answer has a status, and a location or nothing. Returns the requests.

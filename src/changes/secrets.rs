@@ -1,9 +1,8 @@
 //! When Secrets may be deleted, and which Juju secrets have to be read.
 
-use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::{Delete, Unread, model_of};
+use super::{Delete, Unread};
 use crate::identity::Identity;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
@@ -25,12 +24,7 @@ pub fn unused(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<Dele
         .iter()
         .map(|secret| &secret.0)
         .filter(|object| identity.owns(object) && object.metadata.deletion_timestamp.is_none())
-        .map(|object| Delete {
-            model: model_of(object),
-            kind: ObjectKind::Secret,
-            name: object.name_any(),
-            uid: object.uid(),
-        })
+        .map(|object| Delete::of(ObjectKind::Secret, object))
         .filter(|delete| !plan.frozen.contains(&delete.model))
         .filter(|delete| {
             !plan

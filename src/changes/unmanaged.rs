@@ -21,10 +21,11 @@ pub fn unmanaged(plan: &Plan, observed: &Observed, identity: &Identity) -> Vec<U
             ObjectKind::Secret => planned.secrets.iter().any(|secret| secret.name == name),
             ObjectKind::SeldonDeployment => planned.model.name == name,
             ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(&planned.model.name) == name,
+            ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy => false,
         });
         planned
             || plan.frozen.iter().any(|model| match kind {
-                ObjectKind::Secret => false,
+                ObjectKind::Secret | ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy => false,
                 ObjectKind::SeldonDeployment => model == name,
                 ObjectKind::VirtualService | ObjectKind::HttpRoute => route_name(model) == name,
             })

@@ -12,7 +12,7 @@ impl Cluster {
     /// Returns the object as it would be after the apply. The API server calls admission webhooks as usual, but fails
     /// the dry run if one has side effects.
     pub async fn dry_run(&self, apply: &Apply) -> Result<Value, ApiError> {
-        let api = self.namespaced(&apply.kind.resource());
+        let api = self.in_namespace(apply.namespace(), &apply.kind.resource());
         let parameters = PatchParams {
             dry_run: true,
             force: apply.mode == ApplyMode::Force,
@@ -24,7 +24,7 @@ impl Cluster {
         let object = self
             .call(|| api.patch(&apply.name, &parameters, &patch))
             .await
-            .map_err(|error| error.for_object(apply.kind, &apply.name))?;
+            .map_err(|error| error.for_object(apply.kind, apply.namespace(), &apply.name))?;
         let mut object = serde_json::to_value(object)?;
         if let Some(patch) = &apply.removals {
             merge(&mut object, patch);

@@ -74,23 +74,31 @@ impl Cluster {
         if ready.is_empty() {
             return false;
         }
-        let all: Vec<String> = pods.iter().filter_map(ResourceExt::namespace).collect();
-        let all = all.iter().map(String::as_str);
-        let mut workload = Workload::find(gateway, listeners, all.clone(), []);
-        if !workload.is_in(&gateway.namespace) {
-            let parameters = ListParams::default();
-            let services: Result<Vec<Object<ServiceSpec, Value>>, _> =
-                self.list_for_gateway("Service", gateway, &parameters).await;
-            let Ok(services) = services else {
-                return false;
-            };
-            let services = services.iter().filter_map(|service| {
-                let namespace = service.metadata.namespace.as_deref()?;
-                Some((namespace, &service.spec.selector))
-            });
-            workload = Workload::find(gateway, listeners, all, services);
-        }
+        let workload = self.workload(gateway, listeners, &pods).await.unwrap_or_default();
         ready.iter().any(|namespace| workload.is_in(namespace))
+    }
+
+    /// Where a gateway's workload is, by its pods.
+    pub(super) async fn workload(
+        &self,
+        gateway: &GatewayName,
+        listeners: &Listeners,
+        pods: &[Pod],
+    ) -> Result<Workload, ApiError> {
+        let namespaces: Vec<String> = pods.iter().filter_map(ResourceExt::namespace).collect();
+        let namespaces = namespaces.iter().map(String::as_str);
+        let workload = Workload::find(gateway, listeners, namespaces.clone(), []);
+        if workload.is_in(&gateway.namespace) {
+            return Ok(workload);
+        }
+        let services: Vec<Object<ServiceSpec, Value>> = self
+            .list_for_gateway("Service", gateway, &ListParams::default())
+            .await?;
+        let services = services.iter().filter_map(|service| {
+            let namespace = service.metadata.namespace.as_deref()?;
+            Some((namespace, &service.spec.selector))
+        });
+        Ok(Workload::find(gateway, listeners, namespaces, services))
     }
 
     /// Lists objects of all namespaces, as those of a gateway may be in any. Without that permission, those of the

@@ -113,7 +113,7 @@ impl Cluster {
 
     /// Observes our objects for their removal. Secrets and HTTPRoutes are listed only where some may exist. A kind
     /// without a CRD has no objects.
-    pub async fn observe_ours(&self, needs: Needs) -> Result<Observed, ApiError> {
+    pub async fn observe_ours(&self, needs: &Needs) -> Result<Observed, ApiError> {
         let mut observed = Observed {
             virtual_services: self.list_ours_of_kind(ObjectKind::VirtualService).await?,
             seldon_deployments: self.list_ours_of_kind(ObjectKind::SeldonDeployment).await?,
@@ -125,6 +125,7 @@ impl Cluster {
         if needs.secrets || self.has_secrets(&observed) {
             observed.secrets = self.our_secrets().await?;
         }
+        self.observe_access(&mut observed, &needs.policies, []).await?;
         Ok(observed)
     }
 

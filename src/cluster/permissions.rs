@@ -5,7 +5,7 @@ use kube::api::{Api, PostParams};
 
 use super::Cluster;
 use crate::api_error::ApiError;
-use crate::permissions::{Needs, Permission, required};
+use crate::permissions::{Needs, Permission, Place, required};
 
 impl Cluster {
     /// Returns those of `required` that the service account does not have.
@@ -17,7 +17,11 @@ impl Cluster {
             let review = SelfSubjectAccessReview {
                 spec: SelfSubjectAccessReviewSpec {
                     resource_attributes: Some(ResourceAttributes {
-                        namespace: (!permission.cluster_wide).then(|| self.identity.namespace.clone()),
+                        namespace: match &permission.place {
+                            Place::Own => Some(self.identity.namespace.clone()),
+                            Place::Everywhere => None,
+                            Place::Namespace(namespace) => Some(namespace.clone()),
+                        },
                         verb: Some(permission.verb.to_owned()),
                         group: Some(permission.group.to_owned()),
                         resource: Some(permission.resource.to_owned()),
@@ -38,10 +42,15 @@ impl Cluster {
     }
 
     /// Adds the missing permissions to a Forbidden error.
-    pub async fn explain(&self, error: ApiError, needs: Needs) -> ApiError {
+    pub async fn explain(&self, error: ApiError, needs: &Needs) -> ApiError {
+        self.explained(error, required(needs)).await
+    }
+
+    /// The same with those that a part of the observation needs. An error that has them already is left as it is.
+    pub(super) async fn explained(&self, error: ApiError, needed: impl Iterator<Item = Permission>) -> ApiError {
         match error {
-            ApiError::Forbidden { why, .. } => ApiError::Forbidden {
-                missing: self.missing(required(needs)).await.unwrap_or_default(),
+            ApiError::Forbidden { why, missing } if missing.is_empty() => ApiError::Forbidden {
+                missing: self.missing(needed).await.unwrap_or_default(),
                 why,
             },
             other => other,

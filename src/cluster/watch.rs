@@ -14,6 +14,7 @@ use kube::{Client, ResourceExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::configuration;
+use crate::api::istio_security::GROUP as SECURITY;
 use crate::api_error::{self, ApiError};
 use crate::identity::Identity;
 use crate::permissions::{GATEWAY_API, ISTIO, SELDON};
@@ -91,6 +92,10 @@ pub enum Watched {
     HttpRoutes,
     /// Of all namespaces.
     GatewaysOfGatewayApi,
+    /// Of our models.
+    RequestAuthentications,
+    /// Of our models.
+    AuthorizationPolicies,
 }
 
 impl Watched {
@@ -104,6 +109,8 @@ impl Watched {
     ];
     /// Watched in addition with gateways of the Gateway API.
     pub const GATEWAY_API: [Self; 2] = [Self::HttpRoutes, Self::GatewaysOfGatewayApi];
+    /// Watched in addition in each namespace where access policies of ours are.
+    pub const ACCESS_POLICIES: [Self; 2] = [Self::RequestAuthentications, Self::AuthorizationPolicies];
 
     fn kind(self) -> GroupVersionKind {
         match self {
@@ -114,6 +121,8 @@ impl Watched {
             Self::Pods => GroupVersionKind::gvk("", "v1", "Pod"),
             Self::HttpRoutes => GroupVersionKind::gvk(GATEWAY_API, "v1", "HTTPRoute"),
             Self::GatewaysOfGatewayApi => GroupVersionKind::gvk(GATEWAY_API, "v1", "Gateway"),
+            Self::RequestAuthentications => GroupVersionKind::gvk(SECURITY, "v1beta1", "RequestAuthentication"),
+            Self::AuthorizationPolicies => GroupVersionKind::gvk(SECURITY, "v1beta1", "AuthorizationPolicy"),
         }
     }
 
@@ -125,7 +134,10 @@ impl Watched {
     }
 
     fn ours_only(self) -> bool {
-        matches!(self, Self::Deployments | Self::Pods)
+        matches!(
+            self,
+            Self::Deployments | Self::Pods | Self::RequestAuthentications | Self::AuthorizationPolicies
+        )
     }
 
     /// Whether only the spec matters of those in other namespaces.

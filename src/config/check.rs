@@ -278,3 +278,12 @@ pub fn route_names(application: &str, config: &mut Config) {
         }
     }
 }
+
+/// Istio's policies cannot express a wildcard host on any port.
+pub fn access(resolver: &mut OptionResolver, hosts: &[String]) {
+    if let Some(host) = hosts.iter().find(|host| host.starts_with("*.")) {
+        let rule = "cannot be combined with a wildcard in hosts";
+        let detail = format!("hosts has {host}; list the names, or *");
+        resolver.error("access", Violation::new(rule, "").with_detail(detail));
+    }
+}

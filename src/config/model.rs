@@ -15,8 +15,8 @@ use super::release::{Canary, Shadow};
 use super::resolver::OptionResolver;
 use super::secret::{NamedSecret, Purpose};
 use super::value::{
-    self, Autoscale, DisruptionBudget, Headers, Image, Implementation, Logger, Milliseconds, Parameter, PodFields,
-    Protocol, PullPolicy, Resources, Tracing,
+    self, Access, Autoscale, DisruptionBudget, Headers, Image, Implementation, Logger, Milliseconds, Parameter,
+    PodFields, Protocol, PullPolicy, Resources, Tracing,
 };
 use super::yaml::yaml;
 use crate::api::seldon;
@@ -116,6 +116,8 @@ pub struct Model {
     /// `None` leaves it to Istio.
     pub retries: Option<u8>,
     pub headers: Headers,
+    /// `None` lets everyone in who reaches the gateway.
+    pub access: Option<Access>,
     /// Used instead of the related gateway.
     pub gateway: Option<GatewayName>,
     /// Labels for its objects and pods.
@@ -202,15 +204,16 @@ impl OptionResolver<'_> {
             explainer: if is_manifest { None } else { self.explainer(protocol) },
             prefix,
             grpc_host: self.grpc_host(&hosts),
-            hosts,
             timeout: self.text("timeout", value::duration),
             retries: self
                 .number("retries", 0..=10)
                 .and_then(|attempts| attempts.try_into().ok()),
             headers: self.yaml("headers", value::headers).unwrap_or_default(),
+            access: self.access(&hosts),
             gateway: self.text("gateway", value::gateway),
             labels: self.yaml("labels", value::labels).unwrap_or_default(),
             annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
+            hosts,
         };
         Some(model)
     }
@@ -229,6 +232,12 @@ impl OptionResolver<'_> {
         let host = self.text("grpc-host", value::host)?;
         check::grpc_host(self, &host, hosts);
         Some(host)
+    }
+
+    fn access(&mut self, hosts: &[String]) -> Option<Access> {
+        let access = self.yaml("access", value::access)?;
+        check::access(self, hosts);
+        Some(access)
     }
 
     /// Reads the options of a server, which must have a source where one is needed.

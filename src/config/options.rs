@@ -44,7 +44,7 @@ const fn option(name: &'static str, scope: Scope, kind: Kind, default: &'static 
 
 const ENGINE_RESOURCES: &str = "{requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}";
 
-const OPTIONS: [ConfigOption; 33] = {
+const OPTIONS: [ConfigOption; 34] = {
     use Kind::{Boolean, Integer, Text, Yaml};
     use Scope::{Application, Model, Node, Predictor, SeldonDeployment};
     [
@@ -74,6 +74,7 @@ const OPTIONS: [ConfigOption; 33] = {
         option("timeout", Model, Text, ""),
         option("retries", Model, Integer, ""),
         option("headers", Model, Yaml, ""),
+        option("access", Model, Yaml, ""),
         option("gateway", Model, Text, ""),
         option("labels", Model, Yaml, ""),
         option("annotations", SeldonDeployment, Yaml, ""),

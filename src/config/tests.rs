@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 
+mod access;
 mod entries;
 mod fuzzed;
 mod graphs;

@@ -1,5 +1,6 @@
 //! The values of options: parsed here once, valid from then on.
 
+mod access;
 mod header_format;
 mod headers;
 pub(crate) mod kubernetes;
@@ -16,6 +17,8 @@ use std::ops::RangeInclusive;
 
 use serde_yaml::Value;
 
+pub(crate) use access::access;
+pub use access::{Access, Keys};
 pub use header_format::COMMANDS as HEADER_COMMANDS;
 pub(crate) use headers::headers;
 pub use headers::{HeaderChanges, Headers};

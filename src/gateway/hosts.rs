@@ -10,7 +10,7 @@ pub fn is_host(host: &str) -> bool {
 }
 
 /// A DNS-1123 label, of at most 63 characters.
-pub(super) fn is_dns_label(label: &str) -> bool {
+pub fn is_dns_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label
             .bytes()

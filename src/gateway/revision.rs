@@ -35,6 +35,25 @@ pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
     pub origin: Origin,
+    /// Whether the body is that of a denial by an access policy.
+    pub is_denial: bool,
+}
+
+/// What Envoy answers to a request that a policy denies (`envoyproxy/envoy`,
+/// `source/extensions/filters/http/rbac/rbac_filter.cc`).
+pub const DENIAL: &str = "RBAC: access denied";
+
+impl Answer {
+    /// What an answer to a request that a policy denies to everybody shows of that policy. A login in front of the gateway
+    /// answers everything in its own way.
+    pub fn shows_denial(&self) -> Served {
+        match (self.status, self.origin) {
+            (403, _) if self.is_denial => Served::Current,
+            (401 | 403 | 407 | 429 | 300..=399 | 500.., _) | (_, Origin::Unknown) => Served::Unknown,
+            (_, Origin::Service) | (404, Origin::Gateway) => Served::Stale,
+            (_, Origin::Gateway) => Served::Unknown,
+        }
+    }
 }
 
 /// Who gave an answer, going by the headers that Envoy sets. Something between the charm and the gateway may answer too.
@@ -103,6 +122,7 @@ mod tests {
             status,
             location: Some(location.to_owned()).filter(|location| !location.is_empty()),
             origin,
+            is_denial: false,
         };
         let absolute = |path: &str| format!("http://10.0.0.7:31380{path}");
         let to_login = "https://login.example/?rd=";
@@ -159,8 +179,35 @@ mod tests {
             status: REDIRECT,
             location: Some(other),
             origin: Origin::Gateway,
+            is_denial: false,
         };
         let prefix = Prefix::new("/model/iris/").unwrap();
         assert_eq!(revision.served(&prefix, &answer), Served::Unknown);
+    }
+
+    #[test]
+    fn only_a_policy_denies_in_its_own_words() {
+        for (status, origin, is_denial, served) in [
+            (403, Origin::Gateway, true, Served::Current),
+            // A login that forbids.
+            (403, Origin::Gateway, false, Served::Unknown),
+            (302, Origin::Gateway, false, Served::Unknown),
+            (401, Origin::Gateway, false, Served::Unknown),
+            // No policy and no route, or somebody's route for every path.
+            (404, Origin::Gateway, false, Served::Stale),
+            (404, Origin::Service, false, Served::Stale),
+            (200, Origin::Service, false, Served::Stale),
+            (403, Origin::Service, false, Served::Unknown),
+            (503, Origin::Gateway, false, Served::Unknown),
+            (404, Origin::Unknown, false, Served::Unknown),
+        ] {
+            let answer = Answer {
+                status,
+                location: None,
+                origin,
+                is_denial,
+            };
+            assert_eq!(answer.shows_denial(), served, "{answer:?}");
+        }
     }
 }

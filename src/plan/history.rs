@@ -79,6 +79,7 @@ pub fn as_recorded(planned: &Value, live: &DynamicObject) -> Value {
             labels::SERVED_BEFORE,
             labels::SECRETS,
             labels::HTTP_ROUTE,
+            labels::ACCESS,
             labels::NOT_SERVED,
         ] {
             match live.annotations().get(key) {

@@ -89,8 +89,8 @@ pub fn route(
 ) -> Route {
     let rules_for = |headers: &ExactHeaders, shares: &[Share]| {
         let calls = rule(grpc_matches(model, environment, headers), shares, traffic, grpc_backend);
-        // A browser sends the page's requests without custom headers.
-        let page = (headers.is_empty() && serves_api_page(spec))
+        // A browser sends the page's requests without custom headers. It has no token, and no policy could tell these from others.
+        let page = (headers.is_empty() && serves_api_page(spec) && model.access.is_none())
             .then(|| rule(vec![api_page_match(model)], shares, traffic, http_backend));
         let rest = Rule {
             strips_prefix: true,
@@ -123,10 +123,23 @@ pub fn route(
     Route {
         hosts: model.hosts.clone(),
         rules,
-        headers: model.headers.clone(),
+        headers: headers(model),
         timeout: model.timeout,
         retries: model.retries,
     }
+}
+
+/// The model need not see the token by which a request gets to it.
+fn headers(model: &Model) -> Headers {
+    let mut headers = model.headers.clone();
+    if let Some(access) = &model.access {
+        let name = access.header.as_deref().unwrap_or("authorization");
+        let removed = &mut headers.request.remove;
+        if !removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
+            removed.push(name.to_owned());
+        }
+    }
+    headers
 }
 
 fn rule(matches: Vec<Match>, shares: &[Share], traffic: &Traffic, backend: fn(&Share) -> Backend) -> Rule {

@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+use super::readiness::propagation_remaining;
 use super::types::{PlannedModel, PlannedRoute};
 use crate::config::Model;
 use crate::gateway::revision::Served;
@@ -63,26 +64,77 @@ impl Due {
     }
 }
 
-/// Whether the gateway of a model should be queried now.
-pub fn is_due(planned: &PlannedModel, due: Due, observed: &Observed, manager: &str) -> bool {
-    current_route(planned, observed).is_some_and(|live| {
-        let is_young = || age(live, observed, manager).is_some_and(|age| age.abs() < YOUNG);
-        is_marked(live, manager) || (due == Due::Changed && is_young())
-    })
+/// An object that a gateway should serve, of the planned revision.
+pub struct Query<'a> {
+    pub live: &'a DynamicObject,
+    /// What the gateway answered, if it was queried and reached.
+    pub answer: Option<Served>,
 }
 
-/// A change that is not served, as far as the gateway shows it. One that is not reached is as it was when it last was.
-pub fn not_served(planned: &PlannedModel, observed: &Observed, manager: &str) -> Option<NotServed> {
-    let live = current_route(planned, observed)?;
-    let is_marked = is_marked(live, manager);
-    match observed.served.get(&planned.model.name) {
-        Some(Served::Current | Served::Unknown) => None,
-        Some(Served::Stale) if is_marked || age(live, observed, manager).is_some_and(|age| age >= IN_TIME) => {
-            Some(NotServed::InTime)
-        }
-        Some(Served::Stale) => Some(NotServed::Yet),
-        None => is_marked.then_some(NotServed::InTime),
+impl Query<'_> {
+    /// Whether the gateway should be queried now.
+    pub fn is_due(&self, due: Due, observed: &Observed, manager: &str) -> bool {
+        let is_young = || age(self.live, observed, manager).is_some_and(|age| age.abs() < YOUNG);
+        is_marked(self.live, manager) || (due == Due::Changed && is_young())
     }
+
+    pub fn is_current(&self) -> bool {
+        self.answer == Some(Served::Current)
+    }
+
+    /// A change that is not served, as far as the gateway shows it. One that is not reached is as it was when it last was.
+    pub fn not_served(&self, observed: &Observed, manager: &str) -> Option<NotServed> {
+        let is_marked = is_marked(self.live, manager);
+        match self.answer {
+            Some(Served::Current | Served::Unknown) => None,
+            Some(Served::Stale) if is_marked || self.is_overdue(observed, manager) => Some(NotServed::InTime),
+            Some(Served::Stale) => Some(NotServed::Yet),
+            None => is_marked.then_some(NotServed::InTime),
+        }
+    }
+
+    /// The mark of a planned object that its gateway does not serve: since when.
+    pub(super) fn mark(&self, observed: &Observed, manager: &str) -> Option<String> {
+        let has_mark = match self.answer {
+            Some(Served::Current | Served::Unknown) => false,
+            Some(Served::Stale) if self.is_overdue(observed, manager) => true,
+            _ => is_marked(self.live, manager),
+        };
+        has_mark.then(|| changed_at(self.live, manager).unwrap_or_default().to_string())
+    }
+
+    fn is_overdue(&self, observed: &Observed, manager: &str) -> bool {
+        age(self.live, observed, manager).is_some_and(|age| age >= IN_TIME)
+    }
+}
+
+/// Whether a change is so old that the gateway has it, if nothing is wrong.
+pub fn is_propagated(live: &DynamicObject, observed: &Observed, manager: &str) -> bool {
+    observed
+        .now
+        .is_some_and(|now| propagation_remaining(false, applied_at(live, manager), now).is_zero())
+}
+
+/// Whether the live route of a model is of the planned revision.
+pub fn is_current(planned: &PlannedModel, observed: &Observed) -> bool {
+    current_route(planned, observed).is_some()
+}
+
+/// Whether the gateway of a model should be queried for its route now.
+pub fn is_due(planned: &PlannedModel, due: Due, observed: &Observed, manager: &str) -> bool {
+    query(planned, observed).is_some_and(|query| query.is_due(due, observed, manager))
+}
+
+/// A change of a model's route that its gateway does not serve.
+pub fn not_served(planned: &PlannedModel, observed: &Observed, manager: &str) -> Option<NotServed> {
+    query(planned, observed)?.not_served(observed, manager)
+}
+
+fn query<'a>(planned: &PlannedModel, observed: &'a Observed) -> Option<Query<'a>> {
+    Some(Query {
+        live: current_route(planned, observed)?,
+        answer: observed.served.get(&planned.model.name).copied(),
+    })
 }
 
 /// The mark of a planned route that its gateway does not serve: since when.
@@ -94,13 +146,8 @@ pub(super) fn mark(model: &Model, route: &Value, observed: &Observed, manager: &
     };
     // A mark of another revision says nothing of this one.
     let live = live.filter(|live| shown(&live.data) == shown(route))?;
-    let is_overdue = || age(live, observed, manager).is_some_and(|age| age >= IN_TIME);
-    let has_mark = match observed.served.get(&model.name) {
-        Some(Served::Current | Served::Unknown) => false,
-        Some(Served::Stale) if is_overdue() => true,
-        _ => is_marked(live, manager),
-    };
-    has_mark.then(|| changed_at(live, manager).unwrap_or_default().to_string())
+    let answer = observed.served.get(&model.name).copied();
+    Query { live, answer }.mark(observed, manager)
 }
 
 /// When the charm wrote the current revision of a route. To mark it is a change of the object, but not of the revision.

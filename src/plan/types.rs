@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
 use crate::config::Model;
@@ -11,10 +13,12 @@ use crate::gateway::GatewayKind;
 use crate::gateway::GatewayName;
 use crate::gateway::claims::ModelRequests;
 use crate::gateway::revision::RouteRevision;
+use crate::gateway::workload::Workload;
 use crate::identity::Identity;
 #[cfg(test)]
 use crate::inputs::gateway::Provider;
 use crate::inputs::gateway::RelatedGateway;
+use crate::labels::ObjectKind;
 
 /// Options by name, as they were set.
 pub type OptionMap = Map<String, Value>;
@@ -77,9 +81,60 @@ pub struct PlannedModel {
     pub unsupported: Vec<Unsupported>,
     /// `None` while it is not known.
     pub gateway: Option<GatewayName>,
+    /// `None` where everyone may send requests.
+    pub access: Option<PlannedAccess>,
+    /// Applied only where the access policies do not withhold it.
     pub route: PlannedRoute,
     /// Of a route that is to be applied.
     pub revision: Option<RouteRevision>,
+}
+
+/// Who may send requests to a model, at its gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedAccess {
+    /// In the order in which they are applied. None while it is not known where.
+    pub policies: Vec<PlannedPolicy>,
+    pub enforcement: Enforcement,
+    /// The path that the gateway denies to everybody once it has these policies.
+    pub proof: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedPolicy {
+    pub kind: ObjectKind,
+    pub namespace: String,
+    pub name: String,
+    pub object: Value,
+}
+
+/// Whether the gateway denies what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Enforcement {
+    /// As far as it shows it; behind a login, after the time that it takes.
+    Enforced,
+    /// The policies are not applied, or only just.
+    Yet,
+    /// It did not in time.
+    NotInTime,
+    /// The namespace of the gateway's pods is not known.
+    NoPlace(Workload),
+    /// The cluster does not have Istio's policies.
+    Unsupported,
+}
+
+impl PlannedAccess {
+    /// Whether the route has to wait.
+    pub fn withholds_route(&self) -> bool {
+        self.enforcement != Enforcement::Enforced
+    }
+
+    pub fn is_planned(&self, kind: ObjectKind, object: &DynamicObject) -> bool {
+        self.policies.iter().any(|policy| {
+            policy.kind == kind
+                && policy.name == object.name_any()
+                && Some(&policy.namespace) == object.namespace().as_ref()
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +167,11 @@ impl PlannedModel {
     /// The requests that its route is for; `None` while its gateway is not known.
     pub fn requests(&self, namespace: &str) -> Option<ModelRequests> {
         Some(requests(&self.model, self.gateway.as_ref()?, namespace))
+    }
+
+    /// Whether its route waits for its access policies.
+    pub fn withholds_route(&self) -> bool {
+        self.access.as_ref().is_some_and(PlannedAccess::withholds_route)
     }
 
     /// Whether all its predictors are scaled to zero on purpose.

@@ -39,7 +39,7 @@ async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTr
                 changes.applied(apply, &object);
             }
             Err(error) if error.concerns_all() => {
-                return for_all(snapshot, &snapshot.cluster.explain(error, snapshot.needs()).await);
+                return for_all(snapshot, &snapshot.cluster.explain(error, &snapshot.needs()).await);
             }
             Err(error) => {
                 rejected.insert(apply.model.clone(), error);
@@ -53,7 +53,8 @@ async fn apply_changes(snapshot: &Snapshot, changes: &mut AppliedChanges) -> BTr
 }
 
 async fn check_permissions(snapshot: &Snapshot) -> Result<(), ApiError> {
-    let writes = required(snapshot.needs()).filter(Permission::writes);
+    let needs = snapshot.needs();
+    let writes = required(&needs).filter(Permission::writes);
     let missing = snapshot.cluster.missing(writes).await?;
     if missing.is_empty() {
         return Ok(());

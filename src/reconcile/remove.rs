@@ -1,5 +1,6 @@
 //! The last hook of a unit. The last unit removes all objects of the application.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use tracing::{error, info, warn};
@@ -9,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::identity::Identity;
 use crate::permissions::Needs;
 use crate::plan::Plan;
+use crate::plan::readiness::GATEWAY_PROPAGATION;
 use crate::{changes, status};
 use juju_hooks::{HookContext, HookTools, State};
 
@@ -48,12 +50,20 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity) -
 
 async fn delete_all(identity: &Identity) -> Result<Vec<String>, ApiError> {
     let cluster = Cluster::connect(identity.clone()).await?;
-    let observed = cluster.observe_ours(Needs::default()).await?;
+    let observed = cluster.observe_ours(&Needs::default()).await?;
     for copy in changes::unmanaged(&Plan::default(), &observed, identity) {
         warn!("{}", status::unmanaged(&identity.namespace, &copy));
     }
     let deletes = changes::removal(&observed, identity);
-    for delete in &deletes {
+    let (routes, others): (Vec<_>, Vec<_>) = deletes.iter().partition(|delete| delete.kind.is_route());
+    for delete in &routes {
+        cluster.delete(delete).await?;
+    }
+    // No gateway may lose the policies before it loses the route.
+    if !routes.is_empty() && others.iter().any(|delete| delete.kind.is_access_policy()) {
+        tokio::time::sleep(GATEWAY_PROPAGATION).await;
+    }
+    for delete in &others {
         cluster.delete(delete).await?;
     }
     if deletes.is_empty() {
@@ -62,8 +72,10 @@ async fn delete_all(identity: &Identity) -> Result<Vec<String>, ApiError> {
     let needs = Needs {
         secrets: !observed.secrets.is_empty(),
         http_routes: !observed.http_routes.is_empty(),
+        // Nothing keeps those from being deleted at once.
+        policies: BTreeSet::new(),
     };
-    let left = cluster.wait_until_gone(needs).await?;
+    let left = cluster.wait_until_gone(&needs).await?;
     info!("deleted {} objects", deletes.len() - left.len().min(deletes.len()));
     Ok(left)
 }

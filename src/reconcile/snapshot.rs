@@ -1,8 +1,9 @@
 //! What follows from the inputs and one observation of the cluster: the plan, the changes, the report. Nothing is changed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
@@ -16,11 +17,22 @@ use crate::inputs::gateway::RelatedGateway;
 use crate::labels::ObjectKind;
 use crate::observed::Observed;
 use crate::permissions::Needs;
+use crate::plan::access;
 use crate::plan::served::{self, Due, NotServed};
+use crate::plan::types::Enforcement;
 use crate::plan::{self, Environment, Plan, PlannedModel, PlannedRoute};
 use crate::status::{self, ApplicationProblem, Report, StatusInput};
 use crate::text::clean;
 use juju_hooks::{HookContext, Status, ToolError};
+
+/// What the gateways answered, by model. One whose gateway is not reached has no entry.
+#[derive(Debug, Default)]
+pub struct GatewayAnswers {
+    /// Which route they serve.
+    pub served: BTreeMap<String, Served>,
+    /// Whether they have the access policies.
+    pub enforced: BTreeMap<String, Served>,
+}
 
 pub struct Snapshot {
     /// The client, with the deadline of one hook.
@@ -45,7 +57,7 @@ impl Snapshot {
         };
         match snapshot.refresh(inputs).await {
             Ok(()) => Ok(snapshot),
-            Err(error) => Err(snapshot.cluster.explain(error, inputs.needs()).await),
+            Err(error) => Err(snapshot.cluster.explain(error, &inputs.needs()).await),
         }
     }
 
@@ -69,35 +81,67 @@ impl Snapshot {
         {
             observed.ready_gateways.insert(gateway.clone());
         }
+        let guarded = models.iter().filter(|model| model.access.is_some());
+        let gateways: BTreeSet<_> = guarded
+            .filter_map(|model| inputs.gateway.for_model(model).cloned())
+            .collect();
+        self.cluster
+            .observe_access(&mut observed, &BTreeSet::new(), gateways)
+            .await?;
         observed.served = std::mem::take(&mut self.observed.served);
+        observed.enforced = std::mem::take(&mut self.observed.enforced);
         self.observed = observed;
         self.replan(inputs).await
     }
 
-    /// The models whose gateways should be queried for what they serve.
+    /// The models whose gateways should be queried for which route they serve.
     pub fn due_to_be_served(&self, due: Due) -> impl Iterator<Item = &PlannedModel> {
         let manager = self.identity.manager();
         let models = self.plan.models.iter();
         models.filter(move |planned| served::is_due(planned, due, &self.observed, &manager))
     }
 
+    /// The models whose gateways should be queried for whether they have the access policies.
+    pub fn due_to_be_enforced(&self, due: Due) -> impl Iterator<Item = &PlannedModel> {
+        let manager = self.identity.manager();
+        let models = self.plan.models.iter();
+        models.filter(move |planned| access::is_due(planned, due, &self.observed, &manager))
+    }
+
     /// Replaces what is known of what the gateways serve.
-    pub async fn set_served(&mut self, served: BTreeMap<String, Served>, inputs: &Inputs) -> Result<(), ApiError> {
-        if self.observed.served == served {
+    pub async fn set_answers(&mut self, answers: GatewayAnswers, inputs: &Inputs) -> Result<(), ApiError> {
+        let GatewayAnswers { served, enforced } = answers;
+        if self.observed.served == served && self.observed.enforced == enforced {
             return Ok(());
         }
         self.observed.served = served;
+        self.observed.enforced = enforced;
         self.replan(inputs).await
+    }
+
+    /// Whether routes wait for their gateway to have access policies that are applied.
+    pub fn awaits_access(&self) -> bool {
+        let is_awaited = |planned: &PlannedModel| {
+            let access = planned.access.as_ref();
+            access.is_some_and(|access| access.enforcement == Enforcement::Yet)
+        };
+        self.due_to_be_enforced(Due::Changed).any(is_awaited)
     }
 
     /// How soon a gateway should be queried again; `None` if all serve what they should, as far as they show it.
     pub fn retry_after(&self) -> Option<Duration> {
         let manager = self.identity.manager();
         let models = self.plan.models.iter();
-        models
-            .filter_map(|planned| served::not_served(planned, &self.observed, &manager))
-            .map(NotServed::retry_after)
-            .min()
+        let routes = models
+            .clone()
+            .filter_map(|planned| served::not_served(planned, &self.observed, &manager));
+        let policies = models.filter_map(|planned| match planned.access.as_ref()?.enforcement {
+            Enforcement::Yet => Some(NotServed::Yet),
+            Enforcement::NotInTime => Some(NotServed::InTime),
+            _ => None,
+        });
+        let withheld = (!self.changes.withheld.is_empty()).then_some(NotServed::Yet);
+        routes.chain(policies).chain(withheld).map(NotServed::retry_after).min()
     }
 
     /// Plans on the same observation, also again after secrets were read.
@@ -129,7 +173,21 @@ impl Snapshot {
         }
     }
 
-    /// Whether there are Secrets and HTTPRoutes of ours, planned or observed.
+    /// The namespaces with access policies of ours, planned or observed.
+    pub fn policy_namespaces(&self) -> BTreeSet<String> {
+        let planned = self.plan.models.iter().filter_map(|planned| planned.access.as_ref());
+        let planned = planned.flat_map(|access| &access.policies);
+        let observed = [ObjectKind::RequestAuthentication, ObjectKind::AuthorizationPolicy]
+            .into_iter()
+            .flat_map(|kind| self.observed.access_policies(kind))
+            .filter(|object| self.identity.has_applied(object));
+        planned
+            .map(|policy| policy.namespace.clone())
+            .chain(observed.filter_map(ResourceExt::namespace))
+            .collect()
+    }
+
+    /// Whether there are Secrets, HTTPRoutes and access policies of ours, planned or observed.
     pub fn needs(&self) -> Needs {
         let mut models = self.plan.models.iter();
         let secrets = models.clone().any(|planned| !planned.secrets.is_empty());
@@ -138,6 +196,7 @@ impl Snapshot {
         Needs {
             secrets: secrets || !self.observed.secrets.is_empty(),
             http_routes: http_routes || observed.any(|route| self.identity.owns(route)),
+            policies: self.policy_namespaces(),
         }
     }
 
@@ -149,7 +208,7 @@ impl Snapshot {
                 continue;
             }
             if let Err(error) = self.cluster.dry_run(apply).await {
-                let error = self.cluster.explain(error, self.needs()).await;
+                let error = self.cluster.explain(error, &self.needs()).await;
                 rejected.insert(apply.model.clone(), error);
             }
         }
@@ -185,6 +244,7 @@ impl Snapshot {
         Expected {
             status: self.report(inputs, &BTreeMap::new(), false).status,
             retry_after: self.retry_after(),
+            policy_namespaces: self.policy_namespaces(),
             due: applies
                 .chain(deletes)
                 .chain(unread)
@@ -203,6 +263,9 @@ pub struct Expected {
     /// After how long a gateway may serve what it does not serve now. No object shows that.
     #[serde(default)]
     pub retry_after: Option<Duration>,
+    /// Where access policies of ours are, planned or observed.
+    #[serde(default)]
+    pub policy_namespaces: BTreeSet<String>,
 }
 
 impl Expected {
@@ -212,6 +275,7 @@ impl Expected {
             status: unobserved.status.clone(),
             due: Vec::new(),
             retry_after: None,
+            policy_namespaces: BTreeSet::new(),
         }
     }
 }

@@ -7,11 +7,13 @@ use super::{StatusInput, messages, pod_failures};
 use crate::api::pods::Deployment;
 use crate::config::value::Scaler;
 use crate::gateway::route_condition::{RouteCondition, route_condition};
+use crate::gateway::workload::Workload;
 use crate::identity::route_name;
 use crate::inputs::gateway::RelatedGateway;
 use crate::observed::Observed;
 use crate::plan::readiness;
 use crate::plan::served::{self, NotServed};
+use crate::plan::types::Enforcement;
 use crate::plan::{Plan, PlannedModel, PlannedRoute};
 
 /// The first problem of a model; one that requires action before one that does not.
@@ -36,6 +38,7 @@ pub fn problem(input: &StatusInput, planned: &PlannedModel) -> Option<Problem> {
         no_route(input, planned).map(Problem::Gateway),
         pods,
         unresolved_refs(input, planned).map(Problem::Gateway),
+        not_enforced(planned).map(Problem::Gateway),
         not_served(input, planned).map(Problem::Gateway),
         is_not_scaled(input, planned).then_some(Problem::NotAutoscaled),
         unsupported.map(|unsupported| Problem::Unsupported(*unsupported)),
@@ -89,6 +92,21 @@ pub fn no_route(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayPr
 /// Whether the gateway does not find the Service of the model's HTTPRoute, as before Seldon has created it.
 fn unresolved_refs(input: &StatusInput, planned: &PlannedModel) -> Option<GatewayProblem> {
     route_problem(input, planned).filter(is_unresolved)
+}
+
+/// Why the gateway takes requests without a token, or may.
+pub fn not_enforced(planned: &PlannedModel) -> Option<GatewayProblem> {
+    let gateway = planned.gateway.clone()?;
+    match planned.access.as_ref()?.enforcement.clone() {
+        Enforcement::Enforced => None,
+        Enforcement::Yet => Some(GatewayProblem::AccessNotEnforcedYet(gateway)),
+        Enforcement::NotInTime => Some(GatewayProblem::AccessNotEnforced(gateway)),
+        Enforcement::NoPlace(Workload::Ambiguous(namespaces)) => {
+            Some(GatewayProblem::AccessAmbiguous { gateway, namespaces })
+        }
+        Enforcement::NoPlace(_) => Some(GatewayProblem::AccessWithoutPods(gateway)),
+        Enforcement::Unsupported => Some(GatewayProblem::AccessUnsupported(gateway)),
+    }
 }
 
 /// Whether the gateway serves another route than the current one, as far as a query showed.

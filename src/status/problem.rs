@@ -1,5 +1,6 @@
 //! What keeps a model from serving what is configured, as data. [`super::messages`] has the text of each.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::api_error::ApiError;
@@ -106,6 +107,19 @@ pub enum GatewayProblem {
     RouteNotServedYet(GatewayName),
     /// It did not serve the current route in time.
     RouteNotServed(GatewayName),
+    /// It does not enforce the model's access yet.
+    AccessNotEnforcedYet(GatewayName),
+    /// It did not in time.
+    AccessNotEnforced(GatewayName),
+    /// It has no pods that it could be enforced at.
+    AccessWithoutPods(GatewayName),
+    /// Its pods may be in any of these namespaces.
+    AccessAmbiguous {
+        gateway: GatewayName,
+        namespaces: BTreeSet<String>,
+    },
+    /// The cluster has no access policies.
+    AccessUnsupported(GatewayName),
     /// It does not find the HTTPRoute's Service.
     UnresolvedRefs {
         gateway: GatewayName,

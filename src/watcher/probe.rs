@@ -43,8 +43,8 @@ pub async fn run(context: &HookContext) -> ExitCode {
                 Some(_) => Due::Changed,
                 None => Due::Marked,
             };
-            let served = Gateways::default().ask(&snapshot, due).await;
-            if let Err(error) = snapshot.set_served(served, &inputs).await {
+            let answers = Gateways::default().ask(&snapshot, due).await;
+            if let Err(error) = snapshot.set_answers(answers, &inputs).await {
                 return print(&unreachable(&inputs, &error));
             }
             snapshot.list_pods_if_unready().await;

@@ -1,6 +1,6 @@
 //! The main loop of the watcher.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -80,6 +80,8 @@ struct Watcher<'a> {
     scheduler: Scheduler,
     health: Health,
     watches_gateway_api: bool,
+    /// The namespaces in which access policies are watched.
+    watches_policies_in: BTreeSet<String>,
     /// The outcome of the last probe.
     seen: Option<Expected>,
     /// The outcome that the charm was last triggered for. If it persists after the hook, triggering again would not
@@ -96,6 +98,7 @@ impl<'a> Watcher<'a> {
             scheduler: Scheduler::default(),
             health: Health::default(),
             watches_gateway_api: false,
+            watches_policies_in: BTreeSet::new(),
             seen: None,
             triggered_for: None,
         }
@@ -121,6 +124,7 @@ impl<'a> Watcher<'a> {
     ) -> Option<Baseline> {
         loop {
             self.watch_gateway_api(events);
+            self.watch_access_policies(events);
             match self.scheduler.due(Instant::now()) {
                 Due::Probe => self.probe(events),
                 Due::Trigger => self.trigger(events),
@@ -161,6 +165,18 @@ impl<'a> Watcher<'a> {
             &Watched::GATEWAY_API,
             events.clone(),
         ));
+    }
+
+    fn watch_access_policies(&mut self, events: &UnboundedSender<WatcherEvent>) {
+        for namespace in &self.baseline.expected.policy_namespaces {
+            if self.watches_policies_in.insert(namespace.clone()) {
+                let identity = Identity {
+                    namespace: namespace.clone(),
+                    ..Identity::read(self.context)
+                };
+                tokio::spawn(watch(identity, &Watched::ACCESS_POLICIES, events.clone()));
+            }
+        }
     }
 
     fn accept_baseline(&mut self, baseline: Baseline) {

@@ -1,6 +1,7 @@
 //! Level 3: the real binary against a real kube-apiserver with the real definitions of Seldon and Istio. The test does, as data,
 //! what their controllers would do; Juju is simulated.
 
+mod access;
 mod black_hole;
 mod convergence;
 mod diagnose;

@@ -1,6 +1,7 @@
 //! Level 1: no process of the charm and no cluster. Snapshots of plans, properties over random input, and the layout of the
 //! repository.
 
+mod access;
 mod fixture;
 mod layers;
 mod observability;

@@ -46,3 +46,13 @@ pub fn service() -> ApiResource {
 pub fn webhook() -> ApiResource {
     kind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration")
 }
+
+pub fn request_authentication() -> ApiResource {
+    kind("security.istio.io", "v1beta1", "RequestAuthentication")
+}
+
+/// Its plural is not that which kube guesses.
+pub fn authorization_policy() -> ApiResource {
+    let kind = GroupVersionKind::gvk("security.istio.io", "v1beta1", "AuthorizationPolicy");
+    ApiResource::from_gvk_with_plural(&kind, "authorizationpolicies")
+}

@@ -178,6 +178,7 @@ fn pasted_secret_is_not_repeated_as_a_key() {
             ("pod", format!("{{containers: [{{name: x, '{secret}': x}}]}}")),
             ("labels", format!("{{'{secret}\u{e9}': x}}")),
             ("annotations", format!("{{'{secret}\u{e9}': x}}")),
+            ("access", format!("{{jwt: {{issuer: x, '{secret}': x}}}}")),
             ("graph", format!("{{model: x, '{secret}': x}}")),
             ("models", format!("{{'{secret}': {{}}}}")),
         ] {

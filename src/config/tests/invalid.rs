@@ -6,7 +6,7 @@ use juju_hooks::status::SHOWN_BYTES;
 use juju_hooks::{SecretContent, SecretError, Version};
 
 /// An option, a value that violates a rule, and the option that has to be set with it.
-pub(crate) const INVALID: [(&str, &str, &str); 36] = [
+pub(crate) const INVALID: [(&str, &str, &str); 37] = [
     ("image", "Iris 0.3", ""),
     ("implementation", "sklearn server", ""),
     ("model-uri", "bucket/iris", "implementation=SKLEARN_SERVER"),
@@ -34,6 +34,11 @@ pub(crate) const INVALID: [(&str, &str, &str); 36] = [
     ("retries", "11", ""),
     ("headers", "{set: {x-site: '12'}}", ""),
     ("headers", "{request: {set: {x-load: 90%}}}", ""),
+    (
+        "access",
+        "{jwt: {issuer: 'https://sso.example', audiences: [iris]}}",
+        "",
+    ),
     ("gateway", "site-gateway", ""),
     ("labels", "{seldon-model/model: x}", ""),
     ("annotations", "{note: 'a=b'}", ""),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::api_error::ApiError;
 use crate::config::Model;
 use crate::labels::ObjectKind;
-use crate::permissions::Permission;
-use crate::shell::{Commands, juju_status};
+use crate::permissions::{Permission, Place};
+use crate::shell::{Commands, juju_status, kubectl};
 use crate::status::{Message, StatusInput, fix};
 
 /// The longest name of a field manager that fits into what is the case, in bytes.
@@ -60,16 +60,20 @@ pub fn api_error(commands: &Commands, error: &ApiError) -> Message {
             fields,
         } => {
             let (kind, name) = kind_and_name(object);
+            let (namespace, simple_name) = name.split_once('/').unwrap_or((commands.namespace, name));
             let fields = fields.join(", ");
             let (what, owner) = if manager.len() > LONGEST_MANAGER {
                 ("it is managed by another client".to_owned(), format!("{manager}, "))
             } else {
-                let is_route = matches!(kind, "VirtualService" | "HTTPRoute");
-                let subject = if is_route { "its route" } else { "it" };
+                let subject = match kind {
+                    "VirtualService" | "HTTPRoute" => "its route",
+                    "RequestAuthentication" | "AuthorizationPolicy" => "its access",
+                    _ => "it",
+                };
                 (format!("{subject} is managed by {manager}"), String::new())
             };
             Message::blocked(what)
-                .run_destructive(commands.kubectl("delete", kind, name))
+                .run_destructive(kubectl(namespace, "delete", kind, simple_name))
                 .cause(format!("{owner}{kind} {name}: {fields}; it is recreated then"))
         }
         ApiError::WebhookDown { name, why } => {
@@ -122,18 +126,22 @@ fn kind_and_name(object: &str) -> (&str, &str) {
 
 /// Permissions by kind: `list/create seldondeployments, get gateways in all namespaces`.
 pub fn rights(missing: &[Permission]) -> String {
-    let mut by_kind: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
+    let mut by_kind: BTreeMap<(&Place, String), Vec<&str>> = BTreeMap::new();
     for permission in missing {
         by_kind
-            .entry((permission.cluster_wide, permission.kind()))
+            .entry((&permission.place, permission.kind()))
             .or_default()
             .push(permission.verb);
     }
     let mut parts: Vec<String> = by_kind
         .iter()
-        .map(|((cluster_wide, kind), verbs)| {
-            let scope = if *cluster_wide { " in all namespaces" } else { "" };
-            format!("{} {kind}{scope}", verbs.join("/"))
+        .map(|((place, kind), verbs)| {
+            let place = match place {
+                Place::Own => String::new(),
+                Place::Everywhere => " in all namespaces".to_owned(),
+                Place::Namespace(namespace) => format!(" in namespace {namespace}"),
+            };
+            format!("{} {kind}{place}", verbs.join("/"))
         })
         .collect();
     // Seldon's and Istio's kinds say more to an operator than pods and services.

@@ -23,10 +23,10 @@ pub fn conflict(input: &StatusInput, model: &Model, conflict: &Conflict) -> Mess
                 });
             // The name of a Secret follows from that of the model.
             let rename = match kind {
-                ObjectKind::Secret => "",
                 ObjectKind::SeldonDeployment | ObjectKind::VirtualService | ObjectKind::HttpRoute => {
                     "rename the model or "
                 }
+                ObjectKind::Secret | ObjectKind::RequestAuthentication | ObjectKind::AuthorizationPolicy => "",
             };
             let kind = kind.as_str();
             Message::blocked(format!("name taken by another {kind}"))

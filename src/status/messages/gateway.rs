@@ -1,5 +1,7 @@
 //! The gateway that a model is reached by.
 
+use std::collections::BTreeSet;
+
 use crate::api::seldon;
 use crate::config::Model;
 use crate::gateway::GatewayKind;
@@ -58,6 +60,30 @@ pub fn gateway(input: &StatusInput, model: &Model, problem: &GatewayProblem) -> 
         GatewayProblem::RouteNotServed(gateway) => Message::blocked("route not served by its gateway")
             .run(commands.diagnose())
             .cause(format!("{gateway}: Envoy may have rejected a route, whoever wrote it")),
+        GatewayProblem::AccessNotEnforcedYet(gateway) => {
+            Message::waiting(format!("waiting for gateway {gateway} to enforce its access"))
+        }
+        GatewayProblem::AccessNotEnforced(gateway) => Message::blocked("access not enforced by its gateway")
+            .run(commands.diagnose())
+            .cause(format!(
+                "{gateway} does not have its AuthorizationPolicy; until then its route stays as it is"
+            )),
+        GatewayProblem::AccessWithoutPods(gateway) => {
+            Message::waiting(format!("waiting for gateway {gateway} to have pods"))
+                .cause("its access is enforced there")
+        }
+        GatewayProblem::AccessAmbiguous { gateway, namespaces } => {
+            Message::blocked("gateway has pods in several namespaces")
+                .run(commands.diagnose())
+                .cause(format!(
+                    "{gateway}: {}; its access is enforced in one",
+                    join(namespaces)
+                ))
+        }
+        GatewayProblem::AccessUnsupported(gateway) => Message::blocked("access needs Istio").fix(
+            fix::unset(input, model, "access"),
+            &format!("gateway {gateway}; CRD AuthorizationPolicy not found"),
+        ),
         GatewayProblem::UnresolvedRefs { gateway, why } => {
             Message::waiting("waiting for its Service").cause(format!("gateway {gateway}: {why}"))
         }
@@ -76,6 +102,10 @@ pub fn gateway(input: &StatusInput, model: &Model, problem: &GatewayProblem) -> 
         }
     };
     message.of_model(&model.name)
+}
+
+fn join(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn not_named(provider: &Provider) -> Message {

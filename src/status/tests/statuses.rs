@@ -304,6 +304,8 @@ fn every_problem_is_documented() {
         GatewayProblem::HostsNotServed { .. }, GatewayProblem::ClosedToNamespace(_), GatewayProblem::RoutePending(_),
         GatewayProblem::RouteNotServedYet(_), GatewayProblem::RouteNotServed(_),
         GatewayProblem::RouteRejected { .. }, GatewayProblem::UnresolvedRefs { .. },
+        GatewayProblem::AccessNotEnforcedYet(_), GatewayProblem::AccessNotEnforced(_),
+        GatewayProblem::AccessWithoutPods(_), GatewayProblem::AccessAmbiguous { .. }, GatewayProblem::AccessUnsupported(_),
     }) {
         let is = |problem: &&Problem| matches!(problem, Problem::Gateway(gateway) if is(gateway));
         require(name, of_models.iter().any(is));

@@ -7,6 +7,7 @@ use std::time::Instant;
 use juju_sim::agent::{Fault, Hook};
 use serde_json::Value;
 
+use super::endpoints::{gateway, http};
 use super::fixture::{Live, audit_answers};
 use super::gateway_api::{integrate, publish_gateway, remove_istio_pilot, serves};
 use crate::support::assert_contains;
@@ -57,6 +58,7 @@ fn grant_rules(live: &Live, change: impl Fn(&mut Vec<Value>)) {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rbac.yaml")).unwrap();
     let text = text
         .replace("namespace: edge", &format!("namespace: {}", live.model()))
+        .replace("namespace: istio-system", &format!("namespace: {}", live.model()))
         .replace("edge-iris", &format!("{}-iris", live.model()));
     for document in text.split("\n---") {
         let Ok(Value::Object(mut object)) = serde_yaml::from_str::<Value>(document) else {
@@ -139,6 +141,13 @@ fn does_everything(live: &mut Live) {
     live.delete(&deployment(), "iris-default-0-iris");
     live.hook("update-status");
     live.agent.faults.clear();
+    // What is denied: at once, elsewhere, and no more.
+    gateway(live, &http(), "NodePort");
+    let access = "{jwt: {issuer: a, audiences: [b], jwks-uri: 'http://a/b'}}";
+    for (option, value) in [("access", access), ("prefix", "/other/"), ("access", "")] {
+        live.config(&[(option, value)]);
+        assert!(live.serves().starts_with("active"), "{}", live.says());
+    }
     // The other kind of gateway.
     remove_istio_pilot(live);
     let id = integrate(live);

@@ -73,8 +73,8 @@ const TOPICS: [Topic; 8] = [
     },
     Topic {
         name: "address",
-        options: "prefix hosts grpc-host gateway timeout retries headers",
-        examples: &[("a route", "route")],
+        options: "prefix hosts grpc-host gateway timeout retries headers access",
+        examples: &[("a route", "route"), ("tokens only", "access")],
     },
     Topic {
         name: "other versions",

@@ -14,9 +14,10 @@ use serde::Deserialize as _;
 use crate::build_plan::Progress;
 
 /// The groups of the kinds that the charm writes; Istio's file has more of them, and every one costs memory.
-const GROUPS: [&str; 3] = [
+const GROUPS: [&str; 4] = [
     "machinelearning.seldon.io",
     "networking.istio.io",
+    "security.istio.io",
     "gateway.networking.k8s.io",
 ];
 /// How long the server may take to serve a new kind. It takes a second or two.
@@ -24,7 +25,7 @@ const SERVED: Duration = Duration::from_secs(60);
 /// Between two looks at whether it does.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Installs the definitions of Seldon's kinds, of Istio's networking kinds and of the Gateway API's from YAML files (see
+/// Installs the definitions of Seldon's kinds, of Istio's kinds for routes and access, and of the Gateway API's from YAML files (see
 /// [`crate::assets::crds`]) and waits until the server serves them. Those that are there already are left alone. The
 /// names of those that were installed are returned.
 ///

@@ -111,6 +111,23 @@ fn of_gateway_api() -> Vec<Entry> {
              serves](../explanation/routing.md#what-the-gateway-serves).",
         ),
         (
+            GatewayProblem::AccessNotEnforcedYet(gateway()),
+            "Its route is applied, or changed, once the gateway denies requests without a token.",
+        ),
+        (
+            GatewayProblem::AccessNotEnforced(gateway()),
+            "A route that exists stays as it is. The gateway's pods may not be Istio's, or istiod may not be able to reach them.",
+        ),
+        (GatewayProblem::AccessWithoutPods(gateway()), ""),
+        (
+            GatewayProblem::AccessAmbiguous {
+                gateway: gateway(),
+                namespaces: ["edge", "istio-system"].map(ToOwned::to_owned).into(),
+            },
+            "Anybody with a namespace can give pods and Services the labels that a Gateway selects.",
+        ),
+        (GatewayProblem::AccessUnsupported(gateway()), ""),
+        (
             GatewayProblem::RouteRejected {
                 gateway: gateway(),
                 why: why("no listener takes routes of the namespace edge"),

@@ -1,0 +1,185 @@
+//! The policies of models with `access`, and when their routes follow.
+
+use std::collections::BTreeMap;
+
+use kube::api::DynamicObject;
+use seldon_model::gateway::listeners::{Listeners, Scope};
+use seldon_model::gateway::revision::Served;
+use seldon_model::gateway::workload::Workload;
+use seldon_model::observed::Observed;
+use seldon_model::plan::types::{Enforcement, PlannedAccess};
+use seldon_model::plan::{Environment, plan};
+use serde_json::{Value, json};
+
+use super::fixture::{configured, site, site_of_ingress};
+
+const ACCESS: &str =
+    "{jwt: {issuer: 'https://sso.example', audiences: [iris, fleet], jwks-uri: 'https://sso.example/keys'}}";
+const APPLIED: &str = "2026-01-01T00:00:00Z";
+
+/// A cluster with the gateway's pods in its own namespace.
+fn cluster(site: &Environment) -> Observed {
+    let config = configured(&json!({"image": "iris:1"}));
+    let gateway = site.gateway.for_model(&config.models[0]).unwrap().clone();
+    let listeners = Listeners {
+        selector: BTreeMap::from([("istio".to_owned(), "ingressgateway".to_owned())]),
+        scope: Scope::Cluster,
+        http: true,
+        hosts: vec!["*".to_owned()],
+        ..Listeners::default()
+    };
+    Observed {
+        workloads: [(gateway.clone(), Workload::Found(gateway.namespace.clone()))].into(),
+        gateways: [(gateway, listeners)].into(),
+        now: Some(APPLIED.parse().unwrap()),
+        ..Observed::default()
+    }
+}
+
+fn planned(options: &Value, site: &Environment, observed: &Observed) -> PlannedAccess {
+    let model = plan(&configured(options), site, observed).unwrap().models.remove(0);
+    model.access.unwrap()
+}
+
+/// As if the policies had been applied at that time.
+fn apply(access: &PlannedAccess, observed: &mut Observed) {
+    let live = |object: &Value| -> DynamicObject {
+        let mut object = object.clone();
+        let manager =
+            json!({"manager": "seldon-model-iris-aaaaaaaa", "operation": "Apply", "time": APPLIED, "fieldsV1": {}});
+        object["metadata"]["managedFields"] = json!([manager]);
+        serde_json::from_value(object).unwrap()
+    };
+    observed.request_authentications = vec![live(&access.policies[0].object)];
+    observed.authorization_policies = vec![live(&access.policies[1].object)];
+}
+
+#[test]
+fn every_way_to_a_model_is_closed() {
+    let options = json!({
+        "image": "iris:1", "access": ACCESS, "hosts": "a.example,grpc.a.example", "grpc-host": "grpc.a.example", "protocol": "v2",
+    });
+    for (name, site) in [("istio", site()), ("gateway-api", site_of_ingress())] {
+        let observed = cluster(&site);
+        let access = planned(&options, &site, &observed);
+        let objects: Vec<&Value> = access.policies.iter().map(|policy| &policy.object).collect();
+        insta::assert_yaml_snapshot!(format!("access_{name}"), objects);
+    }
+}
+
+#[test]
+fn page_of_a_model_and_the_token_stay_outside() {
+    let render = |options: Value| {
+        let planned = plan(&configured(&options), &site(), &cluster(&site()))
+            .unwrap()
+            .models
+            .remove(0);
+        serde_json::to_string(&super::fixture::objects(&planned)["route"]).unwrap()
+    };
+    let open = render(json!({"image": "iris:1", "protocol": "v2"}));
+    assert!(open.contains("referer") && !open.contains("authorization"), "{open}");
+    let closed = render(json!({"image": "iris:1", "protocol": "v2", "access": ACCESS}));
+    assert!(!closed.contains("referer"), "{closed}");
+    assert!(closed.contains(r#""remove":["authorization"]"#), "{closed}");
+}
+
+#[test]
+fn route_follows_once_the_gateway_has_the_policies() {
+    let options = json!({"image": "iris:1", "access": ACCESS});
+    let site = site();
+    let mut observed = cluster(&site);
+    let enforcement = |observed: &Observed| planned(&options, &site, observed).enforcement;
+    assert_eq!(enforcement(&observed), Enforcement::Yet, "nothing is applied");
+    let access = planned(&options, &site, &observed);
+    apply(&access, &mut observed);
+    for (seconds, answer, expected) in [
+        (0, None, Enforcement::Yet),
+        (1, None, Enforcement::Yet),
+        // A gateway that cannot be asked, or is behind a login, has them after a while.
+        (2, None, Enforcement::Enforced),
+        (0, Some(Served::Unknown), Enforcement::Yet),
+        (2, Some(Served::Unknown), Enforcement::Enforced),
+        (0, Some(Served::Current), Enforcement::Enforced),
+        // One that shows that it does not have them is not believed to.
+        (3, Some(Served::Stale), Enforcement::Yet),
+        (9, Some(Served::Stale), Enforcement::Yet),
+        (10, Some(Served::Stale), Enforcement::NotInTime),
+        (86_400, Some(Served::Stale), Enforcement::NotInTime),
+        (86_400, None, Enforcement::Enforced),
+    ] {
+        observed.now = Some(
+            APPLIED.parse::<k8s_openapi::jiff::Timestamp>().unwrap()
+                + k8s_openapi::jiff::SignedDuration::from_secs(seconds),
+        );
+        observed.enforced = answer.map(|answer| ("iris".to_owned(), answer)).into_iter().collect();
+        assert_eq!(enforcement(&observed), expected, "{seconds} {answer:?}");
+    }
+    observed.enforced = BTreeMap::new();
+    // A policy of other rules, and keys that are gone.
+    let mut other = observed.clone();
+    other.authorization_policies[0].data["spec"]["rules"][0]["to"][0]["operation"]["paths"] = json!(["/"]);
+    assert_eq!(enforcement(&other), Enforcement::Yet);
+    observed.request_authentications.clear();
+    assert_eq!(enforcement(&observed), Enforcement::Yet);
+}
+
+#[test]
+fn place_and_ways_make_the_name_and_who_may_does_not() {
+    let site = site();
+    let observed = cluster(&site);
+    let name = |options: Value| planned(&options, &site, &observed).policies[1].name.clone();
+    let first = name(json!({"image": "iris:1", "access": ACCESS}));
+    assert!(
+        first.starts_with("iris-aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee-iris-"),
+        "{first}"
+    );
+    let other_issuer = ACCESS.replace("issuer: 'https://sso.example'", "issuer: other");
+    assert_eq!(name(json!({"image": "iris:1", "access": other_issuer})), first);
+    assert_eq!(
+        name(json!({"image": "iris:2", "access": ACCESS, "timeout": "1s"})),
+        first
+    );
+    for (option, value) in [
+        ("prefix", "/other/"),
+        ("hosts", "a.example"),
+        ("grpc-host", "g.example"),
+    ] {
+        assert_ne!(
+            name(json!({"image": "iris:1", "access": ACCESS, option: value})),
+            first,
+            "{option}"
+        );
+    }
+}
+
+#[test]
+fn pods_that_are_not_found_keep_the_route_away() {
+    let options = json!({"image": "iris:1", "access": ACCESS});
+    let site = site();
+    let ambiguous = Workload::Ambiguous(["a", "b"].map(ToOwned::to_owned).into());
+    for workload in [Workload::Absent, ambiguous] {
+        let mut observed = cluster(&site);
+        for found in observed.workloads.values_mut() {
+            *found = workload.clone();
+        }
+        let access = planned(&options, &site, &observed);
+        assert_eq!(access.enforcement, Enforcement::NoPlace(workload));
+        assert_eq!(access.policies, []);
+    }
+    let mut observed = cluster(&site);
+    for listeners in observed.gateways.values_mut() {
+        listeners.selector.clear();
+    }
+    let access = planned(&options, &site, &observed);
+    assert_eq!(
+        access.policies,
+        [],
+        "policies without a selector are those of every pod"
+    );
+    let mut observed = cluster(&site);
+    observed.capabilities.access_policies = false;
+    assert_eq!(
+        planned(&options, &site, &observed).enforcement,
+        Enforcement::Unsupported
+    );
+}
