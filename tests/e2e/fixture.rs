@@ -180,10 +180,9 @@ impl Model {
                 continue;
             };
             let kind = kinds::kind("rbac.authorization.k8s.io", "v1", object["kind"].as_str().unwrap());
-            let api: Api<DynamicObject> = if object["metadata"].get("namespace").is_some() {
-                self.api(&kind)
-            } else {
-                Api::all_with(self.client.clone(), &kind)
+            let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+                Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
+                None => Api::all_with(self.client.clone(), &kind),
             };
             let name = object["metadata"]["name"].as_str().unwrap().to_owned();
             self.wait(api.patch(&name, &PatchParams::apply("admin").force(), &Patch::Apply(&object)))

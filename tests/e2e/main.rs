@@ -12,6 +12,7 @@
     clippy::missing_panics_doc
 )]
 
+mod access;
 mod actions;
 #[path = "../support/console.rs"]
 mod console;
@@ -33,6 +34,7 @@ mod releases;
 mod site_cleanup;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
 mod watcher;
 
 use std::process::ExitCode;
@@ -100,6 +102,9 @@ fn together() -> Vec<(&'static str, &'static str, fn())> {
             http_route_serves_model_and_canary_share,
             changing_gateways_and_back_loses_no_request,
             rejected_route_is_reported_with_istiods_reason;
+        access:
+            tokens_open_their_model_and_nothing_else,
+            login_comes_before_tokens;
         multiple_models:
             ten_models_share_a_port_and_one_leaves,
             taken_prefix_blocks_only_the_second_model,

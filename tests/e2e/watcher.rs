@@ -27,7 +27,7 @@ impl Model {
         start.elapsed()
     }
 
-    fn runs_for(&mut self, limit: Duration) {
+    pub fn runs_for(&mut self, limit: Duration) {
         let edge: &mut Edge = self;
         edge.agent.answer(&mut edge.world, limit, |_, _| false).unwrap();
     }
