@@ -22,6 +22,10 @@ nightly cases="10000":
 e2e *filter:
     cargo test --test e2e -- {{filter}}
 
+# The packed charm under a real Juju: JUJU_CONTROLLER=<controller> just juju; CONTRIBUTING.md has what else it needs.
+juju *filter:
+    cargo test --test juju -- {{filter}}
+
 # The tables of docs/reference/test-site.md: what a site and its models cost.
 measure:
     cargo test --test e2e -- --ignored measure
@@ -52,7 +56,7 @@ format:
 # Lints; a warning is an error. Tests that run by name only are not among all targets.
 lint:
     cargo clippy --locked --workspace --all-targets -- -D warnings
-    cargo clippy --locked --test e2e --test packed --test bench -- -D warnings
+    cargo clippy --locked --test e2e --test juju --test packed --test bench -- -D warnings
     cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 
 # The minimum supported Rust version, as Cargo.toml names it, compiles all. Its builds are of no use to another version.

@@ -73,6 +73,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("grpcurl ", "tests/e2e/grpc.rs uses Python clients instead"),
     ("target/debug/site ", "crates/site/tests/cli.rs types these"),
     ("SELDON_EXECUTOR=", "needs Seldon's executor"),
+    ("JUJU_CONTROLLER=", "needs a controller"),
 ];
 
 fn sessions(path: &str) -> Vec<Block> {

@@ -36,17 +36,24 @@ pub struct Charm {
     pub files: BTreeMap<String, u32>,
 }
 
-pub fn charm(to: &Path) -> Charm {
+/// Packs the charm, which takes minutes.
+pub fn pack() -> PathBuf {
     let from = folder("packed");
     said(Command::new(format!("{PROJECT}/packaging/pack")).current_dir(&from));
-    let charms: Vec<PathBuf> = fs::read_dir(&from)
+    let mut charms: Vec<PathBuf> = fs::read_dir(&from)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    let [charm] = &charms[..] else {
-        panic!("one charm was expected, not {charms:?}");
-    };
-    let mut archive = zip::ZipArchive::new(File::open(charm).unwrap()).unwrap();
+    match (charms.pop(), charms.is_empty()) {
+        (Some(charm), true) => charm,
+        (last, _) => panic!("one charm was expected, not {charms:?} and {last:?}"),
+    }
+}
+
+/// Packs the charm, and unpacks it as Juju does.
+pub fn charm(to: &Path) -> Charm {
+    let charm = pack();
+    let mut archive = zip::ZipArchive::new(File::open(&charm).unwrap()).unwrap();
     archive.extract(to).unwrap();
     let count = archive.len();
     let mut file = |index| {
