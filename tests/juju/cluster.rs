@@ -39,6 +39,16 @@ impl Cluster {
             .collect()
     }
 
+    /// What a model answers at its Service, past the gateway and without the charm.
+    #[track_caller]
+    pub fn answer(&self, namespace: &str, service: &str, body: &str) -> String {
+        let path = format!("/api/v1/namespaces/{namespace}/services/{service}/proxy/api/v1.0/predictions");
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(body.as_bytes().to_vec()).unwrap();
+        let answer = self.runtime.block_on(self.client.request_text(request));
+        answer.unwrap_or_else(|error| panic!("{service} in {namespace}: {error}"))
+    }
+
     /// What the charm created in a namespace, as `kind name`; and the pods of its models.
     #[track_caller]
     pub fn of_the_charm(&self, namespace: &str) -> Vec<String> {
