@@ -136,17 +136,27 @@ fn parameters_go_the_ways_of_juju(user: &User) {
     assert_eq!(result.trim_end(), "pages: '7'");
 }
 
-fn a_day_at_the_site(user: &User) {
-    let press = |user: &User| user.status()["applications"]["press"].clone();
-    let message = |user: &User| press(user)["units"]["press/0"]["workload-status"]["message"].clone();
-    assert_eq!(message(user), "prints on plain at istio-gateway");
+fn status_shows_what_is_named(user: &User) {
     let table = user.reads(&["status"]);
     assert!(
         table.contains("press/0*") && table.contains("fake, runs no code here"),
         "{table}"
     );
-    let table = user.reads(&["status", "pre*"]);
+    let table = user.reads(&["status", "press"]);
     assert!(table.contains("press/0*") && !table.contains("istio-pilot"), "{table}");
+    let table = user.reads(&["status", "pre*"]);
+    assert!(!table.contains("press"), "names are exact: {table}");
+    assert_eq!(
+        user.status()["applications"]["istio-pilot"]["units"]["istio-pilot/0"]["juju-status"]["current"],
+        "idle"
+    );
+}
+
+fn a_day_at_the_site(user: &User) {
+    let press = |user: &User| user.status()["applications"]["press"].clone();
+    let message = |user: &User| press(user)["units"]["press/0"]["workload-status"]["message"].clone();
+    assert_eq!(message(user), "prints on plain at istio-gateway");
+    status_shows_what_is_named(user);
     user.reads(&[
         "wait-for",
         "application",

@@ -83,7 +83,7 @@ enum Command {
     },
     /// Show the model
     Status {
-        /// Only these applications and units, `*` standing for anything
+        /// Only the applications and units of exactly these names
         selectors: Vec<String>,
         #[arg(long, value_enum, default_value_t = StatusFormat::Tabular)]
         format: StatusFormat,

@@ -26,6 +26,15 @@ fn workload(world: &World, application: &Application, unit: &Unit) -> Status {
     }
 }
 
+/// What the agent does. That of a fake has nothing to do.
+fn agent(application: &Application, unit: &Unit) -> &'static str {
+    if application.charm.fake {
+        "idle"
+    } else {
+        unit.agent.word()
+    }
+}
+
 /// The application's status: what the leader set, else the gravest of its units.
 pub fn overall(world: &World, application: &Application) -> Status {
     const GRAVEST_FIRST: [&str; 7] = [
@@ -57,18 +66,9 @@ pub fn overall(world: &World, application: &Application) -> Status {
         .unwrap_or_else(|| Status::new("unknown", ""))
 }
 
-/// Whether a name is among the patterns, in which `*` stands for anything; without one every name is.
-fn selected(patterns: &[String], name: &str) -> bool {
-    patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, name))
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name
-            .strip_prefix(head)
-            .is_some_and(|left| (0..=left.len()).any(|at| left.get(at..).is_some_and(|left| matches(rest, left)))),
-    }
+/// Whether a name is among those that were given, exactly as given; without one every name is.
+fn selected(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|given| given == name)
 }
 
 /// The tables of `juju status` for a Kubernetes model (juju/juju, `cmd/juju/status/output_tabular.go`), of the applications and
@@ -139,12 +139,7 @@ pub fn table(world: &World, selectors: &[String]) -> String {
             rows.push(vec![
                 format!("{}{}", unit.name, if leads { "*" } else { "" }),
                 status.status,
-                if application.charm.fake {
-                    "idle"
-                } else {
-                    unit.agent.word()
-                }
-                .to_owned(),
+                agent(application, unit).to_owned(),
                 unit.address.clone(),
                 unit.ports.iter().cloned().collect::<Vec<_>>().join(","),
                 shortened(&status.message),
@@ -212,7 +207,7 @@ pub fn tree(world: &World) -> Value {
                 .map(|(unit_name, unit)| {
                     let entry = json!({
                         "workload-status": shown(&workload(world, application, unit)),
-                        "juju-status": {"current": unit.agent.word(), "version": world.version},
+                        "juju-status": {"current": agent(application, unit), "version": world.version},
                         "leader": application.leader.as_ref() == Some(unit_name),
                         "address": unit.address,
                     });
