@@ -14,4 +14,5 @@
 mod console;
 mod links;
 mod readme;
+mod relations;
 mod typed;

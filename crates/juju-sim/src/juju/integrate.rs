@@ -134,11 +134,16 @@ impl World {
         id
     }
 
-    /// Finds the endpoints meant. An implicit endpoint is taken only when nothing else fits, or when it is named
-    /// (juju/juju, `state/state_test.go` on endpoint inference).
+    /// Finds the endpoints meant. Before 4.0 an implicit endpoint is taken only when nothing else fits, or when it is named
+    /// (juju/juju, `state/state_test.go` on endpoint inference). From 4.0 on it counts like any other (seen with 4.0.15).
     fn infer(&self, first: &str, second: &str) -> Result<[(Side, String); 2]> {
         let mut found = Vec::new();
-        for implicit in [false, true] {
+        let passes: &[bool] = if self.version.at_least(4, 0, 0) {
+            &[true]
+        } else {
+            &[false, true]
+        };
+        for &implicit in passes {
             for one in self.candidates(first, implicit)? {
                 for two in self.candidates(second, implicit)? {
                     if fits(&one, &two) {
@@ -267,6 +272,7 @@ fn fits(one: &Candidate, two: &Candidate) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::charm::Endpoint;
     use super::super::{Charm, World};
 
     fn world() -> World {
@@ -284,6 +290,27 @@ mod tests {
         assert_eq!(world.relations[&id].key("seldon-core"), format!("gateway-info:{id}"));
         let bag = world.relations[&id].data("istio-pilot/0").unwrap();
         assert!(bag.contains_key("ingress-address"));
+    }
+
+    #[test]
+    fn implicit_endpoint_makes_a_choice_from_juju_4_on() {
+        let mut world = world();
+        let mut iris = Charm::fake("seldon-core", "stable");
+        let interface = "juju-info".to_owned();
+        iris.requires.insert("seldon-core".to_owned(), Endpoint { interface });
+        world.add_application("iris", iris, 1).unwrap();
+        world.version = "4.0.15".parse().unwrap();
+        let error = world.integrate("iris", "istio-pilot").unwrap_err();
+        assert!(error.to_string().starts_with("ambiguous relation: "), "{error}");
+        world.integrate("iris:gateway-info", "istio-pilot").unwrap();
+        world.version = "3.6.1".parse().unwrap();
+        assert!(
+            world
+                .integrate("iris", "istio-pilot")
+                .unwrap_err()
+                .to_string()
+                .contains("already exists")
+        );
     }
 
     #[test]
