@@ -173,6 +173,9 @@ pub struct Agent {
     /// The network that hooks run in, as a file that nsenter(1) takes: that of a node, where a unit's pod would be. This
     /// machine's where it is not set.
     pub network: Option<PathBuf>,
+    /// Whether [`Agent::wake`] runs config-changed twice for one change of options or trust, as Juju 4.0 does (seen with 4.0.15). An
+    /// agent for tests does so on every version, since a charm must bear it.
+    pub repeats_config_changed: bool,
     directory: PathBuf,
     client: PathBuf,
     // Before the directory it is in.
@@ -191,12 +194,14 @@ impl Agent {
         let scratch = Scratch::new("agent")?;
         let agent = Self::in_directory(dispatch, scratch.path(), &jujuc()?);
         Ok(Self {
+            repeats_config_changed: true,
             _scratch: Some(scratch),
             ..agent
         })
     }
 
-    /// An agent that keeps its charm directories and sockets in `directory`, with `client` as the hook tools' executable.
+    /// An agent that keeps its charm directories and sockets in `directory`, with `client` as the hook tools' executable. It runs
+    /// each hook once.
     #[must_use]
     pub fn in_directory(dispatch: impl Into<PathBuf>, directory: &Path, client: &Path) -> Self {
         Self {
@@ -205,6 +210,7 @@ impl Agent {
             kubeconfigs: BTreeMap::new(),
             faults: BTreeMap::new(),
             network: None,
+            repeats_config_changed: false,
             directory: directory.to_owned(),
             client: client.to_owned(),
             line: None,

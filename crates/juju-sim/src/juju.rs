@@ -192,6 +192,27 @@ impl World {
         self.application_mut(application)?.set_config([(name, text)])
     }
 
+    /// `juju config <application> --reset <option>`. From 4.0 on no config-changed follows: the charm sees the default in whichever hook
+    /// comes next (seen with 4.0.15).
+    ///
+    /// # Errors
+    /// No such application or option.
+    pub fn reset_config(&mut self, application: &str, option: &str) -> Result<()> {
+        let silent = self.version.at_least(4, 0, 0);
+        let application = self.application_mut(application)?;
+        let before = application.clone();
+        application.reset_option(option)?;
+        if silent {
+            let after = application.clone();
+            for unit in application.units.values_mut() {
+                if unit.config_seen.as_ref() == Some(&before.config_fingerprint(&unit.address)) {
+                    unit.config_seen = Some(after.config_fingerprint(&unit.address));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes to a bag of a relation, as the other side's `relation-set` would.
     ///
     /// # Errors

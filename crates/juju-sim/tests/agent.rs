@@ -125,6 +125,14 @@ fn a_hook_gets_the_variables_juju_sets_and_no_others() {
         set["AT"].ends_with("/charm") && set["AT"] == set["JUJU_CHARM_DIR"],
         "{set:?}"
     );
+    assert!(set["PATH"].ends_with(":/charm/bin"), "{set:?}");
+    assert!(!set["JUJU_API_ADDRESSES"].is_empty() && !set["CLOUD_API_VERSION"].is_empty());
+    assert_eq!(set["JUJU_CHARM_NO_PROXY"], "127.0.0.1,localhost,::1");
+    let charm = std::path::Path::new(&set["JUJU_CHARM_DIR"]);
+    let read = |file: &str| std::fs::read_to_string(charm.join(file)).unwrap();
+    assert_eq!(read(".juju-charm"), "local:press-0\n");
+    assert_eq!(read("revision"), "0");
+    assert!(read("manifest.yaml").contains("bases:"));
     let ours = ["AT", "ARGS"];
     for name in set.keys().filter(|name| !ours.contains(&name.as_str())) {
         let juju = ["JUJU_", "KUBERNETES_"].iter().any(|start| name.starts_with(start));
@@ -157,6 +165,22 @@ fn a_hook_gets_the_variables_juju_sets_and_no_others() {
     assert_eq!(set["KUBECONFIG"], "/tmp/kube");
     assert_eq!(set["JUJU_VERSION"], "2.9.42");
     assert!(set.contains_key("JUJU_METER_STATUS"));
+    assert!(!set.contains_key("JUJU_CHARM_TRACE_CONFIG_HTTP"));
+
+    let command = "/usr/bin/env".to_owned();
+    let set = variables(&stage.run(Hook::Exec { command }));
+    assert_eq!(set["JUJU_HOOK_NAME"], "");
+    assert!(!set.contains_key("JUJU_DISPATCH_PATH"), "{set:?}");
+
+    stage.world.version = "4.0.15".parse().unwrap();
+    let set = variables(&stage.run("start"));
+    assert_eq!(set["JUJU_CHARM_TRACE_CONFIG_HTTP"], "");
+    let (of, number) = set["JUJU_CONTEXT_ID"].rsplit_once('-').unwrap();
+    assert_eq!(of, "press/0-start");
+    assert!(
+        number.len() == 32 && number.chars().all(|c| c.is_ascii_hexdigit()),
+        "{number}"
+    );
 }
 
 #[test]
@@ -221,9 +245,10 @@ fn hooks_come_in_jujus_order() {
     assert_eq!(stage.world.unit("press/0").unwrap().status.status, "unknown");
 
     stage.world.set_config("press", "paper", "thick").unwrap();
-    assert_eq!(stage.wake(), ["config-changed"]);
+    assert_eq!(stage.wake(), ["config-changed", "config-changed"]);
     stage.world.application_mut("press").unwrap().trust = true;
-    assert_eq!(stage.wake(), ["config-changed"]);
+    assert_eq!(stage.wake(), ["config-changed", "config-changed"]);
+    assert_eq!(stage.wake(), [""; 0], "twice, and not for ever");
     stage
         .world
         .write_bag(stage.gateway, "istio-pilot", &[("gateway_name", "h")])
@@ -231,9 +256,11 @@ fn hooks_come_in_jujus_order() {
     assert_eq!(stage.wake(), ["gateway-info-relation-changed"]);
 
     let runs = stage.agent.churn(&mut stage.world, "press/0").unwrap();
-    assert_eq!(names(&runs), ["stop", "start", "config-changed"]);
+    assert_eq!(names(&runs), ["stop", "upgrade-charm", "config-changed", "start"]);
     let runs = stage.agent.refresh(&mut stage.world, "press").unwrap();
-    assert_eq!(names(&runs), ["stop", "start", "upgrade-charm", "config-changed"]);
+    assert_eq!(names(&runs), ["stop", "upgrade-charm", "config-changed", "start"]);
+    let runs = stage.agent.restart(&mut stage.world, "press/0").unwrap();
+    assert_eq!(names(&runs), ["start"], "after a restart of the controller");
     let runs = stage.agent.update_status(&mut stage.world, "press/0").unwrap();
     assert_eq!(names(&runs), ["update-status"]);
 
@@ -243,6 +270,43 @@ fn hooks_come_in_jujus_order() {
         ["gateway-info-relation-departed", "gateway-info-relation-broken"]
     );
     assert!(!stage.world.relations.contains_key(&stage.gateway));
+}
+
+#[test]
+fn agent_of_a_site_runs_each_hook_once() {
+    let mut stage = Stage::new("exit 0");
+    stage.agent.repeats_config_changed = false;
+    stage.wake();
+    stage.world.set_config("press", "paper", "thick").unwrap();
+    assert_eq!(stage.wake(), ["config-changed"]);
+}
+
+#[test]
+fn reset_option_runs_a_hook_before_juju_4_only() {
+    for (juju, hooks) in [("3.6.1", &["config-changed", "config-changed"][..]), ("4.0.1", &[])] {
+        let mut stage = Stage::new("config-get paper");
+        stage.world.version = juju.parse().unwrap();
+        stage.world.set_config("press", "paper", "thick").unwrap();
+        stage.wake();
+        stage.world.reset_config("press", "paper").unwrap();
+        assert_eq!(stage.wake(), hooks, "{juju}");
+        assert_eq!(stage.run("update-status").stdout, "plain\n", "{juju}");
+        stage.world.set_config("press", "copies", "2").unwrap();
+        assert!(!stage.wake().is_empty(), "{juju}: other options still do");
+        assert!(stage.world.reset_config("press", "ink").is_err());
+    }
+}
+
+#[test]
+fn killed_hook_is_no_error_and_runs_again() {
+    let mut stage = Stage::new("exit 0");
+    stage.wake();
+    stage.script("kill -9 $$");
+    stage.world.set_config("press", "paper", "thick").unwrap();
+    assert_eq!(stage.wake(), ["config-changed"]);
+    assert_eq!(stage.world.unit("press/0").unwrap().agent, AgentState::Idle);
+    stage.script("exit 0");
+    assert_eq!(stage.wake(), ["config-changed", "config-changed"]);
 }
 
 #[test]

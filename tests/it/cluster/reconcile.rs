@@ -1,5 +1,6 @@
 //! Options in, objects and a true status out.
 
+use juju_sim::agent::HookRun;
 use serde_json::{Value, json};
 
 use super::fixture::Live;
@@ -92,6 +93,62 @@ fn quiet_hook_costs_nine_calls_five_requests() {
             "status-get"
         ]
     );
+    assert_eq!(live.versions(), before);
+}
+
+/// The hooks that Juju's agent runs on its own.
+fn pending_hooks(live: &mut Live) -> Vec<HookRun> {
+    let edge = &mut **live;
+    let runs = edge.agent.wake_all(&mut edge.world).unwrap();
+    assert!(runs.iter().all(|run| run.exit == 0), "{runs:#?}");
+    runs
+}
+
+#[track_caller]
+fn assert_ran(runs: &[HookRun], hooks: &[&str]) {
+    assert_eq!(runs.iter().map(|run| run.hook.as_str()).collect::<Vec<_>>(), hooks);
+}
+
+/// Juju 4 runs config-changed twice for one command.
+#[test]
+fn repeated_config_changed_changes_nothing() {
+    let mut live = Live::new("repeated");
+    pending_hooks(&mut live);
+    live.seldon_serves("iris");
+    pending_hooks(&mut live);
+    for image in ["seldonio/sklearn-iris:0.4", "not an image"] {
+        live.config(&[("image", image)]);
+        let runs = pending_hooks(&mut live);
+        assert_ran(&runs, &["config-changed", "config-changed"]);
+        let [first, second] = runs.as_slice() else {
+            panic!("{runs:#?}");
+        };
+        assert_eq!(first.calls_of("status-set").count(), 1, "{image}: {first:#?}");
+        assert_eq!(second.calls_of("status-set").count(), 0, "{image}: {second:#?}");
+        assert_eq!(status(second), status(first));
+        let applied = |run: &HookRun| run.logged("INFO").filter(|line| line.starts_with("applied")).count();
+        assert_eq!(applied(second), 0, "{image}: {second:#?}");
+    }
+    let before = live.versions();
+    live.world.application_mut("iris").unwrap().trust = true;
+    assert_ran(&pending_hooks(&mut live), &["config-changed", "config-changed"]);
+    assert_eq!(live.versions(), before);
+}
+
+#[test]
+fn replaced_pod_and_restarted_agent_change_nothing() {
+    let mut live = Live::new("churned");
+    pending_hooks(&mut live);
+    live.seldon_serves("iris");
+    assert!(live.says().starts_with("active"));
+    let before = live.versions();
+    let edge = &mut *live;
+    let runs = edge.agent.churn(&mut edge.world, "iris/0").unwrap();
+    assert_ran(&runs, &["stop", "upgrade-charm", "config-changed", "start"]);
+    assert!(status(&runs[3]).starts_with("active"), "{runs:#?}");
+    let runs = edge.agent.restart(&mut edge.world, "iris/0").unwrap();
+    assert_ran(&runs, &["start"]);
+    assert!(status(&runs[0]).starts_with("active"), "{runs:#?}");
     assert_eq!(live.versions(), before);
 }
 

@@ -29,17 +29,10 @@ pub(super) fn environment(
     let exec = matches!(hook, Hook::Exec { .. });
     let directory = if action { "actions" } else { "hooks" };
     let mut path = places.tools.as_os_str().to_owned();
-    path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    // The charm's container has Pebble in the last one.
+    path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/charm/bin");
 
     let mut set: Vec<(&'static str, OsString)> = vec![
-        (
-            "JUJU_DISPATCH_PATH",
-            if exec {
-                OsString::new()
-            } else {
-                format!("{directory}/{name}").into()
-            },
-        ),
         (
             "JUJU_HOOK_NAME",
             if action || exec { OsString::new() } else { name.into() },
@@ -57,6 +50,9 @@ pub(super) fn environment(
             "JUJU_API_ADDRESSES",
             "controller-service.controller-site.svc.cluster.local:17070".into(),
         ),
+        // Of Kubernetes, as its minor version; and the model's default.
+        ("CLOUD_API_VERSION", "1.34.0".into()),
+        ("JUJU_CHARM_NO_PROXY", "127.0.0.1,localhost,::1".into()),
         ("PATH", path),
         ("LANG", "C.UTF-8".into()),
         ("TERM", "tmux-256color".into()),
@@ -68,13 +64,15 @@ pub(super) fn environment(
         "JUJU_PRINCIPAL_UNIT",
         "JUJU_MACHINE_ID",
         "JUJU_AVAILABILITY_ZONE",
-        "CLOUD_API_VERSION",
         "JUJU_CHARM_HTTP_PROXY",
         "JUJU_CHARM_HTTPS_PROXY",
         "JUJU_CHARM_FTP_PROXY",
-        "JUJU_CHARM_NO_PROXY",
     ] {
         set.push((empty, OsString::new()));
+    }
+    // A command of juju-exec is no dispatch, so it has none rather than an empty one.
+    if !exec {
+        set.push(("JUJU_DISPATCH_PATH", format!("{directory}/{name}").into()));
     }
     by_version(&world.version, &mut set);
     by_hook(world, unit, hook, &mut set);
@@ -87,17 +85,34 @@ pub(super) fn environment(
 }
 
 fn by_version(version: &Version, set: &mut Vec<(&'static str, OsString)>) {
-    if !version.at_least(4, 0, 0) {
+    if version.at_least(4, 0, 0) {
+        // Empty without a collector that the controller names.
+        for tracing in [
+            "JUJU_CHARM_TRACE_CONFIG_HTTP",
+            "JUJU_CHARM_TRACE_CONFIG_GRPC",
+            "JUJU_CHARM_TRACE_CONFIG_CA_CERT",
+        ] {
+            set.push((tracing, OsString::new()));
+        }
+    } else {
         set.push(("JUJU_SLA", "unsupported".into()));
         set.push(("JUJU_METER_STATUS", "AMBER".into()));
         set.push(("JUJU_METER_INFO", "not set".into()));
     }
     // The agent copies these from its own environment by a list that an older 2.9 does not have.
     if version.at_least(3, 0, 0) {
-        set.push(("KUBERNETES_SERVICE_HOST", "10.152.183.1".into()));
-        set.push(("KUBERNETES_SERVICE_PORT", "443".into()));
-        set.push(("KUBERNETES_SERVICE_PORT_HTTPS", "443".into()));
-        set.push(("KUBERNETES_PORT", "tcp://10.152.183.1:443".into()));
+        for (name, value) in [
+            ("KUBERNETES_SERVICE_HOST", "10.152.183.1"),
+            ("KUBERNETES_SERVICE_PORT", "443"),
+            ("KUBERNETES_SERVICE_PORT_HTTPS", "443"),
+            ("KUBERNETES_PORT", "tcp://10.152.183.1:443"),
+            ("KUBERNETES_PORT_443_TCP", "tcp://10.152.183.1:443"),
+            ("KUBERNETES_PORT_443_TCP_ADDR", "10.152.183.1"),
+            ("KUBERNETES_PORT_443_TCP_PORT", "443"),
+            ("KUBERNETES_PORT_443_TCP_PROTO", "tcp"),
+        ] {
+            set.push((name, value.into()));
+        }
     }
 }
 
@@ -144,7 +159,11 @@ fn by_hook(world: &World, unit: &str, hook: &Hook, set: &mut Vec<(&'static str, 
     }
 }
 
-/// The id of a hook's context, as Juju forms it: unit, hook, and a number that differs each time.
-pub(super) fn context_id(context: &Context, name: &str, number: u64) -> String {
-    format!("{}-{name}-{number:019}", context.unit)
+/// The id of a hook's context, as Juju forms it: unit, hook, and what differs each time: a number, from 4.0 on 32 hexadecimal digits.
+pub(super) fn context_id(context: &Context, version: &Version, name: &str, number: u64) -> String {
+    if version.at_least(4, 0, 0) {
+        format!("{}-{name}-{number:032x}", context.unit)
+    } else {
+        format!("{}-{name}-{number:019}", context.unit)
+    }
 }

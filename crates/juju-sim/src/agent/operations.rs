@@ -82,8 +82,7 @@ impl Agent {
         self.run_hook(world, unit, hook)
     }
 
-    /// The unit's pod goes and a new one comes: stop in the old one; in the new one start, then config-changed, since
-    /// the address differs.
+    /// The unit's pod goes and a new one comes: stop in the old one; in the new one upgrade-charm, config-changed and start.
     ///
     /// # Errors
     /// As [`Agent::run_hook`].
@@ -93,7 +92,17 @@ impl Agent {
         Ok(runs)
     }
 
-    /// `juju refresh`: the application's pods roll; new ones run start, upgrade-charm and config-changed.
+    /// The unit's agent starts again in the same pod, as after a restart of the controller: start, and what has become due.
+    ///
+    /// # Errors
+    /// As [`Agent::run_hook`].
+    pub fn restart(&self, world: &mut World, unit: &str) -> Result<Vec<HookRun>> {
+        let state = world.unit_mut(unit)?;
+        state.restarted = state.started;
+        self.wake(world, unit)
+    }
+
+    /// `juju refresh`: the application's pods roll; new ones run upgrade-charm, config-changed and start.
     ///
     /// # Errors
     /// As [`Agent::run_hook`].
@@ -134,6 +143,7 @@ impl Agent {
                 AgentState::Idle
             };
             state.restarted = true;
+            state.replaced = true;
         }
         self.end_left_behind(unit);
         world.unit_mut(unit)?.new_pod();

@@ -30,7 +30,7 @@ impl Agent {
             if !ended_well {
                 return Ok(runs);
             }
-            remember(world, unit, &hook)?;
+            self.remember(world, unit, &hook)?;
             if world.unit(unit).is_err() {
                 // It was removed.
                 break;
@@ -38,6 +38,24 @@ impl Agent {
         }
         Ok(runs)
     }
+
+    /// What the agent remembers of a hook that ended well.
+    fn remember(&self, world: &mut World, unit: &str, hook: &Hook) -> Result<()> {
+        let twice = self.repeats_config_changed && is_changed_by_operator(world, unit, hook)?;
+        remember(world, unit, hook)?;
+        if twice {
+            world.unit_mut(unit)?.config_again = true;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a `config-changed` was due because of options or trust, and not of a new pod.
+fn is_changed_by_operator(world: &World, name: &str, hook: &Hook) -> Result<bool> {
+    let (application, unit) = (world.application(application_of(name))?, world.unit(name)?);
+    let now = application.config_fingerprint(&unit.address);
+    let is_changed = unit.config_seen.as_ref().is_some_and(|seen| *seen != now);
+    Ok(*hook == Hook::from("config-changed") && is_changed)
 }
 
 /// The hook that is due now.
@@ -50,16 +68,14 @@ fn due(world: &World, name: &str) -> Result<Option<Hook>> {
         leaving(world, unit)
     } else if !unit.installed {
         Some("install".into())
-    } else if unit.restarted {
-        // The check for a reboot comes before those for an upgrade and for config.
-        Some("start".into())
-    } else if unit.charm_seen != application.charm.revision {
+    } else if unit.replaced || unit.charm_seen != application.charm.revision {
+        // A new pod unpacks the charm again, so it runs this too (seen with Juju 4.0.15).
         Some("upgrade-charm".into())
     } else {
         created(world, application, unit)
             .or_else(|| elected(application, unit))
             .or_else(|| changed(application, unit))
-            .or_else(|| (!unit.started).then(|| "start".into()))
+            .or_else(|| (!unit.started || unit.restarted).then(|| "start".into()))
             .or_else(|| secret_changed(world, unit))
             .or_else(|| related(world, unit))
     })
@@ -111,7 +127,7 @@ fn elected(application: &Application, unit: &Unit) -> Option<Hook> {
 
 fn changed(application: &Application, unit: &Unit) -> Option<Hook> {
     let now = application.config_fingerprint(&unit.address);
-    (unit.config_seen.as_ref() != Some(&now)).then(|| "config-changed".into())
+    (unit.config_again || unit.config_seen.as_ref() != Some(&now)).then(|| "config-changed".into())
 }
 
 /// A secret that the unit has read has a newer revision, of which it was not told.
@@ -226,11 +242,15 @@ fn remember(world: &mut World, name: &str, hook: &Hook) -> Result<()> {
             }
             "upgrade-charm" => {
                 unit.charm_seen = revision;
+                unit.replaced = false;
                 // The agent runs config-changed after an upgrade in any case.
                 unit.config_seen = None;
             }
             "leader-elected" => unit.knows_it_leads = true,
-            "config-changed" => unit.config_seen = Some(config),
+            "config-changed" => {
+                unit.config_seen = Some(config);
+                unit.config_again = false;
+            }
             "start" => {
                 if !unit.status_was_set && !unit.started {
                     unit.status = Status::new("unknown", "");

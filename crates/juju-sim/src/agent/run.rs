@@ -19,6 +19,8 @@ use crate::juju::{AgentState, LogLine, World};
 
 /// A shell's code for "found but cannot be executed".
 const CANNOT_EXECUTE: i32 = 126;
+/// The base of a charm that was packed for one.
+const MANIFEST: &str = "bases:\n- name: ubuntu\n  channel: '22.04'\n  architectures: [amd64]\n";
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
@@ -30,7 +32,7 @@ impl Agent {
         let charm = self.charm_directory(world, &directory, context.application())?;
         let tools = self.tools_directory(world, &directory)?;
         let socket = directory.join("agent.socket");
-        let id = context_id(&context, &name, next_number());
+        let id = context_id(&context, &world.version, &name, next_number());
         let kubeconfig = self.kubeconfigs.get(context.application()).or(self.kubeconfig.as_ref());
         let places = Places {
             charm: &charm,
@@ -96,12 +98,29 @@ impl Agent {
         );
         let charm = directory.join("charm");
         fs::create_dir_all(&charm).with_context(|| format!("cannot make {}", charm.display()))?;
-        let source = &world.application(application)?.charm.directory;
+        let described = &world.application(application)?.charm;
         for file in ["metadata.yaml", "config.yaml", "actions.yaml"] {
-            let file_of_charm = source.join(file);
+            let file_of_charm = described.directory.join(file);
             if file_of_charm.exists() {
                 link(&file_of_charm, &charm.join(file))?;
             }
+        }
+        // Packing writes it.
+        let packed = described.directory.join("manifest.yaml");
+        if packed.exists() {
+            link(&packed, &charm.join("manifest.yaml"))?;
+        } else {
+            write_changed(&charm.join("manifest.yaml"), MANIFEST)?;
+        }
+        // Juju adds these when it unpacks the charm.
+        for (file, content) in [
+            ("revision", described.revision.to_string()),
+            (
+                ".juju-charm",
+                format!("local:{}-{}\n", described.name, described.revision),
+            ),
+        ] {
+            write_changed(&charm.join(file), &content)?;
         }
         let dispatch = self
             .dispatch
@@ -130,6 +149,14 @@ impl Agent {
         }
         Ok(tools)
     }
+}
+
+/// Writes a file unless it has that content, as a process of the charm may be reading it.
+fn write_changed(path: &Path, content: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|there| there == content) {
+        return Ok(());
+    }
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A symlink that points where it should, whatever was there.

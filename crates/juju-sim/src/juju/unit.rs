@@ -78,9 +78,15 @@ pub struct Unit {
     /// `stop` has run on the way out.
     #[serde(default)]
     pub stopped: bool,
-    /// It has a new pod in which `start` has not run yet.
+    /// Its agent was started again, and `start` has not run since.
     #[serde(default)]
     pub restarted: bool,
+    /// It has a new pod, in which `upgrade-charm` has not run yet.
+    #[serde(default)]
+    pub replaced: bool,
+    /// Juju runs `config-changed` once more, although nothing has changed since.
+    #[serde(default)]
+    pub config_again: bool,
     /// Whether `leader-elected` ran for the leadership it holds now.
     #[serde(default)]
     pub knows_it_leads: bool,

@@ -19,19 +19,14 @@ pub fn config(site: &mut Site, application: &str, values: &[String], reset: &[St
                 .into_iter()
                 .map(|pair| words::setting(pair))
                 .collect::<Result<Vec<_>>>()?;
-            let state = site.world.application_mut(application)?;
-            let before = state.config.clone();
-            let changed = (|| -> Result<()> {
-                for name in reset {
-                    state.reset_option(name)?;
-                }
-                state.set_config(pairs.iter().map(|(name, text)| (name.as_str(), text.as_str())))
-            })();
-            if changed.is_err() {
-                // All or none.
-                state.config = before;
+            // All or none.
+            let mut new = site.world.clone();
+            for name in reset {
+                new.reset_config(application, name)?;
             }
-            changed?;
+            let pairs = pairs.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+            new.application_mut(application)?.set_config(pairs)?;
+            site.world = new;
             site.settle()?;
         }
         _ => bail!("cannot show and set options in one command"),
