@@ -164,3 +164,12 @@ pub fn read_task(printed: &str) -> Option<Task> {
         results: task["results"].clone(),
     })
 }
+
+/// What the other side of a unit's relation at that endpoint wrote as an application, of `juju show-unit --format json`. Null without
+/// such a relation.
+pub fn read_application_data(printed: &str, unit: &str, endpoint: &str) -> Value {
+    let shown: Value = serde_json::from_str(printed).unwrap_or_default();
+    let relations = shown[unit]["relation-info"].as_array().cloned().unwrap_or_default();
+    let relation = relations.into_iter().find(|relation| relation["endpoint"] == endpoint);
+    relation.map_or(Value::Null, |relation| relation["application-data"].clone())
+}

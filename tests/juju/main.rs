@@ -98,6 +98,7 @@ fn main() -> ExitCode {
             status_is_read_from_each_juju,
             related_applications_are_read_from_each_juju,
             task_is_read_from_each_juju,
+            application_data_is_that_of_the_endpoint,
             versions_are_read_with_and_without_patch,
             neighbour_has_the_other_side_of_each_endpoint,
             neighbour_publishes_what_its_options_say;

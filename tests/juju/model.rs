@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::client::{Printed, Task, read_task};
+use crate::client::{Printed, Task, read_application_data, read_task};
 use crate::neighbour;
 use crate::setup::{charm, setup};
 use crate::status::Status;
@@ -144,10 +144,7 @@ impl Model {
     #[track_caller]
     pub fn received(&self, unit: &str, endpoint: &str) -> Value {
         let text = self.juju(&["show-unit"], &[unit, "--format", "json"]);
-        let shown: Value = serde_json::from_str(&text).unwrap();
-        let relations = shown[unit]["relation-info"].as_array().cloned().unwrap_or_default();
-        let relation = relations.into_iter().find(|relation| relation["endpoint"] == endpoint);
-        relation.map_or(Value::Null, |relation| relation["application-data"].clone())
+        read_application_data(&text, unit, endpoint)
     }
 
     #[track_caller]

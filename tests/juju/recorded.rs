@@ -7,7 +7,7 @@ use juju_sim::agent::Agent;
 use juju_sim::juju::{Charm, World};
 use serde_json::{Value, json};
 
-use crate::client::{read_task, read_version};
+use crate::client::{read_application_data, read_task, read_version};
 use crate::status::Status;
 use crate::{neighbour, packed};
 
@@ -85,6 +85,18 @@ pub fn task_is_read_from_each_juju() {
         ("failed", "iris: no canary")
     );
     assert!(read_task("").is_none() && read_task("{}").is_none());
+}
+
+pub fn application_data_is_that_of_the_endpoint() {
+    let shown = json!({"prometheus/0": {"charm": "local:neighbour-0", "leader": true, "relation-info": [
+        {"relation-id": 3, "endpoint": "grafana-dashboard", "related-endpoint": "grafana-dashboard", "application-data": {}},
+        {"relation-id": 4, "endpoint": "metrics-endpoint", "cross-model": true, "related-endpoint": "metrics-endpoint",
+         "application-data": {"scrape_jobs": "[]"}, "related-units": {"iris/0": {"in-scope": true, "data": {}}}},
+    ]}});
+    let read = |endpoint| read_application_data(&shown.to_string(), "prometheus/0", endpoint);
+    assert_eq!(read("metrics-endpoint"), json!({"scrape_jobs": "[]"}));
+    assert_eq!(read("grafana-dashboard"), json!({}));
+    assert_eq!(read("tracing"), Value::Null);
 }
 
 pub fn versions_are_read_with_and_without_patch() {
