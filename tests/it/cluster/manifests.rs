@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::endpoints::{gateway, http};
 use super::fixture::Live;
 use crate::support::assert_contains;
 use crate::support::kinds::{deployment, sdep};
@@ -98,6 +99,7 @@ fn documented_seldon_manifests_deploy_as_written() {
 fn every_example_deploys_and_serves() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
     let mut live = Live::new("exemplary");
+    gateway(&live, &http(), "NodePort");
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
         let text = fs::read_to_string(&file).unwrap();

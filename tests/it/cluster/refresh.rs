@@ -34,6 +34,9 @@ impl Live {
     }
 }
 
+/// The example with an option that the previous version does not have.
+const NEWER: &str = "access.yaml";
+
 /// The previous version writes no rule that shows a route's revision.
 fn without_revision(mut spec: Value) -> Value {
     if let Some(rules) = spec.get_mut("http").and_then(Value::as_array_mut) {
@@ -49,6 +52,9 @@ fn refresh_changes_no_object_of_any_example() {
     let new = live.agent.dispatch.clone();
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
+        if file.ends_with(NEWER) {
+            continue;
+        }
         let text = fs::read_to_string(&file).unwrap();
         live.agent.dispatch = previous::dispatch().to_owned();
         live.config(&[("image", ""), ("models", &text)]);
