@@ -10,6 +10,7 @@ mod plan;
 mod predict;
 mod protocol;
 mod release;
+mod report;
 mod request;
 pub mod served;
 
@@ -62,6 +63,7 @@ pub async fn run(tools: HookTools, context: &HookContext, identity: &Identity, n
         "plan" => plan::run(&call).await,
         "predict" => predict::predict(&call).await,
         "promote" => release::promote(&call).await,
+        "report" => report::run(&call).await,
         "rollback" => release::rollback(&call).await,
         unknown => Err(Failure::from(format!(
             "unknown action `{unknown}`. Run: {}",

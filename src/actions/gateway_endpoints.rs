@@ -57,6 +57,8 @@ pub struct Pod {
     pub host_ports: BTreeMap<u16, u16>,
     /// Whether it uses the node's network, and so all ports of the node.
     pub has_host_network: bool,
+    /// The image of Istio's proxy, if the pod has one.
+    pub proxy_image: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -63,6 +63,9 @@ pub struct PodSpec {
 #[serde(default)]
 pub struct PodContainer {
     pub name: String,
+    /// As in the manifest, with its tag.
+    #[serde(deserialize_with = "text::deserialize")]
+    pub image: String,
     pub resources: Limits,
     pub ports: Vec<PodPort>,
 }
@@ -108,6 +111,9 @@ pub struct ContainerStatus {
     pub name: String,
     #[serde(deserialize_with = "text::deserialize")]
     pub image: String,
+    /// With the digest that the image had when it was pulled; empty until then.
+    #[serde(rename = "imageID", deserialize_with = "text::deserialize")]
+    pub image_id: String,
     pub ready: bool,
     pub state: ContainerState,
     /// Of the previous container, before the last restart.

@@ -89,9 +89,18 @@ fn deployment_is_rolled_out(deployment: &Deployment, predictor: &PlannedPredicto
 
 /// The newest condition update of any Deployment, by the cluster's clock. The serving pods are at least that old.
 pub fn last_change(observed: &Observed) -> Option<Timestamp> {
-    let conditions = observed
-        .deployments
-        .iter()
+    newest_condition(observed.deployments.iter())
+}
+
+/// The same of the Deployments of one model. Kubernetes updates a condition when its status or its reason changes: at the end of a
+/// rollout (`NewReplicaSetAvailable`), and when enough pods are available again. Scaling updates none
+/// (kubernetes/kubernetes, `pkg/controller/deployment/util/deployment_util.go`: `SetDeploymentCondition`).
+pub fn last_change_of(model: &str, observed: &Observed) -> Option<Timestamp> {
+    newest_condition(observed.deployments_of(model))
+}
+
+fn newest_condition<'a>(deployments: impl Iterator<Item = &'a Deployment>) -> Option<Timestamp> {
+    let conditions = deployments
         .filter_map(|deployment| deployment.status.as_ref())
         .flat_map(|status| &status.conditions);
     conditions

@@ -45,6 +45,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "tests/e2e/actions.rs runs it, where models answer",
     ),
     ("juju run iris/0 endpoints", "as above"),
+    (
+        "juju run iris/leader report",
+        "tests/it/cluster/report.rs compares the results",
+    ),
     ("juju run iris/0 predict", "as above"),
     ("juju run iris/0 feedback", "as above"),
     ("juju run iris/0 diagnose", "as above"),

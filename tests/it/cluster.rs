@@ -26,6 +26,7 @@ mod reconcile;
 mod refresh;
 mod releases;
 mod removal;
+mod report;
 mod secret_reads;
 mod secrets;
 mod served;

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::{Node, Pod, Port, Service};
 
+/// The container of Istio's proxy (istio/istio, manifests/charts/gateways/istio-ingress/templates/deployment.yaml).
+const PROXY: &str = "istio-proxy";
+
 fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
     object.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
@@ -64,6 +67,7 @@ pub fn service(object: &DynamicObject) -> Service {
 
 pub fn pod(object: &DynamicObject) -> Pod {
     let data = &object.data;
+    let is_proxy = |container: &&Value| text(container, "/name").as_deref() == Some(PROXY);
     let containers = list(data, "/spec/containers").flat_map(|container| list(container, "/ports"));
     Pod {
         namespace: object.namespace().unwrap_or_default(),
@@ -76,6 +80,9 @@ pub fn pod(object: &DynamicObject) -> Pod {
             .filter_map(|port| Some((number(port, "containerPort")?, number(port, "hostPort")?)))
             .filter(|(_, port)| *port > 0)
             .collect(),
+        proxy_image: list(data, "/spec/containers")
+            .find(is_proxy)
+            .and_then(|container| text(container, "/image")),
         has_host_network: data.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true),
     }
 }

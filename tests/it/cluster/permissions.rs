@@ -133,7 +133,7 @@ fn does_everything(live: &mut Live) {
     assert!(live.serves().starts_with("active"), "{}", live.says());
     live.config(&[("autoscale", "")]);
     live.serves();
-    for action in ["plan", "endpoints", "diagnose", "list-models"] {
+    for action in ["plan", "endpoints", "diagnose", "list-models", "report"] {
         let run = live.run(Hook::action(action, BTreeMap::new()));
         assert_eq!(run.action.unwrap().status, "completed", "{action}");
     }

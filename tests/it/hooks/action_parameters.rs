@@ -57,7 +57,7 @@ fn edge(version: &str) -> Edge {
     edge
 }
 
-/// Why the action failed, with these arguments as text; there is no cluster, so all fail.
+/// Why the action failed, with these arguments as text; there is no cluster, so all fail but `report`, which shows that.
 fn failure(edge: &mut Edge, action: &str, pairs: &[String]) -> String {
     let given = Given {
         pairs,
@@ -65,7 +65,7 @@ fn failure(edge: &mut Edge, action: &str, pairs: &[String]) -> String {
         file: None,
     };
     let ended = edge.act_given(action, given).unwrap();
-    assert_eq!(ended.status, "failed", "{ended:?}");
+    assert!(ended.status == "failed" || action == "report", "{ended:?}");
     ended.message
 }
 

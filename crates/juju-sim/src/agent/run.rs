@@ -99,7 +99,7 @@ impl Agent {
         let charm = directory.join("charm");
         fs::create_dir_all(&charm).with_context(|| format!("cannot make {}", charm.display()))?;
         let described = &world.application(application)?.charm;
-        for file in ["metadata.yaml", "config.yaml", "actions.yaml"] {
+        for file in ["metadata.yaml", "config.yaml", "actions.yaml", "version"] {
             let file_of_charm = described.directory.join(file);
             if file_of_charm.exists() {
                 link(&file_of_charm, &charm.join(file))?;
