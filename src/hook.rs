@@ -77,6 +77,7 @@ async fn reconcile_and_publish(
     let gateways = actions::served::Gateways::default();
     let ask = async |snapshot: &Snapshot, due| gateways.ask(snapshot, due).await;
     let mut outcome = reconcile::run(tools, context, &mut inputs, before, ask).await?;
+    integrations::publish_unit(tools, context, &inputs)?;
     if outcome.leads == Some(true)
         && let Some(snapshot) = &mut outcome.snapshot
     {

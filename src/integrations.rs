@@ -1,6 +1,7 @@
 //! What the models publish to Juju's observability stack: scrape jobs, alert rules and a dashboard.
 //!
-//! All of it is in the application databag of a relation, which only the leader writes, and only if it changed.
+//! All of it is in the application databag of a relation, which only the leader writes, and only if it changed. For metrics each unit
+//! also writes its address and name into its own databag.
 //! The interfaces are `prometheus_scrape` v0 of `canonical/charm-relation-interfaces`, and `grafana_dashboard` of
 //! `canonical/grafana-k8s-operator`, `lib/charms/grafana_k8s/v0/grafana_dashboard.py`.
 
@@ -16,7 +17,7 @@ use tracing::{debug, info};
 
 use crate::inputs::{DASHBOARD, Inputs, METRICS};
 use crate::reconcile::snapshot::Snapshot;
-use juju_hooks::{HookContext, HookTools, ToolError};
+use juju_hooks::{Event, HookContext, HookTools, ToolError};
 
 /// The charm's name, in the label `juju_charm` and among dashboards.
 pub const CHARM: &str = "seldon-model";
@@ -44,6 +45,56 @@ pub async fn publish(
         write(tools, context, inputs, METRICS, &metrics_bag(context, jobs))?;
     }
     Ok(())
+}
+
+/// The keys of a unit's databag in a `prometheus_scrape` relation (canonical/prometheus-k8s-operator,
+/// `lib/charms/prometheus_k8s/v0/prometheus_scrape.py`: `_set_unit_ip`). The third is empty without an
+/// ingress in front of the unit, and Juju keeps no key with an empty value.
+const UNIT_ADDRESS: &str = "prometheus_scrape_unit_address";
+const UNIT_NAME: &str = "prometheus_scrape_unit_name";
+const UNIT_PATH: &str = "prometheus_scrape_unit_path";
+
+/// Writes what changed of this unit's own databags. Any unit may call this.
+pub fn publish_unit(tools: HookTools, context: &HookContext, inputs: &Inputs) -> Result<(), ToolError> {
+    if !has_relation(inputs, METRICS) || !may_change_unit_bag(&context.event) {
+        return Ok(());
+    }
+    for id in inputs.juju.relation_ids.get(METRICS).into_iter().flatten() {
+        let Some(current) = tools.relation_get_unit(id, &context.unit)? else {
+            debug!("relation {id} is listed, but does not exist");
+            continue;
+        };
+        let Some(address) = tools.network_get_bind_address(METRICS, id)? else {
+            debug!("the unit has no address yet, so relation {id} keeps its content");
+            continue;
+        };
+        let bag = [
+            (UNIT_ADDRESS, address.as_str()),
+            (UNIT_NAME, &context.unit),
+            (UNIT_PATH, ""),
+        ];
+        let changed: BTreeMap<&str, &str> = bag
+            .into_iter()
+            .filter(|(key, text)| current.get(*key).map_or("", String::as_str) != *text)
+            .collect();
+        if !changed.is_empty() {
+            tools.relation_set_unit(id, &changed)?;
+            let keys: Vec<&str> = changed.into_keys().collect();
+            info!("published {} to relation {id}", keys.join(", "));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the unit's address may have changed or a relation be new. Juju runs config-changed for every new address
+/// (juju/juju, internal/worker/uniter/resolver.go: `AddressesHash`), so other hooks save the hook tools.
+fn may_change_unit_bag(event: &Event) -> bool {
+    let Event::Hook(name) = event else {
+        return false;
+    };
+    let relation_event = name.strip_prefix(METRICS);
+    ["config-changed", "upgrade-charm"].contains(&name.as_str())
+        || relation_event.is_some_and(|event| event.starts_with("-relation-"))
 }
 
 /// The databag of a `prometheus_scrape` relation.

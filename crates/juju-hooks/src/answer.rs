@@ -65,6 +65,14 @@ pub fn relation_get(answer: &[u8]) -> Result<BTreeMap<String, String>, ParseErro
     read::<Option<_>>(answer).map(Option::unwrap_or_default)
 }
 
+/// Parses `network-get` with the one flag `--bind-address`.
+///
+/// # Errors
+/// See [`config_get`].
+pub fn network_get_bind_address(answer: &[u8]) -> Result<String, ParseError> {
+    read(answer)
+}
+
 /// Parses `secret-get`.
 ///
 /// # Errors

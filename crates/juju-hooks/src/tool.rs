@@ -54,6 +54,12 @@ impl ToolError {
         }
     }
 
+    /// Whether the error means that the pod has no address that the controller knows (juju/juju,
+    /// `internal/worker/uniter/runner/jujuc/network-get.go`).
+    fn has_no_address(&self) -> bool {
+        matches!(&self.failure, Failure::Failed(why) if why.contains("no network config found for binding"))
+    }
+
     /// Whether the error means that the relation no longer exists. After a forced removal of a relation or a remote
     /// application, units still list its id (juju/juju, issue 23212 and pull request 23276). Juju 4 reports it for
     /// every tool, and all versions for the flag `-r` (`internal/worker/uniter/runner/jujuc/relation-*.go`);
@@ -153,6 +159,42 @@ impl HookTools {
             &["-r", id, "--app", "-", application, "--format", "json"],
             answer::relation_get,
         ))
+    }
+
+    /// This unit's own data bag; `None` if the relation no longer exists. The agent answers without the controller once it has read it.
+    ///
+    /// # Errors
+    /// When `relation-get` fails.
+    pub fn relation_get_unit(self, id: &str, unit: &str) -> Result<Option<BTreeMap<String, String>>, ToolError> {
+        none_if_gone(query(
+            "relation-get",
+            &["-r", id, "-", unit, "--format", "json"],
+            answer::relation_get,
+        ))
+    }
+
+    /// Sets keys of this unit's data bag, as every unit may. Juju writes them when the hook succeeds. Does nothing if the relation no
+    /// longer exists.
+    ///
+    /// # Errors
+    /// When `relation-set` fails.
+    pub fn relation_set_unit(self, id: &str, values: &BTreeMap<&str, &str>) -> Result<(), ToolError> {
+        let pairs: Vec<String> = values.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let arguments: Vec<&str> = ["-r", id].into_iter().chain(pairs.iter().map(String::as_str)).collect();
+        none_if_gone(execute("relation-set", &arguments)).map(drop)
+    }
+
+    /// The address on which this unit listens for the endpoint of a relation. `None` while the unit has no address, or if the relation
+    /// no longer exists.
+    ///
+    /// # Errors
+    /// When `network-get` fails.
+    pub fn network_get_bind_address(self, endpoint: &str, id: &str) -> Result<Option<String>, ToolError> {
+        let arguments = [endpoint, "-r", id, "--bind-address", "--format", "json"];
+        match none_if_gone(query("network-get", &arguments, answer::network_get_bind_address)) {
+            Err(error) if error.has_no_address() => Ok(None),
+            answer => answer.map(|address| address.filter(|address| !address.is_empty())),
+        }
     }
 
     /// Sets a key of our application data bag, which only the leader may do. Juju writes it when the hook succeeds.

@@ -173,17 +173,83 @@ fn no_models_means_no_pod_list() {
 }
 
 #[test]
-fn only_the_leader_writes_databags() {
+fn only_the_leader_writes_application_databags() {
     let mut live = Live::new("toldby");
     live.serves();
     let (metrics, dashboard) = relate(&mut live);
     live.world.application_mut("iris").unwrap().add_unit();
     let run = live.run_on("iris/1", "config-changed");
     assert_eq!(run.exit, 0, "{run:#?}");
-    assert!(!tools(&run).contains(&"relation-set".to_owned()));
+    let sets = run.calls_of("relation-set");
+    assert!(
+        sets.into_iter().all(|call| !call.args().contains(&"--app".to_owned())),
+        "{run:#?}"
+    );
     assert_eq!((bag(&live, metrics).len(), bag(&live, dashboard).len()), (0, 0));
     live.hook("update-status");
     assert_eq!((bag(&live, metrics).len(), bag(&live, dashboard).len()), (3, 1));
+}
+
+/// What a unit has written into its own databag.
+fn unit_bag(live: &Live, id: u32, unit: &str) -> BTreeMap<String, String> {
+    let bag = live.world.relations[&id].data(unit).cloned().unwrap_or_default();
+    bag.into_iter()
+        .filter(|(key, _)| key.starts_with("prometheus_scrape_"))
+        .collect()
+}
+
+#[test]
+fn every_unit_publishes_its_address_and_name() {
+    let mut live = Live::new("addressed");
+    live.serves();
+    let (metrics, _) = relate(&mut live);
+    live.world.application_mut("iris").unwrap().add_unit();
+    for unit in ["iris/0", "iris/1"] {
+        live.run_on(unit, "config-changed");
+        let address = live.world.unit_mut(unit).unwrap().address.clone();
+        let expected = [
+            ("prometheus_scrape_unit_address", address.as_str()),
+            ("prometheus_scrape_unit_name", unit),
+        ];
+        let expected = expected.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        assert_eq!(unit_bag(&live, metrics, unit), expected.into());
+    }
+    // With nothing new a hook that may bring an address reads, and the others do not even that.
+    let network = |run: &HookRun| run.calls_of("network-get").count();
+    let run = live.hook("config-changed");
+    assert_eq!((network(&run), run.calls_of("relation-set").count()), (1, 0));
+    let run = live.hook("update-status");
+    assert_eq!((network(&run), run.calls_of("relation-set").count()), (0, 0));
+    // A new pod.
+    live.world.unit_mut("iris/0").unwrap().new_pod();
+    let address = live.world.unit_mut("iris/0").unwrap().address.clone();
+    let run = live.hook("config-changed");
+    assert_eq!(
+        unit_bag(&live, metrics, "iris/0")["prometheus_scrape_unit_address"],
+        address
+    );
+    let sets: Vec<String> = run.calls_of("relation-set").map(|call| call.args().join(" ")).collect();
+    assert_eq!(
+        sets,
+        [format!(
+            "-r metrics-endpoint:{metrics} prometheus_scrape_unit_address={address}"
+        )]
+    );
+}
+
+#[test]
+fn unit_without_address_publishes_it_later() {
+    let mut live = Live::new("unaddressed");
+    live.serves();
+    let (metrics, _) = relate(&mut live);
+    let why = "ERROR no network config found for binding \"metrics-endpoint\"\n";
+    live.error("network-get", Fault::Exit(1, why.into()));
+    let run = live.hook("config-changed");
+    assert!(crate::support::status(&run).starts_with("active"), "{run:#?}");
+    assert_eq!(unit_bag(&live, metrics, "iris/0").len(), 0);
+    live.agent.faults.clear();
+    live.hook("config-changed");
+    assert_eq!(unit_bag(&live, metrics, "iris/0").len(), 2);
 }
 
 #[test]
