@@ -9,6 +9,7 @@ mod endpoints;
 mod events_and_version;
 mod faults;
 mod fixture;
+mod fleet;
 mod forged_objects;
 mod gateway_api;
 mod gateways;

@@ -163,6 +163,18 @@ impl World {
             .with_context(|| format!("unit {name:?} not found"))
     }
 
+    /// The unit that an operator means by `iris/0`, or by `iris/leader`.
+    ///
+    /// # Errors
+    /// There is none of that name, or no leader, in Juju's words (juju/juju, apiserver/facades/client/action/run.go).
+    pub fn unit_named(&self, name: &str) -> Result<&Unit> {
+        let Some(application) = name.strip_suffix("/leader") else {
+            return self.unit(name);
+        };
+        let leader = self.application(application)?.leader.as_deref();
+        self.unit(leader.with_context(|| format!("could not determine leader for {application:?}"))?)
+    }
+
     /// A unit, to be changed.
     ///
     /// # Errors

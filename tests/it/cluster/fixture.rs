@@ -119,14 +119,7 @@ impl Live {
 
     /// The same on that server.
     pub fn on(server: &ApiServer, model: &str) -> Self {
-        let runtime = runtime();
-        let client = runtime.block_on(async { server.client().unwrap() });
-        let mut live = Self {
-            edge: Edge::new(model),
-            cluster: Cluster::new(client.clone()),
-            client,
-            runtime,
-        };
+        let mut live = Self::unregistered(server, model);
         live.wait(live.cluster.add_model(&live.world.model)).unwrap();
         live.trust(false);
         let text = live.wait(server.service_account_kubeconfig(model, "iris")).unwrap();
@@ -135,6 +128,18 @@ impl Live {
         fs::write(&path, text).unwrap();
         live.agent.kubeconfig = Some(path);
         live
+    }
+
+    /// Only its view of a namespace that somebody else makes.
+    pub fn unregistered(server: &ApiServer, model: &str) -> Self {
+        let runtime = runtime();
+        let client = runtime.block_on(async { server.client().unwrap() });
+        Self {
+            edge: Edge::new(model),
+            cluster: Cluster::new(client.clone()),
+            client,
+            runtime,
+        }
     }
 
     pub fn trust(&self, trust: bool) {

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use juju_sim::juju::Given;
 
+use serde_json::json;
+
 use super::site::Site;
-use super::tell;
+use super::{ResultFormat, tell};
 
 /// Runs an action and prints what comes of it as Juju 3 does (juju/juju, cmd/juju/action/common.go); 1 where the action failed.
-pub fn run(site: &mut Site, unit: &str, action: &str, given: Given<'_>) -> Result<ExitCode> {
+pub fn run(site: &mut Site, unit: &str, action: &str, given: Given<'_>, format: ResultFormat) -> Result<ExitCode> {
     let params = given.parameters()?;
     let mut ended = None;
     site.hooks(|agent, world| {
@@ -27,6 +29,15 @@ pub fn run(site: &mut Site, unit: &str, action: &str, given: Given<'_>) -> Resul
     ));
     for line in &ended.log {
         tell(line);
+    }
+    if format == ResultFormat::Json {
+        let task = json!({"id": task.to_string(), "results": ended.results, "status": ended.status, "unit": unit});
+        println!("{}", json!({unit: task}));
+        return Ok(if ended.status == "failed" {
+            ExitCode::from(1)
+        } else {
+            ExitCode::SUCCESS
+        });
     }
     let mut results = ended.results.clone();
     let mut printed = |key: &str| results.remove(key).and_then(|text| text.as_str().map(str::to_owned));

@@ -100,6 +100,8 @@ enum Command {
         /// A YAML file of parameters
         #[arg(long, value_name = "FILE")]
         params: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t = ResultFormat::Plain)]
+        format: ResultFormat,
     },
     /// Relate two applications
     #[command(visible_alias = "relate")]
@@ -210,6 +212,12 @@ enum StatusFormat {
     Yaml,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    Plain,
+    Json,
+}
+
 /// Reads the command line and does what it says; 1 when that fails, 2 when it cannot be read.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -316,6 +324,7 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
             pairs,
             string_args,
             params,
+            format,
         } => {
             let file = params.map(std::fs::read_to_string).transpose()?;
             let given = Given {
@@ -323,7 +332,8 @@ fn on_site(site: &mut Site, command: Command) -> Result<ExitCode> {
                 as_text: string_args,
                 file: file.as_deref(),
             };
-            return action::run(site, &unit, &action, given);
+            let unit = site.world.unit_named(&unit)?.name.clone();
+            return action::run(site, &unit, &action, given, format);
         }
         Command::Integrate { first, second } => {
             site.world.integrate(&first, &second)?;
