@@ -1,6 +1,6 @@
 //! The Terraform module: it has the charm's endpoints, and uses what the Juju provider has.
 //!
-//! Neither Terraform nor the provider comes from a package registry of libraries, so `terraform validate` is not run here.
+//! `tests/terraform.rs` validates it with the provider, where that is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
