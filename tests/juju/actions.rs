@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::Value;
+
 use crate::model::{FLOWER, Model};
 use crate::setup::setup;
 
@@ -25,6 +27,16 @@ pub fn list_models_shows_the_state() {
         assert_eq!(results["iris"]["state"], "active", "{results}");
         assert_eq!(results["iris"]["url"], model.prefix(), "{results}");
         assert_eq!(results["iris"]["serves"], setup().images[0], "{results}");
+    });
+}
+
+pub fn report_is_json_for_programs() {
+    on_a_serving_model(|model| {
+        let results = model.completed("report", &[]);
+        let report: Value = serde_json::from_str(results["report"].as_str().unwrap()).unwrap();
+        assert_eq!(report["format"], 1, "{report}");
+        assert_eq!(report["status"]["state"], "active", "{report}");
+        assert_eq!(report["serving"], 1, "{report}");
     });
 }
 

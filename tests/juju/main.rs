@@ -85,6 +85,7 @@ fn main() -> ExitCode {
     let actions = claims! {
         actions:
             list_models_shows_the_state,
+            report_is_json_for_programs,
             endpoints_shows_the_addresses,
             predict_returns_the_models_answer,
             feedback_is_accepted,
