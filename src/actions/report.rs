@@ -156,7 +156,21 @@ fn charm_version(charm: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn charm_version_is_the_first_line_of_its_file() {
+        let charm = std::env::temp_dir().join(format!("seldon-model-version-{}", std::process::id()));
+        fs::create_dir_all(&charm).unwrap();
+        assert_eq!(charm_version(&charm), None, "unpacked sources have none");
+        fs::write(charm.join("version"), "0.1.0-5d2f0c1a\nmore\n").unwrap();
+        assert_eq!(charm_version(&charm).unwrap(), "0.1.0-5d2f0c1a");
+        fs::write(charm.join("version"), "\n").unwrap();
+        assert_eq!(charm_version(&charm), None);
+        fs::remove_dir_all(charm).unwrap();
+    }
 
     #[test]
     fn version_is_the_tag_that_all_images_have() {

@@ -199,10 +199,13 @@ fn a_day_at_the_site(user: &User) {
         "pages: '4'",
         "what Juju adds is not among what was set"
     );
+    let result = user.reads(&["run", "press/leader", "count", "from=4", "--format", "json"]);
+    let result: Value = serde_json::from_str(&result).unwrap();
+    assert_eq!(result["press/0"]["results"]["pages"], "4", "{result}");
     let told = user.types(&["--quiet", "run", "press/0", "count"]).stderr;
     assert_eq!(
         String::from_utf8(told).unwrap(),
-        "Running operation 3 with 1 task\n  - task 4 on unit-press-0\n\nWaiting for task 4...\n"
+        "Running operation 5 with 1 task\n  - task 6 on unit-press-0\n\nWaiting for task 6...\n"
     );
     assert!(user.is_told(&["run", "press/0", "dance"]).contains("count"));
     parameters_go_the_ways_of_juju(user);
