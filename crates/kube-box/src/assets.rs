@@ -364,7 +364,7 @@ fn in_folder(folder: &Path) -> Option<Assets> {
 }
 
 /// Where a program is on `PATH`.
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         // The servers run in a folder of their own, where a relative entry of PATH means something else.
@@ -392,7 +392,7 @@ fn from_setup_envtest(progress: Progress<'_>) -> Option<Assets> {
 ///
 /// # Errors
 /// When they cannot be installed; the text says what to type.
-pub(crate) fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
+pub fn install(packages: &[&str], progress: Progress<'_>) -> Result<()> {
     /// Of two at once one would find the packages locked.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     if packages.is_empty() {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use kube_box::apiserver::ApiServer;
+use kube_box::assets;
 use serde_json::{Value, json};
 
 use super::fixture::Live;
@@ -180,8 +181,9 @@ impl Fleet {
 
 #[test]
 fn wave_stops_at_a_bad_site_and_leaves_the_others_untouched() {
-    let jq = Command::new("jq").arg("--version").output();
-    assert!(jq.is_ok(), "the scripts need jq: sudo apt-get install jq");
+    if assets::on_path("jq").is_none() {
+        assets::install(&["jq"], &|line| eprintln!("{line}")).unwrap();
+    }
     let mut fleet = Fleet::new();
     fleet.lacking = Some(2);
     let before: Vec<_> = fleet.sites.iter().map(Live::versions).collect();
