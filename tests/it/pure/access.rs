@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::DynamicObject;
+use seldon_model::changes::change_set;
 use seldon_model::gateway::listeners::{Listeners, Scope};
 use seldon_model::gateway::revision::Served;
 use seldon_model::gateway::workload::Workload;
+use seldon_model::labels::ObjectKind;
 use seldon_model::observed::Observed;
 use seldon_model::plan::types::{Enforcement, PlannedAccess};
-use seldon_model::plan::{Environment, plan};
+use seldon_model::plan::{Environment, PlannedRoute, plan};
 use serde_json::{Value, json};
 
 use super::fixture::{configured, site, site_of_ingress};
@@ -41,17 +45,19 @@ fn planned(options: &Value, site: &Environment, observed: &Observed) -> PlannedA
     model.access.unwrap()
 }
 
-/// As if the policies had been applied at that time.
+/// As if the policies had been applied.
 fn apply(access: &PlannedAccess, observed: &mut Observed) {
-    let live = |object: &Value| -> DynamicObject {
-        let mut object = object.clone();
-        let manager =
-            json!({"manager": "seldon-model-iris-aaaaaaaa", "operation": "Apply", "time": APPLIED, "fieldsV1": {}});
-        object["metadata"]["managedFields"] = json!([manager]);
-        serde_json::from_value(object).unwrap()
-    };
-    observed.request_authentications = vec![live(&access.policies[0].object)];
-    observed.authorization_policies = vec![live(&access.policies[1].object)];
+    observed.request_authentications = vec![applied(&access.policies[0].object)];
+    observed.authorization_policies = vec![applied(&access.policies[1].object)];
+}
+
+/// An object as if the charm had applied it at that time.
+fn applied(object: &Value) -> DynamicObject {
+    let mut object = object.clone();
+    let manager = "seldon-model-iris-aaaaaaaa";
+    let entry = json!({"manager": manager, "operation": "Apply", "time": APPLIED, "fieldsV1": {}});
+    object["metadata"]["managedFields"] = json!([entry]);
+    serde_json::from_value(object).unwrap()
 }
 
 #[test]
@@ -107,10 +113,7 @@ fn route_follows_once_the_gateway_has_the_policies() {
         (86_400, Some(Served::Stale), Enforcement::NotInTime),
         (86_400, None, Enforcement::Enforced),
     ] {
-        observed.now = Some(
-            APPLIED.parse::<k8s_openapi::jiff::Timestamp>().unwrap()
-                + k8s_openapi::jiff::SignedDuration::from_secs(seconds),
-        );
+        observed.now = Some(APPLIED.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds));
         observed.enforced = answer.map(|answer| ("iris".to_owned(), answer)).into_iter().collect();
         assert_eq!(enforcement(&observed), expected, "{seconds} {answer:?}");
     }
@@ -121,6 +124,64 @@ fn route_follows_once_the_gateway_has_the_policies() {
     assert_eq!(enforcement(&other), Enforcement::Yet);
     observed.request_authentications.clear();
     assert_eq!(enforcement(&observed), Enforcement::Yet);
+}
+
+/// What is to be applied and to be deleted, by kind.
+fn changes(options: &Value, site: &Environment, observed: &Observed) -> (Vec<ObjectKind>, Vec<ObjectKind>) {
+    let plan = plan(&configured(options), site, observed).unwrap();
+    let changes = change_set(&plan, observed, &site.identity).unwrap();
+    (
+        changes.applies.iter().map(|apply| apply.kind).collect(),
+        changes.deletes.iter().map(|delete| delete.kind).collect(),
+    )
+}
+
+#[test]
+fn new_prefix_is_applied_after_its_policies_and_before_the_old_ones_go() {
+    use ObjectKind::{AuthorizationPolicy, RequestAuthentication, SeldonDeployment, VirtualService};
+    let site = site();
+    let mut observed = cluster(&site);
+    let later = |observed: &mut Observed| {
+        observed.now = Some(observed.now.unwrap() + SignedDuration::from_secs(60));
+    };
+    let options = |prefix: &str| json!({"image": "iris:1", "access": ACCESS, "prefix": prefix});
+    let (old, new) = (options("/old/"), options("/new/"));
+    let (applies, _) = changes(&old, &site, &observed);
+    assert_eq!(applies, [SeldonDeployment, RequestAuthentication, AuthorizationPolicy]);
+    apply(&planned(&old, &site, &observed), &mut observed);
+    let (applies, _) = changes(&old, &site, &observed);
+    assert_eq!(applies, [SeldonDeployment], "the gateway may not have them yet");
+    later(&mut observed);
+    let (applies, _) = changes(&old, &site, &observed);
+    assert_eq!(applies, [SeldonDeployment, VirtualService]);
+
+    observed.virtual_services = vec![route(&old, &site, &observed)];
+    let (applies, deletes) = changes(&new, &site, &observed);
+    assert_eq!(applies, [SeldonDeployment, RequestAuthentication, AuthorizationPolicy]);
+    assert_eq!(deletes, [], "the old prefix is open to no one");
+    let before = observed.clone();
+    apply(&planned(&new, &site, &observed), &mut observed);
+    observed.request_authentications.extend(before.request_authentications);
+    observed.authorization_policies.extend(before.authorization_policies);
+    later(&mut observed);
+    let (applies, deletes) = changes(&new, &site, &observed);
+    assert_eq!((applies, deletes), (vec![SeldonDeployment, VirtualService], vec![]));
+    observed.virtual_services = vec![route(&new, &site, &observed)];
+    observed.virtual_services[0].metadata.managed_fields.as_mut().unwrap()[0].time = observed.now.map(Time);
+    let (_, deletes) = changes(&new, &site, &observed);
+    assert_eq!(deletes, [], "the gateway may still have the old route");
+    later(&mut observed);
+    let (_, deletes) = changes(&new, &site, &observed);
+    assert_eq!(deletes, [AuthorizationPolicy, RequestAuthentication]);
+}
+
+/// The model's route, as if it had been applied.
+fn route(options: &Value, site: &Environment, observed: &Observed) -> DynamicObject {
+    let planned = plan(&configured(options), site, observed).unwrap().models.remove(0);
+    let PlannedRoute::VirtualService(route) = &planned.route else {
+        panic!("{planned:?}");
+    };
+    applied(route)
 }
 
 #[test]
