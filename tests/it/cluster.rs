@@ -14,6 +14,7 @@ mod forged_objects;
 mod gateway_api;
 mod gateways;
 mod grpc;
+mod hardened_mesh;
 mod http_routes;
 mod manifest_types;
 mod manifests;
