@@ -42,8 +42,7 @@ pub struct JwtRule {
     pub jwks: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// Empty for the header Authorization, where the token follows the word Bearer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Without any, Envoy reads the header Authorization and the query's parameter `access_token`.
     pub from_headers: Vec<JwtHeader>,
     /// Whether the request keeps its token.
     pub forward_original_token: bool,
@@ -52,6 +51,9 @@ pub struct JwtRule {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JwtHeader {
     pub name: String,
+    /// What is before the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
 }
 
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,13 +87,16 @@ pub struct To {
     pub operation: Operation,
 }
 
-/// One of the hosts and one of the paths; an empty list is all. A `*` at the end of a text stands for any rest.
+/// One of the hosts and one of the paths, and none of `not_paths`; an empty list is all. A `*` at the end of a text stands for any rest.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Operation {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_paths: Vec<String>,
 }
 
 /// What a header or a claim of a valid token has to be, or must not be.

@@ -195,7 +195,7 @@ pub fn marked_namespaces(observed: &Observed, identity: &Identity) -> BTreeSet<S
 struct Door {
     operation: Operation,
     headers: Vec<(&'static str, String)>,
-    /// Whether the route may show its revision there.
+    /// Whether the route may show its revision there: only at the path of the rule that no other rule of a route comes before.
     shows_revision: bool,
 }
 
@@ -240,17 +240,24 @@ fn doors(model: &Model, identity: &Identity) -> Vec<Door> {
         shows_revision: false,
     };
     let paths = |paths: Vec<String>| Operation {
-        hosts: Vec::new(),
         paths,
+        ..Operation::default()
     };
-    let own = Door {
+    let shown_at = model.prefix.to_string();
+    let own = Operation {
+        hosts: hosts(&model.hosts),
+        paths: vec![model.prefix.bare().to_owned(), format!("{}*", model.prefix)],
+        not_paths: vec![shown_at.clone()],
+    };
+    let revision = Door {
         operation: Operation {
             hosts: hosts(&model.hosts),
-            paths: vec![model.prefix.bare().to_owned(), format!("{}*", model.prefix)],
+            ..paths(vec![shown_at])
         },
         headers: Vec::new(),
         shows_revision: true,
     };
+    let own = door(own, Vec::new());
     let of_seldon = door(
         paths(vec![
             seldon.clone(),
@@ -266,11 +273,14 @@ fn doors(model: &Model, identity: &Identity) -> Vec<Door> {
     let by_host = model.grpc_host.as_ref().map(|host| {
         let operation = Operation {
             hosts: hosts(std::slice::from_ref(host)),
-            paths: Vec::new(),
+            ..Operation::default()
         };
         door(operation, vec![(grpc::CONTENT_TYPE, format!("{}*", grpc::MEDIA_TYPE))])
     });
-    [own, of_seldon, by_headers].into_iter().chain(by_host).collect()
+    [own, revision, of_seldon, by_headers]
+        .into_iter()
+        .chain(by_host)
+        .collect()
 }
 
 /// With and without a port, which clients add that use neither 80 nor 443. Empty for every host.
@@ -301,11 +311,17 @@ fn authentication(access: &Access, listeners: &Listeners) -> RequestAuthenticati
             issuer: access.issuer.clone(),
             jwks,
             jwks_uri,
-            from_headers: access
-                .header
-                .iter()
-                .map(|name| JwtHeader { name: name.clone() })
-                .collect(),
+            // Named in any case: by default Envoy takes a token from the URL too, which is logged and gets to the model.
+            from_headers: vec![match &access.header {
+                Some(name) => JwtHeader {
+                    name: name.clone(),
+                    prefix: None,
+                },
+                None => JwtHeader {
+                    name: "Authorization".to_owned(),
+                    prefix: Some("Bearer ".to_owned()),
+                },
+            }],
             // On other paths of the gateway somebody else may read it; the model's route removes it.
             forward_original_token: true,
         }],
@@ -335,8 +351,8 @@ fn denied_to_all(path: &str) -> AuthorizationRule {
     AuthorizationRule {
         to: vec![To {
             operation: Operation {
-                hosts: Vec::new(),
                 paths: vec![path.to_owned()],
+                ..Operation::default()
             },
         }],
         when: Vec::new(),

@@ -51,10 +51,17 @@ pub fn http_route(route: &Route, model: &Model, environment: &Environment, gatew
     }
 }
 
-/// The rule that shows the revision of a route.
+/// The rule that shows the revision of a route. An exact path comes before all prefixes, also before longer ones and those with more
+/// headers, which come first among each other whatever their order in the route (Gateway API 1.2, `HTTPRouteRule.matches`).
 pub fn revision_rule(model: &Model, revision: &RouteRevision) -> HttpRouteRule {
     HttpRouteRule {
-        matches: vec![route_match(&route::revision_match(model))],
+        matches: vec![HttpRouteMatch {
+            path: PathMatch {
+                kind: "Exact".to_owned(),
+                value: model.prefix.to_string(),
+            },
+            ..route_match(&route::revision_match(model))
+        }],
         filters: vec![Filter::Redirect {
             redirect: Redirect {
                 path: FullPath {

@@ -85,8 +85,15 @@ pub fn tokens_open_their_model_and_nothing_else() {
     let near = Issuer::new("https://sso.guarded/evil");
     assert_eq!(with_token(&url, &near.bearer("guarded")), 401);
     let requests = model.requests_counted("default");
-    assert_eq!(with(&url, "x-seldon-model-revision", "show").status, 302);
-    assert_eq!(with(&url, "x-seldon-model-revision", "hide").status, 403);
+    let prefix = model.url("/model/guarded/");
+    assert_eq!(with(&prefix, "x-seldon-model-revision", "show").status, 302);
+    assert_eq!(with(&prefix, "x-seldon-model-revision", "hide").status, 403);
+    assert_eq!(with(&url, "x-seldon-model-revision", "show").status, 403);
+    // URLs are logged, so a token in one is none, here and for the neighbours.
+    let in_url = |url: &str, token: &str| send(&format!("{url}?access_token={token}"), FLOWER).status;
+    assert_eq!(in_url(&url, &sso.token("guarded", 3600)), 403);
+    let neighbours = neighbour.predictions("unguarded");
+    assert_eq!(in_url(&neighbours, others.trim_start_matches("Bearer ")), 200);
     let by_headers = [("seldon", "iris"), ("namespace", "guarded")];
     let anywhere = model.url("/seldon.protos.Seldon/Predict");
     assert_eq!(send_as(&anywhere, FLOWER, &by_headers).status, 403);

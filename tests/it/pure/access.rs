@@ -15,7 +15,7 @@ use seldon_model::plan::types::{Enforcement, PlannedAccess};
 use seldon_model::plan::{Environment, PlannedRoute, plan};
 use serde_json::{Value, json};
 
-use super::fixture::{configured, site, site_of_ingress};
+use super::fixture::{answering, configured, site, site_of_ingress};
 
 const ACCESS: &str =
     "{jwt: {issuer: 'https://sso.example', audiences: [iris, fleet], jwks-uri: 'https://sso.example/keys'}}";
@@ -71,6 +71,152 @@ fn every_way_to_a_model_is_closed() {
         let objects: Vec<&Value> = access.policies.iter().map(|policy| &policy.object).collect();
         insta::assert_yaml_snapshot!(format!("access_{name}"), objects);
     }
+}
+
+/// Whether a text is as a policy has it, where a `*` at the end stands for any rest.
+fn is_like(text: Option<&str>, pattern: &str) -> bool {
+    match (text, pattern.strip_suffix('*')) {
+        (Some(text), Some(begin)) => text.starts_with(begin),
+        (text, _) => text == Some(pattern),
+    }
+}
+
+/// A request of anybody, without a token.
+struct Request<'a> {
+    path: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+}
+
+impl Request<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn is_denied(&self, policy: &Value) -> bool {
+        let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap_or_default() };
+        let is_one_of = |text: Option<&str>, of: &Value| texts(of).iter().any(|pattern| is_like(text, pattern));
+        let satisfies = |condition: &Value| {
+            let key = condition["key"].as_str().unwrap();
+            let header = key
+                .strip_prefix("request.headers[")
+                .and_then(|key| key.strip_suffix(']'));
+            let text = header.and_then(|name| self.header(name));
+            if condition["values"].is_null() {
+                !is_one_of(text, &condition["notValues"])
+            } else {
+                is_one_of(text, &condition["values"])
+            }
+        };
+        policy["spec"]["rules"].as_array().unwrap().iter().any(|rule| {
+            let operation = &rule["to"][0]["operation"];
+            let is_there = operation["paths"].is_null() || is_one_of(Some(self.path), &operation["paths"]);
+            let conditions = rule["when"].as_array().into_iter().flatten();
+            is_there && !is_one_of(Some(self.path), &operation["notPaths"]) && conditions.into_iter().all(satisfies)
+        })
+    }
+
+    /// The rule of an HTTPRoute that gets it: exact paths come first, then longer ones, then those with more headers.
+    fn rule<'a>(&self, route: &'a Value) -> Option<&'a Value> {
+        let matches = |one: &Value| {
+            let path = one["path"]["value"].as_str().unwrap();
+            let below = self.path.strip_prefix(path.trim_end_matches('/'));
+            let is_at = match one["path"]["type"].as_str().unwrap() {
+                "Exact" => self.path == path,
+                _ => below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            };
+            is_at
+                && one["headers"].as_array().into_iter().flatten().all(|header| {
+                    let value = header["value"].as_str().unwrap().replace(".*", "*");
+                    is_like(self.header(header["name"].as_str().unwrap()), &value)
+                })
+        };
+        let rank = |one: &Value| {
+            let path = &one["path"];
+            let length = path["value"].as_str().unwrap().len();
+            (
+                path["type"] == "Exact",
+                length,
+                one["headers"].as_array().map_or(0, Vec::len),
+            )
+        };
+        let rules = route["spec"]["rules"].as_array().unwrap().iter();
+        let all = rules.flat_map(|rule| rule["matches"].as_array().unwrap().iter().map(move |one| (one, rule)));
+        // The last of equal ones, as `max_by_key` has it, is the first of the list.
+        let matching: Vec<_> = all.filter(|(one, _)| matches(one)).collect();
+        matching
+            .into_iter()
+            .rev()
+            .max_by_key(|(one, _)| rank(one))
+            .map(|(_, rule)| rule)
+    }
+}
+
+#[test]
+fn no_request_that_shows_the_revision_gets_to_a_model() {
+    let site = site_of_ingress();
+    let options = json!({
+        "implementation": "SKLEARN_SERVER", "model-uri": "gs://a/b", "access": ACCESS,
+        "explainer": "{type: AnchorTabular, model-uri: gs://a/c}",
+        "canary": "{model-uri: gs://a/d, match: {x-a: one, x-b: two}}",
+    });
+    let observed = Observed {
+        seldon_deployments: answering(&["default", "canary"]).seldon_deployments,
+        deployments: answering(&["default", "canary"]).deployments,
+        ..cluster(&site)
+    };
+    let model = plan(&configured(&options), &site, &observed).unwrap().models.remove(0);
+    let route = &super::fixture::objects(&model)["route"];
+    let policy = &model.access.as_ref().unwrap().policies[1].object;
+    let show = ("x-seldon-model-revision", "show");
+    let canary = [("x-a", "one"), ("x-b", "two"), show];
+    for path in [
+        "/model/iris",
+        "/model/iris/",
+        "/model/iris/api/v1.0/predictions",
+        "/model/iris/explainer/",
+        "/model/iris/explainer/api/v1.0/explain",
+        "/seldon/edge/iris/api/v1.0/predictions",
+    ] {
+        for headers in [&[][..], &[show], &canary, &canary[..2]] {
+            let request = Request { path, headers };
+            let rule = request
+                .rule(route)
+                .unwrap_or_else(|| panic!("{path} is not routed: {route}"));
+            assert!(
+                request.is_denied(policy) || rule["backendRefs"].is_null(),
+                "{path} {headers:?} gets to {rule}"
+            );
+        }
+    }
+    let query = Request {
+        path: "/model/iris/",
+        headers: &[show],
+    };
+    assert!(!query.is_denied(policy) && query.rule(route).unwrap()["backendRefs"].is_null());
+    let denied = Request {
+        path: &model.access.as_ref().unwrap().proof,
+        headers: &[],
+    };
+    assert!(denied.is_denied(policy));
+}
+
+#[test]
+fn tokens_in_the_url_are_none() {
+    let rule = |access: &str| {
+        let access = planned(
+            &json!({"image": "iris:1", "access": access}),
+            &site(),
+            &cluster(&site()),
+        );
+        access.policies[0].object["spec"]["jwtRules"][0].clone()
+    };
+    assert_eq!(
+        rule(ACCESS)["fromHeaders"],
+        json!([{"name": "Authorization", "prefix": "Bearer "}])
+    );
+    let of_its_own = ACCESS.replace("{jwt: {", "{jwt: {header: x-token, ");
+    assert_eq!(rule(&of_its_own)["fromHeaders"], json!([{"name": "x-token"}]));
 }
 
 #[test]
