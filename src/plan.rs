@@ -16,6 +16,7 @@ mod virtual_service;
 
 use serde_json::{Value, json};
 
+use crate::api::seldon::manifest::ISTIO_GATEWAY;
 use crate::config::value::Scaler;
 use crate::config::{Config, Model};
 use crate::gateway::GatewayKind;
@@ -112,7 +113,11 @@ fn plan_model(
     let marks = marks.map(|(key, _)| (key.to_owned(), "kept".to_owned()));
     let policies = access::mark(model, access.as_ref(), &environment.identity, observed);
     let policies = policies.map(|namespaces| (labels::ACCESS.to_owned(), namespaces));
-    let annotations = record.annotations().chain(marks).chain(policies);
+    let seldons_route = model
+        .access
+        .is_some()
+        .then(|| (ISTIO_GATEWAY.to_owned(), NO_GATEWAY.to_owned()));
+    let annotations = record.annotations().chain(marks).chain(policies).chain(seldons_route);
     traffic::retain_predictors(&mut spec, traffic.retained);
     Ok(PlannedModel {
         model: model.clone(),
@@ -132,6 +137,10 @@ fn plan_model(
         revision,
     })
 }
+
+/// A gateway that does not exist. Where Seldon creates a route of its own, it is at Seldon's gateway and there from the start, so it would
+/// lead to a model with `access` past its policies. The model's route has the same path.
+const NO_GATEWAY: &str = "no-gateway";
 
 /// What Seldon Core before 1.15 does not support.
 const NO_METRICS_V2: &str = "autoscale.metrics";

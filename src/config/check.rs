@@ -6,6 +6,7 @@ use super::resolver::OptionResolver;
 use super::value::{Autoscale, Implementation, Protocol, Resources, Scaler, Violation, either};
 use super::{Config, Model, ServerOptions, Source};
 use crate::api::seldon::PREDICTOR;
+use crate::api::seldon::manifest::ISTIO_GATEWAY;
 use crate::gateway::hosts::{host_specificity, hosts_overlap};
 use crate::identity::route_name;
 
@@ -279,11 +280,17 @@ pub fn route_names(application: &str, config: &mut Config) {
     }
 }
 
-/// Istio's policies cannot express a wildcard host on any port.
-pub fn access(resolver: &mut OptionResolver, hosts: &[String]) {
+/// Istio's policies cannot express a wildcard host on any port, and are at no other gateway that Seldon is to route at. `annotations` are
+/// those of the SeldonDeployment's spec.
+pub fn access<'a>(resolver: &mut OptionResolver, hosts: &[String], mut annotations: impl Iterator<Item = &'a String>) {
     if let Some(host) = hosts.iter().find(|host| host.starts_with("*.")) {
         let rule = "cannot be combined with a wildcard in hosts";
         let detail = format!("hosts has {host}; list the names, or *");
+        resolver.error("access", Violation::new(rule, "").with_detail(detail));
+    }
+    if annotations.any(|key| key == ISTIO_GATEWAY) {
+        let rule = format!("cannot be combined with the annotation {ISTIO_GATEWAY}");
+        let detail = "Seldon's own route at that gateway takes requests without a token";
         resolver.error("access", Violation::new(rule, "").with_detail(detail));
     }
 }

@@ -191,6 +191,8 @@ impl OptionResolver<'_> {
         let default_prefix = value::prefix(&format!("/model/{}/", self.name)).ok();
         let prefix = self.text("prefix", value::prefix).or(default_prefix)?;
         let hosts = self.hosts();
+        let annotations = self.yaml("annotations", value::annotations).unwrap_or_default();
+        let access = self.access(&hosts, &annotations, manifest.as_ref());
         let model = Model {
             name: self.name.to_owned(),
             is_entry: self.is_entry(),
@@ -209,10 +211,10 @@ impl OptionResolver<'_> {
                 .number("retries", 0..=10)
                 .and_then(|attempts| attempts.try_into().ok()),
             headers: self.yaml("headers", value::headers).unwrap_or_default(),
-            access: self.access(&hosts),
+            access,
             gateway: self.text("gateway", value::gateway),
             labels: self.yaml("labels", value::labels).unwrap_or_default(),
-            annotations: self.yaml("annotations", value::annotations).unwrap_or_default(),
+            annotations,
             hosts,
         };
         Some(model)
@@ -234,9 +236,16 @@ impl OptionResolver<'_> {
         Some(host)
     }
 
-    fn access(&mut self, hosts: &[String]) -> Option<Access> {
+    fn access(
+        &mut self,
+        hosts: &[String],
+        annotations: &BTreeMap<String, String>,
+        manifest: Option<&Manifest>,
+    ) -> Option<Access> {
         let access = self.yaml("access", value::access)?;
-        check::access(self, hosts);
+        let of_manifest = manifest.and_then(|manifest| manifest.spec.get("annotations")?.as_object());
+        let of_manifest = of_manifest.into_iter().flat_map(serde_json::Map::keys);
+        check::access(self, hosts, annotations.keys().chain(of_manifest));
         Some(access)
     }
 

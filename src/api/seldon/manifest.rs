@@ -167,6 +167,8 @@ pub const SEPARATE_POD: &str = "seldon.io/engine-separate-pod";
 pub const NO_ENGINE: &str = "seldon.io/no-engine";
 /// On a predictor: the name of its Service.
 pub const SVC_NAME: &str = "seldon.io/svc-name";
+/// On the object or, with precedence, its spec: the gateway of the VirtualService that the operator itself creates.
+pub const ISTIO_GATEWAY: &str = "seldon.io/istio-gateway";
 
 impl ManifestUnit {
     pub fn is_prepackaged(&self) -> bool {

@@ -124,3 +124,22 @@ fn wildcard_host_cannot_be_guarded() {
         assert_eq!(parsed(options(hosts)).errors, [], "{hosts}");
     }
 }
+
+#[test]
+fn annotation_that_opens_another_gateway_is_not_combined() {
+    let access = jwt("jwks-uri: 'http://a/b'");
+    let message = "access: cannot be combined with the annotation seldon.io/istio-gateway";
+    let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, spec: {\
+        annotations: {seldon.io/istio-gateway: open}, \
+        predictors: [{name: default, graph: {name: iris, implementation: SKLEARN_SERVER, modelUri: 'gs://a/b'}}]}}";
+    for options in [
+        json!({"image": "iris:1", "access": access, "annotations": "{seldon.io/istio-gateway: open}"}),
+        json!({"manifest": manifest, "access": access}),
+    ] {
+        let config = parsed(options.clone());
+        assert!(config.errors[0].to_string().contains(message), "{:?}", config.errors);
+        let mut without = options.as_object().unwrap().clone();
+        without.remove("access");
+        assert_eq!(parsed(Json::Object(without)).errors, []);
+    }
+}

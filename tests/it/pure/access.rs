@@ -220,6 +220,23 @@ fn tokens_in_the_url_are_none() {
 }
 
 #[test]
+fn route_of_seldon_is_at_no_gateway() {
+    let gateway = |options: &Value| {
+        let model = plan(&configured(options), &site(), &cluster(&site()))
+            .unwrap()
+            .models
+            .remove(0);
+        model.deployment["metadata"]["annotations"]["seldon.io/istio-gateway"].clone()
+    };
+    assert_eq!(gateway(&json!({"image": "iris:1"})), Value::Null);
+    assert_eq!(gateway(&json!({"image": "iris:1", "access": ACCESS})), "no-gateway");
+    let manifest = "{apiVersion: machinelearning.seldon.io/v1, kind: SeldonDeployment, \
+        metadata: {annotations: {seldon.io/istio-gateway: istio-system/open}}, \
+        spec: {predictors: [{name: default, graph: {name: iris, implementation: SKLEARN_SERVER, modelUri: 'gs://a/b'}}]}}";
+    assert_eq!(gateway(&json!({"manifest": manifest, "access": ACCESS})), "no-gateway");
+}
+
+#[test]
 fn page_of_a_model_and_the_token_stay_outside() {
     let render = |options: Value| {
         let planned = plan(&configured(&options), &site(), &cluster(&site()))
