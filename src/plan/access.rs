@@ -26,7 +26,7 @@ use crate::gateway::hosts::is_dns_label;
 use crate::gateway::listeners::Listeners;
 use crate::gateway::revision;
 use crate::gateway::workload::Workload;
-use crate::identity::Identity;
+use crate::identity::{Identity, applied_fields};
 use crate::labels::{self, ObjectKind};
 use crate::observed::Observed;
 use crate::text::short_digest;
@@ -176,19 +176,20 @@ pub fn mark(model: &Model, access: Option<&PlannedAccess>, identity: &Identity, 
     (!namespaces.is_empty()).then(|| namespaces.into_iter().collect::<Vec<_>>().join(","))
 }
 
-/// The namespaces that the SeldonDeployments are marked with. Whoever may write to those may set the mark.
+/// The namespaces that the charm has marked its SeldonDeployments with, going by the API server's record of field ownership: in a
+/// namespace that somebody else names the charm may lack the right to look, and could then not look after anything.
 pub fn marked_namespaces(observed: &Observed, identity: &Identity) -> BTreeSet<String> {
-    let ours = observed
-        .seldon_deployments
-        .iter()
-        .filter(|object| identity.has_our_labels(object));
+    let manager = identity.manager();
+    let field = format!("f:{}", labels::ACCESS);
+    let is_ours = |object: &&DynamicObject| {
+        let owned = applied_fields(object, &manager).and_then(|fields| fields.pointer("/f:metadata/f:annotations"));
+        identity.has_our_labels(object) && owned.is_some_and(|owned| owned.get(&field).is_some())
+    };
+    let ours = observed.seldon_deployments.iter().filter(is_ours);
     let marks = ours.filter_map(|object| object.annotations().get(labels::ACCESS));
-    marks
-        .flat_map(|mark| mark.split(','))
-        .filter(|name| is_dns_label(name))
-        .map(ToOwned::to_owned)
-        .take(MOST_MARKED)
-        .collect()
+    let names: BTreeSet<&str> = marks.flat_map(|mark| mark.split(',')).collect();
+    let names = names.into_iter().filter(|name| is_dns_label(name));
+    names.map(ToOwned::to_owned).take(MOST_MARKED).collect()
 }
 
 /// A way to a model.

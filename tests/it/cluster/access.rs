@@ -10,7 +10,7 @@ use super::endpoints::{gateway, http};
 use super::fixture::Live;
 use super::permissions::grant;
 use super::plan::act;
-use crate::support::kinds::{authorization_policy, kind, request_authentication, service};
+use crate::support::kinds::{authorization_policy, kind, request_authentication, sdep, service};
 use crate::support::{assert_contains, status};
 
 const ACCESS: &str = "{jwt: {issuer: 'https://sso.example', audiences: [iris], jwks-uri: 'http://sso.example/keys'}}";
@@ -251,6 +251,20 @@ fn missing_right_is_named_with_its_namespace() {
         }
     }
     assert_contains(&says, &["active: iris serves"]);
+}
+
+#[test]
+fn mark_of_somebody_else_stops_nothing() {
+    let mut live = Live::untrusted("guarded-marked");
+    live.wait(live.cluster.apply_gateway("guarded-marked", "gate")).unwrap();
+    gateway(&live, &http(), "NodePort");
+    grant(&live, |_| true);
+    assert_contains(&live.serves(), &["active: iris serves"]);
+    let mark = json!({"metadata": {"annotations": {"seldon-model/access": "kube-system"}}});
+    live.merge_as("kubectl-annotate", &sdep(), "iris", &mark);
+    live.config(&[("timeout", "7s")]);
+    assert_contains(&live.says(), &["active: iris serves"]);
+    assert_eq!(live.route("iris").unwrap()["spec"]["http"][1]["timeout"], "7s");
 }
 
 #[test]

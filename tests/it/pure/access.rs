@@ -11,6 +11,7 @@ use seldon_model::gateway::revision::Served;
 use seldon_model::gateway::workload::Workload;
 use seldon_model::labels::ObjectKind;
 use seldon_model::observed::Observed;
+use seldon_model::plan::access::marked_namespaces;
 use seldon_model::plan::types::{Enforcement, PlannedAccess};
 use seldon_model::plan::{Environment, PlannedRoute, plan};
 use serde_json::{Value, json};
@@ -234,6 +235,42 @@ fn route_of_seldon_is_at_no_gateway() {
         metadata: {annotations: {seldon.io/istio-gateway: istio-system/open}}, \
         spec: {predictors: [{name: default, graph: {name: iris, implementation: SKLEARN_SERVER, modelUri: 'gs://a/b'}}]}}";
     assert_eq!(gateway(&json!({"manifest": manifest, "access": ACCESS})), "no-gateway");
+}
+
+#[test]
+fn only_marks_of_the_charm_are_followed() {
+    let site = site();
+    let object = |name: &str, manager: &str, mark: &str| {
+        json!({
+            "apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment",
+            "metadata": {
+                "name": name, "namespace": "edge",
+                "labels": {"seldon-model/application": "iris", "seldon-model/model-uuid": site.identity.model_uuid},
+                "annotations": {"seldon-model/access": mark},
+                "managedFields": [{
+                    "manager": manager, "operation": "Apply", "time": APPLIED,
+                    "fieldsV1": {"f:metadata": {"f:annotations": {"f:seldon-model/access": {}}}},
+                }],
+            },
+        })
+    };
+    let ours = site.identity.manager();
+    let mut objects = vec![
+        object("a", "kubectl-edit", "kube-system,a,b,c,d,e,f,g,h"),
+        object("b", &ours, "gateways,../kube-system"),
+    ];
+    // As many as make up a fleet, all at one gateway.
+    objects.extend((0..20).map(|index| object(&format!("m-{index}"), &ours, "istio-system")));
+    objects.push(object("z", &ours, "old-gateways"));
+    let observed = Observed {
+        seldon_deployments: objects
+            .into_iter()
+            .map(|object| serde_json::from_value(object).unwrap())
+            .collect(),
+        ..Observed::default()
+    };
+    let marked = marked_namespaces(&observed, &site.identity);
+    assert_eq!(Vec::from_iter(marked), ["gateways", "istio-system", "old-gateways"]);
 }
 
 #[test]
