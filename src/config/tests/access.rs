@@ -85,6 +85,11 @@ fn no_token_of_another_kind_would_do() {
             jwt("jwks-uri: 'http://a/b', header: Host"),
             "must be the name of a header of its own",
         ),
+        // The gateway removes it on the way to the model.
+        (
+            jwt("jwks-uri: 'http://a/b', header: Content-Length"),
+            "must be the name of a header of its own",
+        ),
         (
             jwt("jwks-uri: 'http://a/b', header: 'a b'"),
             "must be the name of a header of its own",
@@ -141,5 +146,27 @@ fn annotation_that_opens_another_gateway_is_not_combined() {
         let mut without = options.as_object().unwrap().clone();
         without.remove("access");
         assert_eq!(parsed(Json::Object(without)).errors, []);
+    }
+}
+
+#[test]
+fn pasted_secret_is_not_repeated() {
+    for value in [
+        "hunter2".to_owned(),
+        "-----BEGIN PRIVATE KEY----- hunter2".to_owned(),
+        "{jwt: hunter2}".to_owned(),
+        "{jwt: {hunter2".to_owned(),
+        jwt("jwks: hunter2"),
+        jwt("jwks: {keys: hunter2}"),
+        jwt("jwks: {keys: [hunter2]}"),
+        jwt("jwks: {keys: [{kty: hunter2}]}"),
+        jwt("jwks: {keys: [{kty: oct, k: hunter2}]}"),
+        jwt("jwks: '{\"keys\":[{\"kty\":\"RSA\",\"d\":\"hunter2\"'"),
+        jwt("jwks-uri: 'https://user:hunter2@sso.example/keys'"),
+        jwt("jwks-uri: 'hunter2'"),
+        jwt("header: 'Bearer hunter2', jwks-uri: 'http://a/b'"),
+    ] {
+        let error = error("access", value.clone());
+        assert!(!error.contains("hunter2"), "{value}: {error}");
     }
 }

@@ -8,6 +8,7 @@ use serde_yaml::Value;
 use super::header_format::is_token;
 use super::{Violation, either, not_a_map, scalar, telemetry, untagged};
 use crate::config::reader::Reader;
+use crate::gateway::revision;
 
 const EXAMPLE: &str = "{jwt: {issuer: https://sso.example, audiences: [iris], jwks-uri: https://sso.example/keys}}";
 
@@ -19,8 +20,23 @@ const MOST_KEYS: usize = 16;
 const LONGEST_KEYS: usize = 16 * 1024;
 /// Members of a key that only its owner may have (RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-/// Headers that a gateway reads for its routes.
-const RESERVED: [&str; 5] = ["host", "content-type", "referer", "seldon", "namespace"];
+/// Headers that a gateway reads for its routes or that frame the request, all of which have another value than a token.
+const RESERVED: [&str; 14] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "namespace",
+    "referer",
+    "seldon",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    revision::HEADER,
+];
 
 /// Which JSON Web Tokens a model takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +134,8 @@ fn uri(text: &str) -> Result<String, Violation> {
             EXAMPLE,
         ));
     }
-    telemetry::url(text)
+    // Not repeated: a URL may have a password in it.
+    telemetry::url(text).map_err(|_| Violation::new("must be an http:// or https:// URL", EXAMPLE))
 }
 
 fn header(text: &str) -> Result<String, Violation> {
