@@ -135,6 +135,10 @@ impl ApiError {
             format!("{} {name}", kind.as_str())
         };
         match self {
+            // That of a gateway, which is not the one of the models.
+            Self::Terminating if kind.is_access_policy() => Self::ServerError {
+                why: format!("namespace {namespace} is being deleted"),
+            },
             Self::Conflict { manager, fields, .. } => Self::Conflict {
                 object,
                 manager,

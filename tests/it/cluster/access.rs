@@ -3,7 +3,7 @@
 
 use juju_sim::juju::Life;
 use kube::ResourceExt as _;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::endpoints::{gateway, http};
@@ -265,6 +265,25 @@ fn mark_of_somebody_else_stops_nothing() {
     live.config(&[("timeout", "7s")]);
     assert_contains(&live.says(), &["active: iris serves"]);
     assert_eq!(live.route("iris").unwrap()["spec"]["http"][1]["timeout"], "7s");
+}
+
+#[test]
+fn namespace_that_is_being_deleted_is_named() {
+    let mut live = Live::new("guarded-ending");
+    let namespace = elsewhere(&live);
+    live.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", &namespace)]);
+    let resource = kind("", "v1", "Namespace");
+    let api: Api<DynamicObject> = Api::all_with(live.client.clone(), &resource);
+    live.wait(api.delete(&namespace, &DeleteParams::default())).unwrap();
+    live.config(&[("models", "{a: {}, b: {}}"), ("image", "iris:1")]);
+    assert_contains(&live.serves(), &["active: 2 models serve"]);
+    live.config(&[("models", &format!("{{a: {{access: {ACCESS}}}, b: {{timeout: 7s}}}}"))]);
+    let says = live.says();
+    assert_contains(
+        &says,
+        &["waiting: ", &format!("namespace {namespace} is being deleted")],
+    );
+    assert_eq!(live.route("b").unwrap()["spec"]["http"][1]["timeout"], "7s");
 }
 
 #[test]
