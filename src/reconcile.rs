@@ -57,12 +57,14 @@ pub async fn run(
     {
         return unobserved(inputs, error, None);
     }
-    let leads = (!snapshot.changes.is_empty() || inputs.is_monitored())
+    // An earlier hook may have ended, or been killed, before what these wait for.
+    let is_pending = !snapshot.changes.is_empty() || !snapshot.changes.withheld.is_empty() || snapshot.awaits_access();
+    let leads = (is_pending || inputs.is_monitored())
         .then(|| tools.is_leader())
         .transpose()?;
     let mut writes = Writes::default();
     if leads == Some(true)
-        && !snapshot.changes.is_empty()
+        && is_pending
         && let Err(error) = writes.write(&mut snapshot, inputs, context, &ask).await
     {
         return unobserved(inputs, error, leads);
@@ -128,12 +130,12 @@ impl Writes {
 
     async fn round(&mut self, snapshot: &mut Snapshot, inputs: &Inputs, context: &HookContext) -> Result<(), ApiError> {
         let changes = &snapshot.changes;
+        self.withholds |= !changes.withheld.is_empty();
         if changes.is_empty() {
             return Ok(());
         }
         self.wrote |= changes.has_writes();
         self.wrote_route |= changes.writes_route();
-        self.withholds |= !changes.withheld.is_empty();
         self.rejected = apply::apply(snapshot, context).await;
         snapshot.refresh(inputs).await?;
         self.withholds |= !snapshot.changes.withheld.is_empty();

@@ -1,6 +1,8 @@
 //! Models that a gateway takes requests for with a token only: their policies, in the namespace of the gateway, and their routes, which
 //! come after the policies and go before them. No gateway is reached here, so a route follows two seconds later.
 
+use std::thread;
+
 use juju_sim::juju::Life;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
@@ -10,6 +12,7 @@ use super::endpoints::{gateway, http};
 use super::fixture::Live;
 use super::permissions::grant;
 use super::plan::act;
+use super::proxy::{ApiFault, Proxy, RequestFilter, WRITES};
 use crate::support::kinds::{authorization_policy, kind, request_authentication, sdep, service};
 use crate::support::{assert_contains, status};
 
@@ -284,6 +287,59 @@ fn namespace_that_is_being_deleted_is_named() {
         &["waiting: ", &format!("namespace {namespace} is being deleted")],
     );
     assert_eq!(live.route("b").unwrap()["spec"]["http"][1]["timeout"], "7s");
+}
+
+/// Whether a policy denies requests at the prefix of each route that exists for the model `a`.
+fn is_guarded(live: &Live) -> bool {
+    let Some(route) = live.route("a") else {
+        return true;
+    };
+    let rules = route["spec"]["http"].as_array().unwrap();
+    let prefix = rules.last().unwrap()["match"][0]["uri"]["prefix"].as_str().unwrap();
+    let list = live
+        .wait(live.api(&authorization_policy()).list(&ListParams::default()))
+        .unwrap();
+    let mut policies = list
+        .iter()
+        .filter(|policy| policy.labels()["seldon-model/model"] == "a");
+    policies.any(|policy| policy.data["spec"].to_string().contains(&format!("\"{prefix}*\"")))
+}
+
+#[test]
+fn killed_before_any_write_no_route_is_open() {
+    const LANES: usize = 4;
+    let entries = |a: &str, b: &str| format!("{{a: {{access: {ACCESS}{a}}}, b: {{image: 'iris:1'{b}}}}}");
+    let lane = &|mut write: usize| {
+        loop {
+            let mut live = live(&format!("guarded-killed-{write}"));
+            live.config(&[("image", "iris:1"), ("models", &entries("", ""))]);
+            assert_contains(&live.serves(), &["active: 2 models serve"]);
+            let proxy = Proxy::in_front_of(&mut live, 2000..2100);
+            let to = entries(", prefix: /moved/", &format!(", access: {ACCESS}"));
+            live.config(&[("models", &to)]);
+            let one = RequestFilter {
+                after: write,
+                times: 1,
+                ..WRITES
+            };
+            proxy.inject(one, ApiFault::Kill);
+            let run = live.run("config-changed");
+            assert!(is_guarded(&live), "killed before write {write}");
+            proxy.clear();
+            assert_contains(&live.serves(), &["active: 2 models serve"]);
+            assert!(is_guarded(&live) && live.route("a").unwrap().to_string().contains("/moved/"));
+            assert_eq!(policies(&live, &live.model()).len(), 4, "killed before write {write}");
+            if run.exit == 0 {
+                return write;
+            }
+            write += LANES;
+        }
+    };
+    let writes = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|at| scope.spawn(move || lane(at))).collect();
+        lanes.into_iter().map(|lane| lane.join().unwrap()).min().unwrap()
+    });
+    assert!(writes >= 8, "{writes} writes");
 }
 
 #[test]
