@@ -75,10 +75,10 @@ sbom:
 ci:
     .ci/run
 
-# Pack the charm: seldon-model_<arch>.charm, for every base. As root where charmcraft is not installed.
-pack:
-    packaging/pack
+# Pack the charm: seldon-model_<arch>.charm, for every base. `just pack arm64` packs it for ARM. As root where charmcraft is not installed.
+pack *arch:
+    packaging/pack {{arch}}
 
-# Pack the charm, look into it, and deploy it from there.
-packed:
-    cargo test --test packed -- --nocapture
+# Pack the charm, look into it, and deploy it from there; the same for ARM, whose hooks QEMU runs. `just packed native` leaves ARM out.
+packed *filter:
+    cargo test --test packed -- --nocapture {{filter}}

@@ -9,6 +9,13 @@ use seldon_model::integrations::security_log::SecurityEvent;
 use seldon_model::watcher;
 use tokio::runtime::Builder;
 
+/// For a charm file of the architecture of this program.
+const DEPLOY: &str = if cfg!(target_arch = "aarch64") {
+    "juju deploy ./seldon-model_arm64.charm iris --trust --config image=seldonio/sklearn-iris:0.3"
+} else {
+    "juju deploy ./seldon-model_amd64.charm iris --trust --config image=seldonio/sklearn-iris:0.3"
+};
+
 fn main() -> ExitCode {
     let context = match HookContext::read(|name| std::env::var_os(name)) {
         Ok(context) => context,
@@ -16,7 +23,7 @@ fn main() -> ExitCode {
             println!(
                 "This is the dispatch of seldon-model, a Juju charm that serves machine-learning models.\n\
                  Juju runs it for every hook; outside a hook it does nothing ({missing}).\n\
-                 To use it: juju deploy ./seldon-model_amd64.charm iris --trust --config image=seldonio/sklearn-iris:0.3"
+                 To use it: {DEPLOY}"
             );
             return ExitCode::SUCCESS;
         }

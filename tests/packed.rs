@@ -1,14 +1,15 @@
-//! The packed charm: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys it from there.
+//! The packed charm: `cargo test --test packed` packs it, unpacks it as Juju does, and deploys it from there. That for ARM runs its
+//! hooks too, by QEMU.
 //!
 //! A binary of its own, because packing takes minutes and it therefore runs by name only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use packed::{PROJECT, folder, said};
 
@@ -18,11 +19,23 @@ mod packed;
 /// The limit for `dispatch`, in bytes: sites download it over slow links.
 const LARGEST: u64 = 9_500_000;
 
-#[test]
-fn packed_charm_deploys_and_runs_hooks() {
-    let charm = folder("charm");
-    let packed = packed::charm(&charm);
-    println!("the charm: {} bytes", packed.size);
+/// The tests to run with the binary for arm64, where that is another architecture: the charm installs, follows its options, runs
+/// an action, starts itself as its watcher, and removes what it made.
+#[cfg(not(target_arch = "aarch64"))]
+const ON_ARM64: &[&str] = &[
+    "hooks::",
+    "cluster::reconcile::deployed_model_is_active_once_it_serves",
+    "cluster::plan::plan_shows_a_diff_and_writes_nothing",
+    "cluster::watcher::dead_watcher_is_replaced_by_one_other",
+    "cluster::watcher::option_stop_and_removal_end_the_watcher",
+    "cluster::removal::removed_application_leaves_an_empty_namespace",
+];
+
+/// Packs the charm, and looks into it. Returns where it is unpacked, as Juju unpacks it.
+fn unpacked(architecture: &str) -> PathBuf {
+    let charm = folder(&format!("charm-{architecture}"));
+    let packed = packed::charm(architecture, &charm);
+    println!("the charm for {architecture}: {} bytes", packed.size);
     let expected = [
         ("LICENSE", 0o644),
         ("actions.yaml", 0o644),
@@ -37,16 +50,17 @@ fn packed_charm_deploys_and_runs_hooks() {
         packed.files,
         expected.map(|(name, mode)| (name.to_owned(), mode)).into()
     );
-    for name in ["actions.yaml", "config.yaml", "icon.svg", "metadata.yaml"] {
+    for file in ["actions.yaml", "config.yaml", "icon.svg", "metadata.yaml"] {
         assert_eq!(
-            fs::read(charm.join(name)).unwrap(),
-            fs::read(Path::new(PROJECT).join(name)).unwrap(),
-            "{name}"
+            fs::read(charm.join(file)).unwrap(),
+            fs::read(Path::new(PROJECT).join(file)).unwrap(),
+            "{file}"
         );
     }
     let manifest: Value = serde_yaml::from_str(&fs::read_to_string(charm.join("manifest.yaml")).unwrap()).unwrap();
     assert_eq!(manifest["bases"][0]["name"], "ubuntu");
     assert_eq!(manifest["bases"][0]["channel"], "22.04");
+    assert_eq!(manifest["bases"][0]["architectures"], json!([architecture]));
 
     let version = fs::read_to_string(charm.join("version")).unwrap();
     let commit = version.strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "-")).unwrap();
@@ -58,16 +72,24 @@ fn packed_charm_deploys_and_runs_hooks() {
 
     let dispatch = charm.join("dispatch");
     let size = dispatch.metadata().unwrap().len();
-    println!("dispatch: {size} bytes");
+    println!("dispatch for {architecture}: {size} bytes");
     assert!(size < LARGEST, "dispatch has grown to {size} bytes");
     // A program without a loader needs no C library of the system.
-    let segments = said(
+    let headers = said(
         Command::new("readelf")
-            .args(["--wide", "--program-headers"])
+            .args(["--wide", "--file-header", "--program-headers"])
             .arg(&dispatch),
     );
-    assert!(segments.contains("LOAD") && !segments.contains("INTERP"), "{segments}");
+    let machine = if architecture == "arm64" { "AArch64" } else { "X86-64" };
+    assert!(headers.contains(machine), "{headers}");
+    assert!(headers.contains("LOAD") && !headers.contains("INTERP"), "{headers}");
+    charm
+}
 
+#[test]
+fn native_charm_deploys_and_runs_hooks() {
+    let charm = unpacked(packed::NATIVE);
+    let dispatch = charm.join("dispatch");
     fs::copy(Path::new(PROJECT).join("bundle.yaml"), charm.join("bundle.yaml")).unwrap();
     let home = folder("site");
     let juju = |words: &[&str]| {
@@ -89,4 +111,18 @@ fn packed_charm_deploys_and_runs_hooks() {
         "iris: waiting for Seldon Core to create its pods (if it lasts: juju status seldon-core)"
     );
     assert!(objects.contains("seldonio/sklearn-iris:0.3"), "{objects}");
+}
+
+/// On another machine, by QEMU: what hooks do without a cluster, and on a real API server the ways that a hook takes.
+#[cfg(not(target_arch = "aarch64"))]
+#[test]
+fn arm64_charm_runs_hooks() {
+    let dispatch = unpacked("arm64").join("dispatch");
+    let with_arm64 = Path::new(PROJECT).join("tests/support/with-arm64");
+    let mut command = Command::new(with_arm64);
+    command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The whole workspace, as `cargo test --workspace` has built it.
+    command.args(["test", "--locked", "--workspace", "--test", "it", "--"]);
+    command.args(ON_ARM64).env("DISPATCH", dispatch).current_dir(PROJECT);
+    println!("{}", said(&mut command));
 }

@@ -76,7 +76,7 @@ fn main() {
 
 fn ours() -> Subject {
     let folder = packed::folder("charm");
-    let charm = packed::charm(&folder);
+    let charm = packed::charm(packed::NATIVE, &folder);
     let dispatch = folder.join("dispatch");
     Subject {
         name: "seldon-model",

@@ -49,7 +49,7 @@ pub fn charm() -> &'static PathBuf {
     static CHARM_FILE: OnceLock<PathBuf> = OnceLock::new();
     CHARM_FILE.get_or_init(|| match env::var_os(CHARM) {
         Some(path) => std::fs::canonicalize(path).expect(CHARM),
-        None => packed::pack(),
+        None => packed::pack(packed::NATIVE),
     })
 }
 

@@ -6,11 +6,18 @@ pub mod kinds;
 pub mod previous;
 pub mod stack;
 
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 
 use juju_sim::agent::{ActionResult, Agent, Fault, Hook, HookRun};
 use juju_sim::juju::{Charm, Given, World};
 use serde_json::Value;
+
+/// The charm's binary. With `DISPATCH` set it is that file, such as one for another architecture.
+pub fn dispatch() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_dispatch").into();
+    env::var_os("DISPATCH").map_or_else(built, PathBuf::from)
+}
 
 /// The charm as application `iris` with one unit, related to an istio-pilot that has published its gateway.
 pub struct Edge {
@@ -39,7 +46,7 @@ impl Edge {
             .unwrap();
         let mut edge = Self {
             world,
-            agent: Agent::new(env!("CARGO_BIN_EXE_dispatch")).unwrap(),
+            agent: Agent::new(dispatch()).unwrap(),
             gateway_info,
         };
         edge.publish_gateway(&[("gateway_name", "gate"), ("gateway_namespace", model)]);

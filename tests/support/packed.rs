@@ -36,10 +36,18 @@ pub struct Charm {
     pub files: BTreeMap<String, u32>,
 }
 
-/// Packs the charm, which takes minutes.
-pub fn pack() -> PathBuf {
-    let from = folder("packed");
-    said(Command::new(format!("{PROJECT}/packaging/pack")).current_dir(&from));
+/// This machine's architecture, as Juju calls it.
+pub const NATIVE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "amd64"
+};
+
+/// Packs the charm for an architecture, which takes minutes.
+pub fn pack(architecture: &str) -> PathBuf {
+    let from = folder(&format!("packed-{architecture}"));
+    let mut pack = Command::new(format!("{PROJECT}/packaging/pack"));
+    said(pack.arg(architecture).current_dir(&from));
     let mut charms: Vec<PathBuf> = fs::read_dir(&from)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -50,9 +58,9 @@ pub fn pack() -> PathBuf {
     }
 }
 
-/// Packs the charm, and unpacks it as Juju does.
-pub fn charm(to: &Path) -> Charm {
-    let charm = pack();
+/// Packs the charm for an architecture, and unpacks it as Juju does.
+pub fn charm(architecture: &str, to: &Path) -> Charm {
+    let charm = pack(architecture);
     let mut archive = zip::ZipArchive::new(File::open(&charm).unwrap()).unwrap();
     archive.extract(to).unwrap();
     let count = archive.len();

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use juju_sim::agent::{Fault, Hook};
 
-use crate::support::{Edge, assert_contains, status};
+use crate::support::{Edge, assert_contains, dispatch, status};
 
 const UNREACHABLE: &str = "waiting: Kubernetes API unreachable; will retry (";
 
 #[test]
 fn dispatch_outside_a_hook_prints_help() {
-    let output = Command::new(env!("CARGO_BIN_EXE_dispatch"))
-        .env_clear()
-        .output()
-        .unwrap();
+    let output = Command::new(dispatch()).env_clear().output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_contains(
