@@ -33,7 +33,7 @@ use crate::text::short_digest;
 
 /// Before the digest of a policy, in a path that it denies to everybody: the gateway shows by it that it has the policy.
 const PROOF: &str = "/.seldon-model-access/";
-/// Without the mark the namespaces of policies are not looked through.
+/// The most namespaces that marks make the charm look through.
 const MOST_MARKED: usize = 8;
 
 /// `None` where everyone may, or the gateway is not known.
