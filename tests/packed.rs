@@ -124,5 +124,11 @@ fn arm64_charm_runs_hooks() {
     // The whole workspace, as `cargo test --workspace` has built it.
     command.args(["test", "--locked", "--workspace", "--test", "it", "--"]);
     command.args(ON_ARM64).env("DISPATCH", dispatch).current_dir(PROJECT);
+    // What cargo tells this test of its own package would have ring built again.
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
     println!("{}", said(&mut command));
 }
