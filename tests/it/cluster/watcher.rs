@@ -12,15 +12,18 @@ use serde_json::json;
 use super::fixture::{Live, audit, audit_answers, takes};
 use super::gateway_api::{self, behind_ingress, route_of};
 use super::permissions::{grant, grant_with};
-use crate::support::Edge;
 use crate::support::kinds::{deployment, http_route, pod, vs};
+use crate::support::{Edge, limit};
 
-/// The promise of the README.
-const SOON: Duration = Duration::from_secs(3);
 /// Long enough for anything that is not asserted to be quick.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// For how long a test asserts that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(1500);
+
+/// The promise of the README.
+fn soon() -> Duration {
+    limit(Duration::from_secs(3))
+}
 
 /// The process that started another, by `proc_pid_stat(5)`; `None` if that has ended.
 fn parent(process: u32) -> Option<u32> {
@@ -62,7 +65,7 @@ impl Live {
         self.delete(&vs(), "iris-route");
         let start = Instant::now();
         let (agent, world) = self.parts();
-        let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
+        let runs = agent.answer(world, soon(), |_, runs| !runs.is_empty()).unwrap();
         assert!(self.route("iris").is_some(), "after {:?}: {runs:#?}", start.elapsed());
         runs
     }
@@ -120,8 +123,8 @@ fn ready_model_is_active_within_three_seconds() {
     assert!(live.says().starts_with("waiting: "));
     live.seldon_serves("iris");
     let start = Instant::now();
-    let runs = live.becomes(SOON, "active: iris serves");
-    assert!(start.elapsed() < SOON);
+    let runs = live.becomes(soon(), "active: iris serves");
+    assert!(start.elapsed() < soon());
     assert_eq!(runs.len(), 1, "one wake is enough: {runs:#?}");
     assert!(live.runs_for_a_while().is_empty());
 }
@@ -130,7 +133,7 @@ fn ready_model_is_active_within_three_seconds() {
 fn deleted_route_is_back_within_three_seconds() {
     let mut live = Live::watched("soon-back");
     live.restores_route();
-    live.becomes(SOON, "active: ");
+    live.becomes(soon(), "active: ");
 }
 
 #[test]
@@ -179,18 +182,18 @@ fn missing_watch_permission_leaves_hooks_working() {
 fn broken_model_is_reported_within_three_seconds() {
     let mut live = Live::watched("soon-broken");
     live.delete(&deployment(), "iris-default-0-iris");
-    live.becomes(SOON, "waiting: iris: ");
+    live.becomes(soon(), "waiting: iris: ");
     live.seldon_serves("iris");
-    live.becomes(SOON, "active: ");
+    live.becomes(soon(), "active: ");
 }
 
 #[test]
 fn deleted_and_restored_gateway_is_noticed() {
     let mut live = Live::watched("gone-gateway");
     live.wait(live.cluster.remove_gateway("gone-gateway", "gate")).unwrap();
-    live.becomes(SOON, "waiting: ");
+    live.becomes(soon(), "waiting: ");
     live.wait(live.cluster.apply_gateway("gone-gateway", "gate")).unwrap();
-    live.becomes(SOON, "active: ");
+    live.becomes(soon(), "active: ");
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn deleted_http_route_is_back_within_three_seconds() {
     assert!(gateway_api::serves(&mut live).starts_with("active"));
     live.delete(&http_route(), "iris-route");
     let (agent, world) = live.parts();
-    let runs = agent.answer(world, SOON, |_, runs| !runs.is_empty()).unwrap();
+    let runs = agent.answer(world, soon(), |_, runs| !runs.is_empty()).unwrap();
     assert!(route_of(&live, "iris").is_some(), "{runs:#?}");
     gateway_api::set_route_conditions(&live, true, true);
     live.becomes(PATIENCE, "active: ");
@@ -372,5 +375,5 @@ fn juju_2_9_runs_the_watchers_trigger() {
     live.agent.listen().unwrap();
     assert!(live.says().starts_with("waiting: "));
     live.seldon_serves("iris");
-    live.becomes(SOON, "active: iris serves");
+    live.becomes(soon(), "active: iris serves");
 }

@@ -8,10 +8,12 @@ use juju_sim::agent::{Fault, Hook, HookRun};
 use juju_sim::juju::Charm;
 use serde_json::json;
 
-use crate::support::{Edge, assert_contains, log, status};
+use crate::support::{Edge, assert_contains, limit, log, status};
 
 /// The limit of one call (`LIMIT` in crates/juju-hooks/src/tool.rs), and ample time for the rest of a hook.
-const LIMIT: Duration = Duration::from_secs(30 + 15);
+fn ample() -> Duration {
+    limit(Duration::from_secs(30 + 15))
+}
 
 /// An application that calls all tools that can be called without a cluster.
 fn edge(model: &str) -> Edge {
@@ -68,7 +70,7 @@ fn hook_ends_whichever_tool_hangs() {
     ];
     assert_eq!(tools, expected);
     for (tool, run) in &runs {
-        assert!(run.wall < LIMIT, "{tool}: {:?}", run.wall);
+        assert!(run.wall < ample(), "{tool}: {:?}", run.wall);
         let limit = if tool == "juju-log" { 5 } else { 30 };
         let message = format!("Juju's {tool} did not answer within {limit} s");
         match tool.as_str() {
@@ -101,7 +103,7 @@ fn action_ends_whichever_tool_hangs() {
     let runs = with_each_tool_hanging(&|| Hook::action("predict", data.clone()));
     assert!(runs.contains_key("action-get"), "{:?}", runs.keys());
     for (tool, run) in &runs {
-        assert!(run.wall < LIMIT, "{tool}: {:?}", run.wall);
+        assert!(run.wall < ample(), "{tool}: {:?}", run.wall);
         let action = run.action.as_ref().unwrap();
         assert_eq!(action.status, "failed", "{tool}: {action:?}");
         // It needs neither: a status would only add which secrets to read.
@@ -116,7 +118,7 @@ fn removal_ends_if_goal_state_hangs() {
     let mut edge = edge("removal");
     edge.error("goal-state", Fault::Hang);
     let run = edge.run("remove");
-    assert!(run.wall < LIMIT, "{:?}", run.wall);
+    assert!(run.wall < ample(), "{:?}", run.wall);
     assert_eq!(run.exit, 0, "Kubernetes removes what the StatefulSet owns");
     assert_contains(&log(&run), &["Juju's goal-state did not answer within 30 s"]);
 }
