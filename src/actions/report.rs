@@ -26,7 +26,7 @@ use juju_hooks::tool::LONGEST_RESULT;
 
 /// The number of the format.
 const FORMAT: u32 = 1;
-/// Most pages that can be asked for.
+/// The last page that can be requested.
 const MOST_PAGES: u32 = 9999;
 /// In bytes; the charm's version has some forty.
 const LONGEST_VERSION: u64 = 200;

@@ -21,14 +21,14 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// For one answer, with its connection.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What a gateway is asked about a model.
+/// What of a model a gateway is queried for.
 #[derive(Debug, Clone, Copy)]
-enum Question<'a> {
+enum Subject<'a> {
     Route(&'a RouteRevision),
     Access(&'a PlannedAccess),
 }
 
-impl<'a> Question<'a> {
+impl<'a> Subject<'a> {
     fn route(planned: &'a PlannedModel) -> Option<(&'a PlannedModel, Self)> {
         Some((planned, Self::Route(planned.revision.as_ref()?)))
     }
@@ -60,30 +60,30 @@ pub async fn ask(
     endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
 ) -> GatewayAnswers {
     GatewayAnswers {
-        served: ask_all(snapshot, routes.filter_map(Question::route), endpoints).await,
-        enforced: ask_all(snapshot, policies.filter_map(Question::access), endpoints).await,
+        served: ask_all(snapshot, routes.filter_map(Subject::route), endpoints).await,
+        enforced: ask_all(snapshot, policies.filter_map(Subject::access), endpoints).await,
     }
 }
 
 async fn ask_all<'a>(
     snapshot: &Snapshot,
-    questions: impl Iterator<Item = (&'a PlannedModel, Question<'a>)>,
+    queries: impl Iterator<Item = (&'a PlannedModel, Subject<'a>)>,
     endpoints: &BTreeMap<GatewayName, GatewayEndpoints>,
 ) -> BTreeMap<String, Served> {
     let mut by_gateway: BTreeMap<&GatewayName, Vec<_>> = BTreeMap::new();
     let mut served = BTreeMap::new();
-    for (planned, question) in questions {
+    for (planned, subject) in queries {
         if let Some(gateway) = &planned.gateway {
-            by_gateway.entry(gateway).or_default().push((planned, question));
+            by_gateway.entry(gateway).or_default().push((planned, subject));
         }
     }
-    for (gateway, questions) in by_gateway {
+    for (gateway, queries) in by_gateway {
         let listeners = snapshot.observed.gateways.get(gateway);
         let (Some(listeners), Some(endpoints)) = (listeners, endpoints.get(gateway)) else {
             continue;
         };
         let endpoints = endpoints.endpoints(listeners);
-        served.extend(ask_gateway(&cluster_endpoints(&endpoints), &questions).await);
+        served.extend(ask_gateway(&cluster_endpoints(&endpoints), &queries).await);
     }
     served
 }
@@ -113,13 +113,13 @@ impl Gateways {
 }
 
 /// Stops at the first model without an answer: the others would take as long to get none.
-async fn ask_gateway(endpoints: &[&Endpoint], questions: &[(&PlannedModel, Question<'_>)]) -> BTreeMap<String, Served> {
+async fn ask_gateway(endpoints: &[&Endpoint], queries: &[(&PlannedModel, Subject<'_>)]) -> BTreeMap<String, Served> {
     let mut served = BTreeMap::new();
     // One connection for all models, unless TLS needs the name of each.
     let mut connected = None;
-    for (planned, question) in questions {
+    for (planned, subject) in queries {
         let model = &planned.model;
-        let Some(target) = Target::of_model(model, endpoints, &question.path(model)) else {
+        let Some(target) = Target::of_model(model, endpoints, &subject.path(model)) else {
             continue;
         };
         let connection = match connected.take() {
@@ -132,7 +132,7 @@ async fn ask_gateway(endpoints: &[&Endpoint], questions: &[(&PlannedModel, Quest
         let Ok(answer) = show_revision(&connection, &target, LIMIT).await else {
             break;
         };
-        served.insert(model.name.clone(), question.served(model, &answer));
+        served.insert(model.name.clone(), subject.served(model, &answer));
         connected = Some((target, connection));
     }
     served
@@ -172,8 +172,8 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let questions: Vec<_> = models.iter().filter_map(Question::route).collect();
-        runtime.block_on(ask_gateway(&[&endpoint], &questions))
+        let queries: Vec<_> = models.iter().filter_map(Subject::route).collect();
+        runtime.block_on(ask_gateway(&[&endpoint], &queries))
     }
 
     /// A gateway that takes one connection. Each answer has a status, and a location or nothing. Returns the requests.

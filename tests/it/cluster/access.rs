@@ -18,6 +18,14 @@ use crate::support::{assert_contains, status};
 
 const ACCESS: &str = "{jwt: {issuer: 'https://sso.example', audiences: [iris], jwks-uri: 'http://sso.example/keys'}}";
 
+/// What deletes a model, in that order.
+const DELETES: [&str; 4] = [
+    "delete virtualservices",
+    "delete authorizationpolicies",
+    "delete requestauthentications",
+    "delete seldondeployments",
+];
+
 /// The charm with a gateway that has pods, in its own namespace.
 fn live(name: &str) -> Live {
     let live = Live::new(name);
@@ -176,27 +184,11 @@ fn policies_in_another_namespace_go_with_model_and_application() {
 
     live.config(&[("models", "{b: {}}")]);
     let (_, requests) = live.audited("config-changed");
-    assert_eq!(
-        writes(&requests),
-        [
-            "delete virtualservices",
-            "delete authorizationpolicies",
-            "delete requestauthentications",
-            "delete seldondeployments",
-        ]
-    );
+    assert_eq!(writes(&requests), DELETES);
     assert_eq!(policies(&live, &namespace).len(), 3);
     live.world.unit_mut("iris/0").unwrap().life = Life::Dying;
     let (_, requests) = live.audited("remove");
-    assert_eq!(
-        writes(&requests),
-        [
-            "delete virtualservices",
-            "delete authorizationpolicies",
-            "delete requestauthentications",
-            "delete seldondeployments",
-        ]
-    );
+    assert_eq!(writes(&requests), DELETES);
     assert_eq!(policies(&live, &namespace), ["AuthorizationPolicy theirs"]);
 }
 

@@ -301,7 +301,7 @@ fn route_follows_once_the_gateway_has_the_policies() {
     for (seconds, answer, expected) in [
         (0, None, Enforcement::Yet),
         (1, None, Enforcement::Yet),
-        // A gateway that cannot be asked, or is behind a login, has them after a while.
+        // A gateway that cannot be queried, or is behind a login, has them after a while.
         (2, None, Enforcement::Enforced),
         (0, Some(Served::Unknown), Enforcement::Yet),
         (2, Some(Served::Unknown), Enforcement::Enforced),
